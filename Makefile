@@ -1,0 +1,120 @@
+# Needs Python 3.11 or newer, make, and a package registry. Everything else is put in virtual environments beside this file.
+
+PYTHON ?= python3
+ORACLE_CASES ?= 100000
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+
+# A stamp carries the checksum of what it was installed from: a changed file makes the environment anew.
+CHECKSUM := $(firstword $(shell cksum < pyproject.toml))
+RUNTIME := $(VENV)/.runtime-$(CHECKSUM)
+DEV := $(VENV)/.dev-$(CHECKSUM)
+DOCS := $(VENV)/.docs-$(CHECKSUM)
+
+# Synapse is run, never imported: it lives apart. Whoever has one names its interpreter in SYNAPSE_PYTHON.
+ifeq ($(strip $(SYNAPSE_PYTHON)),)
+SYNAPSE_VENV := .venv-synapse
+SYNAPSE_REQUIREMENTS := tests/oracle_synapse/requirements.txt
+SYNAPSE_PYTHON := $(CURDIR)/$(SYNAPSE_VENV)/bin/python
+SYNAPSE := $(SYNAPSE_VENV)/.stamp-$(firstword $(shell cksum < $(SYNAPSE_REQUIREMENTS)))
+endif
+
+.PHONY: help
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*##  */make \1: /p' Makefile
+
+.PHONY: demo
+demo: $(RUNTIME)  ## a conversation between servers, printed
+	$(BIN)/python docs/examples/demo.py
+
+.PHONY: test
+test: lint unit doctest smoke package  ## everything that needs no Synapse; the same as CI's first stage
+
+.PHONY: interop
+interop: $(DEV) $(SYNAPSE)  ## against a real Synapse on loopback
+	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' $(PYTEST) -m interop tests/interop
+
+.PHONY: oracle
+oracle: $(DEV) $(SYNAPSE)  ## ORACLE_CASES cases, judged by Synapse too
+	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' ORACLE_CASES='$(ORACLE_CASES)' $(PYTEST) -m oracle tests/oracle_synapse
+
+.PHONY: mutants
+mutants: $(DEV)  ## does a test fail when a line of src is wrong?
+	$(BIN)/python -m tests.mutants
+
+.PHONY: bench
+bench: $(DEV)  ## the table of docs/explanation/performance.md
+	$(PYTEST) -m bench tests/bench
+
+.PHONY: docs
+docs: $(DOCS)  ## build/docs/index.html
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+
+.PHONY: lint
+lint: $(DEV)  ## format, rules, types
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+.PHONY: format
+format: $(DEV)  ## format, and fix what can be fixed
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
+
+.PHONY: clean
+clean:  ## remove what was built, the environments included
+	rm -rf $(VENV) .venv-synapse build dist .coverage .coverage.* .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ------------------------------------------------------------------ parts of `make test`
+
+.PHONY: unit
+unit: $(DEV)
+	$(PYTEST) -n auto --cov --cov-report=term
+
+# Examples of docstrings and pages run apart from the tests, so that none of them counts as coverage.
+.PHONY: doctest
+doctest: $(DEV)
+	$(PYTEST) --doctest-modules --ignore=docs/conf.py --ignore=docs/examples src README.md docs
+
+# Benchmarks once each, unmeasured: they have to run, whatever the machine is busy with.
+.PHONY: smoke
+smoke: $(DEV)
+ifneq ($(wildcard tests/bench/test_*.py),)
+	$(PYTEST) -m 'bench and not slow' --benchmark-disable tests/bench
+endif
+
+# A wheel of pure Python can be imported as it is, without being installed.
+.PHONY: package
+package: $(DEV)
+	rm -rf build/package
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/package > /dev/null
+	PYTHONPATH=$$(echo build/package/*.whl) $(BIN)/python -W error -c \
+	  'import importlib.resources as r, matrix_membership as m; \
+	  assert ".whl" in m.__file__, m.__file__; \
+	  assert r.files(m).joinpath("py.typed").is_file(), "py.typed is not in the wheel"'
+
+# ------------------------------------------------------------------ environments
+
+$(RUNTIME):
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[examples]'
+	touch $@
+
+$(DEV): $(RUNTIME)
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(DOCS): $(RUNTIME)
+	$(PIP) --editable '.[docs,testing]'
+	touch $@
+
+$(SYNAPSE):
+	rm -rf $(SYNAPSE_VENV)
+	$(PYTHON) -m venv $(SYNAPSE_VENV)
+	$(SYNAPSE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(SYNAPSE_REQUIREMENTS)
+	touch $@

@@ -1,0 +1,45 @@
+"""The modules of the package as files, read without importing them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+PACKAGE: Final = "matrix_membership"
+ROOT: Final = Path(__file__).parents[1]
+SOURCE: Final = ROOT / "src" / PACKAGE
+
+
+def _modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
+
+
+MODULES: Final[Mapping[str, Path]] = MappingProxyType(dict(_modules()))
+"""Every module that there is, by its name inside the package; the package itself is ""."""
+
+PUBLIC: Final = tuple(name for name in MODULES if not name.rpartition(".")[2].startswith("_"))
+
+
+def full_name(module: str) -> str:
+    """The name that Python imports it by."""
+    return f"{PACKAGE}.{module}" if module else PACKAGE
+
+
+def parsed(module: str) -> ast.Module:
+    """Its syntax tree."""
+    return ast.parse(MODULES[module].read_text("utf-8"), str(MODULES[module]))
+
+
+def imports_of(tree: ast.Module) -> Iterator[str]:
+    """What a module imports, by full names; a name from a package as `package.name`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = "." * node.level + (node.module or "")
+            yield from (f"{package}.{alias.name}" for alias in node.names)

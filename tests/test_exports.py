@@ -1,0 +1,44 @@
+"""What is public: no underscore, listed in `__all__`, and on a reference page.
+
+The order inside `__all__` is ruff's business (RUF022).
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Final
+
+import pytest
+
+from tests.sources import PUBLIC, ROOT, full_name
+
+REFERENCE: Final = ROOT / "docs" / "reference"
+
+
+def reference_page(module: str) -> str:
+    """The page of a module: chapters stand on their package's, the package itself on the index."""
+    page = REFERENCE / f"{module.partition('.')[0] or 'index'}.md"
+    return page.read_text("utf-8") if page.exists() else ""
+
+
+@pytest.mark.parametrize("module", PUBLIC, ids=full_name)
+class TestPublicModule:
+    def test_says_what_it_exports(self, module: str) -> None:
+        assert import_module(full_name(module)).__all__
+
+    def test_exports_only_what_it_has(self, module: str) -> None:
+        imported = import_module(full_name(module))
+        assert [name for name in imported.__all__ if not hasattr(imported, name)] == []
+
+    def test_exports_nothing_private(self, module: str) -> None:
+        exported = import_module(full_name(module)).__all__
+        assert [name for name in exported if name.startswith("_")] == []
+
+    def test_exports_every_name_once(self, module: str) -> None:
+        exported = import_module(full_name(module)).__all__
+        assert len(exported) == len(set(exported))
+
+    def test_stands_on_a_reference_page(self, module: str) -> None:
+        directive = rf"^\.\. automodule:: {re.escape(full_name(module))}$"
+        assert re.search(directive, reference_page(module), re.MULTILINE)

@@ -1,0 +1,191 @@
+"""The import law: a module imports from lower layers, and in its own layer from what stands above it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Final
+
+import pytest
+
+from tests.sources import MODULES, PACKAGE, imports_of, parsed
+
+# Per layer what it adds to the imports from outside (a lower layer's are a higher layer's too), then its modules in
+# order. A package's __init__ has the package's name and stands last in it; the façade has none and stands last of all.
+LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
+    (
+        frozenset({"attrs"}),
+        ("_attrs", "errors", "identifiers", "membership", "room_versions"),
+    ),
+    (
+        frozenset({"canonicaljson", "hashlib"}),
+        ("canonical_json", "redaction", "hashing", "contents", "event_format", "_persistent"),
+    ),
+    (
+        frozenset({"nacl", "signedjson"}),
+        ("events", "signing"),
+    ),
+    (
+        frozenset(),
+        ("state",),
+    ),
+    (
+        frozenset(),
+        (
+            "auth._rule",
+            "auth.create",
+            "auth.auth_events",
+            "auth.every_event",
+            "auth.aliases",
+            "auth.join",
+            "auth.invite",
+            "auth.leave",
+            "auth.ban",
+            "auth.knock",
+            "auth.member",
+            "auth.third_party_invite",
+            "auth.power_levels",
+            "auth.redaction",
+            "auth.rulebook",
+            "auth",
+        ),
+    ),
+    (
+        frozenset(),
+        ("acl", "machine", "restricted", "policy_server", "receipt", "out_of_band"),
+    ),
+    (
+        frozenset(),
+        (
+            "federation.messages",
+            "federation.audit",
+            "federation.handshake",
+            "federation.rooms",
+            "federation.drafts",
+            "federation.resident",
+            "federation.invite_messages",
+            "federation.invite_policy",
+            "federation.invite_state",
+            "federation.invites",
+            "federation.third_party",
+            "federation",
+            "client",
+        ),
+    ),
+    (
+        frozenset({"hypothesis"}),
+        (
+            "strategies.identifiers",
+            "strategies._json",
+            "strategies._fields",
+            "strategies.events",
+            "strategies._sketch",
+            "strategies._attempts",
+            "strategies._member_attempts",
+            "strategies._situations",
+            "strategies._script",
+            "strategies.cases",
+            "strategies._moves",
+            "strategies.rooms",
+            "strategies.agreement",
+            "strategies.handshakes",
+            "strategies",
+        ),
+    ),
+    (
+        frozenset(),
+        ("",),
+    ),
+)
+
+# The chapters of the rules know nothing of each other; only `auth.rulebook` gathers them all.
+CHAPTER: Final = frozenset(
+    {"auth._rule", "contents", "events", "identifiers", "membership", "room_versions", "state"}
+)
+CHAPTERS: Final = MappingProxyType(
+    {
+        "auth.create": CHAPTER,
+        "auth.auth_events": CHAPTER | {"_attrs"},
+        "auth.every_event": CHAPTER,
+        "auth.aliases": CHAPTER,
+        "auth.join": CHAPTER,
+        "auth.invite": CHAPTER | {"signing"},  # third-party invites: their keys are room state
+        "auth.leave": CHAPTER,
+        "auth.ban": CHAPTER,
+        "auth.knock": CHAPTER,
+        "auth.member": CHAPTER
+        | {"auth.join", "auth.invite", "auth.leave", "auth.ban", "auth.knock"},
+        "auth.third_party_invite": CHAPTER,
+        "auth.power_levels": CHAPTER,
+        "auth.redaction": CHAPTER,
+    }
+)
+
+ORDER: Final = tuple(module for _, modules in LAYERS for module in modules)
+# Part of the standard library, but reserved for a layer all the same.
+RESERVED: Final = frozenset[str]().union(*(outside for outside, _ in LAYERS))
+
+
+def permitted(module: str) -> frozenset[str]:
+    """The modules of this package that a module may import."""
+    if module in CHAPTERS:
+        return CHAPTERS[module]
+    above = frozenset(ORDER[: ORDER.index(module)])
+    if module.partition(".")[0] == "strategies":
+        return above
+    return frozenset(name for name in above if name.partition(".")[0] != "strategies")
+
+
+def permitted_outside(module: str) -> frozenset[str]:
+    """The top-level names outside this package that a module may import from."""
+    found = frozenset(sys.stdlib_module_names) - RESERVED
+    for outside, modules in LAYERS:
+        found |= outside
+        if module in modules:
+            break
+    # The façade stands above the strategies, but whoever imports it need not have Hypothesis.
+    return found if module.partition(".")[0] == "strategies" else found - {"hypothesis"}
+
+
+def inside(tree: ast.Module) -> Iterator[str]:
+    """The modules of this package that a module imports."""
+    for name in imports_of(tree):
+        if name.partition(".")[0] == PACKAGE:
+            inner = name.removeprefix(PACKAGE).removeprefix(".")
+            yield inner if inner in MODULES else inner.rpartition(".")[0]
+
+
+def test_every_module_has_a_place_in_the_layers() -> None:
+    assert set(MODULES) <= set(ORDER)
+
+
+def test_every_place_is_given_once() -> None:
+    assert len(ORDER) == len(set(ORDER))
+
+
+def test_every_chapter_has_a_law() -> None:
+    files = {name for name in ORDER if name.startswith("auth.")}
+    assert files == {*CHAPTERS, "auth._rule", "auth.rulebook"}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name in ORDER])
+class TestModule:
+    def test_imports_only_what_stands_below_it(self, module: str) -> None:
+        assert set(inside(parsed(module))) <= permitted(module)
+
+    def test_imports_from_outside_only_what_its_layer_may(self, module: str) -> None:
+        outside = {name.partition(".")[0] for name in imports_of(parsed(module))} - {PACKAGE}
+        assert outside <= permitted_outside(module)
+
+    def test_imports_at_its_top_level_only(self, module: str) -> None:
+        tree = parsed(module)
+        imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+        assert [node.lineno for node in imports if node not in tree.body] == []
+
+    def test_hides_no_import_from_the_interpreter(self, module: str) -> None:
+        names = {node.id for node in ast.walk(parsed(module)) if isinstance(node, ast.Name)}
+        names |= {n.attr for n in ast.walk(parsed(module)) if isinstance(n, ast.Attribute)}
+        names |= set(imports_of(parsed(module)))
+        assert names & {"TYPE_CHECKING", "typing.TYPE_CHECKING"} == set()
