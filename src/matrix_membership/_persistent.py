@@ -1,0 +1,96 @@
+"""A persistent map: `with_item` returns a new map and leaves the old one valid.
+
+It is a stack of plain dicts, newest first: a small one that every change copies,
+over larger ones that are never changed. A full small dict is laid on the stack;
+neighbours merge when the upper one has grown to a sixteenth of the lower one. So a
+change costs amortised O(log n) with small constants, a look-up a few dict look-ups,
+and a retained version one dict of at most sixteen entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Generic, TypeVar, cast
+
+__all__ = ["PersistentMap"]
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+_RATIO: Final = 16
+_GONE: Final = object()
+
+
+class PersistentMap(Generic[_Key, _Value]):
+    """An immutable map whose iteration order is the order of last change."""
+
+    __slots__ = ("_levels", "_size")
+    _levels: tuple[dict[_Key, _Value], ...]
+    _size: int
+
+    def __init__(self, items: Mapping[_Key, _Value] | None = None) -> None:
+        """Make a map of these items, in their order. Copies them."""
+        base = dict(items or {})
+        self._levels = ({}, base)
+        self._size = len(base)
+
+    def get(self, key: _Key) -> _Value | None:
+        """The value under a key, or None."""
+        for level in self._levels:
+            value = level.get(key, None)
+            if value is not None:
+                return None if value is _GONE else value
+        return None
+
+    def with_item(self, key: _Key, value: _Value) -> PersistentMap[_Key, _Value]:
+        """The map with a value under a key, last in order."""
+        grown = self._size + (self.get(key) is None)
+        return self._changed(key, value, grown)
+
+    def without(self, key: _Key) -> PersistentMap[_Key, _Value]:
+        """The map without a key."""
+        if self.get(key) is None:
+            return self
+        return self._changed(key, cast("_Value", _GONE), self._size - 1)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[_Key]:
+        return (key for key, _ in self.items())
+
+    def items(self) -> Iterator[tuple[_Key, _Value]]:
+        """Keys and values, those changed last at the end."""
+        for index in range(len(self._levels) - 1, -1, -1):
+            newer = self._levels[:index]
+            for key, value in self._levels[index].items():
+                if value is not _GONE and not any(key in level for level in newer):
+                    yield key, value
+
+    def _changed(self, key: _Key, value: _Value, size: int) -> PersistentMap[_Key, _Value]:
+        newest, *older = self._levels
+        newest = newest.copy()
+        newest.pop(key, None)
+        newest[key] = value
+        if len(newest) >= _RATIO:
+            older.insert(0, newest)
+            newest = {}
+            while len(older) > 1 and len(older[0]) * _RATIO >= len(older[1]):
+                upper, lower, *rest = older
+                older = [_merged(upper, lower, is_base=not rest), *rest]
+        changed: PersistentMap[_Key, _Value] = PersistentMap.__new__(PersistentMap)
+        changed._levels = (newest, *older)
+        changed._size = size
+        return changed
+
+
+def _merged(
+    upper: dict[_Key, _Value], lower: dict[_Key, _Value], *, is_base: bool
+) -> dict[_Key, _Value]:
+    merged = lower.copy()
+    for key, value in upper.items():
+        merged.pop(key, None)
+        # Below the base nothing is left that a mark could hide.
+        if value is not _GONE or not is_base:
+            merged[key] = value
+    return merged

@@ -1,0 +1,176 @@
+"""The exceptions of this package.
+
+::
+
+    MatrixMembershipError
+    ├── InvalidJson            (ValueError)  text that is not JSON, or not canonical where it must be
+    ├── InvalidIdentifier      (ValueError)  a user, room, event or server name of a wrong form
+    ├── InvalidEvent           (ValueError)  a PDU of a wrong form: it is to be dropped
+    ├── InvalidMessage         (ValueError)  a request or an answer of a wrong form
+    ├── InvalidKey             (ValueError)  a signing key or a key document of a wrong form
+    ├── UnknownRoomVersion     (ValueError)  a room version that nobody described
+    ├── IncompleteState        (LookupError) a question that needs more state than is at hand
+    └── ProtocolError
+        ├── LocalProtocolError               this side did something out of turn
+        └── RemoteProtocolError              the other side did; has `errcode` and `status`
+
+What the authorisation rules reject is no exception: it is a
+:class:`~matrix_membership.auth.Decision`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "IncompleteState",
+    "InvalidEvent",
+    "InvalidIdentifier",
+    "InvalidJson",
+    "InvalidKey",
+    "InvalidMessage",
+    "LocalProtocolError",
+    "MatrixMembershipError",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "UnknownRoomVersion",
+]
+
+_SHOWN = 120
+"""Characters of a wrong value that a message shows."""
+
+
+class MatrixMembershipError(Exception):
+    """The root of the tree. Errors of one class with equal fields are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        if self.__class__ is not other.__class__:
+            return NotImplemented
+        return self.args == other.args
+
+    def __hash__(self) -> int:
+        return hash((self.__class__, str(self)))
+
+
+class _Mismatch(MatrixMembershipError, ValueError):
+    """Something else was expected where `where` says.
+
+    Attributes:
+        where: the place, as a dotted path (`content.users`), or what it is.
+        expected: what was expected there.
+        got: the value that came.
+    """
+
+    def __init__(self, where: str, expected: str, got: object = None) -> None:
+        super().__init__(where, expected, got)
+        self.where = where
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"{self.where}: expected {self.expected}, got {shown(self.got)}"
+
+
+class InvalidJson(_Mismatch):
+    """Text that is no JSON, or a value that JSON or canonical JSON cannot hold."""
+
+
+class InvalidIdentifier(_Mismatch):
+    """A user, room, event or server name that breaks its grammar."""
+
+
+class InvalidEvent(_Mismatch):
+    """A PDU that breaks its room version's event format. It is to be dropped."""
+
+
+class InvalidMessage(_Mismatch):
+    """A request or an answer that is not what its endpoint carries."""
+
+
+class InvalidKey(_Mismatch):
+    """A signing key, a verify key or a key document of a wrong form."""
+
+
+class UnknownRoomVersion(MatrixMembershipError, ValueError):
+    """A room version that is not among those that the caller knows.
+
+    Attributes:
+        identifier: the version that was named, whatever it is.
+    """
+
+    def __init__(self, identifier: object) -> None:
+        super().__init__(identifier)
+        self.identifier = identifier
+
+    def __str__(self) -> str:
+        return f"room version: expected one that is known here, got {shown(self.identifier)}"
+
+
+class IncompleteState(MatrixMembershipError, LookupError):
+    """A question about the whole room, asked of a state that holds a part of it.
+
+    Attributes:
+        question: what was asked.
+        missing: what the state would need to answer.
+    """
+
+    def __init__(self, question: str, missing: str) -> None:
+        super().__init__(question, missing)
+        self.question = question
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return f"{self.question}: expected {self.missing}, got a state without"
+
+
+class ProtocolError(MatrixMembershipError):
+    """A step out of turn.
+
+    Attributes:
+        expected: what could have come at this point.
+        got: what came.
+    """
+
+    def __init__(self, expected: str, got: object, *more: object) -> None:
+        super().__init__(expected, got, *more)
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"expected {self.expected}, got {shown(self.got)}"
+
+
+class LocalProtocolError(ProtocolError):
+    """This side did something that the protocol does not allow now."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side sent something that the protocol does not allow.
+
+    Attributes:
+        errcode: the Matrix error code with which to answer, if an answer is due.
+        status: the HTTP status that goes with it.
+    """
+
+    def __init__(
+        self, expected: str, got: object, errcode: str = "M_INVALID_PARAM", status: int = 400
+    ) -> None:
+        super().__init__(expected, got, errcode, status)
+        self.errcode = errcode
+        self.status = status
+
+
+def shown(value: object) -> str:
+    """The value as a message shows it: `repr`, cut to a line.
+
+    Args:
+        value: anything; a value whose `repr` fails is named by its class.
+
+    Returns:
+        At most 120 characters.
+    """
+    if isinstance(value, (str, bytes)):
+        value = value[: _SHOWN + 1]
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep; an integer of too many digits
+        text = f"a {type(value).__name__} too large to show"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -1,0 +1,110 @@
+"""The event format: what makes a PDU one that a room version can hold at all.
+
+A PDU that fails here is to be dropped, as if it had never come: the first of the
+`checks on receipt`__. Everything that depends on the room is a rule instead.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from matrix_membership.canonical_json import MAX_INTEGER, MIN_INTEGER, JsonValue
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.identifiers import MAX_BYTES, is_event_id, is_room_id, is_user_id
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["MAX_AUTH_EVENTS", "MAX_PDU_BYTES", "MAX_PREV_EVENTS", "check_format"]
+
+MAX_PDU_BYTES: Final = 65_536
+MAX_AUTH_EVENTS: Final = 10
+MAX_PREV_EVENTS: Final = 20
+
+_SURELY_SHORT: Final = MAX_BYTES // 4
+
+
+def check_format(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> None:
+    """Check that a PDU has the format of its room version.
+
+    Args:
+        pdu: a PDU of JSON values.
+        room_version: the version of its room.
+
+    Raises:
+        InvalidEvent: the first field found that breaks the format.
+    """
+    _short_text(pdu, "type")
+    if not is_user_id(pdu.get("sender")):
+        raise InvalidEvent("sender", "a user ID", pdu.get("sender"))
+    if "state_key" in pdu:
+        _short_text(pdu, "state_key")
+    for field in ("content", "hashes", "signatures"):
+        if not isinstance(pdu.get(field), dict):
+            raise InvalidEvent(field, "an object", pdu.get(field))
+    if "unsigned" in pdu and not isinstance(pdu["unsigned"], dict):
+        raise InvalidEvent("unsigned", "an object", pdu["unsigned"])
+    if not isinstance(pdu["hashes"].get("sha256"), str):
+        raise InvalidEvent("hashes.sha256", "base64 text", pdu["hashes"].get("sha256"))
+    _integer(pdu, "depth", 0, room_version.max_depth)
+    _integer(pdu, "origin_server_ts", MIN_INTEGER, MAX_INTEGER)
+    _room_id(pdu, room_version)
+    _event_id(pdu, room_version)
+    _references(pdu, "auth_events", MAX_AUTH_EVENTS, room_version)
+    _references(pdu, "prev_events", MAX_PREV_EVENTS, room_version)
+
+
+def _short_text(pdu: Mapping[str, JsonValue], field: str) -> None:
+    value = pdu.get(field)
+    if not isinstance(value, str):
+        raise InvalidEvent(field, "text", value)
+    if len(value) > _SURELY_SHORT and len(value.encode()) > MAX_BYTES:
+        raise InvalidEvent(field, f"at most {MAX_BYTES} bytes", value)
+
+
+def _integer(pdu: Mapping[str, JsonValue], field: str, least: int, most: int) -> None:
+    value = pdu.get(field)
+    if value.__class__ is not int or not least <= value <= most:
+        raise InvalidEvent(field, f"an integer from {least} to {most}", value)
+
+
+def _room_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> None:
+    # A version 12 create event makes its room ID. One that has a room ID all the
+    # same is no matter of format: rule 1.2 rejects it.
+    if room_version.room_id_is_create_event and pdu["type"] == "m.room.create":
+        return
+    if not is_room_id(pdu.get("room_id")):
+        raise InvalidEvent("room_id", "a room ID", pdu.get("room_id"))
+
+
+def _event_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> None:
+    if room_version.event_id_in_pdu:
+        if not is_event_id(pdu.get("event_id")):
+            raise InvalidEvent("event_id", "an event ID", pdu.get("event_id"))
+    elif "event_id" in pdu:
+        # It would be hashed here and stripped there: two servers, two event IDs.
+        raise InvalidEvent("event_id", "no such field in this room version", pdu["event_id"])
+
+
+def _references(
+    pdu: Mapping[str, JsonValue], field: str, most: int, room_version: RoomVersion
+) -> None:
+    references = pdu.get(field)
+    if not isinstance(references, (list, tuple)):
+        raise InvalidEvent(field, "a list of events", references)
+    if len(references) > most:
+        raise InvalidEvent(field, f"at most {most} events", len(references))
+    for reference in references:
+        if room_version.event_id_in_pdu:
+            # Synapse sends pairs with empty hash objects too.
+            good = (
+                isinstance(reference, (list, tuple))
+                and len(reference) == 2  # noqa: PLR2004 - a pair
+                and is_event_id(reference[0])
+                and isinstance(reference[1], dict)
+            )
+        else:
+            good = is_event_id(reference)
+        if not good:
+            raise InvalidEvent(field, "references to events", reference)

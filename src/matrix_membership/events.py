@@ -1,0 +1,542 @@
+"""Events: immutable, parsed once, with the evidence of who signed them.
+
+An `Event` keeps the bytes of its PDU and the handful of facts that rules and
+states read, and reads the rest again when it is asked for: a homeserver holds
+millions of them. An `EventTemplate` is what a resident server offers to sign: it
+is no event, and `EventTemplate.complete` is the only way to make it one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from matrix_membership._attrs import constant, evolve, frozen
+from matrix_membership.canonical_json import (
+    Budget,
+    JsonObject,
+    JsonValue,
+    decode,
+    encode,
+    freeze,
+    read,
+    thaw,
+    write,
+)
+from matrix_membership.contents import (
+    Create,
+    JoinRules,
+    PowerLevels,
+    SignedInvite,
+    ThirdPartyInvite,
+    authoriser,
+    create_view,
+    join_rules_view,
+    power_levels_view,
+    signed_invite_view,
+    third_party_invite_view,
+)
+from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidJson
+from matrix_membership.event_format import MAX_PDU_BYTES, check_format
+from matrix_membership.hashing import content_hash, id_of, signed_bytes
+from matrix_membership.identifiers import (
+    EventID,
+    RoomID,
+    ServerName,
+    UserID,
+    is_event_id,
+    is_room_id,
+    is_user_id,
+    server_of,
+)
+from matrix_membership.identifiers import event_id as read_event_id
+from matrix_membership.membership import MEMBERSHIPS, UNRECOGNISED, Membership
+from matrix_membership.redaction import redact
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = [
+    "MEMBER_KINDS",
+    "Event",
+    "EventTemplate",
+    "ReadPdu",
+    "Signs",
+    "View",
+    "read_pdu",
+    "references",
+]
+
+View = Create | JoinRules | PowerLevels | SignedInvite | ThirdPartyInvite
+
+MEMBER_KINDS: Final[Mapping[Membership, str]] = MappingProxyType(
+    {membership: f"m.room.member {membership}" for membership in Membership}
+)
+"""What well-formed member events are filed under."""
+
+NOBODY: Final[frozenset[ServerName]] = frozenset()
+
+# The budget of one PDU in any dress: white space and escapes may be more than the
+# canonical form that the limit speaks of.
+_PDU_BUDGET: Final = Budget(max_bytes=8 * MAX_PDU_BYTES)
+
+
+@constant
+class Event:
+    """An event of a room: what it says and who is known to have signed it.
+
+    Two events are equal when their IDs are. In room versions 1 and 2 an ID is no
+    hash, so there equality says nothing of integrity.
+
+    Attributes:
+        event_id: its ID; empty for an event in client format that carries none.
+        room_version: the version of its room.
+        room_id: the ID of its room; in version 12, of a create event, the one that
+            it makes; empty for an event in client format that carries none.
+        type: its type.
+        sender: who sent it.
+        server: the server part of `sender`.
+        state_key: its state key; None for an event that is no state.
+        membership: of a member event, the membership it gives; None when its
+            content has none, and for all other events.
+        authorised_via: of a member event, the user who is said to vouch for a
+            restricted join; empty when the key holds no user ID; else None.
+        kind: what the rules file it under: its type; for a member event also the
+            membership, unless that or the state key cannot be read.
+        view: a typed view of the content, for the types that authorisation reads.
+        signed_by: the servers whose signature was verified: empty until
+            `signing.verify`, so that forgetting it rejects instead of accepting.
+        pdu: the PDU's bytes; empty for an event in client format.
+        client_form: the bytes of an event in client format; otherwise empty.
+    """
+
+    event_id: EventID
+    room_version: RoomVersion
+    room_id: RoomID
+    type: str
+    sender: UserID
+    server: ServerName
+    state_key: str | None
+    membership: Membership | None
+    authorised_via: UserID | None
+    kind: str
+    view: View | None
+    signed_by: frozenset[ServerName]
+    pdu: bytes
+    client_form: bytes = b""
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not Event:
+            return NotImplemented
+        return self.event_id == other.event_id and (self is other or self.event_id != "")
+
+    def __hash__(self) -> int:
+        return hash(self.event_id)
+
+    def __repr__(self) -> str:
+        key = "" if self.state_key is None else f" {self.state_key!r}"
+        return f"<{self.type}{key} by {self.sender} {self.event_id}>"
+
+    @classmethod
+    def from_pdu(
+        cls,
+        pdu: bytes | str | Mapping[str, JsonValue],
+        room_version: RoomVersion,
+        *,
+        event_id: str | None = None,
+    ) -> Event:
+        """Read an event in federation format.
+
+        Args:
+            pdu: the PDU as it came, or as an object.
+            room_version: the version of its room.
+            event_id: the ID under which the caller already stores it. Then
+                nothing is hashed.
+
+        Returns:
+            The event, signed by nobody yet.
+
+        Raises:
+            InvalidEvent: the PDU breaks the format of the room version, and is to
+                be dropped.
+        """
+        return read_pdu(pdu, room_version, event_id=event_id).event
+
+    @classmethod
+    def from_client_event(cls, event: Mapping[str, JsonValue], room_version: RoomVersion) -> Event:
+        """Read an event in the format that clients get, stripped state included.
+
+        Args:
+            event: an object with `type`, `sender` and `content`, and perhaps
+                `state_key`, `event_id`, `room_id` and more.
+            room_version: the version of its room.
+
+        Returns:
+            An event that rules can judge and states can hold, but which is no PDU.
+
+        Raises:
+            InvalidEvent: a field is missing or of a wrong kind.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> Event.from_client_event(
+        ...     {"type": "m.room.name", "sender": "@ana:a.example", "content": {}, "state_key": ""},
+        ...     V11,
+        ... )
+        <m.room.name '' by @ana:a.example >
+        """
+        if not isinstance(event, Mapping):
+            raise InvalidEvent("event", "an object", event)
+        _check_client_event(event)
+        try:
+            client_form = encode(dict(event), strict=False)
+        except InvalidJson as error:
+            raise InvalidEvent("event", "JSON values", str(error)) from error
+        event_id = EventID(event.get("event_id", ""))
+        return _event(event, room_version, event_id, pdu=b"", client_form=client_form)
+
+    @property
+    def content(self) -> JsonObject:
+        """The content, immutable. Cost: linear in the size of the event."""
+        return self.document["content"]  # type: ignore[no-any-return]  # checked when read
+
+    @property
+    def document(self) -> JsonObject:
+        """The whole event, immutable. Cost: linear in the size of the event."""
+        return decode(self.pdu or self.client_form, strict=False)  # type: ignore[no-any-return]  # an object
+
+    @property
+    def auth_events(self) -> tuple[EventID, ...]:
+        """The IDs of the events that it says authorise it. Cost: as `content`."""
+        return references(self.document, "auth_events", self.room_version)
+
+    @property
+    def prev_events(self) -> tuple[EventID, ...]:
+        """The IDs of the events that came before it. Cost: as `content`."""
+        return references(self.document, "prev_events", self.room_version)
+
+    @property
+    def depth(self) -> int:
+        """Its depth; 0 for an event in client format. Cost: as `content`."""
+        return int(self.document.get("depth", 0))
+
+    @property
+    def origin_server_ts(self) -> int:
+        """When its server says it sent it, in milliseconds since 1970. Cost: as `content`."""
+        return int(self.document.get("origin_server_ts", 0))
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is a state event."""
+        return self.state_key is not None
+
+    def to_pdu(self) -> dict[str, JsonValue]:
+        """The event in federation format, as a fresh dict.
+
+        Raises:
+            InvalidEvent: it came in client format, which is not all of it.
+        """
+        if not self.pdu:
+            raise InvalidEvent("event", "one read from a PDU", repr(self))
+        return dict(read(self.pdu, strict=False)[0])
+
+    def to_client_event(self) -> dict[str, JsonValue]:
+        """The event in the format that clients get, as a fresh dict."""
+        document = thaw(self.document)
+        kept = {key: document[key] for key in _CLIENT_KEYS if key in document}
+        return {**kept, "room_id": self.room_id, "event_id": self.event_id}
+
+    def to_stripped(self) -> dict[str, JsonValue]:
+        """The four keys of stripped state, as a fresh dict."""
+        return {
+            "type": self.type,
+            "sender": self.sender,
+            "state_key": self.state_key,
+            "content": thaw(self.content),
+        }
+
+    def with_signers(self, servers: Iterable[str]) -> Event:
+        """The same event, signed by these servers, verified at another time.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> event = Event.from_client_event(
+        ...     {"type": "m.room.name", "sender": "@ana:a.example", "content": {}}, V11
+        ... )
+        >>> event.with_signers(["a.example"]).signed_by
+        frozenset({'a.example'})
+        """
+        return evolve(self, signed_by=frozenset(servers))
+
+    def redacted(self) -> Event:
+        """The event as redaction leaves it: same ID, same signers."""
+        pdu = encode(redact(self.document, self.room_version), strict=False)
+        redacted = Event.from_pdu(pdu, self.room_version, event_id=self.event_id)
+        return evolve(redacted, signed_by=self.signed_by)
+
+    @property
+    def content_hash_matches(self) -> bool:
+        """Whether the hash that it carries is the one of its content.
+
+        Cost: linear in the size of the event.
+        """
+        document = self.document
+        return content_hash(document) == str(document["hashes"]["sha256"]).rstrip("=")
+
+
+_CLIENT_KEYS: Final = (
+    "type",
+    "sender",
+    "state_key",
+    "content",
+    "origin_server_ts",
+    "redacts",
+    "unsigned",
+)
+
+
+@frozen
+class ReadPdu:
+    """A PDU just read: the event, its keys, and the bytes that its signatures cover.
+
+    It spares receipt and signing a second reading.
+    """
+
+    event: Event
+    document: Mapping[str, JsonValue]
+    has_float: bool
+    covered: bytes | None
+
+
+def read_pdu(
+    pdu: bytes | str | Mapping[str, JsonValue],
+    room_version: RoomVersion,
+    *,
+    event_id: str | None = None,
+) -> ReadPdu:
+    """Read a PDU as `Event.from_pdu` does, and keep what was read on the way.
+
+    Raises:
+        InvalidEvent: as there.
+    """
+    try:
+        if isinstance(pdu, Mapping):
+            data = encode(dict(pdu), strict=room_version.strict_json)
+        else:
+            data = pdu.encode() if isinstance(pdu, str) else bytes(pdu)
+        document, has_float = read(data, strict=room_version.strict_json, budget=_PDU_BUDGET)
+    except (InvalidJson, UnicodeEncodeError) as error:
+        raise InvalidEvent("PDU", "JSON that the room version takes", str(error)) from error
+    if not isinstance(document, dict):
+        raise InvalidEvent("PDU", "an object", document)
+    check_format(document, room_version)
+    # The canonical form is never longer than the form that came.
+    if len(data) > MAX_PDU_BYTES:
+        data = encode(document, strict=False)
+        if len(data) > MAX_PDU_BYTES:
+            raise InvalidEvent("PDU", f"at most {MAX_PDU_BYTES} bytes", len(data))
+    covered = None
+    if event_id is not None:
+        try:
+            known_id = read_event_id(event_id)
+        except InvalidIdentifier as error:
+            raise InvalidEvent("event_id", error.expected, event_id) from error
+    elif room_version.event_id_in_pdu:
+        known_id = document["event_id"]
+    else:
+        redacted = redact(document, room_version)
+        del redacted["signatures"]
+        covered = write(redacted, has_float=has_float)
+        known_id = id_of(covered, room_version)
+    return ReadPdu(_event(document, room_version, known_id, pdu=data), document, has_float, covered)
+
+
+def references(
+    pdu: Mapping[str, JsonValue], field: str, room_version: RoomVersion
+) -> tuple[EventID, ...]:
+    """The event IDs in `auth_events` or `prev_events`, from pairs or plain."""
+    listed = pdu.get(field, ())
+    if room_version.event_id_in_pdu:
+        return tuple([pair[0] for pair in listed])
+    return tuple(listed)
+
+
+def _event(
+    document: Mapping[str, JsonValue],
+    room_version: RoomVersion,
+    event_id: EventID,
+    *,
+    pdu: bytes,
+    client_form: bytes = b"",
+) -> Event:
+    """The facts of an event whose format was checked."""
+    event_type: str = document["type"]
+    content: Mapping[str, JsonValue] = document["content"]
+    sender: UserID = document["sender"]
+    state_key: str | None = document.get("state_key")
+    room_id: RoomID | None = document.get("room_id")
+    kind = event_type
+    membership = authorised_via = None
+    view: View | None = None
+    if event_type == "m.room.member":
+        if "membership" in content:
+            text = content["membership"]
+            membership = MEMBERSHIPS.get(text) if isinstance(text, str) else None
+            membership = membership or UNRECOGNISED
+            if state_key == sender or is_user_id(state_key):
+                kind = MEMBER_KINDS[membership]
+        authorised_via = authoriser(content)
+        if "third_party_invite" in content:
+            view = signed_invite_view(content["third_party_invite"])
+    elif event_type in _VIEWS:
+        view = _VIEWS[event_type](content, room_version)
+    elif event_type == "m.room.create":
+        view = create_view(content, room_version, sender=sender, has_room_id="room_id" in document)
+        if room_version.room_id_is_create_event and room_id is None:
+            room_id = RoomID("!" + event_id[1:])
+    return Event(
+        event_id=event_id,
+        room_version=room_version,
+        room_id=room_id if isinstance(room_id, str) else RoomID(""),
+        type=event_type,
+        sender=sender,
+        server=server_of(sender),
+        # Most members send their own membership: one string serves both.
+        state_key=sender if state_key == sender else state_key,
+        membership=membership,
+        authorised_via=authorised_via,
+        kind=kind,
+        view=view,
+        signed_by=NOBODY,
+        pdu=pdu,
+        client_form=client_form,
+    )
+
+
+_VIEWS: Final[Mapping[str, Callable[[Mapping[str, JsonValue], RoomVersion], View]]] = (
+    MappingProxyType(
+        {
+            "m.room.power_levels": power_levels_view,
+            "m.room.join_rules": lambda content, _: join_rules_view(content),
+            "m.room.third_party_invite": lambda content, _: third_party_invite_view(content),
+        }
+    )
+)
+
+
+def _check_client_event(event: Mapping[str, JsonValue]) -> None:
+    for field, good, expected in (
+        ("type", isinstance(event.get("type"), str), "text"),
+        ("sender", is_user_id(event.get("sender")), "a user ID"),
+        ("content", isinstance(event.get("content"), Mapping), "an object"),
+        ("state_key", isinstance(event.get("state_key", ""), str), "text"),
+        ("event_id", is_event_id(event.get("event_id", "$0:a")), "an event ID"),
+        ("room_id", is_room_id(event.get("room_id", "!0:a")), "a room ID"),
+    ):
+        if not good:
+            raise InvalidEvent(field, expected, event.get(field))
+
+
+@frozen
+class EventTemplate:
+    """What a resident server offers to sign: an event without ID, hashes, signatures.
+
+    Attributes:
+        room_version: the version of its room.
+        fields: the fields of the future PDU.
+    """
+
+    room_version: RoomVersion
+    fields: JsonObject
+
+    @classmethod
+    def of(cls, fields: Mapping[str, JsonValue], room_version: RoomVersion) -> EventTemplate:
+        """Make a template, leaving out what a template has not.
+
+        Args:
+            fields: fields of a PDU. `hashes`, `signatures`, `unsigned`, and from
+                version 3 on `event_id`, are dropped.
+            room_version: the version of the room.
+
+        Raises:
+            InvalidEvent: the fields are no object of JSON values.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> EventTemplate.of({"type": "m.room.member", "hashes": {}}, V11).fields
+        {'type': 'm.room.member'}
+        """
+        if not isinstance(fields, Mapping):
+            raise InvalidEvent("template", "an object", fields)
+        dropped = (
+            _NOT_IN_TEMPLATE if room_version.event_id_in_pdu else _NOT_IN_TEMPLATE | {"event_id"}
+        )
+        try:
+            kept = freeze({key: value for key, value in fields.items() if key not in dropped})
+        except InvalidJson as error:
+            raise InvalidEvent("template", "JSON values", str(error)) from error
+        return cls(room_version, kept)
+
+    def get(self, field: str) -> JsonValue:
+        """A field of the template; None when it is not there."""
+        return self.fields.get(field)
+
+    @property
+    def content(self) -> Mapping[str, JsonValue]:
+        """The content; empty when there is none."""
+        content = self.fields.get("content")
+        return content if isinstance(content, Mapping) else JsonObject()
+
+    def with_fields(self, **fields: JsonValue) -> EventTemplate:
+        """The template with these fields set.
+
+        Raises:
+            InvalidJson: a value is none that JSON can hold.
+        """
+        return evolve(self, fields=freeze({**self.fields, **fields}))
+
+    def with_content(self, **fields: JsonValue) -> EventTemplate:
+        """The template with these fields of its content set.
+
+        Raises:
+            InvalidJson: a value is none that JSON can hold.
+        """
+        return self.with_fields(content={**self.content, **fields})
+
+    def complete(self, signer: Signs, *, event_id: str | None = None) -> Event:
+        """Hash and sign the template, which makes it an event.
+
+        Args:
+            signer: who signs; `signing.Signer` is one.
+            event_id: in room versions 1 and 2, the ID that it shall have; later
+                versions make it from the event.
+
+        Returns:
+            The event, signed by the signer's server.
+
+        Raises:
+            InvalidEvent: the fields break the format of the room version.
+        """
+        pdu = {**self.fields, "signatures": {}}
+        if self.room_version.event_id_in_pdu and event_id is not None:
+            pdu["event_id"] = event_id
+        pdu["hashes"] = {"sha256": content_hash(pdu)}
+        unsigned = read_pdu(pdu, self.room_version)
+        covered = unsigned.covered or signed_bytes(pdu, self.room_version)
+        pdu["signatures"] = {signer.server_name: {signer.key_id: signer.signature_over(covered)}}
+        event = read_pdu(pdu, self.room_version, event_id=unsigned.event.event_id).event
+        return event.with_signers([signer.server_name])
+
+
+class Signs(Protocol):
+    """Who can sign for a server."""
+
+    @property
+    def server_name(self) -> ServerName:
+        """The server that signs."""
+
+    @property
+    def key_id(self) -> str:
+        """The ID of its key: `ed25519:` and a version."""
+
+    def signature_over(self, message: bytes) -> str:
+        """The signature in unpadded base64."""
+
+
+_NOT_IN_TEMPLATE: Final = frozenset({"hashes", "signatures", "unsigned"})

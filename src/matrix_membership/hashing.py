@@ -1,0 +1,110 @@
+"""The hashes of an event: content hash, reference hash, event ID.
+
+- `Content hash`__: SHA-256 over the whole event; a mismatch means that the event
+  was altered and only its redacted form can be used.
+- `Reference hash`__: SHA-256 over the redacted event; from version 3 on it is the
+  event ID.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#calculating-the-content-hash-for-an-event
+__ https://spec.matrix.org/v1.19/server-server-api/#calculating-the-reference-hash-for-an-event
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+
+from matrix_membership.canonical_json import JsonValue, encode
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.identifiers import EventID
+from matrix_membership.identifiers import event_id as read_event_id
+from matrix_membership.redaction import redact
+from matrix_membership.room_versions import EventIdFormat, RoomVersion
+
+__all__ = ["content_hash", "event_id", "reference_hash", "signed_bytes"]
+
+_NOT_IN_CONTENT_HASH = frozenset({"unsigned", "signatures", "hashes"})
+
+
+def content_hash(pdu: Mapping[str, JsonValue]) -> str:
+    """The SHA-256 of the event without `unsigned`, `signatures` and `hashes`.
+
+    Args:
+        pdu: an event in federation format, of any room version.
+
+    Returns:
+        Unpadded standard base64, as it stands in `hashes.sha256`.
+
+    Raises:
+        InvalidJson: the event holds what JSON cannot.
+
+    >>> content_hash({"type": "m.room.message"})
+    'OtRFcmRkHsbgHLM/HPMtMLnoI4VjSVqbhanXArX01rA'
+    """
+    hashed = {key: value for key, value in pdu.items() if key not in _NOT_IN_CONTENT_HASH}
+    return _base64(sha256(encode(hashed, strict=False)).digest())
+
+
+def reference_hash(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> str:
+    """The SHA-256 of the redacted event without `unsigned` and `signatures`.
+
+    Args:
+        pdu: an event in federation format.
+        room_version: the version of its room.
+
+    Returns:
+        Unpadded standard base64.
+
+    Raises:
+        InvalidEvent: the event cannot be redacted.
+        InvalidJson: the event holds what JSON cannot.
+    """
+    return _base64(sha256(signed_bytes(pdu, room_version)).digest())
+
+
+def event_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> EventID:
+    """The ID of an event: the one in the PDU, or from version 3 on its reference hash.
+
+    Args:
+        pdu: an event in federation format.
+        room_version: the version of its room.
+
+    Raises:
+        InvalidEvent: the event cannot be redacted.
+        InvalidIdentifier: in versions 1 and 2, the PDU carries no event ID.
+        InvalidJson: the event holds what JSON cannot.
+    """
+    if room_version.event_id_in_pdu:
+        return read_event_id(pdu.get("event_id"))
+    return id_of(signed_bytes(pdu, room_version), room_version)
+
+
+def signed_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> bytes:
+    """The bytes that signatures and the reference hash of an event cover.
+
+    Args:
+        pdu: an event in federation format.
+        room_version: the version of its room.
+
+    Raises:
+        InvalidEvent: the event cannot be redacted.
+        InvalidJson: the event holds what JSON cannot.
+    """
+    redacted = redact(pdu, room_version)
+    redacted.pop("signatures", None)
+    return encode(redacted, strict=False)
+
+
+def id_of(covered: bytes, room_version: RoomVersion) -> EventID:
+    """The event ID, from version 3 on, of an event whose `signed_bytes` are at hand."""
+    if room_version.event_id_in_pdu:
+        raise InvalidEvent("event_id", "an ID in the PDU, not one by hash", room_version)
+    digest = sha256(covered).digest()
+    if room_version.event_ids is EventIdFormat.BASE64:
+        return EventID("$" + _base64(digest))
+    return EventID("$" + urlsafe_b64encode(digest)[:43].decode())
+
+
+def _base64(digest: bytes) -> str:
+    return b64encode(digest)[:43].decode()

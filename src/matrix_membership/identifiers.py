@@ -1,0 +1,171 @@
+"""User, room, event and server names: their grammar, and the server part.
+
+The grammar is the one that `the appendices`__ demand of what comes over
+federation: historical user names are accepted, with any localpart, an empty one
+too. Names are at most 255 bytes of UTF-8 and are compared case-sensitively.
+
+__ https://spec.matrix.org/v1.19/appendices/#common-identifier-format
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NewType, TypeGuard
+
+from matrix_membership.errors import InvalidIdentifier
+
+__all__ = [
+    "MAX_BYTES",
+    "EventID",
+    "RoomID",
+    "ServerName",
+    "UserID",
+    "event_id",
+    "is_event_id",
+    "is_room_id",
+    "is_server_name",
+    "is_user_id",
+    "room_id",
+    "server_name",
+    "server_of",
+    "user_id",
+]
+
+UserID = NewType("UserID", str)
+RoomID = NewType("RoomID", str)
+EventID = NewType("EventID", str)
+ServerName = NewType("ServerName", str)
+
+MAX_BYTES: Final = 255
+"""Bytes that an identifier may have, its sigil and server name included."""
+
+_SERVER = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.\-]{1,255})(?::[0-9]{1,5})?"
+_LOCALPART = r"[^:\x00\ud800-\udfff]"
+_matches_server = re.compile(_SERVER).fullmatch
+_matches_user = re.compile(rf"@{_LOCALPART}*:{_SERVER}").fullmatch
+_matches_room = re.compile(rf"!{_LOCALPART}+:{_SERVER}").fullmatch
+_matches_event = re.compile(rf"\${_LOCALPART}+:{_SERVER}").fullmatch
+_matches_room_hash = re.compile(r"![A-Za-z0-9_\-]{43}").fullmatch
+_matches_event_hash = re.compile(r"\$[A-Za-z0-9_\-+/]{43}").fullmatch
+
+# A character has at most four bytes: below this length nothing need be counted.
+_SURELY_SHORT: Final = MAX_BYTES // 4
+
+
+def is_server_name(value: object) -> TypeGuard[ServerName]:
+    """Whether the value is a server name: a host and perhaps a port.
+
+    >>> is_server_name("[2001:db8::1]:8448"), is_server_name("a_b")
+    (True, False)
+    """
+    return isinstance(value, str) and _fits(value) and _matches_server(value) is not None
+
+
+def is_user_id(value: object) -> TypeGuard[UserID]:
+    """Whether the value is a user ID, by the historical grammar.
+
+    >>> is_user_id("@:a.example"), is_user_id("@ana"), is_user_id(None)
+    (True, False, False)
+    """
+    return isinstance(value, str) and _fits(value) and _matches_user(value) is not None
+
+
+def is_room_id(value: object) -> TypeGuard[RoomID]:
+    """Whether the value is a room ID of any room version.
+
+    >>> is_room_id("!r:a.example"), is_room_id("!" + "A" * 43), is_room_id("!r")
+    (True, True, False)
+    """
+    return (
+        isinstance(value, str)
+        and _fits(value)
+        and (_matches_room(value) is not None or _matches_room_hash(value) is not None)
+    )
+
+
+def is_event_id(value: object) -> TypeGuard[EventID]:
+    """Whether the value is an event ID of any room version.
+
+    >>> is_event_id("$1:a.example"), is_event_id("$" + "A" * 43), is_event_id("1")
+    (True, True, False)
+    """
+    return (
+        isinstance(value, str)
+        and _fits(value)
+        and (_matches_event_hash(value) is not None or _matches_event(value) is not None)
+    )
+
+
+def server_name(value: object) -> ServerName:
+    """Read a server name.
+
+    Raises:
+        InvalidIdentifier: it breaks the grammar.
+
+    >>> server_name("a.example:8448")
+    'a.example:8448'
+    """
+    if is_server_name(value):
+        return value
+    raise InvalidIdentifier("server name", "a host name or address and perhaps a port", value)
+
+
+def user_id(value: object) -> UserID:
+    """Read a user ID.
+
+    Raises:
+        InvalidIdentifier: it breaks the grammar.
+
+    >>> user_id("@ana:a.example")
+    '@ana:a.example'
+    """
+    if is_user_id(value):
+        return value
+    raise InvalidIdentifier("user ID", "@localpart:server of at most 255 bytes", value)
+
+
+def room_id(value: object) -> RoomID:
+    """Read a room ID.
+
+    Raises:
+        InvalidIdentifier: it breaks the grammar of every room version.
+
+    >>> room_id("!r:a.example")
+    '!r:a.example'
+    """
+    if is_room_id(value):
+        return value
+    raise InvalidIdentifier("room ID", "!opaque:server, or ! and 43 characters of base64", value)
+
+
+def event_id(value: object) -> EventID:
+    """Read an event ID.
+
+    Raises:
+        InvalidIdentifier: it breaks the grammar of every room version.
+
+    >>> event_id("$1:a.example")
+    '$1:a.example'
+    """
+    if is_event_id(value):
+        return value
+    raise InvalidIdentifier("event ID", "$opaque:server, or $ and 43 characters of base64", value)
+
+
+def server_of(identifier: str) -> ServerName:
+    """The server part of a user, room or event ID: all after its first colon.
+
+    Returns:
+        The server name; empty for an identifier that has none, such as a room
+        ID of room version 12.
+
+    >>> server_of("@ana:[::1]:8448")
+    '[::1]:8448'
+    """
+    return ServerName(identifier.partition(":")[2])
+
+
+def _fits(value: str) -> bool:
+    if len(value) <= _SURELY_SHORT:
+        return True
+    return len(value) <= MAX_BYTES and len(value.encode("utf-8", "replace")) <= MAX_BYTES

@@ -1,0 +1,158 @@
+"""Which keys of an event survive its redaction, as a table per room version.
+
+The table is part of every event ID and signature: both are computed over the
+redacted event. It follows the *Redactions* section of `each room version`__.
+
+__ https://spec.matrix.org/v1.19/rooms/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from matrix_membership._attrs import constant
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["Survivors", "redact", "survivors"]
+
+ALL: Final = frozenset({"*"})
+"""In the table: every key of the content survives."""
+
+
+@constant
+class Survivors:
+    """What survives redaction in some room versions.
+
+    Attributes:
+        top_level: keys of the event itself.
+        content: keys of the content, by event type.
+        signed_of_third_party_invite: a member event's `third_party_invite`
+            survives, reduced to its `signed`.
+    """
+
+    top_level: frozenset[str]
+    content: Mapping[str, frozenset[str]]
+    signed_of_third_party_invite: bool
+
+
+_TOP_LEVEL: Final = frozenset(
+    {
+        "event_id",
+        "type",
+        "room_id",
+        "sender",
+        "state_key",
+        "content",
+        "hashes",
+        "signatures",
+        "depth",
+        "prev_events",
+        "auth_events",
+        "origin_server_ts",
+    }
+)
+
+_CONTENT_V1: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "m.room.member": frozenset({"membership"}),
+        "m.room.create": frozenset({"creator"}),
+        "m.room.join_rules": frozenset({"join_rule"}),
+        "m.room.power_levels": frozenset(
+            {
+                "ban",
+                "events",
+                "events_default",
+                "kick",
+                "redact",
+                "state_default",
+                "users",
+                "users_default",
+            }
+        ),
+        "m.room.aliases": frozenset({"aliases"}),
+        "m.room.history_visibility": frozenset({"history_visibility"}),
+    }
+)
+
+
+def _changed(
+    before: Mapping[str, frozenset[str]], **more: frozenset[str]
+) -> Mapping[str, frozenset[str]]:
+    return MappingProxyType({**before, **{f"m.room.{name}": keys for name, keys in more.items()}})
+
+
+_CONTENT_V6 = _changed(_CONTENT_V1, aliases=frozenset())
+_CONTENT_V8 = _changed(_CONTENT_V6, join_rules=frozenset({"join_rule", "allow"}))
+_CONTENT_V9 = _changed(
+    _CONTENT_V8, member=frozenset({"membership", "join_authorised_via_users_server"})
+)
+_CONTENT_V11 = _changed(
+    _CONTENT_V9,
+    create=ALL,
+    power_levels=_CONTENT_V1["m.room.power_levels"] | {"invite"},
+    redaction=frozenset({"redacts"}),
+)
+_UNTIL_V10: Final = _TOP_LEVEL | {"prev_state", "origin", "membership"}
+
+_TABLE: Final[Mapping[int, Survivors]] = MappingProxyType(
+    {
+        1: Survivors(_UNTIL_V10, _CONTENT_V1, signed_of_third_party_invite=False),
+        6: Survivors(_UNTIL_V10, _CONTENT_V6, signed_of_third_party_invite=False),
+        8: Survivors(_UNTIL_V10, _CONTENT_V8, signed_of_third_party_invite=False),
+        9: Survivors(_UNTIL_V10, _CONTENT_V9, signed_of_third_party_invite=False),
+        11: Survivors(_TOP_LEVEL, _CONTENT_V11, signed_of_third_party_invite=True),
+    }
+)
+
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
+def survivors(room_version: RoomVersion) -> Survivors:
+    """The keys that survive in a room version."""
+    return _TABLE[room_version.redaction_rules]
+
+
+def redact(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> dict[str, JsonValue]:
+    """Strip an event down to the keys that the protocol needs.
+
+    `unsigned` does not survive; `signatures` do, and stay valid, since they cover
+    the redacted form.
+
+    Args:
+        pdu: an event in federation format. It is not changed.
+        room_version: the version of its room.
+
+    Returns:
+        A new dict; values that survive whole are shared with `pdu`.
+
+    Raises:
+        InvalidEvent: the type is no text or the content no object, so that the
+            table has no row for it.
+
+    >>> from matrix_membership.room_versions import V9
+    >>> redact({"type": "m.room.member", "content": {"membership": "join", "a": 1}}, V9)
+    {'type': 'm.room.member', 'content': {'membership': 'join'}}
+    """
+    event_type, content = pdu.get("type"), pdu.get("content")
+    if not isinstance(event_type, str):
+        raise InvalidEvent("type", "text", event_type)
+    if not isinstance(content, Mapping):
+        raise InvalidEvent("content", "an object", content)
+    table = survivors(room_version)
+    redacted = {key: value for key, value in pdu.items() if key in table.top_level}
+    kept = table.content.get(event_type, _NOTHING)
+    if kept is not ALL:
+        redacted["content"] = {key: value for key, value in content.items() if key in kept}
+        if table.signed_of_third_party_invite and event_type == "m.room.member":
+            invite = content.get("third_party_invite")
+            # Of an invite that is no object nothing survives; of one that has no
+            # `signed`, an empty object does. The specification says neither.
+            if isinstance(invite, Mapping):
+                redacted["content"]["third_party_invite"] = {
+                    key: value for key, value in invite.items() if key == "signed"
+                }
+    return redacted

@@ -1,0 +1,253 @@
+"""Room versions 1 to 12 as constants, each derived from the one before.
+
+A `RoomVersion` holds facts of *format* and the name of the rule list that it
+follows; what the rules are is the business of `matrix_membership.auth`. A version
+of your own is an `evolve` away::
+
+    MINE = V11.evolve(identifier="org.example.mine")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from matrix_membership._attrs import constant, evolve
+from matrix_membership.errors import UnknownRoomVersion
+from matrix_membership.membership import JoinRule
+
+__all__ = [
+    "KNOWN",
+    "V1",
+    "V2",
+    "V3",
+    "V4",
+    "V5",
+    "V6",
+    "V7",
+    "V8",
+    "V9",
+    "V10",
+    "V11",
+    "V12",
+    "EventIdFormat",
+    "RoomVersion",
+    "room_version",
+]
+
+
+class EventIdFormat(Enum):
+    """Where an event's ID comes from."""
+
+    IN_PDU = "in the PDU, as $opaque:server"
+    BASE64 = "reference hash in standard base64"
+    URL_SAFE_BASE64 = "reference hash in URL-safe base64"
+
+
+@constant
+class RoomVersion:
+    """One room version: how its events look and which rule list judges them.
+
+    Attributes:
+        identifier: its name in `m.room.create` and in requests.
+        specification: the page of the specification that its rules are cited from.
+        auth_rules: the version whose numbered rule list it follows.
+        redaction_rules: the version whose redaction table it follows.
+        event_ids: where event IDs come from.
+        room_id_is_create_event: the room ID is the create event's ID with `!`.
+        max_depth: the largest `depth` of an event.
+        strict_json: PDUs that are no canonical JSON are dropped.
+        enforces_key_validity: a key must have been valid at `origin_server_ts`.
+        integer_levels: power levels must be JSON integers.
+        float_levels: power levels may be floats.
+        creator_in_content: `content.creator` of the create event names the creator.
+        privileged_creators: creators have an infinite power level.
+        join_rules: the join rules by which somebody may join or knock.
+        state_resolution: the name of its state resolution algorithm.
+    """
+
+    identifier: str
+    specification: str
+    auth_rules: int
+    redaction_rules: int
+    event_ids: EventIdFormat
+    room_id_is_create_event: bool
+    max_depth: int
+    strict_json: bool
+    enforces_key_validity: bool
+    integer_levels: bool
+    float_levels: bool
+    creator_in_content: bool
+    privileged_creators: bool
+    join_rules: frozenset[JoinRule]
+    state_resolution: str
+
+    __match_args__: ClassVar[tuple[str, ...]]
+
+    def __repr__(self) -> str:
+        return f"<room version {self.identifier}>"
+
+    def __str__(self) -> str:
+        return self.identifier
+
+    def __reduce__(self) -> tuple[object, ...] | str:
+        """Pickle the twelve versions by name, so that identity survives."""
+        if KNOWN.get(self.identifier) is self:
+            return f"V{self.identifier}"
+        return (RoomVersion, tuple(getattr(self, name) for name in self.__match_args__))
+
+    def evolve(self, *, identifier: str, **changes: object) -> RoomVersion:
+        """A version of your own: this one under another name, with some facts changed.
+
+        Args:
+            identifier: its name; the rule list stays this one's unless changed.
+            changes: fields by name.
+
+        >>> V11.evolve(identifier="org.example.mine").auth_rules
+        11
+        """
+        return evolve(self, identifier=identifier, **changes)
+
+    @property
+    def event_id_in_pdu(self) -> bool:
+        """Whether a PDU carries its event ID, and references as pairs."""
+        return self.event_ids is EventIdFormat.IN_PDU
+
+    @property
+    def knocking(self) -> bool:
+        """Whether one can knock in this version."""
+        return JoinRule.KNOCK in self.join_rules
+
+    @property
+    def restricted_joins(self) -> bool:
+        """Whether a room of this version can let in the members of other rooms."""
+        return JoinRule.RESTRICTED in self.join_rules
+
+
+V1: Final = RoomVersion(
+    identifier="1",
+    specification="v1",
+    auth_rules=1,
+    redaction_rules=1,
+    event_ids=EventIdFormat.IN_PDU,
+    room_id_is_create_event=False,
+    max_depth=2**63 - 1,
+    strict_json=False,
+    enforces_key_validity=False,
+    integer_levels=False,
+    float_levels=True,
+    creator_in_content=True,
+    privileged_creators=False,
+    join_rules=frozenset({JoinRule.PUBLIC, JoinRule.INVITE}),
+    state_resolution="1",
+)
+"""https://spec.matrix.org/v1.19/rooms/v1/"""
+
+V2: Final = evolve(V1, identifier="2", specification="v2", state_resolution="2")
+"""https://spec.matrix.org/v1.19/rooms/v2/"""
+
+V3: Final = evolve(
+    V2,
+    identifier="3",
+    specification="v3",
+    auth_rules=3,
+    event_ids=EventIdFormat.BASE64,
+)
+"""https://spec.matrix.org/v1.19/rooms/v3/"""
+
+V4: Final = evolve(V3, identifier="4", specification="v4", event_ids=EventIdFormat.URL_SAFE_BASE64)
+"""https://spec.matrix.org/v1.19/rooms/v4/"""
+
+V5: Final = evolve(V4, identifier="5", specification="v5", enforces_key_validity=True)
+"""https://spec.matrix.org/v1.19/rooms/v5/"""
+
+V6: Final = evolve(
+    V5,
+    identifier="6",
+    specification="v6",
+    auth_rules=6,
+    redaction_rules=6,
+    max_depth=2**53 - 1,
+    strict_json=True,
+    float_levels=False,
+)
+"""https://spec.matrix.org/v1.19/rooms/v6/"""
+
+V7: Final = evolve(
+    V6,
+    identifier="7",
+    specification="v7",
+    auth_rules=7,
+    join_rules=V6.join_rules | {JoinRule.KNOCK},
+)
+"""https://spec.matrix.org/v1.19/rooms/v7/"""
+
+V8: Final = evolve(
+    V7,
+    identifier="8",
+    specification="v8",
+    auth_rules=8,
+    redaction_rules=8,
+    join_rules=V7.join_rules | {JoinRule.RESTRICTED},
+)
+"""https://spec.matrix.org/v1.19/rooms/v8/"""
+
+V9: Final = evolve(V8, identifier="9", specification="v9", redaction_rules=9)
+"""https://spec.matrix.org/v1.19/rooms/v9/"""
+
+V10: Final = evolve(
+    V9,
+    identifier="10",
+    specification="v10",
+    auth_rules=10,
+    integer_levels=True,
+    join_rules=V9.join_rules | {JoinRule.KNOCK_RESTRICTED},
+)
+"""https://spec.matrix.org/v1.19/rooms/v10/"""
+
+V11: Final = evolve(
+    V10,
+    identifier="11",
+    specification="v11",
+    auth_rules=11,
+    redaction_rules=11,
+    creator_in_content=False,
+)
+"""https://spec.matrix.org/v1.19/rooms/v11/"""
+
+V12: Final = evolve(
+    V11,
+    identifier="12",
+    specification="v12",
+    auth_rules=12,
+    room_id_is_create_event=True,
+    privileged_creators=True,
+    state_resolution="2.1",
+)
+"""https://spec.matrix.org/v1.19/rooms/v12/"""
+
+KNOWN: Final[Mapping[str, RoomVersion]] = MappingProxyType(
+    {version.identifier: version for version in (V1, V2, V3, V4, V5, V6, V7, V8, V9, V10, V11, V12)}
+)
+"""The room versions of the specification, by identifier."""
+
+
+def room_version(identifier: object, known: Mapping[str, RoomVersion] = KNOWN) -> RoomVersion:
+    """Look a room version up.
+
+    Args:
+        identifier: what a create event or an answer names; anything.
+        known: the versions to choose from.
+
+    Raises:
+        UnknownRoomVersion: it is not among the known ones.
+
+    >>> room_version("10")
+    <room version 10>
+    """
+    version = known.get(identifier) if isinstance(identifier, str) else None
+    if version is None:
+        raise UnknownRoomVersion(identifier)
+    return version

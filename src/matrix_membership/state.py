@@ -1,0 +1,526 @@
+"""Room state: what an event is judged against. Immutable and persistent.
+
+The same class serves as auth events, as the state before an event and as the
+current state of a room: the rules never know which. `with_event` gives a new
+state in amortised constant time and leaves the old one valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Never, TypeVar
+
+from matrix_membership._persistent import PersistentMap
+from matrix_membership.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
+from matrix_membership.errors import IncompleteState
+from matrix_membership.events import Event
+from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
+from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE, UNKNOWN, JoinRule, Membership
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["CREATOR_POWER_LEVEL", "FIRST_CREATOR_POWER_LEVEL", "HEROES", "RoomState"]
+
+CREATOR_POWER_LEVEL: Final = 2**53
+"""The infinite level of version 12's creators: one more than any level can be."""
+
+FIRST_CREATOR_POWER_LEVEL: Final = 100
+"""The creator's level while the room has no power levels event."""
+
+HEROES: Final = 5
+"""How many members stand for a room that has no name."""
+
+GetEvent = Callable[[str, str], Event | None]
+
+_MEMBER: Final = "m.room.member"
+_NO_CREATE: Final = Create(
+    creator=None,
+    names_creator=False,
+    privileged=frozenset(),
+    additional_creators_readable=True,
+    federate=True,
+    room_version="1",
+    has_room_id=False,
+)
+_NO_JOIN_RULES: Final = JoinRules(JoinRule.INVITE, ())
+
+
+class _Fields:
+    """The slots of a state while it is being made: the same object, not yet sealed.
+
+    Filling in a class without assignment through `object.__setattr__` costs more
+    than judging an event against it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_get_member",
+        "_lookup",
+        "_members",
+        "_others",
+        "_roster",
+        "_servers",
+        "_unseen",
+        "allow",
+        "create",
+        "create_event",
+        "is_partial",
+        "join_rule",
+        "power_levels",
+        "room_version",
+    )
+
+    room_version: RoomVersion
+    create: Create
+    create_event: Event | None
+    join_rule: JoinRule
+    allow: tuple[RoomID, ...]
+    power_levels: PowerLevels
+    is_partial: bool
+    _get_member: Callable[[str], Event | None]
+    _unseen: Membership
+    _members: Mapping[str, Event] | None
+    _others: Mapping[str, Mapping[str, Event]]
+    _roster: _Roster
+    _servers: frozenset[ServerName] | None
+    _lookup: GetEvent
+
+
+class RoomState(_Fields):
+    """The state of a room at one point.
+
+    Attributes:
+        room_version: the version of the room.
+        create: the view of its create event.
+        create_event: its create event; None when the state holds none, and then
+            everything is rejected.
+        join_rule: its join rule; invite when there is no such event.
+        allow: the rooms whose members a restricted room lets in.
+        power_levels: its power levels, defaults filled in.
+        is_partial: members may have been left out of it.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        raise TypeError("a RoomState is made by RoomState.of or RoomState.over")
+
+    def __init_subclass__(cls, **_: object) -> Never:
+        raise TypeError(f"RoomState is sealed: {cls.__name__} cannot extend it")
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise TypeError("a RoomState does not change; with_event makes another one")
+
+    def __delattr__(self, name: str) -> Never:
+        raise TypeError("a RoomState does not change; with_event makes another one")
+
+    @classmethod
+    def of(
+        cls,
+        room_version: RoomVersion,
+        events: Iterable[Event],
+        *,
+        partial: bool = False,
+        servers: Iterable[str] | None = None,
+    ) -> RoomState:
+        """The state that consists of these events.
+
+        Args:
+            room_version: the version of the room.
+            events: state events in the order in which they came; of two for one
+                place the later counts. Events that are no state are passed over.
+            partial: members may have been left out: their membership is unknown,
+                not leave.
+            servers: the servers in the room, when the events do not show them all.
+
+        Returns:
+            The state. Cost: linear in the number of events.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> RoomState.of(V11, []).membership_of("@ana:a.example")
+        <Membership.LEAVE: 'leave'>
+        """
+        members: dict[str, Event] = {}
+        others: dict[str, dict[str, Event]] = {}
+        for event in events:
+            state_key = event.state_key
+            if state_key is None:
+                continue
+            event_type = event.type
+            if event_type == _MEMBER:
+                members[state_key] = event
+            elif event_type in others:
+                others[event_type][state_key] = event
+            else:
+                others[event_type] = {state_key: event}
+        state = _Fields()
+        state.room_version = room_version
+        state._others = others
+        state._members = members
+        state._get_member = members.get
+        state._unseen = UNKNOWN if partial else LEAVE
+        state._servers = None if servers is None else frozenset(map(ServerName, servers))
+        state.is_partial = partial
+        _fill_in_views(state)
+        return _sealed(state)
+
+    @classmethod
+    def over(cls, room_version: RoomVersion, get: GetEvent, *, partial: bool = False) -> RoomState:
+        """The state behind a look-up of the caller's own.
+
+        Only what a question needs is looked up. Questions about the whole room
+        raise `IncompleteState`.
+
+        Args:
+            room_version: the version of the room.
+            get: takes a type and a state key, gives the event or None. It must
+                answer the same for as long as the state is used.
+            partial: members may be missing from it: their membership is unknown.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> RoomState.over(V11, lambda type, state_key: None).join_rule
+        <JoinRule.INVITE: 'invite'>
+        """
+        state = _Fields()
+        state.room_version = room_version
+        state._lookup = get
+        state._members = None
+        state._get_member = lambda user: get(_MEMBER, user)
+        state._unseen = UNKNOWN if partial else LEAVE
+        state._servers = None
+        state.is_partial = partial
+        return _sealed(state)
+
+    def __getattr__(self, name: str) -> Any:
+        """Fill in what was not needed until now."""
+        if name in ("create", "create_event"):
+            _keep(self, "create_event", self.get("m.room.create"))
+            _keep(self, "create", _view(self.create_event, Create, _NO_CREATE))
+        elif name == "power_levels":
+            levels = _view(self.get("m.room.power_levels"), PowerLevels, NO_POWER_LEVELS)
+            _keep(self, "power_levels", levels)
+        elif name in ("join_rule", "allow"):
+            rules = _view(self.get("m.room.join_rules"), JoinRules, _NO_JOIN_RULES)
+            _keep(self, "join_rule", rules.join_rule)
+            _keep(self, "allow", rules.allow)
+        elif name == "_roster":
+            _keep(self, "_roster", _Roster.of(self._whole("the order of members")))
+        else:
+            raise AttributeError(f"RoomState has no attribute {name!r}")
+        return getattr(self, name)
+
+    def get(self, event_type: str, state_key: str = "") -> Event | None:
+        """The event in one place of the state, or None."""
+        if event_type == _MEMBER:
+            return self._get_member(state_key)
+        if self._members is None:
+            return self._lookup(event_type, state_key)
+        found = self._others.get(event_type)
+        return None if found is None else found.get(state_key)
+
+    def membership_of(self, user: str) -> Membership:
+        """The membership of a user: leave for one who was never seen.
+
+        In a partial state it is unknown for one who may have been left out.
+        """
+        event = self._get_member(user)
+        if event is None:
+            return self._unseen
+        return event.membership or LEAVE
+
+    def power_level_of(self, user: str) -> int:
+        """The power level of a user, seen or not.
+
+        Returns:
+            The level; 2**53 for a creator in version 12, who has no limit.
+        """
+        create = self.create
+        if user in create.privileged:
+            return CREATOR_POWER_LEVEL
+        levels = self.power_levels
+        if levels.exists:
+            return levels.users.get(user, levels.users_default)
+        return FIRST_CREATOR_POWER_LEVEL if user == create.creator else 0
+
+    def with_event(self, event: Event) -> RoomState:
+        """The state after an event, whether or not the rules allow it.
+
+        `machine.admit` is the one that judges.
+
+        Args:
+            event: an event; one that is no state changes nothing.
+
+        Returns:
+            The new state. Cost: amortised constant; for the first change of a
+            state that `of` made, linear in its members.
+
+        Raises:
+            IncompleteState: the state is over a look-up.
+        """
+        state_key = event.state_key
+        if state_key is None:
+            return self
+        self._whole("a changed state")
+        state = _Fields()
+        state.room_version = self.room_version
+        state.is_partial = self.is_partial
+        state._unseen = self._unseen
+        if event.type == _MEMBER:
+            before = self._roster
+            roster = before.with_member(state_key, event)
+            servers = self._servers
+            if self.is_partial and servers is not None:
+                # Of who left nothing can be told; who joins is seen.
+                servers |= set(roster.servers)
+            elif roster.servers is not before.servers:
+                servers = None
+            state._roster = roster
+            state._members = _Members(roster)
+            state._get_member = roster.get
+            state._others = self._others
+            state._servers = servers
+            state.create, state.create_event = self.create, self.create_event
+            state.power_levels = self.power_levels
+            state.join_rule, state.allow = self.join_rule, self.allow
+        else:
+            of_type = self._others.get(event.type, {})
+            state._others = {**self._others, event.type: {**of_type, state_key: event}}
+            state._members = self._members
+            state._get_member = self._get_member
+            state._servers = self._servers
+            state._roster = self._roster
+            _fill_in_views(state)
+        return _sealed(state)
+
+    @property
+    def members(self) -> Mapping[str, Event]:
+        """All member events by user, in the order in which they came.
+
+        Raises:
+            IncompleteState: the state is over a look-up.
+        """
+        return self._whole("the members")
+
+    @property
+    def events(self) -> Iterator[Event]:
+        """All events of the state: what is no member first.
+
+        Raises:
+            IncompleteState: the state is over a look-up.
+        """
+        members = self._whole("all events")
+        yield from self.events_but_members
+        yield from members.values()
+
+    @property
+    def events_but_members(self) -> Iterator[Event]:
+        """All events of the state but the members.
+
+        Raises:
+            IncompleteState: the state is over a look-up.
+        """
+        self._whole("all events but members")
+        for of_type in self._others.values():
+            yield from of_type.values()
+
+    @property
+    def servers_in_room(self) -> frozenset[ServerName]:
+        """The servers that have a joined member.
+
+        Cost: constant, but for the first question after servers came or went.
+
+        Raises:
+            IncompleteState: the state is over a look-up, or partial without
+                having been told the servers.
+        """
+        if self._members is None or (self.is_partial and self._servers is None):
+            raise IncompleteState("servers in the room", "all members")
+        servers = self._servers
+        if servers is None:
+            servers = frozenset(self._roster.servers)
+            _keep(self, "_servers", servers)
+        return servers
+
+    def heroes(self, *, excluding: str | None = None, at_most: int = HEROES) -> tuple[UserID, ...]:
+        """The members who stand for a room that has no name.
+
+        The `first members`__ who are joined or invited, in the order in which their
+        memberships came; if there are none, those who left or are banned.
+
+        Args:
+            excluding: the user who looks at the room.
+            at_most: how many are wanted.
+
+        Returns:
+            Their user IDs. Cost: independent of the size of the room.
+
+        Raises:
+            IncompleteState: the state is over a look-up.
+
+        __ https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
+        """
+        self._whole("the heroes")
+        roster = self._roster
+        found: list[UserID] = []
+        for candidates, wanted in ((roster.present, _PRESENT), (roster.absent, _ABSENT)):
+            for user, event in candidates.items():
+                if len(found) >= at_most:
+                    break
+                if user != excluding and event.membership in wanted:
+                    found.append(UserID(user))
+            if found:
+                break
+        return tuple(found)
+
+    def joined_members(self) -> Iterator[UserID]:
+        """The users who are joined, in the order in which they came.
+
+        Raises:
+            IncompleteState: the state is over a look-up.
+        """
+        self._whole("the joined members")
+        return (
+            UserID(user) for user, event in self._roster.present.items() if event.membership is JOIN
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RoomState):
+            return NotImplemented
+        if self is other:
+            return True
+        if self._members is None or other._members is None:
+            return False
+        return (
+            self.room_version is other.room_version
+            and self.is_partial == other.is_partial
+            and self._others == other._others
+            and dict(self._members) == dict(other._members)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.room_version, self.create_event))
+
+    def __repr__(self) -> str:
+        where = self.create_event.room_id if self.create_event else "without a create event"
+        return f"<state of {where}, version {self.room_version}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (
+            _unpickled,
+            (self.room_version, tuple(self.events), self.is_partial, self._servers),
+        )
+
+    def _whole(self, question: str) -> Mapping[str, Event]:
+        if self._members is None:
+            raise IncompleteState(question, "all members")
+        return self._members
+
+
+_keep = object.__setattr__
+
+
+def _sealed(state: _Fields) -> RoomState:
+    made: Any = state
+    made.__class__ = RoomState
+    return made  # type: ignore[no-any-return]  # the line above made it one
+
+
+def _fill_in_views(state: _Fields) -> None:
+    others = state._others
+    found = others.get("m.room.create")
+    event = state.create_event = None if found is None else found.get("")
+    state.create = _view(event, Create, _NO_CREATE)
+    found = others.get("m.room.power_levels")
+    event = None if found is None else found.get("")
+    state.power_levels = _view(event, PowerLevels, NO_POWER_LEVELS)
+    found = others.get("m.room.join_rules")
+    event = None if found is None else found.get("")
+    rules = _view(event, JoinRules, _NO_JOIN_RULES)
+    state.join_rule = rules.join_rule
+    state.allow = rules.allow
+
+
+def _view(event: Event | None, kind: type[_View], default: _View) -> _View:
+    if event is None:
+        return default
+    return event.view if isinstance(event.view, kind) else default
+
+
+_View = TypeVar("_View")
+
+
+class _Roster:
+    """The members of a room in their order, and how many are joined per server."""
+
+    __slots__ = ("absent", "present", "servers")
+
+    def __init__(
+        self,
+        present: PersistentMap[str, Event],
+        absent: PersistentMap[str, Event],
+        servers: PersistentMap[ServerName, int],
+    ) -> None:
+        self.present = present
+        self.absent = absent
+        self.servers = servers
+
+    @classmethod
+    def of(cls, members: Mapping[str, Event]) -> _Roster:
+        present: dict[str, Event] = {}
+        absent: dict[str, Event] = {}
+        servers: dict[ServerName, int] = {}
+        for user, event in members.items():
+            (present if event.membership in _PRESENT else absent)[user] = event
+            if event.membership is JOIN:
+                server = server_of(user)
+                servers[server] = servers.get(server, 0) + 1
+        return cls(PersistentMap(present), PersistentMap(absent), PersistentMap(servers))
+
+    def get(self, user: str) -> Event | None:
+        return self.present.get(user) or self.absent.get(user)
+
+    def with_member(self, user: str, event: Event) -> _Roster:
+        before = self.get(user)
+        joins = (event.membership is JOIN) - (before is not None and before.membership is JOIN)
+        servers = self.servers
+        if joins:
+            server = server_of(user)
+            count = (servers.get(server) or 0) + joins
+            servers = servers.with_item(server, count) if count else servers.without(server)
+        if event.membership in _PRESENT:
+            return _Roster(self.present.with_item(user, event), self.absent.without(user), servers)
+        return _Roster(self.present.without(user), self.absent.with_item(user, event), servers)
+
+
+_PRESENT: Final = (JOIN, INVITE)
+_ABSENT: Final = (LEAVE, BAN)
+
+
+class _Members(Mapping[str, Event]):
+    """All members of a roster as one mapping."""
+
+    __slots__ = ("_roster",)
+
+    def __init__(self, roster: _Roster) -> None:
+        self._roster = roster
+
+    def __getitem__(self, user: str) -> Event:
+        event = self._roster.get(user)
+        if event is None:
+            raise KeyError(user)
+        return event
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._roster.present
+        yield from self._roster.absent
+
+    def __len__(self) -> int:
+        return len(self._roster.present) + len(self._roster.absent)
+
+
+def _unpickled(
+    room_version: RoomVersion,
+    events: tuple[Event, ...],
+    partial: bool,  # noqa: FBT001 - called by pickle alone
+    servers: frozenset[ServerName] | None,
+) -> RoomState:
+    return RoomState.of(room_version, events, partial=partial, servers=servers)

@@ -1,0 +1,63 @@
+"""Errors."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from matrix_membership import errors
+from matrix_membership.errors import (
+    IncompleteState,
+    InvalidEvent,
+    InvalidJson,
+    LocalProtocolError,
+    MatrixMembershipError,
+    RemoteProtocolError,
+    UnknownRoomVersion,
+    shown,
+)
+
+ALL = [
+    InvalidEvent("depth", "an integer", "x"),
+    InvalidJson("JSON", "an integer"),
+    UnknownRoomVersion(5),
+    IncompleteState("heroes", "all members"),
+    LocalProtocolError("this", "that"),
+    RemoteProtocolError("this", "that", "M_UNKNOWN", 502),
+]
+
+
+class TestErrors:
+    @pytest.mark.parametrize("error", ALL, ids=str)
+    def test_are_values(self, error: MatrixMembershipError) -> None:
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        assert again == error
+        assert hash(again) == hash(error)
+        assert error != MatrixMembershipError(*error.args)
+        assert error != "x"
+
+    @pytest.mark.parametrize("error", ALL, ids=str)
+    def test_say_what_was_expected_and_what_came(self, error: MatrixMembershipError) -> None:
+        assert "expected" in str(error)
+
+    def test_are_of_one_tree(self) -> None:
+        for name in errors.__all__:
+            assert issubclass(getattr(errors, name), MatrixMembershipError)
+
+    def test_of_one_class_differ_by_their_fields(self) -> None:
+        assert InvalidEvent("a", "b", 1) != InvalidEvent("a", "b", 2)
+
+    def test_of_the_other_side_carry_an_answer(self) -> None:
+        error = RemoteProtocolError("this", "that")
+        assert (error.errcode, error.status) == ("M_INVALID_PARAM", 400)
+
+
+class TestShown:
+    def test_is_cut_to_a_line(self) -> None:
+        assert len(shown("x" * 10_000)) == 120
+        assert len(shown(list(range(1_000)))) == 120
+        assert shown("x") == "'x'"
+
+    def test_names_what_cannot_be_shown(self) -> None:
+        assert shown(10**5_000) == "a int too large to show"

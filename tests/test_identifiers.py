@@ -1,0 +1,93 @@
+"""Identifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from matrix_membership import identifiers
+from matrix_membership.errors import InvalidIdentifier
+from matrix_membership.identifiers import (
+    is_event_id,
+    is_room_id,
+    is_server_name,
+    is_user_id,
+    server_of,
+)
+
+HASH = "A" * 43
+
+GOOD: list[tuple[Callable[[object], bool], str]] = [
+    (is_server_name, "a.example"),
+    (is_server_name, "A-1.example:65535"),
+    (is_server_name, "1.2.3.4:80"),
+    (is_server_name, "[::1]:8448"),
+    (is_user_id, "@ana:a.example"),
+    (is_user_id, "@:a.example"),
+    (is_user_id, "@Ünï cödé!:a.example"),
+    (is_user_id, "@a:b.example:8448"),
+    (is_user_id, "@" + "x" * 244 + ":a.example"),
+    (is_user_id, "@" + "é" * 122 + ":a.example"),
+    (is_room_id, "!r:a.example"),
+    (is_room_id, "!" + HASH),
+    (is_event_id, "$e:a.example"),
+    (is_event_id, "$" + HASH),
+    (is_event_id, "$" + "+/" * 21 + "x"),
+]
+BAD: list[tuple[Callable[[object], bool], Any]] = [
+    (is_server_name, ""),
+    (is_server_name, "a_b"),
+    (is_server_name, "a.example:123456"),
+    (is_server_name, "a.example:"),
+    (is_server_name, "[::1"),
+    (is_server_name, "a.example\n"),
+    (is_server_name, "a" * 256),
+    (is_user_id, "ana:a.example"),
+    (is_user_id, "@ana"),
+    (is_user_id, "@an\0a:a.example"),
+    (is_user_id, "@an\ud800a:a.example"),
+    (is_user_id, "@" + "x" * 245 + ":a.example"),
+    (is_user_id, "@" + "é" * 123 + ":a.example"),
+    (is_room_id, "!:a.example"),
+    (is_room_id, "!r"),
+    (is_event_id, "$:a.example"),
+    (is_event_id, "$" + HASH + "A"),
+    (is_event_id, HASH),
+]
+
+
+class TestGrammar:
+    @pytest.mark.parametrize(("holds", "value"), GOOD)
+    def test_takes(self, holds: Callable[[object], bool], value: str) -> None:
+        assert holds(value)
+        read = getattr(identifiers, holds.__name__.removeprefix("is_"))
+        assert read(value) == value
+
+    @pytest.mark.parametrize(("holds", "value"), BAD)
+    def test_refuses(self, holds: Callable[[object], bool], value: str) -> None:
+        assert not holds(value)
+        read = getattr(identifiers, holds.__name__.removeprefix("is_"))
+        with pytest.raises(InvalidIdentifier) as raised:
+            read(value)
+        assert raised.value.got == value
+
+    @pytest.mark.parametrize("value", [None, 5, b"@ana:a.example", ["@ana:a.example"]])
+    def test_refuses_what_is_no_text(self, value: Any) -> None:
+        for holds in (is_server_name, is_user_id, is_room_id, is_event_id):
+            assert not holds(value)
+
+
+class TestServerPart:
+    @pytest.mark.parametrize(
+        ("identifier", "server"),
+        [
+            ("@ana:a.example:8448", "a.example:8448"),
+            ("@:[::1]", "[::1]"),
+            ("!" + HASH, ""),
+            ("", ""),
+        ],
+    )
+    def test_is_all_after_the_first_colon(self, identifier: str, server: str) -> None:
+        assert server_of(identifier) == server

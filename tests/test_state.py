@@ -1,0 +1,237 @@
+"""Room state."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matrix_membership import Event, RoomState
+from matrix_membership._persistent import PersistentMap
+from matrix_membership.errors import IncompleteState
+from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, UNKNOWN, JoinRule
+from matrix_membership.room_versions import V1, V10, V11, V12
+from matrix_membership.state import CREATOR_POWER_LEVEL
+from tests.builders import ANA, BEN, CAY, DAN, a_room
+
+
+def user(number: int) -> str:
+    return f"@u{number}:s{number % 3}.example"
+
+
+class TestLookUp:
+    def test_gives_what_was_put_in(self) -> None:
+        room = a_room(V11).with_join_rule("public").with_levels({BEN: 7}, invite=3)
+        state = room.state
+        assert state.get("m.room.create") is room.events[0]
+        assert state.get("m.room.member", ANA) is room.events[1]
+        assert state.get("m.room.topic") is None
+        assert state.get("m.room.create", "x") is None
+        assert state.join_rule is JoinRule.PUBLIC
+        assert state.power_levels.invite == 3
+        assert state.power_level_of(BEN) == 7
+        assert list(state.events) == [*state.events_but_members, *state.members.values()]
+
+    def test_passes_over_what_is_no_state(self) -> None:
+        room = a_room(V11)
+        state = RoomState.of(V11, [*room.events, room.message(ANA)])
+        assert state == room.state
+        assert state.with_event(room.message(ANA)) is state
+
+    def test_of_memberships(self) -> None:
+        room = a_room(V11).with_member(BEN, BAN)
+        assert room.state.membership_of(BEN) is BAN
+        assert room.state.membership_of(CAY) is LEAVE
+        nameless = room.with_content("m.room.member", {}, CAY).state
+        assert nameless.membership_of(CAY) is LEAVE
+
+    def test_of_power_without_levels(self) -> None:
+        assert a_room(V10).state.power_level_of(ANA) == 100
+        assert a_room(V10, creator=BEN).state.power_level_of(ANA) == 0
+        assert a_room(V12).state.power_level_of(ANA) == CREATOR_POWER_LEVEL
+        other = a_room(V12, additional_creators=[CAY]).with_levels({BEN: 5}, users_default=2).state
+        assert [other.power_level_of(who) for who in (CAY, BEN, DAN)] == [2**53, 5, 2]
+
+
+class TestWithEvent:
+    def test_leaves_the_old_state_valid(self) -> None:
+        room = a_room(V11)
+        state = room.state
+        after = state.with_event(room.join(BEN))
+        topic = after.with_event(room.event("m.room.topic", ANA, {}, ""))
+        assert (state.membership_of(BEN), after.membership_of(BEN)) == (LEAVE, JOIN)
+        assert (after.get("m.room.topic"), topic.membership_of(BEN)) == (None, JOIN)
+        assert topic.get("m.room.topic") is not None
+        assert state == room.state
+
+    def test_counts_servers_and_keeps_order(self) -> None:
+        room = a_room(V11)
+        states = [room.state]
+        for number in range(600):
+            states.append(states[-1].with_event(room.join(user(number))))
+        assert states[-1].servers_in_room == {"a.example", *(f"s{n}.example" for n in range(3))}
+        assert states[1].servers_in_room == {"a.example", "s0.example"}
+        assert list(states[-1].joined_members()) == [ANA, *map(user, range(600))]
+        assert len(states[-1].members) == 601
+        last = states[-1].with_event(room.leave(user(0)))
+        assert (list(last.members)[-1], last.membership_of(user(0))) == (user(0), LEAVE)
+        with pytest.raises(KeyError):
+            last.members["@nobody:x"]
+
+    def test_forgets_a_server_whose_last_member_left(self) -> None:
+        room = a_room(V11)
+        state = room.state.with_event(room.join(BEN))
+        assert state.servers_in_room == {"a.example", "b.example"}
+        assert state.with_event(room.join(BEN)).servers_in_room is state.servers_in_room
+        assert state.with_event(room.leave(BEN)).servers_in_room == {"a.example"}
+
+    def test_is_as_if_built_at_once(self) -> None:
+        room = a_room(V1).with_member(BEN, INVITE).with_join_rule("public").with_levels({BEN: 5})
+        state = RoomState.of(V1, room.events[:1])
+        for event in room.events[1:]:
+            state = state.with_event(event)
+        assert state == room.state
+        assert hash(state) == hash(room.state)
+        assert state != room.with_member(CAY, JOIN).state
+        assert state != "x"
+
+
+class TestHeroes:
+    def test_are_the_first_five_joined_or_invited(self) -> None:
+        room = a_room(V11).with_member(BEN, KNOCK).with_member(CAY, INVITE)
+        for number in range(5):
+            room = room.with_member(user(number), JOIN)
+        assert room.state.heroes() == (ANA, CAY, user(0), user(1), user(2))
+        assert room.state.heroes(excluding=ANA, at_most=2) == (CAY, user(0))
+
+    def test_are_others_when_nobody_is_left(self) -> None:
+        room = a_room(V11).with_member(CAY, BAN).with_member(DAN, KNOCK).with_member(BEN, LEAVE)
+        assert room.state.heroes(excluding=ANA) == (CAY, BEN)
+        assert a_room(V11).state.heroes(excluding=ANA) == ()
+
+
+class TestPartialState:
+    def test_does_not_know_who_was_left_out(self) -> None:
+        room = a_room(V11)
+        state = RoomState.of(V11, room.events, partial=True, servers=["a.example", "z.example"])
+        assert (state.membership_of(ANA), state.membership_of(BEN)) == (JOIN, UNKNOWN)
+        after = state.with_event(room.join(BEN)).with_event(room.leave(ANA))
+        assert after.servers_in_room == {"a.example", "b.example", "z.example"}
+        assert (after.is_partial, after.membership_of(ANA)) == (True, LEAVE)
+
+    def test_does_not_know_the_servers_unless_told(self) -> None:
+        state = RoomState.of(V11, a_room(V11).events, partial=True)
+        with pytest.raises(IncompleteState):
+            state.servers_in_room  # noqa: B018 - it raises
+        assert state.with_event(a_room(V11).join(BEN)).is_partial
+
+
+class TestOverALookUp:
+    def test_looks_up_only_what_is_asked(self) -> None:
+        state = a_room(V11).with_join_rule("knock").state
+        asked: list[tuple[str, str]] = []
+
+        def get(event_type: str, state_key: str) -> Event | None:
+            asked.append((event_type, state_key))
+            return state.get(event_type, state_key)
+
+        over = RoomState.over(V11, get)
+        assert asked == []
+        assert over.membership_of(ANA) is JOIN
+        assert over.join_rule is JoinRule.KNOCK
+        assert over.allow == ()
+        assert over.power_level_of(ANA) == 100
+        assert asked == [
+            ("m.room.member", ANA),
+            ("m.room.join_rules", ""),
+            ("m.room.create", ""),
+            ("m.room.power_levels", ""),
+        ]
+        assert over.create_event is state.create_event
+        assert over.get("m.room.topic") is None
+        assert over != state
+        assert over == over  # noqa: PLR0124 - that is the question
+
+    def test_knows_nothing_of_the_whole(self) -> None:
+        over = RoomState.over(V11, lambda _type, _key: None, partial=True)
+        assert over.membership_of(ANA) is UNKNOWN
+        for question in (
+            lambda: over.members,
+            lambda: list(over.events),
+            lambda: list(over.events_but_members),
+            lambda: over.servers_in_room,
+            over.heroes,
+            over.joined_members,
+            lambda: over.with_event(a_room(V11).join(BEN)),
+        ):
+            with pytest.raises(IncompleteState):
+                question()
+
+
+class TestStateItself:
+    def test_is_immutable_and_sealed(self) -> None:
+        state = a_room(V11).state
+        for change in (
+            lambda: setattr(state, "join_rule", 5),
+            lambda: delattr(state, "join_rule"),
+            RoomState,
+            lambda: type("Other", (RoomState,), {}),
+        ):
+            with pytest.raises(TypeError):
+                change()
+        with pytest.raises(AttributeError):
+            state.nothing  # noqa: B018 - it raises
+
+    def test_can_be_pickled(self) -> None:
+        state = RoomState.of(V11, a_room(V11).events, partial=True, servers=["z.example"])
+        again = pickle.loads(pickle.dumps(state))  # noqa: S301 - our own
+        assert again == state
+        assert again.servers_in_room == {"z.example"}
+
+    def test_has_a_name(self) -> None:
+        assert repr(a_room(V11).state) == "<state of !r:a.example, version 11>"
+        assert repr(RoomState.of(V11, [])) == "<state of without a create event, version 11>"
+
+    def test_reads_odd_events_as_defaults(self) -> None:
+        room = a_room(V11)
+        odd = room.event("m.room.create", ANA, {}, "x", prev_events=[])
+        assert RoomState.of(V11, [odd]).create_event is None
+
+
+OPERATIONS = st.lists(
+    st.tuples(st.integers(0, 40), st.booleans() | st.just(True)),
+    max_size=400,
+)
+
+
+class TestPersistentMap:
+    @given(st.lists(st.integers(0, 60), max_size=30, unique=True), OPERATIONS)
+    def test_behaves_as_a_dict(self, start: list[int], changes: list[tuple[int, bool]]) -> None:
+        plain = {key: str(key) for key in start}
+        map_ = PersistentMap(plain)
+        versions = [(map_, dict(plain))]
+        for index, (key, sets) in enumerate(changes):
+            plain.pop(key, None)
+            if sets:
+                plain[key] = f"{index}"
+            map_ = map_.with_item(key, f"{index}") if sets else map_.without(key)
+            versions.append((map_, dict(plain)))
+        for found, expected in versions[:: max(1, len(versions) // 8)]:
+            assert list(found.items()) == list(expected.items())
+            assert (list(found), len(found)) == (list(expected), len(expected))
+            assert [found.get(key) for key in range(61)] == [expected.get(k) for k in range(61)]
+
+    def test_is_the_same_without_what_it_has_not(self) -> None:
+        map_ = PersistentMap({1: "a"})
+        assert map_.without(2) is map_
+
+    def test_stays_shallow(self) -> None:
+        map_: PersistentMap[int, int] = PersistentMap()
+        for number in range(20_000):
+            map_ = map_.with_item(number, number)
+        assert len(map_._levels) < 8
+        for number in range(20_000):
+            map_ = map_.without(number)
+        assert (len(map_), list(map_)) == (0, [])
