@@ -1,0 +1,285 @@
+"""Rules as values: a rule, a section of rules, a decision, and how rows become a program.
+
+A rule is a function of an event and the state, with a verdict and a number in each
+room version that has it. Compiling keeps the rows that a version has, resolves what
+depends on the event's type and membership alone, and builds every `Decision` once,
+so that a check allocates nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from matrix_membership._attrs import constant, evolve, frozen
+from matrix_membership.events import MEMBER_KINDS, Event
+from matrix_membership.membership import Membership
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = [
+    "MALFORMED",
+    "Decision",
+    "Program",
+    "Rule",
+    "Section",
+    "allows",
+    "compile_program",
+    "number_in",
+    "rejects",
+    "rows_in",
+]
+
+SPECIFICATION: Final = "https://spec.matrix.org/v1.19"
+MALFORMED: Final = "m.room.member"
+"""The kind of a member event whose membership or state key cannot be read."""
+
+Applies = Callable[[Event, Any], bool]
+Numbers = Mapping[int, str | None]
+
+
+@frozen
+class Decision:
+    """The verdict on an event, with the rule that gave it.
+
+    It is true when the event is allowed.
+
+    Attributes:
+        allowed: whether the event is allowed.
+        rule: the rule's name, the same in all room versions: `join.while_banned`.
+        number: the rule's number in this room version, as the specification prints it.
+        room_version: the version whose rules were applied.
+        text: the fact that held when the rule fired, in one sentence.
+        undecided: the verdict hangs on a membership that a partial state leaves out.
+            Such a decision is never allowed.
+    """
+
+    allowed: bool
+    rule: str
+    number: str
+    room_version: RoomVersion
+    text: str
+    undecided: bool = False
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    def __str__(self) -> str:
+        verdict = (
+            "undecided at" if self.undecided else "allowed by" if self.allowed else "rejected by"
+        )
+        fact = self.text[:1].lower() + self.text[1:].rstrip(".")
+        return f"{verdict} rule {self.number} of room version {self.room_version}: {fact}"
+
+    @property
+    def url(self) -> str:
+        """The rule list that the number refers to."""
+        return f"{SPECIFICATION}/rooms/{self.room_version.specification}/#authorisation-rules"
+
+
+@constant
+class Rule:
+    """One row of the specification's list.
+
+    Attributes:
+        name: its name, the same in all room versions.
+        allows: its verdict when it fires.
+        numbers: its number from a version on; None where it ends.
+        text: the fact that holds when it fires.
+        applies: whether it fires.
+    """
+
+    name: str
+    allows: bool
+    numbers: Numbers
+    text: str
+    applies: Applies
+
+    def __call__(self, event: Event, state: Any) -> bool:
+        """Whether the rule fires."""
+        return self.applies(event, state)
+
+    def decision(self, room_version: RoomVersion, number: str) -> Decision:
+        """The decision that the rule gives in a version, where it has this number."""
+        return Decision(self.allows, self.name, number, room_version, self.text)
+
+
+@constant
+class Section:
+    """A numbered group of rules under one condition.
+
+    Attributes:
+        rules: what it consists of, in order.
+        numbers: its number from a version on; None where it ends.
+        event_type: the type of the events that it is about.
+        membership: the membership of the member events that it is about, or
+            `MALFORMED`.
+        when: any other condition.
+        text: the condition in words.
+    """
+
+    rules: tuple[Rule | Section, ...]
+    numbers: Numbers
+    event_type: str | None = None
+    membership: Membership | str | None = None
+    when: Applies | None = None
+    text: str = ""
+
+    def is_about(self, kind: str) -> bool:
+        """Whether events of a kind can come here."""
+        if self.event_type is not None:
+            return kind.partition(" ")[0] == self.event_type
+        if self.membership is not None:
+            return kind == (
+                MEMBER_KINDS[self.membership]
+                if isinstance(self.membership, Membership)
+                else self.membership
+            )
+        return True
+
+
+def numbers_of(versions: Mapping[str, str | None]) -> Numbers:
+    """Read `v6="4.2.3"` keywords: from version 6 on it has this number."""
+    return MappingProxyType({int(name[1:]): number for name, number in versions.items()})
+
+
+def number_in(numbers: Numbers, auth_rules: int) -> str | None:
+    """The number in a rule list; None when the list has no such row."""
+    known = [since for since in numbers if since <= auth_rules]
+    return numbers[max(known)] if known else None
+
+
+def allows(**versions: str | None) -> Callable[[Applies], Rule]:
+    """Turn a function into a rule that allows when it fires.
+
+    Args:
+        versions: its number from a version on; None where it ends.
+    """
+    return _rule_maker(versions, allowing=True)
+
+
+def rejects(**versions: str | None) -> Callable[[Applies], Rule]:
+    """Turn a function into a rule that rejects when it fires.
+
+    Args:
+        versions: its number from a version on; None where it ends.
+    """
+    return _rule_maker(versions, allowing=False)
+
+
+def _rule_maker(versions: Mapping[str, str | None], *, allowing: bool) -> Callable[[Applies], Rule]:
+    def make(applies: Applies) -> Rule:
+        chapter = applies.__module__.rpartition(".")[2]
+        text = (applies.__doc__ or "").partition("\n")[0]
+        return Rule(f"{chapter}.{applies.__name__}", allowing, numbers_of(versions), text, applies)
+
+    return make
+
+
+@constant
+class Program:
+    """The rules of one room version, ready to run.
+
+    Attributes:
+        room_version: the version.
+        by_kind: for each kind of event that a section is about, the rows.
+        otherwise: the rows for all other events.
+    """
+
+    room_version: RoomVersion
+    by_kind: Mapping[str, tuple[Any, ...]]
+    otherwise: tuple[Any, ...]
+
+    def judge(self, event: Event, state: Any) -> Decision:
+        """Run the rules in order; the first that fires decides."""
+        decision = _run(self.by_kind.get(event.kind, self.otherwise), event, state)
+        assert decision is not None  # noqa: S101 - every list ends with a rule that always fires
+        return decision
+
+    def labelled(self, room_version: RoomVersion) -> Program:
+        """The same rules under the name of another version. Cost: linear in them."""
+        return Program(
+            room_version,
+            MappingProxyType(
+                {kind: _labelled(rows, room_version) for kind, rows in self.by_kind.items()}
+            ),
+            _labelled(self.otherwise, room_version),
+        )
+
+
+def _labelled(rows: tuple[Any, ...], room_version: RoomVersion) -> tuple[Any, ...]:
+    return tuple(
+        (
+            applies,
+            evolve(outcome, room_version=room_version)
+            if isinstance(outcome, Decision)
+            else _labelled(outcome, room_version),
+        )
+        for applies, outcome in rows
+    )
+
+
+def _run(rows: tuple[Any, ...], event: Event, state: Any) -> Decision | None:
+    for applies, outcome in rows:
+        if applies(event, state):
+            if outcome.__class__ is Decision:
+                return outcome
+            decision = _run(outcome, event, state)
+            if decision is not None:
+                return decision
+    return None
+
+
+def compile_program(
+    rules: Iterable[Rule | Section],
+    room_version: RoomVersion,
+    *,
+    create: Iterable[Rule | Section] = (),
+) -> Program:
+    """Make the program of a room version.
+
+    Args:
+        rules: the rows, in order.
+        room_version: the version.
+        create: the rows for create events, which are judged by nothing else.
+    """
+    rows = tuple(rules)
+    kinds = {section.event_type for section in rows if isinstance(section, Section)} - {None}
+    if MALFORMED in kinds:
+        kinds |= set(MEMBER_KINDS.values())
+    by_kind = {str(kind): _compiled(rows, room_version, str(kind)) for kind in kinds}
+    by_kind["m.room.create"] = _compiled(create, room_version, "m.room.create")
+    return Program(room_version, MappingProxyType(by_kind), _compiled(rows, room_version, ""))
+
+
+def _compiled(
+    rules: Iterable[Rule | Section], room_version: RoomVersion, kind: str
+) -> tuple[Any, ...]:
+    compiled: list[Any] = []
+    for rule in rules:
+        number = number_in(rule.numbers, room_version.auth_rules)
+        if number is None:
+            continue
+        if isinstance(rule, Rule):
+            compiled.append((rule.applies, rule.decision(room_version, number)))
+        elif rule.is_about(kind):
+            inner = _compiled(rule.rules, room_version, kind)
+            if rule.when is None:
+                compiled.extend(inner)
+            else:
+                compiled.append((rule.when, inner))
+    return tuple(compiled)
+
+
+def rows_in(
+    rules: Iterable[Rule | Section], room_version: RoomVersion
+) -> Iterator[tuple[str, Rule]]:
+    """All rules of a version with their numbers, sections opened, in order."""
+    for rule in rules:
+        number = number_in(rule.numbers, room_version.auth_rules)
+        if number is None:
+            continue
+        if isinstance(rule, Rule):
+            yield number, rule
+        else:
+            yield from rows_in(rule.rules, room_version)

@@ -1,0 +1,160 @@
+"""Rule 2 (version 12: 2 and 3): the auth events; their selection, and the auth chain.
+
+See `Auth events selection`__.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#auth-events-selection
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from matrix_membership._attrs import constant
+from matrix_membership.auth._rule import allows, rejects
+from matrix_membership.contents import SignedInvite
+from matrix_membership.events import Event
+from matrix_membership.identifiers import EventID
+from matrix_membership.membership import INVITE, JOIN, KNOCK
+
+__all__ = ["RULES", "AuthEvents", "auth_chain", "select_auth_events"]
+
+StateKey = tuple[str, str]
+
+
+@constant
+class AuthEvents:
+    """What the rules on auth events read.
+
+    Attributes:
+        events: the events that the event lists.
+        rejected: the IDs of events that were rejected.
+        create: the create event, which in version 12 no event lists.
+    """
+
+    events: tuple[Event, ...]
+    rejected: frozenset[str]
+    create: Event | None
+
+
+@rejects(v12="2")
+def room_id_of_no_accepted_create_event(event: Event, auth: AuthEvents) -> bool:
+    """The room ID is not that of an accepted create event."""
+    create = auth.create
+    return (
+        create is None
+        or create.type != "m.room.create"
+        or create.event_id in auth.rejected
+        or event.room_id[1:] != create.event_id[1:]
+    )
+
+
+@rejects(v1="2.1", v12="3.1")
+def duplicates(event: Event, auth: AuthEvents) -> bool:
+    """Two auth events have the same type and state key."""
+    places = [(entry.type, entry.state_key) for entry in auth.events if entry.is_state]
+    return len(set(places)) < len(places)
+
+
+@rejects(v1="2.2", v12="3.2")
+def unexpected(event: Event, auth: AuthEvents) -> bool:
+    """An auth event is none of those that such an event needs."""
+    selected = select_auth_events(event)
+    return any((entry.type, entry.state_key) not in selected for entry in auth.events)
+
+
+@rejects(v1="2.3", v12="3.3")
+def rejected(event: Event, auth: AuthEvents) -> bool:
+    """An auth event was itself rejected."""
+    return any(entry.event_id in auth.rejected for entry in auth.events)
+
+
+@rejects(v1="2.4", v12=None)
+def no_create_event(event: Event, auth: AuthEvents) -> bool:
+    """There is no create event among the auth events."""
+    return not any(entry.type == "m.room.create" for entry in auth.events)
+
+
+@rejects(v1="2.5", v12="3.4")
+def of_another_room(event: Event, auth: AuthEvents) -> bool:
+    """An auth event belongs to another room."""
+    return any(entry.room_id != event.room_id for entry in auth.events)
+
+
+@allows(v1="2", v12="3")
+def otherwise(event: Event, auth: AuthEvents) -> bool:
+    """The auth events are in order."""
+    return True
+
+
+RULES = (
+    room_id_of_no_accepted_create_event,
+    duplicates,
+    unexpected,
+    rejected,
+    no_create_event,
+    of_another_room,
+    otherwise,
+)
+
+
+def select_auth_events(event: Event) -> frozenset[StateKey]:
+    """Which places of the room state authorise an event.
+
+    Args:
+        event: any event.
+
+    Returns:
+        Types with state keys. What exists of them in the state before the event is
+        what its `auth_events` list, and nothing else may be there.
+
+    >>> from matrix_membership.room_versions import V12
+    >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
+    >>> sorted(select_auth_events(Event.from_client_event(message, V12)))
+    [('m.room.member', '@ana:a.example'), ('m.room.power_levels', '')]
+    """
+    if event.type == "m.room.create":
+        return frozenset()
+    selected: list[StateKey] = [("m.room.power_levels", ""), ("m.room.member", event.sender)]
+    if not event.room_version.room_id_is_create_event:
+        selected.append(("m.room.create", ""))
+    if event.type == "m.room.member":
+        if event.state_key is not None:
+            selected.append(("m.room.member", event.state_key))
+        if event.membership in (JOIN, INVITE, KNOCK):
+            selected.append(("m.room.join_rules", ""))
+        if event.membership is INVITE and isinstance(event.view, SignedInvite):
+            if event.view.token is not None:
+                selected.append(("m.room.third_party_invite", event.view.token))
+        elif (
+            event.membership is JOIN
+            and event.room_version.restricted_joins
+            and event.authorised_via
+        ):
+            selected.append(("m.room.member", event.authorised_via))
+    return frozenset(selected)
+
+
+def auth_chain(
+    events: Iterable[Event], get: Callable[[EventID], Event | None]
+) -> dict[EventID, Event]:
+    """All events that authorise these ones, and those that authorise them, and so on.
+
+    Args:
+        events: where to start. They are in the chain only if another one lists them.
+        get: gives an event by its ID, or None when it is not at hand.
+
+    Returns:
+        The chain by event ID. What was not at hand is not in it. Cost: linear in
+        the chain.
+    """
+    chain: dict[EventID, Event] = {}
+    waiting = [event_id for event in events for event_id in event.auth_events]
+    while waiting:
+        event_id = waiting.pop()
+        if event_id in chain:
+            continue
+        event = get(event_id)
+        if event is not None:
+            chain[event_id] = event
+            waiting.extend(event.auth_events)
+    return chain

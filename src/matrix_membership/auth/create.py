@@ -1,0 +1,69 @@
+"""Rule 1: the create event of a room."""
+
+from __future__ import annotations
+
+from matrix_membership.auth._rule import allows, rejects
+from matrix_membership.contents import Create
+from matrix_membership.events import Event
+from matrix_membership.identifiers import server_of
+from matrix_membership.room_versions import KNOWN
+from matrix_membership.state import RoomState
+
+__all__ = ["RULES"]
+
+
+@rejects(v1="1.1")
+def has_prev_events(event: Event, _: RoomState) -> bool:
+    """The create event has previous events."""
+    return bool(event.prev_events)
+
+
+@rejects(v1="1.2", v12=None)
+def room_id_of_another_server(event: Event, _: RoomState) -> bool:
+    """The room ID's server is not the sender's."""
+    return server_of(event.room_id) != event.server
+
+
+@rejects(v12="1.2")
+def has_room_id(event: Event, _: RoomState) -> bool:
+    """The create event has a room ID."""
+    return isinstance(event.view, Create) and event.view.has_room_id
+
+
+@rejects(v1="1.3")
+def unknown_room_version(event: Event, _: RoomState) -> bool:
+    """The create event names a room version that is not known."""
+    named = event.view.room_version if isinstance(event.view, Create) else None
+    # A version of the caller's own is known to whoever read the event by it.
+    return not isinstance(named, str) or (
+        named not in KNOWN and named != event.room_version.identifier
+    )
+
+
+@rejects(v1="1.4", v11=None)
+def no_creator(event: Event, _: RoomState) -> bool:
+    """The create event names no creator."""
+    return isinstance(event.view, Create) and not event.view.names_creator
+
+
+@rejects(v12="1.4")
+def additional_creators_unreadable(event: Event, _: RoomState) -> bool:
+    """The additional creators are not a list of user IDs."""
+    return isinstance(event.view, Create) and not event.view.additional_creators_readable
+
+
+@allows(v1="1.5", v11="1.4", v12="1.5")
+def otherwise(event: Event, _: RoomState) -> bool:
+    """Nothing speaks against this create event."""
+    return True
+
+
+RULES = (
+    has_prev_events,
+    room_id_of_another_server,
+    has_room_id,
+    unknown_room_version,
+    no_creator,
+    additional_creators_unreadable,
+    otherwise,
+)

@@ -1,0 +1,49 @@
+"""The rules that every event passes: federation, membership, power, state key."""
+
+from __future__ import annotations
+
+from matrix_membership.auth._rule import allows, rejects
+from matrix_membership.events import Event
+from matrix_membership.membership import JOIN
+from matrix_membership.state import RoomState
+
+__all__ = [
+    "otherwise",
+    "sender_below_required_power_level",
+    "sender_from_unfederated_server",
+    "sender_not_joined",
+    "state_key_of_another_user",
+]
+
+
+@rejects(v1="3", v12="4")
+def sender_from_unfederated_server(event: Event, state: RoomState) -> bool:
+    """The room is not federated and the sender is of another server."""
+    create = state.create_event
+    return not state.create.federate and create is not None and event.server != create.server
+
+
+@rejects(v1="6", v6="5", v12="6")
+def sender_not_joined(event: Event, state: RoomState) -> bool:
+    """The sender is not joined."""
+    return state.membership_of(event.sender) is not JOIN
+
+
+@rejects(v1="8", v6="7", v12="8")
+def sender_below_required_power_level(event: Event, state: RoomState) -> bool:
+    """The sender's power level is below the one that this type of event needs."""
+    required = state.power_levels.required_for(event.type, is_state=event.state_key is not None)
+    return required > state.power_level_of(event.sender)
+
+
+@rejects(v1="9", v6="8", v12="9")
+def state_key_of_another_user(event: Event, _: RoomState) -> bool:
+    """The state key starts with @ and is not the sender."""
+    key = event.state_key
+    return key is not None and key[:1] == "@" and key != event.sender
+
+
+@allows(v1="12", v3="11", v6="10", v12="11")
+def otherwise(event: Event, state: RoomState) -> bool:
+    """Nothing speaks against this event."""
+    return True

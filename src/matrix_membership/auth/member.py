@@ -1,0 +1,54 @@
+"""Member events (rule 5; versions 6 to 11: 4): entry checks, then one chapter each."""
+
+from __future__ import annotations
+
+from matrix_membership.auth._rule import MALFORMED, Section, numbers_of, rejects
+from matrix_membership.auth.ban import BAN_SECTION
+from matrix_membership.auth.invite import INVITE_SECTION
+from matrix_membership.auth.join import JOIN_SECTION
+from matrix_membership.auth.knock import KNOCK_SECTION
+from matrix_membership.auth.leave import LEAVE_SECTION
+from matrix_membership.events import Event
+from matrix_membership.identifiers import is_user_id, server_of
+from matrix_membership.state import RoomState
+
+__all__ = ["MEMBER"]
+
+
+@rejects(v1="5.1", v6="4.1", v12="5.1")
+def no_state_key_or_membership(event: Event, _: RoomState) -> bool:
+    """The event has no user ID as its state key, or no membership."""
+    return event.membership is None or not is_user_id(event.state_key)
+
+
+@rejects(v8="4.2.1", v12="5.2.1")
+def unsigned_by_the_authoriser(event: Event, _: RoomState) -> bool:
+    """The server of the user who is said to vouch has not signed the event."""
+    authoriser = event.authorised_via
+    return authoriser is not None and server_of(authoriser) not in event.signed_by
+
+
+@rejects(v1="5.6", v6="4.6", v7="4.7", v8="4.8", v12="5.8")
+def unknown_membership(event: Event, _: RoomState) -> bool:
+    """The membership is not one that this room version knows."""
+    return True
+
+
+MEMBER = Section(
+    event_type="m.room.member",
+    numbers=numbers_of({"v1": "5", "v6": "4", "v12": "5"}),
+    rules=(
+        Section(
+            membership=MALFORMED,
+            numbers=no_state_key_or_membership.numbers,
+            rules=(no_state_key_or_membership,),
+        ),
+        unsigned_by_the_authoriser,
+        JOIN_SECTION,
+        INVITE_SECTION,
+        LEAVE_SECTION,
+        BAN_SECTION,
+        KNOCK_SECTION,
+        unknown_membership,
+    ),
+)

@@ -1,0 +1,166 @@
+"""Rule 10 (versions 6 to 11: 9): changes of power levels.
+
+The specification walks through the alterations and tests two conditions on each.
+Here each condition is a rule over all alterations: the verdict is the same, the
+number cited can differ when several alterations are forbidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
+from matrix_membership.contents import NAMED_LEVELS, NO_POWER_LEVELS, PowerLevels
+from matrix_membership.events import Event
+from matrix_membership.state import RoomState
+
+__all__ = ["POWER_LEVELS"]
+
+
+@rejects(v10="9.1", v12="10.1")
+def named_level_not_an_integer(event: Event, _: RoomState) -> bool:
+    """A level that the event names is not an integer."""
+    return not _new(event).named_readable
+
+
+@rejects(v10="9.2", v12="10.2")
+def map_of_other_than_integers(event: Event, _: RoomState) -> bool:
+    """The levels of events or notifications are not all integers."""
+    return not _new(event).maps_readable
+
+
+@rejects(v1="10.1", v6="9.1", v10="9.3", v12="10.3")
+def users_unreadable(event: Event, _: RoomState) -> bool:
+    """The levels of users are not all levels of user IDs."""
+    return not _new(event).users_readable
+
+
+@rejects(v12="10.4")
+def creator_listed(event: Event, state: RoomState) -> bool:
+    """A creator of the room is among the users."""
+    return any(user in _new(event).users for user in state.create.privileged)
+
+
+@allows(v1="10.2", v6="9.2", v10="9.4", v12="10.5")
+def first_power_levels(event: Event, state: RoomState) -> bool:
+    """The room has no power levels yet."""
+    return not state.power_levels.exists
+
+
+@rejects(v1="10.3.1", v6="9.3.1", v10="9.5.1", v12="10.6.1")
+def changes_named_level_above_own(event: Event, state: RoomState) -> bool:
+    """A level that is changed was above the sender's."""
+    current, level = state.power_levels, state.power_level_of(event.sender)
+    return any(
+        current.named.get(name, NAMED_LEVELS[name]) > level
+        for name in _altered_names(current, _new(event))
+    )
+
+
+@rejects(v1="10.3.2", v6="9.3.2", v10="9.5.2", v12="10.6.2")
+def sets_named_level_above_own(event: Event, state: RoomState) -> bool:
+    """A level is changed to one above the sender's."""
+    new, level = _new(event), state.power_level_of(event.sender)
+    return any(
+        new.named.get(name, NAMED_LEVELS[name]) > level
+        for name in _altered_names(state.power_levels, new)
+    )
+
+
+@rejects(v1="10.4.1", v6=None)
+def changes_event_level_above_own(event: Event, state: RoomState) -> bool:
+    """The level of an event type that is changed was above the sender's."""
+    before, after = state.power_levels, _new(event)
+    return _highest_changed(before.events, after.events) > state.power_level_of(event.sender)
+
+
+@rejects(v6="9.4.1", v10="9.6.1", v12="10.7.1")
+def changes_event_or_notification_level_above_own(event: Event, state: RoomState) -> bool:
+    """The level of an event type or notification that is changed was above the sender's."""
+    before, after = state.power_levels, _new(event)
+    level = state.power_level_of(event.sender)
+    return (
+        _highest_changed(before.events, after.events) > level
+        or _highest_changed(before.notifications, after.notifications) > level
+    )
+
+
+@rejects(v1="10.5.1", v6=None)
+def sets_event_level_above_own(event: Event, state: RoomState) -> bool:
+    """The level of an event type is set above the sender's."""
+    before, after = state.power_levels, _new(event)
+    return _highest_changed(after.events, before.events) > state.power_level_of(event.sender)
+
+
+@rejects(v6="9.5.1", v10="9.7.1", v12="10.8.1")
+def sets_event_or_notification_level_above_own(event: Event, state: RoomState) -> bool:
+    """The level of an event type or notification is set above the sender's."""
+    before, after = state.power_levels, _new(event)
+    level = state.power_level_of(event.sender)
+    return (
+        _highest_changed(after.events, before.events) > level
+        or _highest_changed(after.notifications, before.notifications) > level
+    )
+
+
+@rejects(v1="10.6.1", v6="9.6.1", v10="9.8.1", v12="10.9.1")
+def changes_user_not_below_own(event: Event, state: RoomState) -> bool:
+    """A user whose level is changed was not below the sender."""
+    before, after = state.power_levels.users, _new(event).users
+    level = state.power_level_of(event.sender)
+    return any(value >= level for user, value in _changed(before, after) if user != event.sender)
+
+
+@rejects(v1="10.7.1", v6="9.7.1", v10="9.9.1", v12="10.10.1")
+def sets_user_above_own(event: Event, state: RoomState) -> bool:
+    """A user's level is set above the sender's."""
+    before, after = state.power_levels.users, _new(event).users
+    return _highest_changed(after, before) > state.power_level_of(event.sender)
+
+
+@allows(v1="10.8", v6="9.8", v10="9.10", v12="10.11")
+def otherwise(event: Event, _: RoomState) -> bool:
+    """The sender may make all these changes."""
+    return True
+
+
+def _new(event: Event) -> PowerLevels:
+    return event.view if isinstance(event.view, PowerLevels) else NO_POWER_LEVELS
+
+
+def _altered_names(before: PowerLevels, after: PowerLevels) -> list[str]:
+    return [name for name in NAMED_LEVELS if before.named.get(name) != after.named.get(name)]
+
+
+def _changed(side: Mapping[str, int], other: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The entries of one side that the other has not, or has otherwise."""
+    return ((key, value) for key, value in side.items() if other.get(key) != value)
+
+
+def _highest_changed(side: Mapping[str, int], other: Mapping[str, int]) -> float:
+    return max((value for _, value in _changed(side, other)), default=_NOTHING)
+
+
+_NOTHING = float("-inf")
+
+
+POWER_LEVELS = Section(
+    event_type="m.room.power_levels",
+    numbers=numbers_of({"v1": "10", "v6": "9", "v12": "10"}),
+    rules=(
+        named_level_not_an_integer,
+        map_of_other_than_integers,
+        users_unreadable,
+        creator_listed,
+        first_power_levels,
+        changes_named_level_above_own,
+        sets_named_level_above_own,
+        changes_event_level_above_own,
+        changes_event_or_notification_level_above_own,
+        sets_event_level_above_own,
+        sets_event_or_notification_level_above_own,
+        changes_user_not_below_own,
+        sets_user_above_own,
+        otherwise,
+    ),
+)

@@ -1,0 +1,28 @@
+"""Rule 7 (versions 6 to 11: 6): `m.room.third_party_invite`."""
+
+from __future__ import annotations
+
+from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
+from matrix_membership.events import Event
+from matrix_membership.state import RoomState
+
+__all__ = ["THIRD_PARTY_INVITE"]
+
+
+@allows(v1="7.1", v6="6.1", v12="7.1")
+def sender_may_invite(event: Event, state: RoomState) -> bool:
+    """The sender has the invite level."""
+    return state.power_level_of(event.sender) >= state.power_levels.invite
+
+
+@rejects(v1="7.1", v6="6.1", v12="7.1")
+def otherwise(event: Event, _: RoomState) -> bool:
+    """The sender is below the invite level."""
+    return True
+
+
+THIRD_PARTY_INVITE = Section(
+    event_type="m.room.third_party_invite",
+    numbers=numbers_of({"v1": "7", "v6": "6", "v12": "7"}),
+    rules=(sender_may_invite, otherwise),
+)

@@ -1,0 +1,45 @@
+"""Taking a rule out changes a decision: each row is needed where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from matrix_membership import RoomVersion
+from matrix_membership._attrs import evolve
+from matrix_membership.auth._rule import Rule, Section, compile_program
+from matrix_membership.auth.auth_events import AuthEvents
+from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
+from tests.builders import decision
+from tests.rule_cases import CASES
+from tests.test_every_rule_fires import ALL
+
+
+def without(rules: Iterable[Rule | Section], name: str) -> tuple[Rule | Section, ...]:
+    """The rows without one, sections opened."""
+    return tuple(
+        row if isinstance(row, Rule) else evolve(row, rules=without(row.rules, name))
+        for row in rules
+        if not (isinstance(row, Rule) and row.name == name)
+    )
+
+
+@pytest.mark.parametrize(("version", "rule"), ALL)
+class TestTakingOut:
+    def test_a_rule_changes_the_decision(self, version: RoomVersion, rule: str) -> None:
+        case = CASES[rule](version)
+        rows = AUTH_EVENTS if isinstance(case.against, AuthEvents) else STATE_DEPENDENT
+        program = compile_program(without(rows, rule), version, create=without(CREATE, rule))
+        try:
+            changed = program.judge(case.event, case.against)
+        except AssertionError:
+            return  # it was the one that ends the list
+        before = decision(rule, version)
+        assert (changed.number, changed.allowed) != (before.number, before.allowed)
+
+    def test_nothing_changes_nothing(self, version: RoomVersion, rule: str) -> None:
+        case = CASES[rule](version)
+        rows = AUTH_EVENTS if isinstance(case.against, AuthEvents) else STATE_DEPENDENT
+        program = compile_program(without(rows, ""), version, create=without(CREATE, ""))
+        assert program.judge(case.event, case.against) == decision(rule, version)
