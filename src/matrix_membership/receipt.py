@@ -1,0 +1,382 @@
+"""Receipt: the numbered checks that a PDU from another server goes through.
+
+`receive` runs them in order and says what to do with the event, by which check and by
+which decision. See `Checks performed on receipt of a PDU`__. What stands before them,
+whether the server that sends may speak to the room at all, is `acl.permits`.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+from matrix_membership import auth
+from matrix_membership._attrs import frozen
+from matrix_membership.auth import Decision
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event, ReadPdu, read_pdu, references
+from matrix_membership.hashing import content_hash
+from matrix_membership.identifiers import EventID, ServerName
+from matrix_membership.policy_server import PolicyServer
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.signing import KeyRing, missing_signers, verify_read
+from matrix_membership.state import RoomState
+
+__all__ = ["Change", "Check", "Disposition", "Receipt", "receive", "reevaluate"]
+
+AuthEventsAtHand = Iterable[Event] | Callable[[EventID], Event | None]
+
+
+class Disposition(Enum):
+    """What becomes of a PDU, from best to worst.
+
+    - `ACCEPTED`: it is an event of the room like any other.
+    - `REDACTED`: likewise, but without what its content hash does not vouch for.
+    - `SOFT_FAILED`: it counts in the room's history and in state resolution, but is not
+      shown to clients, and no event of one's own refers to it.
+    - `REJECTED`: it is kept for the room's history only. Others may refer to it.
+    - `DROPPED`: as if it had never come.
+    """
+
+    ACCEPTED = "accepted"
+    REDACTED = "redacted"
+    SOFT_FAILED = "soft-failed"
+    REJECTED = "rejected"
+    DROPPED = "dropped"
+
+    def __str__(self) -> str:
+        return self._value_
+
+
+class Check(Enum):
+    """The checks by their numbers."""
+
+    FORMAT = 1
+    SIGNATURES = 2
+    CONTENT_HASH = 3
+    AUTH_EVENTS = 4
+    STATE_BEFORE = 5
+    CURRENT_STATE = 6
+    POLICY_SERVER = 7
+
+    def __str__(self) -> str:
+        return f"{self._value_} ({self._name_.lower().replace('_', ' ')})"
+
+
+@frozen
+class Receipt:
+    """What becomes of a PDU, and why.
+
+    It is true when the event is to be used like any other: accepted or redacted. An
+    event that failed the content hash and then another check has the worse of the
+    two dispositions, and `redacted` says that its content is gone.
+
+    Attributes:
+        disposition: what becomes of it.
+        check: the check that it failed, by which it has its disposition; None when it
+            passed all.
+        decision: the decision of the rules: the one that rejected it; otherwise one
+            that is undecided, if there was one; otherwise the last. None for an event
+            that was dropped before the rules were asked.
+        event: the event with the servers that signed it, redacted if its content hash
+            was wrong; None when it was dropped.
+        error: why it was dropped; otherwise None.
+        redacted: its content hash was wrong.
+        provisional: the checks were made on partial state or without some auth events,
+            so that `reevaluate` may come to another result.
+        missing_auth_events: the IDs of the events that it lists and that were not at
+            hand.
+        missing_signers: servers whose signature it owes: of a dropped event those that
+            the keys did not verify, of a soft-failed one the room's policy server.
+    """
+
+    disposition: Disposition
+    check: Check | None = None
+    decision: Decision | None = None
+    event: Event | None = None
+    error: InvalidEvent | None = None
+    redacted: bool = False
+    provisional: bool = False
+    missing_auth_events: tuple[EventID, ...] = ()
+    missing_signers: frozenset[ServerName] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.disposition in (Disposition.ACCEPTED, Disposition.REDACTED)
+
+    def __str__(self) -> str:
+        said = f"provisionally {self.disposition}" if self.provisional else str(self.disposition)
+        if self.check is None:
+            return said
+        why = f"{said} by check {self.check}"
+        owed = ", ".join(sorted(self.missing_signers))
+        if self.error is not None:
+            return f"{why}: {self.error}"
+        if owed:
+            return f"{why}: no good signature of {owed}"
+        return why if self.decision is None or self else f"{why}: {self.decision}"
+
+
+@frozen
+class Change:
+    """What a re-evaluation changed.
+
+    Attributes:
+        before: what was said of the event before.
+        after: what is to be said of it now.
+    """
+
+    before: Receipt
+    after: Receipt
+
+    def __str__(self) -> str:
+        return f"{self.before.disposition} before, now {self.after}"
+
+
+def receive(
+    pdu: bytes | str | Mapping[str, JsonValue] | ReadPdu,
+    room_version: RoomVersion,
+    *,
+    keys: KeyRing,
+    auth_events: AuthEventsAtHand,
+    state_before: RoomState,
+    current_state: RoomState,
+    rejected: AbstractSet[str] = frozenset(),
+    create: Event | None = None,
+) -> Receipt:
+    """Run the checks on a PDU from another server.
+
+    Args:
+        pdu: the PDU as it came, or as an object; or what `read_pdu` made of it, when
+            the caller looked into it to find keys and states. It is read once.
+        room_version: the version of its room.
+        keys: the keys of the servers that signed it, as far as they are known.
+        auth_events: events among which those that it lists are found, or a function
+            that gives an event by its ID, or None for one that is not at hand.
+        state_before: the state of the room before the event, its own rejected events
+            left out.
+        current_state: the current state of the room; the same object as `state_before`
+            when the event follows the newest events, and then it is not judged twice.
+        rejected: the IDs of events that were rejected: an auth event among them rejects
+            this one. Events that it merely follows do not matter.
+        create: the create event of a room of version 12, unless `state_before` has it.
+
+    Returns:
+        The receipt. Cost: one reading, two hashes, the signatures, and at most three
+        judgements.
+
+    Raises:
+        TypeError: what `read_pdu` made is of another room version.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> empty = RoomState.of(V11, [])
+    >>> print(
+    ...     receive(
+    ...         "[]",
+    ...         V11,
+    ...         keys=KeyRing.of({}),
+    ...         auth_events=[],
+    ...         state_before=empty,
+    ...         current_state=empty,
+    ...     )
+    ... )
+    dropped by check 1 (format): PDU: expected an object, got []
+    """
+    try:
+        read = pdu if isinstance(pdu, ReadPdu) else read_pdu(pdu, room_version)
+    except InvalidEvent as error:
+        return Receipt(Disposition.DROPPED, Check.FORMAT, error=error)
+    if read.event.room_version is not room_version:
+        raise TypeError(f"a PDU of {read.event.room_version!r}, read for {room_version!r}")
+    event = verify_read(read, keys)
+    if missing_signers(event):
+        return _unsigned(event)
+    stated = str(read.document["hashes"]["sha256"]).rstrip("=")
+    redacted = content_hash(read.document) != stated
+    return _judge(
+        event.redacted() if redacted else event,
+        _Room(auth_events, state_before, current_state, rejected, create),
+        redacted=redacted,
+        listed=references(read.document, "auth_events", room_version),
+        covered=read.covered,
+    )
+
+
+def _unsigned(event: Event) -> Receipt:
+    missing = missing_signers(event)
+    expected = f"good signatures of {', '.join(sorted(missing))}"
+    return Receipt(
+        Disposition.DROPPED,
+        Check.SIGNATURES,
+        error=InvalidEvent("signatures", expected, sorted(event.signed_by)),
+        missing_signers=missing,
+    )
+
+
+def reevaluate(
+    receipt: Receipt,
+    *,
+    auth_events: AuthEventsAtHand,
+    state_before: RoomState,
+    current_state: RoomState,
+    rejected: AbstractSet[str] = frozenset(),
+    create: Event | None = None,
+) -> Change | None:
+    """Judge an event again, now that more is known: of provisional receipts, the truth.
+
+    Whoever goes through many events does so in the order in which they came, and adds
+    to `rejected` what is rejected now: events whose auth events are among them follow.
+
+    Args:
+        receipt: what was said of the event.
+        auth_events: as for `receive`.
+        state_before: likewise.
+        current_state: likewise.
+        rejected: likewise.
+        create: likewise.
+
+    Returns:
+        The change; None when the disposition stays, and for a dropped PDU, which there
+        is no more. Cost: that of the judgements; signatures and hash stay verified.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> dropped, empty = Receipt(Disposition.DROPPED, Check.FORMAT), RoomState.of(V11, [])
+    >>> reevaluate(dropped, auth_events=[], state_before=empty, current_state=empty) is None
+    True
+    """
+    event = receipt.event
+    if event is None:
+        return None
+    after = _judge(
+        event,
+        _Room(auth_events, state_before, current_state, rejected, create),
+        redacted=receipt.redacted,
+        listed=event.auth_events,
+    )
+    return None if after.disposition is receipt.disposition else Change(receipt, after)
+
+
+@frozen
+class _Room:
+    """What is known of the room, as the caller gave it."""
+
+    auth_events: AuthEventsAtHand
+    state_before: RoomState
+    current_state: RoomState
+    rejected: AbstractSet[str]
+    create: Event | None
+
+    def find(self, listed: Iterable[EventID]) -> tuple[list[Event], tuple[EventID, ...]]:
+        """The events with these IDs that are at hand, and the IDs of the others."""
+        if callable(self.auth_events):
+            get = self.auth_events
+        else:
+            get = {event.event_id: event for event in self.auth_events}.get
+        pairs = [(event_id, get(event_id)) for event_id in listed]
+        found = [event for _, event in pairs if event is not None]
+        return found, tuple([event_id for event_id, event in pairs if event is None])
+
+
+_FAILED: Final = MappingProxyType(
+    {
+        Check.CONTENT_HASH: Disposition.REDACTED,
+        Check.AUTH_EVENTS: Disposition.REJECTED,
+        Check.STATE_BEFORE: Disposition.REJECTED,
+        Check.CURRENT_STATE: Disposition.SOFT_FAILED,
+        Check.POLICY_SERVER: Disposition.SOFT_FAILED,
+    }
+)
+
+
+def _judge(
+    event: Event,
+    room: _Room,
+    *,
+    redacted: bool,
+    listed: tuple[EventID, ...],
+    covered: bytes | None = None,
+) -> Receipt:
+    """Checks 4 to 7, on an event that passed the others or was redacted."""
+    found, missing = room.find(listed)
+    failed: Check | None = None
+    decision: Decision | None = None
+    provisional = False
+    owed: frozenset[ServerName] = frozenset()
+    for check, latest, partial in _decisions(event, room, found, missing):
+        provisional = provisional or partial
+        if not latest.allowed and not latest.undecided:
+            failed, decision = check, latest
+            break
+        if decision is None or not decision.undecided:
+            decision = latest
+    else:
+        policy = _policy_server_without_signature(event, room.current_state, covered)
+        if policy is not None:
+            failed, owed = Check.POLICY_SERVER, frozenset({policy.server_name})
+            provisional = provisional or policy.in_room is None
+    if failed is None and redacted:
+        failed = Check.CONTENT_HASH
+    return Receipt(
+        Disposition.ACCEPTED if failed is None else _FAILED[failed],
+        failed,
+        decision,
+        event,
+        redacted=redacted,
+        provisional=provisional,
+        missing_auth_events=missing,
+        missing_signers=owed,
+    )
+
+
+def _policy_server_without_signature(
+    event: Event, state: RoomState, covered: bytes | None
+) -> PolicyServer | None:
+    """The policy server that should have signed an event, if it did not."""
+    policy = PolicyServer.of(state)
+    if policy is None or not policy.must_sign(event) or policy.has_signed(event, covered=covered):
+        return None
+    return policy
+
+
+def _decisions(
+    event: Event, room: _Room, found: list[Event], missing: tuple[EventID, ...]
+) -> Iterator[tuple[Check, Decision, bool]]:
+    """The decisions of checks 4 to 6, and whether each was made without all it needs."""
+    version = event.room_version
+    create = room.create or room.state_before.create_event
+    if room.rejected.isdisjoint(missing):
+        decision = auth.check_auth_events(event, found, rejected=room.rejected, create=create)
+    else:
+        # Nobody need have kept a rejected event to know that it was one.
+        decision = _lists_rejected(version)
+    in_version_12 = version.room_id_is_create_event
+    lacking = create is None if in_version_12 else bool(missing)
+    yield Check.AUTH_EVENTS, decision, lacking and decision.rule in _FOR_WANT_OF_CREATE_EVENT
+    if in_version_12 and create is not None:
+        found = [create, *found]
+    authorising = RoomState.of(version, found, partial=bool(missing))
+    yield Check.AUTH_EVENTS, auth.check(event, authorising), bool(missing)
+    before, current = room.state_before, room.current_state
+    yield Check.STATE_BEFORE, auth.check(event, before), before.is_partial
+    if current is not before:
+        yield Check.CURRENT_STATE, auth.check(event, current), current.is_partial
+
+
+_FOR_WANT_OF_CREATE_EVENT: Final = (
+    "auth_events.no_create_event",
+    "auth_events.room_id_of_no_accepted_create_event",
+)
+
+
+def _lists_rejected(room_version: RoomVersion) -> Decision:
+    """The decision on an event that lists a rejected one."""
+    return next(
+        rule.decision(room_version, number)
+        for number, rule in auth.rules_of(room_version).numbered
+        if rule.name == "auth_events.rejected"
+    )

@@ -1,0 +1,229 @@
+"""Restricted rooms: which condition lets a user in, and who vouches for them.
+
+See `Restricted rooms`__. A user who is joined to one of the allowed rooms may join;
+a server with a joined user who may invite says so by naming that user in the join
+and signing it.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import ClassVar
+
+from matrix_membership._attrs import frozen
+from matrix_membership.errors import IncompleteState
+from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
+from matrix_membership.membership import BAN, INVITE, JOIN, UNKNOWN, JoinRule, Membership
+from matrix_membership.state import RoomState
+
+__all__ = [
+    "Forbidden",
+    "Granted",
+    "NotNeeded",
+    "Outcome",
+    "UnableToAuthorise",
+    "UnableToGrant",
+    "authorise",
+    "authorisers",
+    "is_restricted",
+    "rooms_to_check",
+    "servers_that_can_authorise",
+]
+
+
+@frozen
+class NotNeeded:
+    """Nobody need vouch: the room is not restricted, or the user is invited or joined."""
+
+
+@frozen
+class Granted:
+    """A condition is met, and a user of this server vouches.
+
+    Attributes:
+        authorised_via: the user to name in `join_authorised_via_users_server`.
+    """
+
+    authorised_via: UserID
+
+
+@frozen
+class Forbidden:
+    """All conditions are known to fail, or the user is banned.
+
+    Attributes:
+        reason: which of the two, in a few words.
+    """
+
+    reason: str
+
+    errcode: ClassVar[str] = "M_FORBIDDEN"
+    status: ClassVar[int] = 403
+
+
+@frozen
+class UnableToAuthorise:
+    """No condition is met as far as this server can see, and it cannot see all.
+
+    Attributes:
+        unknown: the rooms that it cannot look into.
+    """
+
+    unknown: tuple[RoomID, ...]
+
+    errcode: ClassVar[str] = "M_UNABLE_TO_AUTHORISE_JOIN"
+    status: ClassVar[int] = 400
+
+
+@frozen
+class UnableToGrant:
+    """A condition is met, but this server has no joined user who may invite.
+
+    Attributes:
+        servers: those that have one, as far as the state shows, the most powerful
+            user's first; empty when nobody in the room can vouch.
+    """
+
+    servers: tuple[ServerName, ...]
+
+    errcode: ClassVar[str] = "M_UNABLE_TO_GRANT_JOIN"
+    status: ClassVar[int] = 400
+
+
+Outcome = NotNeeded | Granted | Forbidden | UnableToAuthorise | UnableToGrant
+
+_RESTRICTED = (JoinRule.RESTRICTED, JoinRule.KNOCK_RESTRICTED)
+
+
+def is_restricted(state: RoomState) -> bool:
+    """Whether the members of other rooms may join this one, in its room version."""
+    rule = state.join_rule
+    return rule in _RESTRICTED and rule in state.room_version.join_rules
+
+
+def rooms_to_check(state: RoomState) -> tuple[RoomID, ...]:
+    """The rooms whose members may join, in the order of the event; none if not restricted."""
+    return state.allow if is_restricted(state) else ()
+
+
+def authorise(
+    user: str,
+    state: RoomState,
+    memberships: Mapping[str, Membership | None],
+    local_server: str,
+    *,
+    local_users: Iterable[str] | None = None,
+) -> Outcome:
+    """Find out whether a server can let a user into a restricted room.
+
+    Args:
+        user: who wants to join.
+        state: the current state of the room.
+        memberships: the user's membership in each of `rooms_to_check`; None, unknown or
+            no entry for a room that this server cannot look into.
+        local_server: the server that would vouch.
+        local_users: users of that server who are joined, when they are at hand;
+            otherwise the state's members are looked through.
+
+    Returns:
+        One of the five outcomes; the three failures carry `errcode` and `status`. In a
+        partial state that leaves the user out, nothing can be said: the room itself is
+        one that this server cannot look into.
+
+    Raises:
+        IncompleteState: the state is over a look-up, and `local_users` is needed.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> authorise("@ben:b.example", RoomState.of(V11, []), {}, "a.example")
+    NotNeeded()
+    """
+    current = state.membership_of(user)
+    if not is_restricted(state) or current in (JOIN, INVITE):
+        return NotNeeded()
+    if current is BAN:
+        return Forbidden("the user is banned")
+    if current is UNKNOWN:
+        return UnableToAuthorise(_own_room(state))
+    rooms = rooms_to_check(state)
+    if any(memberships.get(room) is JOIN for room in rooms):
+        return _grant(state, local_server, local_users)
+    unknown = tuple([room for room in rooms if memberships.get(room) in (None, UNKNOWN)])
+    if unknown:
+        return UnableToAuthorise(unknown)
+    return Forbidden("the user is in none of the rooms whose members may join")
+
+
+def _grant(
+    state: RoomState, server: str, local_users: Iterable[str] | None
+) -> Granted | UnableToGrant:
+    found = next(authorisers(state, server, local_users=local_users), None)
+    return UnableToGrant(servers_that_can_authorise(state)) if found is None else Granted(found)
+
+
+def authorisers(
+    state: RoomState, server: str, *, local_users: Iterable[str] | None = None
+) -> Iterator[UserID]:
+    """The users of a server who can vouch: joined here, and of the invite level.
+
+    Args:
+        state: the current state of the room.
+        server: the server.
+        local_users: its joined users, when they are at hand.
+
+    Yields:
+        Those whose power is written down, the most powerful first; then, when the
+        default suffices, all others. Cost: the first kind is found without looking
+        at members.
+
+    Raises:
+        IncompleteState: the state is over a look-up, and `local_users` is needed.
+    """
+    powerful = _powerful(state)
+    for user in powerful:
+        if server_of(user) == server and state.membership_of(user) is JOIN:
+            yield user
+    if state.power_levels.users_default >= state.power_levels.invite:
+        written_down = {*state.power_levels.users, *powerful}
+        candidates: Iterable[str] = state.joined_members() if local_users is None else local_users
+        for candidate in candidates:
+            user = UserID(candidate)
+            if (
+                server_of(user) == server
+                and user not in written_down
+                and state.membership_of(user) is JOIN
+            ):
+                yield user
+
+
+def servers_that_can_authorise(state: RoomState) -> tuple[ServerName, ...]:
+    """The servers with a joined user who may invite, the most powerful user's first.
+
+    When the default level suffices, all servers in the room follow, if the state can
+    tell them.
+
+    Returns:
+        The servers; none when the room cannot be joined this way. Cost: linear in
+        the users whose power is written down.
+    """
+    found = [server_of(user) for user in _powerful(state) if state.membership_of(user) is JOIN]
+    if state.power_levels.users_default >= state.power_levels.invite:
+        with suppress(IncompleteState):
+            found += sorted(state.servers_in_room)
+    return tuple(dict.fromkeys(found))
+
+
+def _own_room(state: RoomState) -> tuple[RoomID, ...]:
+    return () if state.create_event is None else (state.create_event.room_id,)
+
+
+def _powerful(state: RoomState) -> list[UserID]:
+    """The users who may invite by a level of their own, the most powerful first."""
+    candidates = {*state.power_levels.users, *state.create.privileged}
+    if not state.power_levels.exists and state.create.creator is not None:
+        candidates.add(state.create.creator)
+    able = [user for user in candidates if state.power_level_of(user) >= state.power_levels.invite]
+    able.sort(key=lambda user: (-state.power_level_of(user), user))
+    return [UserID(user) for user in able]
