@@ -1,0 +1,107 @@
+"""Federation: the messages and handshakes of membership, from both sides.
+
+- `JOINING`, `KNOCKING`, `LEAVING`: the handshakes of a server that is not in the room.
+- `resident`: the answers of a server that is.
+- `invites`: inviting a user of another server, from both sides.
+- `third_party`: inviting by address.
+- `audit`: what an answer to send_join is worth.
+- `messages`, `invite_messages`: requests, answers and errors.
+"""
+
+from __future__ import annotations
+
+from matrix_membership.federation import (
+    audit,
+    invite_messages,
+    invites,
+    messages,
+    resident,
+    third_party,
+)
+from matrix_membership.federation.audit import Audit, Defect, Severity
+from matrix_membership.federation.handshake import (
+    JOINING,
+    KNOCKING,
+    LEAVING,
+    STEPS,
+    AwaitingAcceptance,
+    AwaitingKeys,
+    AwaitingTemplate,
+    Handshake,
+    Joined,
+    Knocked,
+    Left,
+    Refused,
+    Step,
+)
+from matrix_membership.federation.invite_messages import (
+    ExchangeRequest,
+    InviteRequest,
+    InviteResponse,
+    OnBindRequest,
+    PendingInvite,
+    StoredInvite,
+)
+from matrix_membership.federation.invite_policy import InvitePolicy, InviteVerdict
+from matrix_membership.federation.invites import Countersigned, Invited, Offered
+from matrix_membership.federation.messages import (
+    MakeRequest,
+    MakeResponse,
+    MatrixError,
+    Request,
+    SendJoinResponse,
+    SendKnockResponse,
+    SendLeaveResponse,
+    SendRequest,
+)
+from matrix_membership.federation.resident import Accepted
+from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.third_party import AwaitingValidity, KeyValidity
+
+__all__ = [
+    "JOINING",
+    "KNOCKING",
+    "LEAVING",
+    "STEPS",
+    "Accepted",
+    "Audit",
+    "AwaitingAcceptance",
+    "AwaitingKeys",
+    "AwaitingTemplate",
+    "AwaitingValidity",
+    "Countersigned",
+    "Defect",
+    "ExchangeRequest",
+    "Handshake",
+    "InvitePolicy",
+    "InviteRequest",
+    "InviteResponse",
+    "InviteVerdict",
+    "Invited",
+    "Joined",
+    "KeyValidity",
+    "Knocked",
+    "Left",
+    "MakeRequest",
+    "MakeResponse",
+    "MatrixError",
+    "Offered",
+    "OnBindRequest",
+    "PendingInvite",
+    "Refused",
+    "Request",
+    "ResidentRoom",
+    "SendJoinResponse",
+    "SendKnockResponse",
+    "SendLeaveResponse",
+    "SendRequest",
+    "Severity",
+    "Step",
+    "StoredInvite",
+    "audit",
+    "invite_messages",
+    "invites",
+    "messages",
+    "resident",
+    "third_party",
+]

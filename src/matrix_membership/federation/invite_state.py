@@ -1,0 +1,124 @@
+"""What an invite tells of its room: building it, and checking what came.
+
+Since version 1.16 of the specification the entries of `invite_room_state` are full
+PDUs, the create event among them; older servers send four keys of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.contents import Create
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event, read_pdu
+from matrix_membership.federation.messages import MatrixError
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.signing import KeyRing, missing_signers, verify_read
+from matrix_membership.state import RoomState
+
+__all__ = ["INVITE_ROOM_STATE", "described", "examined"]
+
+INVITE_ROOM_STATE: Final = (
+    "m.room.create",
+    "m.room.join_rules",
+    "m.room.canonical_alias",
+    "m.room.avatar",
+    "m.room.name",
+    "m.room.topic",
+    "m.room.encryption",
+)
+"""The types of state by which the invited user can tell what the room is.
+
+The sender's membership comes with them. See `Stripped state`__.
+
+__ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+"""
+
+_STRIPPED: Final = ("type", "sender", "state_key", "content")
+
+
+def described(invite: Event, state: RoomState) -> tuple[Event, ...]:
+    """What tells the invited user which room it is and who invites.
+
+    Args:
+        invite: the invite.
+        state: the current state of the room.
+    """
+    places = [(event_type, "") for event_type in INVITE_ROOM_STATE]
+    found = [state.get(*place) for place in (*places, ("m.room.member", invite.sender))]
+    return tuple(event for event in found if event is not None)
+
+
+def examined(
+    entries: Iterable[JsonValue], invite: Event, keys: KeyRing
+) -> tuple[tuple[Event, ...], tuple[MatrixError, ...]]:
+    """Check what an invite tells of its room.
+
+    Args:
+        entries: `invite_room_state`, as it came.
+        invite: the invite.
+        keys: the keys of those who sent these events, as far as they are known.
+
+    Returns:
+        The events that can be shown, and an error for each fault. Cost: that of
+        checking one signature for each entry.
+    """
+    events: list[Event] = []
+    faults: list[MatrixError] = []
+    has_create = False
+    for index, entry in enumerate(entries):
+        has_create = has_create or _is_create(entry)
+        event, fault = _examined(entry, invite, keys)
+        if event is not None:
+            events.append(event)
+        if fault:
+            sentence = f"invite_room_state[{index}] {fault}"
+            faults.append(MatrixError.of("M_INVALID_PARAM", sentence))
+    if not has_create:
+        missing = "invite_room_state has no create event"
+        faults.insert(0, MatrixError.of("M_MISSING_PARAM", missing))
+    return tuple(events), tuple(faults)
+
+
+def _is_create(entry: JsonValue) -> bool:
+    return (
+        isinstance(entry, Mapping)
+        and entry.get("type") == "m.room.create"
+        and entry.get("state_key") == ""
+    )
+
+
+def _examined(entry: JsonValue, invite: Event, keys: KeyRing) -> tuple[Event | None, str]:
+    """One event that describes the room, if it can be shown, and what is wrong with it."""
+    version = invite.room_version
+    if not isinstance(entry, Mapping):
+        return None, "is no event"
+    try:
+        event = verify_read(read_pdu(entry, version), keys)
+    except InvalidEvent as error:
+        return _stripped(entry, version), f"is no event of room version {version}: {error}"
+    named = event.view.room_version if isinstance(event.view, Create) else version.identifier
+    for wrong, fault in (
+        (event.room_id != invite.room_id, "is of another room"),
+        (missing_signers(event), "has no signature that could be verified"),
+        (not event.is_state, "is no state event"),
+        (named != version.identifier, f"names another room version, {named!r}"),
+    ):
+        if wrong:
+            return None, fault
+    # Redacted, an altered event says only what its sender signed.
+    return (event if event.content_hash_matches else event.redacted()), ""
+
+
+def _stripped(entry: Mapping[str, JsonValue], version: RoomVersion) -> Event | None:
+    """An event in the form in which servers sent them before they sent PDUs."""
+    if "hashes" in entry or "signatures" in entry or "state_key" not in entry:
+        return None
+    try:
+        return Event.from_client_event(
+            {key: entry[key] for key in _STRIPPED if key in entry}, version
+        )
+    except InvalidEvent:
+        return None

@@ -1,0 +1,326 @@
+"""The resident server: what it answers to make_* and send_*.
+
+Pure functions of the request and of a snapshot of the room: they return the answer,
+or a `MatrixError` that says why not, with the decision behind it. See `Joining
+rooms`__, `Knocking upon a room`__ and `Leaving rooms`__.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+__ https://spec.matrix.org/v1.19/server-server-api/#knocking-upon-a-room
+__ https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invites
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from matrix_membership import auth
+from matrix_membership._attrs import evolve, frozen
+from matrix_membership.acl import permits
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event, read_pdu
+from matrix_membership.federation.drafts import draft_fields
+from matrix_membership.federation.handshake import Handshake
+from matrix_membership.federation.messages import (
+    MakeRequest,
+    MakeResponse,
+    MatrixError,
+    SendJoinResponse,
+    SendKnockResponse,
+    SendLeaveResponse,
+    SendRequest,
+)
+from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
+from matrix_membership.machine import admit
+from matrix_membership.membership import JOIN, KNOCK, Membership
+from matrix_membership.restricted import (
+    Forbidden,
+    Granted,
+    NotNeeded,
+    Outcome,
+    UnableToAuthorise,
+    UnableToGrant,
+    authorise,
+)
+from matrix_membership.signing import KeyRing, Signer, missing_signers, sign, verify_read
+from matrix_membership.state import RoomState
+
+__all__ = [
+    "KNOCK_ROOM_STATE",
+    "Accepted",
+    "answer_make",
+    "answer_send",
+]
+
+KNOCK_ROOM_STATE: Final = (
+    "m.room.create",
+    "m.room.join_rules",
+    "m.room.name",
+    "m.room.avatar",
+    "m.room.topic",
+    "m.room.canonical_alias",
+    "m.room.encryption",
+)
+"""The types of state that tell people what a room is: `Stripped state`__.
+
+__ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+"""
+
+Answer = SendJoinResponse | SendKnockResponse | SendLeaveResponse
+
+
+@frozen
+class Accepted:
+    """A join, knock or leave that this server took.
+
+    Attributes:
+        response: the answer to send.
+        event: the event to store and to send on, with this server's signature if it
+            vouches.
+        state: the state after it.
+        send_to: the other servers in the room, which must be told.
+    """
+
+    response: Answer
+    event: Event
+    state: RoomState
+    send_to: frozenset[ServerName]
+
+
+def answer_make(
+    handshake: Handshake, request: MakeRequest, room: ResidentRoom | None, *, at: int
+) -> MakeResponse | MatrixError:
+    """Answer make_join, make_knock or make_leave.
+
+    Args:
+        handshake: `JOINING`, `KNOCKING` or `LEAVING`.
+        request: the request.
+        room: the room, or None when this server is not in it.
+        at: the time now, in milliseconds since 1970.
+
+    Returns:
+        The template, or the error to answer. Cost: that of one check, and in a
+        restricted room that of finding a user who vouches.
+    """
+    refusal = _unreachable(request.origin, request.room_id, room)
+    if refusal is not None or room is None:
+        return refusal or _no_such_room(request.room_id)
+    if not is_user_id(request.user_id) or server_of(request.user_id) != request.origin:
+        return MatrixError.of("M_FORBIDDEN", f"{request.user_id} is not a user of {request.origin}")
+    version = room.state.room_version
+    if handshake.membership in (JOIN, KNOCK) and version.identifier not in request.versions:
+        return MatrixError.of(
+            "M_INCOMPATIBLE_ROOM_VERSION",
+            f"the room has version {version}",
+            room_version=version.identifier,
+        )
+    content: dict[str, JsonValue] = {"membership": str(handshake.membership)}
+    if handshake.membership is JOIN:
+        outcome = _vouch(request.user_id, room)
+        if isinstance(outcome, Granted):
+            content["join_authorised_via_users_server"] = outcome.authorised_via
+        elif not isinstance(outcome, NotNeeded):
+            unvouched = Event.from_client_event(
+                _fields(request.user_id, content, room, at), version
+            )
+            return _refused_join(outcome, auth.check(unvouched, room.state))
+    fields = _fields(request.user_id, content, room, at)
+    signers = [request.origin, room.server_name]
+    draft = Event.from_client_event(fields, version).with_signers(signers)
+    decision = auth.check(draft, room.state)
+    if not decision.allowed:
+        return MatrixError.forbidden(decision)
+    return MakeResponse(freeze(fields), version.identifier)
+
+
+def answer_send(
+    handshake: Handshake,
+    request: SendRequest,
+    room: ResidentRoom | None,
+    signer: Signer,
+    *,
+    keys: KeyRing,
+) -> Accepted | MatrixError:
+    """Answer send_join, send_knock or send_leave.
+
+    Args:
+        handshake: `JOINING`, `KNOCKING` or `LEAVING`.
+        request: the request.
+        room: the room, or None when this server is not in it.
+        signer: this server's key, with which it vouches.
+        keys: the keys of the server that asks.
+
+    Returns:
+        What to answer, store and send on; or the error to answer. Cost: that of
+        reading and checking one event; the answer to a join with all members is
+        linear in the state, one without them is not.
+    """
+    refusal = _unreachable(request.origin, request.room_id, room)
+    if refusal is not None or room is None:
+        return refusal or _no_such_room(request.room_id)
+    event = _read(handshake, request, room, keys)
+    if isinstance(event, MatrixError):
+        return event
+    if event.authorised_via is not None:
+        vouched = _countersign(event, room, signer)
+        if isinstance(vouched, MatrixError):
+            return vouched
+        event = vouched
+    decision = _judge(event, room)
+    if not decision.allowed:
+        return MatrixError.forbidden(decision)
+    admission = admit(event, room.state)
+    if not admission:
+        return MatrixError.forbidden(admission.decision)
+    return Accepted(
+        _answer(handshake, event, request, room),
+        event,
+        admission.state,
+        room.state.servers_in_room - {room.server_name, ServerName(request.origin)},
+    )
+
+
+def _no_such_room(room_id: str) -> MatrixError:
+    return MatrixError.of("M_NOT_FOUND", f"this server is not in {room_id}")
+
+
+def _unreachable(origin: str, room_id: str, room: ResidentRoom | None) -> MatrixError | None:
+    """Why a server cannot even ask."""
+    if room is None or room.room_id != room_id:
+        return _no_such_room(room_id)
+    if room.state.is_partial:
+        # Of a room whose members this server does not know it cannot speak.
+        return MatrixError.of("M_NOT_FOUND", f"this server is still joining {room_id}")
+    if not permits(room.state, origin):
+        return MatrixError.of("M_FORBIDDEN", f"the room's access control list denies {origin}")
+    return None
+
+
+def _vouch(user: str, room: ResidentRoom) -> Outcome:
+    state = room.state
+    memberships: dict[str, Membership | None] = {
+        allowed: room.memberships(UserID(user), allowed) for allowed in state.allow
+    }
+    return authorise(user, state, memberships, room.server_name, local_users=room.local_users)
+
+
+def _refused_join(
+    outcome: Forbidden | UnableToAuthorise | UnableToGrant, decision: auth.Decision
+) -> MatrixError:
+    """The error for a join that nobody here vouches for, with the rule that then rejects it."""
+    if isinstance(outcome, Forbidden):
+        sentence = outcome.reason
+    elif isinstance(outcome, UnableToAuthorise):
+        sentence = f"this server cannot look into {', '.join(outcome.unknown)}"
+    else:
+        able = f": ask {', '.join(outcome.servers)}" if outcome.servers else ", nor can anybody"
+        sentence = f"no user of this server can vouch{able}"
+    error = MatrixError.of(outcome.errcode, f"{sentence}; {decision}")
+    return evolve(error, decision=decision)
+
+
+def _fields(
+    user: str, content: Mapping[str, JsonValue], room: ResidentRoom, at: int
+) -> dict[str, JsonValue]:
+    return draft_fields(room, "m.room.member", user, sender=user, content=content, at=at)
+
+
+def _read(
+    handshake: Handshake, request: SendRequest, room: ResidentRoom, keys: KeyRing
+) -> Event | MatrixError:
+    """The event of the request, verified, when it is what the endpoint takes."""
+    try:
+        read = read_pdu(request.pdu, room.state.room_version)
+    except InvalidEvent as error:
+        code = "M_BAD_JSON" if error.where == "PDU" else "M_INVALID_PARAM"
+        return MatrixError.of(code, str(error))
+    event = verify_read(read, keys)
+    for wrong, sentence in (
+        (event.type != "m.room.member", f"its type is {event.type}, not m.room.member"),
+        (
+            event.membership is not handshake.membership,
+            f"its membership is {event.membership}, not {handshake.membership}",
+        ),
+        (event.state_key != event.sender, "its state key is not its sender"),
+        (event.server != request.origin, f"its sender is not a user of {request.origin}"),
+        (event.room_id != request.room_id, "its room is not the one in the path"),
+        (event.event_id != request.event_id, f"its ID is {event.event_id}, not that in the path"),
+        (missing_signers(event), "its signature could not be verified"),
+        (not event.content_hash_matches, "its content hash is wrong"),
+    ):
+        if wrong:
+            return MatrixError.of("M_INVALID_PARAM", f"the event was refused: {sentence}")
+    return event
+
+
+def _countersign(event: Event, room: ResidentRoom, signer: Signer) -> Event | MatrixError:
+    """The event with the signature by which this server vouches, if it may."""
+    if event.membership is not JOIN or server_of(event.authorised_via or "") != room.server_name:
+        return MatrixError.of(
+            "M_INVALID_PARAM", f"{event.authorised_via!r} is no user of {room.server_name}"
+        )
+    outcome = _vouch(event.sender, room)
+    if isinstance(outcome, Forbidden | UnableToAuthorise | UnableToGrant):
+        return _refused_join(outcome, auth.check(event, room.state))
+    return sign(event, signer)
+
+
+def _judge(event: Event, room: ResidentRoom) -> auth.Decision:
+    """The decision on an event, by its auth events and by the state."""
+    state = room.state
+    version = state.room_version
+    found = [room.get_event(event_id) for event_id in event.auth_events]
+    listed = [entry for entry in found if entry is not None]
+    create = state.create_event
+    decision = auth.check_auth_events(event, listed, rejected=room.rejected, create=create)
+    if not decision.allowed:
+        return decision
+    if version.room_id_is_create_event and create is not None:
+        listed.append(create)
+    return auth.check(event, RoomState.of(version, listed))
+
+
+def _answer(handshake: Handshake, event: Event, request: SendRequest, room: ResidentRoom) -> Answer:
+    if handshake.membership is JOIN:
+        return _join_answer(event, room, omit_members=request.omit_members)
+    if handshake.membership is KNOCK:
+        return SendKnockResponse(knock_room_state(room.state))
+    return SendLeaveResponse()
+
+
+def knock_room_state(state: RoomState) -> tuple[JsonObject, ...]:
+    """What a server that is not in a room is told of it: full PDUs, the create event first."""
+    found = [state.get(event_type) for event_type in KNOCK_ROOM_STATE]
+    return tuple(freeze(event.to_pdu()) for event in found if event is not None)
+
+
+def _join_answer(event: Event, room: ResidentRoom, *, omit_members: bool) -> SendJoinResponse:
+    """The state before the join and what authorises it.
+
+    Without members: those stay who stand for a room without a name, and the user's own
+    membership before; of the auth chain what stands in the state already is dropped.
+    """
+    state = room.state
+    shown = list(state.events_but_members if omit_members else state.events)
+    if omit_members:
+        shown += _members_shown(event.sender, state)
+    listed = auth.auth_chain([*shown, event], room.get_event)
+    if omit_members:
+        for entry in shown:
+            listed.pop(entry.event_id, None)
+    return SendJoinResponse.of(
+        shown,
+        listed.values(),
+        event=event,
+        servers_in_room=sorted(state.servers_in_room) if omit_members else None,
+    )
+
+
+def _members_shown(user: str, state: RoomState) -> list[Event]:
+    users = [user]
+    if state.get("m.room.name") is None and state.get("m.room.canonical_alias") is None:
+        users += state.heroes(excluding=user)
+    found = [state.get("m.room.member", shown) for shown in users]
+    return [entry for entry in found if entry is not None]

@@ -1,0 +1,376 @@
+"""Auditing the answer to send_join."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from matrix_membership import EventTemplate, signing
+from matrix_membership._attrs import evolve
+from matrix_membership.events import Event
+from matrix_membership.federation.audit import Audit, Severity, examine
+from matrix_membership.federation.handshake import AwaitingAcceptance
+from matrix_membership.federation.messages import SendJoinResponse
+from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.membership import JOIN
+from matrix_membership.room_versions import KNOWN, V1, V8, V10, V11, V12, RoomVersion
+from matrix_membership.signing import KeyRing
+from tests.builders import ANA, CAY, VERSIONS
+from tests.builders import KEYS as TWO_KEYS
+from tests.captures import captures
+from tests.federation.conversation import (
+    a_public_room,
+    a_restricted_room,
+    accepted,
+    fatal_codes,
+    signed,
+)
+from tests.federation.signed_rooms import A, B, with_member, with_state
+
+Pdu = dict[str, Any]
+
+CAY_SIGNER = signing.Signer.from_seed("c.example", "ed25519:c", "C" * 42 + "A")
+KEYS = TWO_KEYS.with_keys(CAY_SIGNER.key_ring)
+
+
+def with_cay(room: ResidentRoom) -> ResidentRoom:
+    """The room with a member of a third server."""
+    elsewhere = evolve(room, server_name=CAY_SIGNER.server_name)
+    joined = with_state(
+        elsewhere,
+        "m.room.member",
+        {"membership": "join"},
+        sender=CAY,
+        state_key=CAY,
+        signer=CAY_SIGNER,
+    )
+    return evolve(joined, server_name=room.server_name)
+
+
+def answer(room: ResidentRoom, step: AwaitingAcceptance) -> SendJoinResponse:
+    response = accepted(room, step).response
+    assert isinstance(response, SendJoinResponse)
+    return response
+
+
+def with_ben_of(version: RoomVersion, **options: Any) -> tuple[AwaitingAcceptance, Any]:
+    """A public room with Cay in it, and the full answer to Ben's join."""
+    room = with_cay(a_public_room(version))
+    step = signed(room, omit_members=False, **options)
+    return step, answer(room, step)
+
+
+def altered(
+    response: SendJoinResponse, change: Callable[[Pdu], Pdu | None], kind: str, key: str = ""
+) -> SendJoinResponse:
+    """The answer with one event changed, or gone, wherever it stands."""
+
+    def each(pdus: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        found = []
+        for pdu in pdus:
+            document = json.loads(pdu)
+            if (document["type"], document["state_key"]) == (kind, key):
+                document = change(document)
+            if document is not None:
+                found.append(json.dumps(document).encode())
+        return tuple(found)
+
+    return evolve(response, state=each(response.state), auth_chain=each(response.auth_chain))
+
+
+def audit(step: AwaitingAcceptance, response: SendJoinResponse) -> Audit:
+    examination = examine(
+        response, step.event, asked_to_omit=step.omit_members, resident="a.example"
+    )
+    return examination.audit(KEYS)
+
+
+def found(result: Audit) -> set[tuple[str, str]]:
+    return {(str(defect.severity), defect.code) for defect in result.defects}
+
+
+def unsigned(pdu: Pdu) -> Pdu:
+    return {**pdu, "signatures": {}}
+
+
+def gone(_: Pdu) -> None:
+    return None
+
+
+def renamed(pdu: Pdu) -> Pdu:
+    return {**pdu, "content": {**pdu["content"], "displayname": "Eve"}}
+
+
+class TestGoodAnswer:
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_has_no_defects(self, version: RoomVersion) -> None:
+        step, response = with_ben_of(version)
+        result = audit(step, response)
+        assert (bool(result), str(result), result.defects) == (True, "no defects", ())
+        assert result.servers == {"a.example", "c.example"}
+        assert result.state is not None
+
+    @pytest.mark.parametrize("version", ["1", "3", "6", "8", "10", "11", "12"])
+    def test_of_synapse_has_none_either(self, version: str) -> None:
+        judged = 0
+        for capture in captures(version, "send_join_[adfpr]*"):
+            known = KNOWN[capture.version]
+            ring = KeyRing.of(capture.keys)
+            join = signing.verify(Event.from_pdu(capture.request, known), ring)
+            response = SendJoinResponse.from_json(capture.response)
+            examination = examine(response, join, asked_to_omit=True, resident="x")
+            assert examination.audit(ring).defects == ()
+            judged += 1
+        assert judged >= 5
+
+    def test_can_be_checked_by_threads_and_processes(self) -> None:
+        step, response = with_ben_of(V11)
+        examination = examine(response, step.event, asked_to_omit=False, resident="a.example")
+        plain = examination.audit(KEYS, piece=1)
+        with ThreadPoolExecutor(2) as threads, ProcessPoolExecutor(2) as processes:
+            for pool in (threads, processes):
+                result = examination.audit(KEYS, map=pool.map, piece=2)
+                assert (result.state, result.defects) == (plain.state, ())
+
+
+class TestFallenEvent:
+    def test_without_signature_is_dropped_with_its_dependants(self) -> None:
+        step, response = with_ben_of(V11)
+        result = audit(step, altered(response, unsigned, "m.room.member", CAY))
+        assert bool(result)
+        assert found(result) == {("dropped", "bad_signature")}
+        assert result.state is not None
+        assert CAY not in result.state.members
+
+    def test_with_a_wrong_signature_is_dropped(self) -> None:
+        step, response = with_ben_of(V1)
+        result = audit(
+            step, altered(response, lambda pdu: {**pdu, "depth": 99}, "m.room.member", CAY)
+        )
+        assert found(result) == {("dropped", "bad_signature")}
+
+    def test_takes_what_depends_on_it_along_and_is_named(self) -> None:
+        step, response = with_ben_of(V11)
+        room = altered(response, unsigned, "m.room.join_rules")
+        result = audit(step, room)
+        root = next(defect for defect in result.defects if defect.code == "bad_signature")
+        fallen = [defect for defect in result.defects if defect.code == "depends_on_fallen"]
+        assert [defect.root for defect in fallen] == [root.event_id]
+        assert ("fatal", "join_unauthorised") in found(result)
+        assert not result
+
+    def test_with_altered_content_is_redacted(self) -> None:
+        step, response = with_ben_of(V11)
+        result = audit(step, altered(response, renamed, "m.room.member", CAY))
+        assert found(result) == {("redacted", "bad_hash")}
+        assert result.state is not None
+        member = result.state.get("m.room.member", CAY)
+        assert member is not None
+        assert member.content == {"membership": "join"}
+
+    def test_of_another_room_is_dropped(self) -> None:
+        step, response = with_ben_of(V11)
+        moved = altered(
+            response, lambda pdu: {**pdu, "room_id": "!x:a.example"}, "m.room.member", CAY
+        )
+        assert found(audit(step, moved)) == {("dropped", "other_room")}
+
+    def test_that_is_no_event_is_dropped(self) -> None:
+        step, response = with_ben_of(V11)
+        odd = evolve(response, state=(*response.state, b"{}"))
+        assert found(audit(step, odd)) == {("dropped", "malformed")}
+
+    def test_that_is_no_state_is_dropped(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room, omit_members=False)
+        template = {**step.event.to_pdu(), "type": "m.room.message"}
+        del template["state_key"]
+        message = EventTemplate.of(template, V11).complete(B)
+        response = answer(room, step)
+        odd = evolve(response, state=(*response.state, message.pdu))
+        assert found(audit(step, odd)) == {("dropped", "no_state")}
+
+    def test_in_a_taken_place_is_dropped(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room, omit_members=False)
+        response = answer(room, step)
+        second = with_state(room, "m.room.join_rules", {"join_rule": "invite"})
+        rules = second.state.get("m.room.join_rules")
+        assert rules is not None
+        odd = evolve(response, state=(*response.state, rules.pdu, response.state[0]))
+        assert found(audit(step, odd)) == {("dropped", "same_place")}
+
+    def test_that_the_rules_reject_is_dropped(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room, omit_members=False)
+        response = answer(room, step)
+        bad = with_state(room, "m.room.topic", {}, sender=CAY, signer=CAY_SIGNER)
+        topic = bad.state.get("m.room.topic")
+        assert topic is not None
+        odd = evolve(response, state=(*response.state, topic.pdu))
+        result = audit(step, odd)
+        assert found(result) == {("dropped", "rejected")}
+        assert result.defects[0].decision is not None
+        assert str(result.defects[0]).startswith(f"dropped {topic.event_id}: rejected by rule 5")
+
+    def test_whose_auth_events_are_absent_is_dropped_and_all_are_named(self) -> None:
+        step, response = with_ben_of(V11)
+        listed = ["$" + "x" * 43, "$" + "y" * 43]
+        pdu = json.loads(response.state[1])
+        orphan = EventTemplate.of({**pdu, "auth_events": listed, "state_key": ANA}, V11)
+        event = orphan.complete(A)
+        odd = evolve(response, auth_chain=(*response.auth_chain, event.pdu))
+        result = audit(step, odd)
+        assert found(result) >= {("noted", "missing_auth_event")}
+        missing = [d.event_id for d in result.defects if d.code == "missing_auth_event"]
+        assert missing == listed
+
+    def test_in_a_circle_is_dropped(self) -> None:
+        room = a_public_room(V1)
+        step = signed(room, omit_members=False)
+        response = answer(room, step)
+        pdus = []
+        for name, other in (("$x:a.example", "$y:a.example"), ("$y:a.example", "$x:a.example")):
+            fields = {**step.event.to_pdu(), "sender": ANA, "state_key": ANA}
+            fields |= {"auth_events": [[other, {}]], "type": "m.room.topic"}
+            fields["event_id"] = name
+            pdus.append(EventTemplate.of(fields, V1).complete(A).pdu)
+        odd = evolve(response, auth_chain=(*response.auth_chain, *pdus))
+        assert ("dropped", "circle") in found(audit(step, odd))
+        unverified = [json.dumps(unsigned(json.loads(pdu))).encode() for pdu in pdus]
+        odd = evolve(response, auth_chain=(*response.auth_chain, *unverified))
+        assert found(audit(step, odd)) == {("dropped", "bad_signature")}
+
+
+class TestFatalDefect:
+    def test_no_create_event(self) -> None:
+        step, response = with_ben_of(V11)
+        odd = evolve(response, state=response.state[1:])
+        assert fatal_codes(step, odd, KEYS) >= {"no_create_event"}
+
+    @pytest.mark.parametrize("place", ["state", "auth_chain"])
+    def test_two_create_events(self, place: str) -> None:
+        step, response = with_ben_of(V11)
+        pdu = json.loads(response.state[0])
+        other = EventTemplate.of({**pdu, "origin_server_ts": 7}, V11).complete(A).pdu
+        odd = evolve(response, **{place: (*getattr(response, place), other)})
+        assert fatal_codes(step, odd, KEYS) == {"two_create_events"}
+
+    def test_another_room_version(self) -> None:
+        room = a_public_room(V10)
+        step = signed(room, omit_members=False)
+        create = room.state.create_event
+        assert create is not None
+        content = {**create.content, "room_version": "9"}
+        other = EventTemplate.of({**create.to_pdu(), "content": content}, V10).complete(A)
+        response = answer(room, step)
+        odd = evolve(response, state=(other.pdu, *response.state[1:]))
+        assert "other_room_version" in fatal_codes(step, odd, KEYS)
+
+    def test_members_left_out_unasked(self) -> None:
+        step, response = with_ben_of(V11)
+        odd = evolve(response, members_omitted=True, servers_in_room=("a.example",))
+        assert fatal_codes(step, odd, KEYS) == {"members_omitted_unasked"}
+
+    @pytest.mark.parametrize("servers", [None, ()])
+    def test_members_left_out_and_no_servers(self, servers: Any) -> None:
+        room = a_public_room(V11)
+        step = signed(room)
+        odd = evolve(answer(room, step), servers_in_room=servers)
+        assert fatal_codes(step, odd, KEYS) == {"no_servers_in_room"}
+
+    @pytest.mark.parametrize("event", [b"{}", b'{"type": 5}'])
+    def test_a_join_that_came_back_as_no_event(self, event: bytes) -> None:
+        step, response = with_ben_of(V11)
+        assert fatal_codes(step, evolve(response, event=event), KEYS) == {"altered_join"}
+
+    def test_another_join(self) -> None:
+        step, response = with_ben_of(V11)
+        odd = evolve(response, event=response.state[0])
+        assert fatal_codes(step, odd, KEYS) == {"altered_join"}
+
+    @pytest.mark.parametrize("version", [V8, V12], ids=str)
+    def test_a_join_that_nobody_vouched_for(self, version: RoomVersion) -> None:
+        room = a_restricted_room(version)
+        step = signed(room)
+        response = answer(room, step)
+        for odd in (evolve(response, event=None), evolve(response, event=step.event.pdu)):
+            assert "not_countersigned" in fatal_codes(step, odd, KEYS)
+
+    def test_a_room_that_rejects_the_join(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room, omit_members=False)
+        ban = {"membership": "ban"}
+        banned = with_state(room, "m.room.member", ban, state_key=step.event.sender)
+        event = banned.state.get("m.room.member", step.event.sender)
+        assert event is not None
+        response = answer(room, step)
+        odd = evolve(response, state=(*response.state, event.pdu))
+        assert fatal_codes(step, odd, KEYS) == {"join_rejected"}
+
+    def test_a_join_whose_auth_events_are_absent(self) -> None:
+        step, response = with_ben_of(V11)
+        odd = altered(response, gone, "m.room.join_rules")
+        assert "join_unauthorised" in fatal_codes(step, odd, KEYS)
+
+
+class TestJoinThatWeVouchFor:
+    def test_needs_no_signature_but_ours(self) -> None:
+        room = with_member(a_restricted_room(V11), "@bob:b.example", "join")
+        step = signed(room)
+        own = signing.sign(step.event, A)
+        step = evolve(step, event=own)
+        response = evolve(answer(room, step), event=None)
+        assert audit(step, response).event.signed_by == {"a.example", "b.example"}
+
+
+class TestNeeds:
+    def test_are_the_keys_that_signed(self) -> None:
+        step, response = with_ben_of(V11)
+        examination = examine(response, step.event, asked_to_omit=False, resident="a.example")
+        assert examination.needs == {
+            "a.example": frozenset({"ed25519:a"}),
+            "b.example": frozenset({"ed25519:b"}),
+            "c.example": frozenset({"ed25519:c"}),
+        }
+
+    def test_of_a_restricted_join_are_the_vouching_servers_too(self) -> None:
+        room = a_restricted_room(V11)
+        step = signed(room)
+        response = evolve(answer(room, step), state=(), auth_chain=())
+        examination = examine(response, step.event, asked_to_omit=True, resident="a.example")
+        assert set(examination.needs) == {"a.example", "b.example"}
+
+    def test_pass_over_signatures_of_another_shape(self) -> None:
+        step, response = with_ben_of(V11)
+        odd = altered(
+            evolve(response, event=None),
+            lambda pdu: {**pdu, "signatures": {"a.example": []}},
+            "m.room.create",
+        )
+        examination = examine(odd, step.event, asked_to_omit=False, resident="a.example")
+        assert "a.example" in examination.needs
+        assert not examination.audit(KEYS)
+
+
+class TestPartialState:
+    def test_counts_the_servers_that_the_answer_names(self) -> None:
+        room = with_cay(a_public_room(V11))
+        step = signed(room)
+        result = audit(step, answer(room, step))
+        assert result.servers == {"a.example", "c.example"}
+        assert result.state is not None
+        assert result.state.servers_in_room == {"a.example", "b.example", "c.example"}
+        assert result.state.membership_of(ANA) is JOIN
+
+    def test_has_severities_in_words(self) -> None:
+        assert [str(severity) for severity in Severity] == [
+            "fatal",
+            "dropped",
+            "redacted",
+            "noted",
+        ]

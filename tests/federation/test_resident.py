@@ -1,0 +1,367 @@
+"""The resident server's answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from matrix_membership import EventTemplate, auth
+from matrix_membership._attrs import evolve
+from matrix_membership.federation.handshake import JOINING, KNOCKING, LEAVING, AwaitingAcceptance
+from matrix_membership.federation.messages import (
+    MakeRequest,
+    MatrixError,
+    SendJoinResponse,
+    SendRequest,
+)
+from matrix_membership.federation.resident import (
+    Accepted,
+    answer_make,
+    answer_send,
+)
+from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.membership import JOIN
+from matrix_membership.room_versions import V1, V8, V10, V11, V12, RoomVersion
+from matrix_membership.signing import KeyRing
+from matrix_membership.state import RoomState
+from tests.builders import ANA, BEN, CAY, DAN, KEYS, VERSIONS, decision
+from tests.federation.conversation import (
+    a_public_room,
+    a_restricted_room,
+    accepted,
+    begin,
+    make_request,
+    sent,
+    signed,
+)
+from tests.federation.signed_rooms import AT, A, B, a_signed_room, with_member, with_state
+
+
+def refused_make(room: ResidentRoom | None, request: MakeRequest, **options: Any) -> MatrixError:
+    answer = answer_make(options.get("handshake", JOINING), request, room, at=AT)
+    assert isinstance(answer, MatrixError)
+    return answer
+
+
+def asked(room: ResidentRoom, **changes: Any) -> MakeRequest:
+    return evolve(make_request(room, begin(room)), **changes)
+
+
+class TestMake:
+    def test_of_an_unknown_room(self) -> None:
+        room = a_public_room(V11)
+        assert refused_make(None, asked(room)).errcode == "M_NOT_FOUND"
+        assert refused_make(room, asked(room, room_id="!x:a.example")).status == 404
+
+    def test_of_a_room_without_a_create_event(self) -> None:
+        room = evolve(a_public_room(V11), state=RoomState.of(V11, []))
+        assert room.room_id == ""
+        assert refused_make(room, asked(a_public_room(V11))).errcode == "M_NOT_FOUND"
+
+    def test_of_a_room_that_is_still_being_joined(self) -> None:
+        room = a_public_room(V11)
+        partial = RoomState.of(V11, room.state.events, partial=True)
+        unsure = evolve(room, state=partial)
+        assert refused_make(unsure, asked(room)).errcode == "M_NOT_FOUND"
+
+    @pytest.mark.parametrize("user", [ANA, "ben"])
+    def test_for_another_servers_user(self, user: str) -> None:
+        room = a_public_room(V11)
+        assert refused_make(room, asked(room, user_id=user)).errcode == "M_FORBIDDEN"
+
+    def test_in_a_version_that_the_asker_does_not_speak(self) -> None:
+        room = a_public_room(V11)
+        error = refused_make(room, asked(room, versions=("1", "10")))
+        assert error.errcode == "M_INCOMPATIBLE_ROOM_VERSION"
+        assert error.to_json()["room_version"] == "11"
+        assert error.status == 400
+
+    def test_of_a_leave_asks_for_no_version(self) -> None:
+        room = with_member(a_signed_room(V11), BEN, "join")
+        answer = answer_make(LEAVING, asked(room, versions=("1",)), room, at=AT)
+        assert not isinstance(answer, MatrixError)
+
+    def test_names_the_rule_that_forbids(self) -> None:
+        room = a_signed_room(V12)
+        error = refused_make(room, asked(room))
+        assert error == MatrixError.forbidden(decision("join.otherwise", V12))
+        assert str(error).startswith("403 M_FORBIDDEN: rejected by rule 5.3.7")
+
+    def test_of_a_banned_user(self) -> None:
+        room = with_state(a_public_room(V12), "m.room.member", {"membership": "ban"}, state_key=BEN)
+        assert refused_make(room, asked(room)).decision == decision("join.while_banned", V12)
+
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_gives_a_template_with_the_auth_events_that_are_needed(
+        self, version: RoomVersion
+    ) -> None:
+        room = a_public_room(version)
+        event = signed(room).event
+        listed = [room.get_event(found) for found in event.auth_events]
+        kinds = sorted(entry.type for entry in listed if entry is not None)
+        without_create = ["m.room.join_rules"]
+        expected = without_create if version is V12 else ["m.room.create", *without_create]
+        assert kinds == expected
+        assert event.prev_events == room.prev_events
+        assert event.depth == room.depth + 1
+
+    def test_refers_without_a_hash_to_what_is_not_at_hand(self) -> None:
+        room = evolve(a_public_room(V1), get_event=lambda _: None)
+        answer = answer_make(JOINING, asked(room), room, at=AT)
+        assert not isinstance(answer, MatrixError)
+        assert answer.event["prev_events"] == ((room.prev_events[0], {}),)
+
+    def test_goes_no_deeper_than_the_version_allows(self) -> None:
+        room = evolve(a_public_room(V11), depth=V11.max_depth)
+        answer = answer_make(JOINING, asked(room), room, at=AT)
+        assert not isinstance(answer, MatrixError)
+        assert answer.event["depth"] == V11.max_depth
+
+
+class TestDeniedServer:
+    def test_gets_neither_template_nor_answer(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room)
+        acl = {"allow": ["*"], "deny": ["b.example"]}
+        closed = with_state(room, "m.room.server_acl", acl)
+        assert refused_make(closed, asked(room)).errcode == "M_FORBIDDEN"
+        assert code(sent(closed, step)) == "M_FORBIDDEN"
+
+
+class TestRestrictedRoom:
+    def test_names_a_user_who_vouches(self) -> None:
+        assert signed(a_restricted_room(V8)).event.authorised_via == ANA
+
+    def test_forbids_who_meets_no_condition(self) -> None:
+        room = evolve(a_restricted_room(V11), memberships=lambda _user, _room: "leave")
+        error = refused_make(room, asked(room))
+        assert (error.status, error.errcode) == (403, "M_FORBIDDEN")
+        assert error.decision == decision("join.authoriser_may_not_invite", V11)
+
+    def test_cannot_tell(self) -> None:
+        room = a_restricted_room(V11, member=False)
+        error = refused_make(room, asked(room))
+        assert (error.status, error.errcode) == (400, "M_UNABLE_TO_AUTHORISE_JOIN")
+
+    @pytest.mark.parametrize("others", [True, False])
+    def test_has_nobody_who_can_vouch(self, others: bool) -> None:
+        room = a_restricted_room(V11)
+        users = {CAY: 100} if others else {}
+        room = with_member(room, CAY, "join") if others else room
+        room = with_state(room, "m.room.power_levels", {"users": users, "invite": 50})
+        error = refused_make(room, asked(room))
+        assert (error.status, error.errcode) == (400, "M_UNABLE_TO_GRANT_JOIN")
+        assert ("c.example" in error.error) is others
+
+    def test_needs_no_vouching_for_an_invited_user(self) -> None:
+        room = with_state(
+            a_restricted_room(V11), "m.room.member", {"membership": "invite"}, state_key=BEN
+        )
+        assert signed(room).event.authorised_via is None
+
+    def test_countersigns_without_changing_the_event(self) -> None:
+        room = a_restricted_room(V11)
+        step = signed(room)
+        answer = accepted(room, step)
+        assert answer.event == step.event
+        assert answer.event.signed_by == {"a.example", "b.example"}
+        assert isinstance(answer.response, SendJoinResponse)
+        assert answer.response.event == answer.event.pdu
+
+    def test_looks_again_when_the_event_comes(self) -> None:
+        step = signed(a_restricted_room(V11))
+        answer = sent(a_restricted_room(V11, member=False), step)
+        assert isinstance(answer, MatrixError)
+        assert answer.errcode == "M_UNABLE_TO_AUTHORISE_JOIN"
+
+    def test_vouches_for_nobody_in_another_servers_name(self) -> None:
+        room = with_member(a_restricted_room(V11), CAY, "join")
+        step = resigned(signed(room), content={"membership": "join", AUTHORISER: CAY})
+        assert code(sent(room, step)) == "M_INVALID_PARAM"
+
+
+AUTHORISER = "join_authorised_via_users_server"
+
+
+def resigned(step: AwaitingAcceptance, **fields: Any) -> AwaitingAcceptance:
+    """The step with another event, which Ben's server signed too."""
+    template = EventTemplate.of(step.event.to_pdu(), step.event.room_version)
+    event = template.with_fields(**fields).complete(B)
+    return evolve(step, event=event)
+
+
+def code(answer: Accepted | MatrixError) -> str:
+    assert isinstance(answer, MatrixError)
+    return answer.errcode
+
+
+class TestSend:
+    def test_of_an_unknown_room(self) -> None:
+        step = signed(a_public_room(V11))
+        request = SendRequest("!x:a.example", step.event.event_id, step.event.pdu, "b.example")
+        assert code(answer_send(JOINING, request, None, A, keys=KEYS)) == "M_NOT_FOUND"
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"type": "m.room.message"},
+            {"content": {"membership": "leave"}},
+            {"content": {}},
+            {"state_key": DAN},
+            {"room_id": "!other:a.example"},
+        ],
+        ids=str,
+    )
+    def test_refuses_another_event_than_the_endpoints(self, fields: Any) -> None:
+        room = a_public_room(V11)
+        step = resigned(signed(room), **fields)
+        request = SendRequest(room.room_id, step.event.event_id, step.event.pdu, "b.example")
+        answer = answer_send(JOINING, request, room, A, keys=KEYS)
+        assert code(answer) == "M_INVALID_PARAM"
+
+    def test_refuses_an_event_of_another_server(self) -> None:
+        room = a_public_room(V11)
+        assert code(sent(room, signed(room), origin="c.example")) == "M_INVALID_PARAM"
+
+    def test_refuses_an_event_of_another_id(self) -> None:
+        room = a_public_room(V11)
+        assert code(sent(room, signed(room), event_id="$" + "x" * 43)) == "M_INVALID_PARAM"
+
+    def test_refuses_an_event_that_it_cannot_verify(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room)
+        request = SendRequest(room.room_id, step.event.event_id, step.event.pdu, "b.example")
+        answer = answer_send(JOINING, request, room, A, keys=KeyRing.of({}))
+        assert code(answer) == "M_INVALID_PARAM"
+
+    def test_refuses_altered_content(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room)
+        pdu = step.event.to_pdu()
+        pdu["content"]["displayname"] = "Eve"
+        assert code(sent(room, step, pdu=json.dumps(pdu).encode())) == "M_INVALID_PARAM"
+
+    @pytest.mark.parametrize(
+        ("pdu", "expected"),
+        [(b"{", "M_BAD_JSON"), (b"[]", "M_BAD_JSON"), (b"{}", "M_INVALID_PARAM")],
+    )
+    def test_refuses_what_is_no_event(self, pdu: bytes, expected: str) -> None:
+        room = a_public_room(V11)
+        assert code(sent(room, signed(room), pdu=pdu)) == expected
+
+    def test_judges_by_the_auth_events(self) -> None:
+        room = a_public_room(V11)
+        ours = next(iter(room.state.members.values()))
+        step = signed(room)
+        listed = [*step.event.auth_events, ours.event_id]
+        answer = sent(room, resigned(step, auth_events=listed))
+        assert isinstance(answer, MatrixError)
+        assert answer.decision == decision("auth_events.unexpected", V11)
+
+    def test_judges_by_the_rules(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room)
+        create = room.state.create_event
+        assert create is not None
+        answer = sent(room, resigned(step, auth_events=[create.event_id]))
+        assert isinstance(answer, MatrixError)
+        assert answer.decision == decision("join.otherwise", V11)
+
+    def test_judges_by_the_state(self) -> None:
+        room = a_public_room(V12)
+        step = signed(room)
+        banned = with_state(room, "m.room.member", {"membership": "ban"}, state_key=BEN)
+        answer = sent(banned, step)
+        assert isinstance(answer, MatrixError)
+        assert answer.decision == decision("join.while_banned", V12)
+
+    def test_tells_the_other_servers(self) -> None:
+        room = with_member(a_public_room(V11), CAY, "join")
+        assert accepted(room, signed(room)).send_to == {"c.example"}
+
+    def test_gives_the_state_after(self) -> None:
+        room = a_public_room(V11)
+        answer = accepted(room, signed(room))
+        assert answer.state.membership_of(BEN) is JOIN
+        assert room.state.membership_of(BEN) is not JOIN
+
+
+def join_answer(room: ResidentRoom, *, omit_members: bool) -> SendJoinResponse:
+    answer = accepted(room, signed(room, omit_members=omit_members))
+    assert isinstance(answer.response, SendJoinResponse)
+    return answer.response
+
+
+def kinds(pdus: tuple[bytes, ...]) -> list[tuple[str, str]]:
+    found = [json.loads(pdu) for pdu in pdus]
+    return sorted((pdu["type"], pdu["state_key"]) for pdu in found)
+
+
+class TestJoinAnswer:
+    def test_in_full_has_all_members_and_their_chains(self) -> None:
+        room = with_member(a_public_room(V11), CAY, "join")
+        response = join_answer(room, omit_members=False)
+        assert len(response.state) == len(list(room.state.events))
+        assert not response.members_omitted
+        assert response.servers_in_room is None
+        assert ("m.room.create", "") in kinds(response.auth_chain)
+
+    @pytest.mark.parametrize("kind", ["m.room.name", "m.room.canonical_alias"])
+    def test_without_members_of_a_named_room_has_none(self, kind: str) -> None:
+        room = with_state(with_member(a_public_room(V11), CAY, "join"), kind, {})
+        response = join_answer(room, omit_members=True)
+        assert not [key for key in kinds(response.state) if key[0] == "m.room.member"]
+        assert response.members_omitted
+        assert response.servers_in_room == ("a.example", "c.example")
+
+    def test_without_members_has_five_heroes(self) -> None:
+        room = a_public_room(V11)
+        for number in range(7):
+            room = with_member(room, f"@m{number}:c.example", "join")
+        response = join_answer(room, omit_members=True)
+        users = [key for kind, key in kinds(response.state) if kind == "m.room.member"]
+        assert users == sorted([ANA, *(f"@m{number}:c.example" for number in range(4))])
+
+    def test_keeps_the_users_own_membership(self) -> None:
+        room = with_state(a_public_room(V11), "m.room.name", {"name": "x"})
+        room = with_member(room, BEN, "leave")
+        response = join_answer(room, omit_members=True)
+        assert ("m.room.member", BEN) in kinds(response.state)
+
+    def test_repeats_nothing_without_members(self) -> None:
+        response = join_answer(a_public_room(V11), omit_members=True)
+        assert response.auth_chain == ()
+
+    def test_has_the_chain_of_who_vouches(self) -> None:
+        room = with_state(a_restricted_room(V10), "m.room.name", {"name": "x"})
+        response = join_answer(room, omit_members=True)
+        assert kinds(response.auth_chain) == [("m.room.member", ANA)]
+
+
+class TestKnock:
+    def test_is_refused_by_its_rule(self) -> None:
+        room = a_public_room(V11)
+        request = make_request(room, begin(room, KNOCKING))
+        error = refused_make(room, request, handshake=KNOCKING)
+        assert error.decision == decision("knock.join_rule_is_not_knock_or_knock_restricted", V11)
+
+    def test_is_refused_where_there_is_none(self) -> None:
+        room = a_public_room(V1)
+        request = make_request(room, begin(room))
+        error = refused_make(room, request, handshake=KNOCKING)
+        assert error.decision == decision("member.unknown_membership", V1)
+
+
+class TestChain:
+    def test_of_an_event_leads_back_to_the_start(self) -> None:
+        room = with_member(a_public_room(V11), CAY, "join")
+        member = room.state.get("m.room.member", CAY)
+        assert member is not None
+        chain = auth.auth_chain([member], room.get_event)
+        assert {event.type for event in chain.values()} == {
+            "m.room.create",
+            "m.room.member",
+            "m.room.join_rules",
+        }
