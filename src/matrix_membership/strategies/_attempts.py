@@ -1,0 +1,169 @@
+"""Attempts: an event that somebody tries in a drawn room, and what may change before they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.strategies._json import Fields, exchanged
+from matrix_membership.strategies._sketch import (
+    ANA,
+    BEN,
+    CLEO,
+    CREATE,
+    JOIN_RULES,
+    MEMBER,
+    POWER_LEVELS,
+    Sketch,
+)
+
+__all__ = [
+    "CHANGES",
+    "MAYBE",
+    "MEMBERSHIPS",
+    "NAMED",
+    "Attempt",
+    "Chapter",
+    "close",
+    "draw_room",
+    "levels_of_ana",
+    "member",
+    "state",
+    "with_levels",
+]
+
+
+@frozen
+class Attempt:
+    """Something that somebody tries in a room.
+
+    Attributes:
+        room: the room.
+        fields: the fields of the event; without references, unless it says so.
+        follows_create: the create event alone comes before it.
+        signed_by: whose signature it carries beside that of its sender's server.
+    """
+
+    room: Sketch
+    fields: Fields
+    follows_create: bool = False
+    signed_by: tuple[str, ...] = ()
+
+
+Chapter = Callable[[DrawFn, Sketch, str, str], Attempt]
+"""Draws an attempt in a room, with Ben's name, for a reason."""
+
+# Hypothesis makes more examples by copying between draws that are alike, which makes
+# them alike. No two of these are, so that each example is a new one.
+MAYBE: Final = st.booleans()
+MEMBERSHIPS: Final = st.sampled_from((None, "invite", "join", "leave", "ban", "knock"))
+NAMED: Final = st.sampled_from(
+    ("ban", "kick", "invite", "redact", "users_default", "events_default")
+)
+_BENS: Final = st.sampled_from((*((BEN,) * 12), "@:b.example", "@Ben ünd so:b.example", BEN + ":1"))
+_MEMBERSHIPS_OF_BEN: Final = st.sampled_from((None, "join", "invite", "leave", "ban", "knock"))
+_MEMBERSHIPS_OF_CLEO: Final = st.sampled_from((None, "join", "leave", "join", "invite", "ban"))
+_NO_LEVELS: Final = "no levels"
+_LEVELS_OF_BEN: Final[SearchStrategy[int | str | None]] = st.sampled_from(
+    (*((_NO_LEVELS,) * 6), None, 50, 100, 49, 51, -1)
+)
+_LEVELS_OF_CLEO: Final = st.sampled_from((None, 50, 0, 49, 51, 100))
+_NAMED_LEVELS: Final = st.sampled_from(
+    (
+        *((None,) * 6),
+        *(("ban", 49), ("ban", 100), ("kick", 0), ("kick", 51), ("invite", 50), ("invite", 100)),
+        *(("users_default", 50), ("events_default", 1), ("state_default", 0), ("redact", 0)),
+    )
+)
+_RULES: Final = st.sampled_from(
+    (
+        *(None, "public", "invite", "knock", "restricted", "knock_restricted", "private"),
+        "odd",
+    )
+)
+
+
+def draw_room(draw: DrawFn, version: RoomVersion) -> tuple[Sketch, str]:
+    """Draw a room of Ana, and Ben who is something to it.
+
+    Returns:
+        The room, and Ben's name.
+    """
+    ben = draw(_BENS)
+    room = _with_other_levels(draw, _with_rule(draw, Sketch.of(version), ben), ben)
+    room = room.with_member(ben, draw(_MEMBERSHIPS_OF_BEN))
+    return room.with_member(CLEO, draw(_MEMBERSHIPS_OF_CLEO)), ben
+
+
+def _with_rule(draw: DrawFn, room: Sketch, _: str) -> Sketch:
+    rule = draw(_RULES)
+    return room if rule is None else room.with_(JOIN_RULES, {"join_rule": rule})
+
+
+def _with_other_levels(draw: DrawFn, room: Sketch, ben: str) -> Sketch:
+    """The room, perhaps with power levels; Ana's stay above all others."""
+    level = draw(_LEVELS_OF_BEN)
+    if level == _NO_LEVELS:
+        return room
+    users = {ben: level, CLEO: draw(_LEVELS_OF_CLEO)}
+    listed = {user: at for user, at in users.items() if isinstance(at, int)}
+    named = draw(_NAMED_LEVELS)
+    content = dict([named] if named else [])
+    return with_levels(room, listed, **content)
+
+
+def levels_of_ana(room: Sketch) -> Fields:
+    """Ana's entry among the levels, where a creator may have one."""
+    return {} if room.room_version.privileged_creators else {ANA: 100}
+
+
+def with_levels(room: Sketch, users: Mapping[str, int], **named: int) -> Sketch:
+    """The room with these power levels, and Ana's."""
+    return room.with_(POWER_LEVELS, {"users": {**levels_of_ana(room), **users}, **named})
+
+
+def _with_membership(draw: DrawFn, room: Sketch, ben: str) -> Sketch:
+    return room.with_member(draw(st.sampled_from((ben, ANA, CLEO))), draw(MEMBERSHIPS))
+
+
+def close(_: DrawFn, room: Sketch, __: str) -> Sketch:
+    """The room without other servers."""
+    return room.with_(CREATE, {**room.content(CREATE), "m.federate": False})
+
+
+def _with_another_creator(_: DrawFn, room: Sketch, ben: str) -> Sketch:
+    return room.with_(CREATE, {**room.content(CREATE), "additional_creators": [CLEO, ben]})
+
+
+def _with_something_odd(draw: DrawFn, room: Sketch, _: str) -> Sketch:
+    """The room with one value that should not be there."""
+    place = draw(st.sampled_from(tuple(room.places)))
+    sender, content = room.places[place]
+    odd = exchanged(draw, place[0], content, room.room_version)
+    return room.with_(place, odd, sender=sender)
+
+
+_Change = Callable[[DrawFn, Sketch, str], Sketch]
+CHANGES: Final[SearchStrategy[_Change]] = st.sampled_from(
+    (
+        *(_with_membership, _with_other_levels, _with_rule, _with_something_odd),
+        *(close, _with_another_creator),
+    )
+)
+
+
+def member(sender: str, user: str, membership: JsonValue, **content: JsonValue) -> Fields:
+    """A member event."""
+    content = {"membership": membership, **content}
+    return {"type": MEMBER, "sender": sender, "state_key": user, "content": content}
+
+
+def state(sender: str, event_type: str, state_key: str, content: Fields) -> Fields:
+    """A state event."""
+    return {"type": event_type, "sender": sender, "state_key": state_key, "content": content}

@@ -1,0 +1,311 @@
+"""What drawn events say: their fields, before anybody signs.
+
+Plain functions that draw, not strategies: one strategy costs more to build than all
+that an event is made of.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.contents import NAMED_LEVELS
+from matrix_membership.events import Event, EventTemplate
+from matrix_membership.identifiers import server_of
+from matrix_membership.membership import JOIN_RULES, MEMBERSHIPS, Membership
+from matrix_membership.room_versions import KNOWN, EventIdFormat, RoomVersion
+from matrix_membership.signing import Signer, sign_json
+from matrix_membership.strategies._json import (
+    KEYS,
+    Fields,
+    exchanged,
+    json_objects,
+    json_values,
+)
+from matrix_membership.strategies.identifiers import event_ids, room_ids, user_ids
+
+__all__ = [
+    "IDENTITY_SERVER",
+    "DrawFields",
+    "any_fields",
+    "arbitrary_fields",
+    "completed",
+    "create_content",
+    "join_rules_fields",
+    "malformed_fields",
+    "member_fields",
+    "power_levels_fields",
+    "reference",
+    "signed_invite",
+    "signer_of",
+    "stored_invite",
+    "surroundings",
+    "third_party_invite_fields",
+    "ways_to_write_levels",
+]
+
+IDENTITY_SERVER: Final = "identity.example"
+
+DrawFields = Callable[[DrawFn, RoomVersion, str], Fields]
+"""Draws the fields that a sender gives an event in a room version."""
+
+# Built once: a strategy costs more to build than to draw from.
+_MAYBE: Final = st.booleans()
+_RARELY: Final = st.sampled_from((False, False, False, True))
+_TEXT: Final = st.text(max_size=20)
+_USERS: Final = user_ids()
+_ROOMS: Final = st.lists(room_ids(), max_size=2)
+_TOKENS: Final = st.sampled_from(("token", "other token"))
+_UP_TO_2: Final = st.sampled_from((1, 0, 2))
+_TIMES: Final = st.integers(0, 2**41)
+_DEPTHS: Final = st.integers(1, 1000)
+_REMARKS: Final = st.sampled_from(("displayname", "reason"))
+_MEMBERSHIPS: Final = st.sampled_from(tuple(MEMBERSHIPS))
+_SOME_IDS: Final = MappingProxyType(
+    {
+        EventIdFormat.IN_PDU: ("$one:a.example", "$two:b.example", "$¡:[::1]:8448"),
+        EventIdFormat.BASE64: tuple("$" + text.ljust(43, "0") for text in ("one", "two/", "+")),
+        EventIdFormat.URL_SAFE_BASE64: tuple(
+            "$" + text.ljust(43, "0") for text in ("one", "two_", "-")
+        ),
+    }
+)
+_REFERENCES: Final = MappingProxyType(
+    {
+        version.event_ids: st.lists(st.sampled_from(_SOME_IDS[version.event_ids]), max_size=2)
+        for version in KNOWN.values()
+    }
+)
+_JOIN_RULES: Final = ("public", "invite", "knock", "restricted", "knock_restricted", "private")
+_RULES: Final = st.sampled_from(_JOIN_RULES)
+_LEVELS: Final = st.sampled_from((50, 0, 100, 1, -1, 49, 99))
+_NAMED: Final = st.dictionaries(st.sampled_from(tuple(NAMED_LEVELS)), _LEVELS, max_size=3)
+_USER_LEVELS: Final[SearchStrategy[Mapping[str, int]]] = st.dictionaries(
+    _USERS, _LEVELS, max_size=3
+)
+_TYPES: Final = ("m.room.name", "m.room.message", "m.room.power_levels")
+_LEVEL_MAPS: Final[Mapping[str, SearchStrategy[dict[str, int]]]] = MappingProxyType(
+    {
+        "events": st.dictionaries(st.sampled_from(_TYPES), _LEVELS, max_size=2),
+        "notifications": st.dictionaries(st.sampled_from(("room", "other")), _LEVELS, max_size=2),
+    }
+)
+_REDACTS_IN_CONTENT: Final = 11
+
+
+def signer_of(server: str) -> Signer:
+    """The signer with which these strategies sign for a server.
+
+    Its seed is made of the server's name, so that it is the same everywhere.
+
+    >>> signer_of("a.example").verify_key == signer_of("a.example").verify_key
+    True
+    """
+    seed = b64encode(sha256(server.encode()).digest()).decode()
+    return Signer.from_seed(server, "ed25519:1", seed)
+
+
+def reference(event_id: str, room_version: RoomVersion, digest: str = "A" * 43) -> JsonValue:
+    """How a PDU of a room version refers to another: by its ID, or by a pair."""
+    return [event_id, {"sha256": digest}] if room_version.event_id_in_pdu else event_id
+
+
+def completed(fields: Mapping[str, JsonValue], room_version: RoomVersion) -> Event:
+    """The event of these fields, hashed and signed by its sender's server.
+
+    A field that is None is left out.
+    """
+    there = {key: value for key, value in fields.items() if value is not None}
+    signer = signer_of(server_of(fields["sender"]))
+    return EventTemplate.of(there, room_version).complete(signer)
+
+
+def surroundings(draw: DrawFn, version: RoomVersion) -> Fields:
+    """The fields that every PDU has, whatever it says."""
+    sender = draw(_USERS)
+    references = _REFERENCES[version.event_ids]
+    fields: Fields = {
+        "sender": sender,
+        "room_id": draw(room_ids(room_version=version)),
+        "origin_server_ts": draw(_TIMES),
+        "depth": draw(_DEPTHS),
+        "prev_events": [reference(event_id, version) for event_id in draw(references)],
+        "auth_events": [reference(event_id, version) for event_id in draw(references)],
+    }
+    if version.event_id_in_pdu:
+        fields["event_id"] = f"$event:{server_of(sender)}"
+    return fields
+
+
+def create_content(version: RoomVersion, creator: str) -> Fields:
+    """The content of a create event, with what its room version needs."""
+    named = {"creator": creator} if version.creator_in_content else {}
+    return {**named, "room_version": version.identifier}
+
+
+def member_fields(
+    draw: DrawFn, version: RoomVersion, sender: str, membership: Membership | None = None
+) -> Fields:
+    """A member event: of oneself for a join or a knock, of anybody otherwise."""
+    named = draw(_MEMBERSHIPS) if membership is None else str(membership)
+    if named == "knock" and not version.knocking:
+        named = "leave"
+    alone = named in ("join", "knock")
+    user = sender if alone or draw(_MAYBE) else draw(_USERS)
+    content: Fields = {"membership": named}
+    if draw(_RARELY):
+        content[draw(_REMARKS)] = draw(_TEXT)
+    if named == "join" and version.restricted_joins and draw(_RARELY):
+        content["join_authorised_via_users_server"] = f"@cleo:{server_of(sender)}"
+    return {"type": "m.room.member", "state_key": user, "content": content}
+
+
+def ways_to_write_levels(version: RoomVersion) -> tuple[Callable[[int], JsonValue], ...]:
+    """The ways in which a version lets one write a level."""
+    found: list[Callable[[int], JsonValue]] = [lambda level: level]
+    if not version.integer_levels:
+        found += [str, lambda level: f" {level:+04d} "]
+    if version.float_levels:
+        found += [lambda level: level + (0.5 if level > 0 else 0.0)]
+    return tuple(found)
+
+
+def power_levels_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
+    """A power levels event, by the grammar of its version."""
+    write = draw(st.sampled_from(ways_to_write_levels(version)))
+
+    def written(levels: Mapping[str, int]) -> Fields:
+        return {key: write(level) for key, level in levels.items()}
+
+    content = written(draw(_NAMED))
+    if draw(_MAYBE):
+        content["users"] = written(draw(_USER_LEVELS))
+    for name, levels in _LEVEL_MAPS.items():
+        if draw(_RARELY):
+            content[name] = written(draw(levels))
+    return {"type": "m.room.power_levels", "state_key": "", "content": content}
+
+
+def join_rules_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
+    """A join rules event, with a rule that its version has."""
+    rule = draw(_RULES)
+    if rule != "private" and JOIN_RULES[rule] not in version.join_rules:
+        rule = "invite"
+    content: Fields = {"join_rule": rule}
+    if "restricted" in rule:
+        content["allow"] = [
+            {"type": "m.room_membership", "room_id": room_id} for room_id in draw(_ROOMS)
+        ]
+    return {"type": "m.room.join_rules", "state_key": "", "content": content}
+
+
+def stored_invite(token: str, key_count: int = 1) -> Fields:
+    """A third-party invite with the identity server's key, and further keys."""
+    keys = [signer_of(IDENTITY_SERVER).verify_key, signer_of("other." + IDENTITY_SERVER).verify_key]
+    url = f"https://{IDENTITY_SERVER}/_matrix/identity/v2/pubkey/isvalid"
+    entries = [{"public_key": key, "key_validity_url": url} for key in keys[:key_count]]
+    content: Fields = {"display_name": "b…@…", "key_validity_url": url, "public_key": keys[0]}
+    if key_count:
+        content["public_keys"] = entries
+    return {"type": "m.room.third_party_invite", "state_key": token, "content": content}
+
+
+def signed_invite(user: str, token: str, signer: Signer | None = None) -> Fields:
+    """An invite that answers a third-party invite, signed by the identity server."""
+    signed = sign_json({"mxid": user, "token": token}, signer or signer_of(IDENTITY_SERVER))
+    invite = {"display_name": "b…@…", "signed": signed}
+    content = {"membership": "invite", "third_party_invite": invite}
+    return {"type": "m.room.member", "state_key": user, "content": content}
+
+
+def third_party_invite_fields(draw: DrawFn, _: RoomVersion, __: str) -> Fields:
+    """A third-party invite as it is stored in the room."""
+    return stored_invite(draw(_TOKENS), draw(_UP_TO_2))
+
+
+def _create_fields(draw: DrawFn, version: RoomVersion, sender: str) -> Fields:
+    content = create_content(version, sender)
+    if draw(_RARELY):
+        content["m.federate"] = draw(_MAYBE)
+    if version.privileged_creators and draw(_RARELY):
+        content["additional_creators"] = [draw(_USERS)]
+    room_id = None if version.room_id_is_create_event else f"!room:{server_of(sender)}"
+    nothing: Fields = {"prev_events": [], "auth_events": [], "room_id": room_id}
+    return {"type": "m.room.create", "state_key": "", "content": content, **nothing}
+
+
+def _message_fields(draw: DrawFn, _: RoomVersion, __: str) -> Fields:
+    content = {"msgtype": "m.text", "body": draw(_TEXT)}
+    return {"type": "m.room.message", "content": content}
+
+
+def _name_fields(draw: DrawFn, _: RoomVersion, __: str) -> Fields:
+    return {"type": "m.room.name", "state_key": "", "content": {"name": draw(_TEXT)}}
+
+
+def _redaction_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
+    redacts = draw(event_ids(room_version=version))
+    if version.redaction_rules >= _REDACTS_IN_CONTENT:
+        return {"type": "m.room.redaction", "content": {"redacts": redacts}}
+    return {"type": "m.room.redaction", "content": {}, "redacts": redacts}
+
+
+def _aliases_fields(draw: DrawFn, _: RoomVersion, sender: str) -> Fields:
+    server = server_of(sender)
+    names = [f"#{name}:{server}" for name in ("one", "two")[: draw(_UP_TO_2)]]
+    return {"type": "m.room.aliases", "state_key": server, "content": {"aliases": names}}
+
+
+def _signed_invite_fields(draw: DrawFn, _: RoomVersion, __: str) -> Fields:
+    return signed_invite(draw(_USERS), draw(_TOKENS))
+
+
+# What authorisation reads, then the rest.
+_READ: Final[tuple[DrawFields, ...]] = (
+    member_fields,
+    join_rules_fields,
+    power_levels_fields,
+    third_party_invite_fields,
+    _signed_invite_fields,
+    _create_fields,
+)
+_ANY: Final = (_message_fields, _name_fields, *_READ, _redaction_fields, _aliases_fields)
+_DRAW_READ: Final[SearchStrategy[DrawFields]] = st.sampled_from(_READ)
+_DRAW_ANY: Final[SearchStrategy[DrawFields]] = st.sampled_from(_ANY)
+
+
+def any_fields(draw: DrawFn, version: RoomVersion, sender: str) -> Fields:
+    """Whatever can happen in a room."""
+    drawn = draw(_DRAW_ANY)
+    return drawn(draw, version, sender)
+
+
+def malformed_fields(draw: DrawFn, version: RoomVersion, sender: str) -> Fields:
+    """Something that authorisation reads, with one odd value."""
+    drawn = draw(_DRAW_READ)
+    fields = drawn(draw, version, sender)
+    return {**fields, "content": exchanged(draw, fields["type"], fields["content"], version)}
+
+
+def arbitrary_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
+    """A type that means something, and nothing else that does."""
+    event_type = draw(_ARBITRARY_TYPES)
+    content = draw(json_objects(floats=version.float_levels))
+    for key in KEYS.get(event_type, ()):
+        if draw(_MAYBE):
+            content[key] = draw(json_values(floats=version.float_levels))
+    fields: Fields = {"type": event_type, "content": content}
+    if draw(_MAYBE):
+        fields["state_key"] = draw(_ARBITRARYKEYS)
+    return fields
+
+
+_ARBITRARY_TYPES: Final = st.sampled_from(tuple(KEYS)) | _TEXT
+_ARBITRARYKEYS: Final = _USERS | _TEXT

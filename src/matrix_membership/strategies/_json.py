@@ -1,0 +1,122 @@
+"""JSON: any value, and contents in which one value is odd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from matrix_membership.canonical_json import MAX_INTEGER, MIN_INTEGER, JsonValue
+from matrix_membership.contents import NAMED_LEVELS
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["KEYS", "Fields", "exchanged", "json_objects", "json_values"]
+
+Fields = dict[str, JsonValue]
+"""Fields of a PDU, or a content."""
+
+_TEXT: Final = st.text(max_size=20)
+
+
+def json_values(*, floats: bool = False) -> SearchStrategy[JsonValue]:
+    """Any JSON value that canonical JSON can hold.
+
+    Args:
+        floats: also numbers with a fraction, which room versions 1 to 5 let pass.
+
+    >>> from hypothesis import find
+    >>> find(json_values(), lambda value: isinstance(value, dict))
+    {}
+    """
+    return _VALUES[floats]
+
+
+def json_objects(*, floats: bool = False) -> SearchStrategy[dict[str, JsonValue]]:
+    """Any JSON object that canonical JSON can hold.
+
+    Args:
+        floats: also numbers with a fraction, which room versions 1 to 5 let pass.
+
+    >>> from hypothesis import find
+    >>> find(json_objects(), lambda value: True)
+    {}
+    """
+    return _OBJECTS[floats]
+
+
+def _json(scalars: SearchStrategy[JsonValue]) -> SearchStrategy[JsonValue]:
+    return st.recursive(
+        scalars,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4),
+        max_leaves=8,
+    )
+
+
+_SCALARS: Final[SearchStrategy[JsonValue]] = st.one_of(
+    st.none(), st.booleans(), st.integers(MIN_INTEGER, MAX_INTEGER), st.text()
+)
+_FLOATS: Final = st.floats(allow_nan=False, allow_infinity=False)
+_VALUES: Final = (_json(_SCALARS), _json(st.one_of(_SCALARS, _FLOATS)))
+_OBJECTS: Final = tuple(st.dictionaries(_TEXT, values, max_size=5) for values in _VALUES)
+
+
+KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "m.room.member": ("membership", "third_party_invite", "join_authorised_via_users_server"),
+        "m.room.join_rules": ("join_rule", "allow"),
+        "m.room.power_levels": (*NAMED_LEVELS, "users", "events", "notifications"),
+        "m.room.third_party_invite": ("public_key", "public_keys"),
+        "m.room.create": ("creator", "additional_creators", "m.federate", "room_version"),
+        "m.room.aliases": ("aliases",),
+        "m.room.redaction": ("redacts",),
+    }
+)
+"""The keys that somebody reads, by event type."""
+
+_GONE: Final = object()
+
+
+def _odd(*more: float) -> SearchStrategy[object]:
+    """Values that hardly any key should have."""
+    return st.sampled_from(
+        (
+            *(_GONE, None, False, True, 0, -1, MAX_INTEGER, "", "50", " 7 ", "5_0", "Join", "@ben"),
+            *([], {}, [None], {"": None}, {"@ben": 50}, {"@ben:a.example": "50"}, {"signed": {}}),
+            *more,
+        )
+    )
+
+
+_ODD: Final = _odd()
+_ODD_OR_FLOATS: Final = _odd(0.5, 1e300)
+_Path = tuple[str | int, ...]
+
+
+def exchanged(draw: DrawFn, event_type: str, content: Fields, version: RoomVersion) -> Fields:
+    """A content in which one value is exchanged for an odd one, or gone."""
+    known = [(key,) for key in KEYS.get(event_type, ("body",))]
+    paths = dict.fromkeys([*known, *_paths(content)])
+    new = draw(_ODD_OR_FLOATS if version.float_levels else _ODD)
+    changed: Fields = _put(content, draw(st.sampled_from(tuple(paths))), new)
+    return changed
+
+
+def _paths(value: JsonValue) -> Iterator[_Path]:
+    """Where in a value there are values."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in inside:
+        yield (key,)
+        if isinstance(item, dict | list):
+            yield from ((key, *rest) for rest in _paths(item))
+
+
+def _put(value: JsonValue, path: _Path, new: object) -> JsonValue:
+    """A copy with another value in one place."""
+    key, *rest = path
+    items = dict(value.items() if isinstance(value, dict) else enumerate(value))
+    items[key] = _put(items[key], tuple(rest), new) if rest else new
+    kept = {key: item for key, item in items.items() if item is not _GONE}
+    return kept if isinstance(value, dict) else list(kept.values())

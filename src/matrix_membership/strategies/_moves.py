@@ -1,0 +1,105 @@
+"""What people try in a room: moves, and the events that they send for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from matrix_membership.canonical_json import thaw
+from matrix_membership.membership import INVITE, JOIN
+from matrix_membership.state import RoomState
+from matrix_membership.strategies._fields import signed_invite, stored_invite
+from matrix_membership.strategies._json import Fields
+from matrix_membership.strategies._sketch import (
+    ANA,
+    BEN,
+    CLEO,
+    DAN,
+    JOIN_RULES,
+    MEMBER,
+    POWER_LEVELS,
+)
+
+__all__ = ["MOVES", "Move", "membership", "sent_for"]
+
+Move = tuple[str, str, str, object]
+"""What is tried, by whom, on whom or with what state key, and how."""
+
+_PEOPLE: Final = st.sampled_from((ANA, BEN, CLEO, DAN))
+_SENDERS: Final = st.sampled_from((ANA, ANA, BEN, CLEO, DAN))
+MOVES: Final[SearchStrategy[Move]] = st.one_of(
+    st.tuples(
+        st.just("member"),
+        _SENDERS,
+        _PEOPLE,
+        st.sampled_from(("join", "invite", "leave", "ban", "knock", "join")),
+    ),
+    st.tuples(
+        st.just("join rule"),
+        st.sampled_from((ANA, ANA, BEN)),
+        st.just(""),
+        st.sampled_from(("public", "invite", "knock", "restricted", "knock_restricted")),
+    ),
+    st.tuples(st.just("level"), _SENDERS, _PEOPLE, st.sampled_from((50, 100, 0, 49, 101))),
+    st.tuples(
+        st.just("named level"),
+        _SENDERS,
+        st.sampled_from(("invite", "kick", "ban", "users_default", "state_default")),
+        st.sampled_from((0, 50, 100)),
+    ),
+    st.tuples(st.just("third party"), _SENDERS, _PEOPLE, st.sampled_from(("token", "other token"))),
+    st.tuples(st.just("name"), _PEOPLE, st.just(""), st.just("A room")),
+    st.tuples(st.just("message"), _PEOPLE, st.just(""), st.just("hello")),
+)
+
+
+def membership(user: str, text: str, **content: str) -> Fields:
+    """A member event."""
+    return {"type": MEMBER, "state_key": user, "content": {"membership": text, **content}}
+
+
+def sent_for(move: Move, state: RoomState) -> tuple[Fields, ...]:
+    """The fields of the events that are sent for a move, in a room of this state."""
+    kind, sender, other, how = move
+    match kind:
+        case "member":
+            return (_member(sender, other, str(how), state),)
+        case "join rule":
+            return (_state(JOIN_RULES, {"join_rule": how}),)
+        case "level" | "named level":
+            return (_levels(kind, other, how, state),)
+        case "third party":
+            return stored_invite(str(how)), signed_invite(other, str(how))
+        case "name":
+            return (_state(("m.room.name", ""), {"name": how}),)
+    return ({"type": "m.room.message", "content": {"body": how}},)
+
+
+def _state(place: tuple[str, str], content: Fields) -> Fields:
+    return {"type": place[0], "state_key": place[1], "content": content}
+
+
+def _member(sender: str, other: str, text: str, state: RoomState) -> Fields:
+    """A member event; for who joins a restricted room uninvited, Ana vouches."""
+    if text not in ("join", "knock"):
+        return membership(other, text)
+    restricted = "restricted" in str(state.join_rule) and state.room_version.restricted_joins
+    if text == "join" and restricted and state.membership_of(sender) not in (INVITE, JOIN):
+        return membership(sender, text, join_authorised_via_users_server=ANA)
+    return membership(sender, text)
+
+
+def _levels(kind: str, name: str, level: object, state: RoomState) -> Fields:
+    """The power levels that the room has, with one changed."""
+    current = state.get(*POWER_LEVELS)
+    if current is not None:
+        content = thaw(current.content)
+    else:
+        content = {"users": {} if state.room_version.privileged_creators else {ANA: 100}}
+    if kind == "level":
+        content["users"][name] = level
+    else:
+        content[name] = level
+    return _state(POWER_LEVELS, content)

@@ -1,0 +1,273 @@
+"""What happens in drawn auth cases: the chapters of the rules, reason by reason.
+
+A reason sets what it hangs on and leaves the rest of the room as it was drawn. One
+draw chooses among all of them, so that every rule is reached as often as any other;
+what is changed afterwards makes the cases that lie just across the border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from matrix_membership._attrs import evolve
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.identifiers import server_of
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.strategies import _member_attempts as members
+from matrix_membership.strategies._attempts import (
+    CHANGES,
+    NAMED,
+    Attempt,
+    Chapter,
+    close,
+    draw_room,
+    levels_of_ana,
+    state,
+    with_levels,
+)
+from matrix_membership.strategies._fields import (
+    create_content,
+    reference,
+    stored_invite,
+    ways_to_write_levels,
+)
+from matrix_membership.strategies._json import Fields, exchanged
+from matrix_membership.strategies._sketch import (
+    ANA,
+    BEN,
+    CLEO,
+    CREATE,
+    DAN,
+    POWER_LEVELS,
+    ROOM,
+    Sketch,
+)
+
+__all__ = ["draw_attempt"]
+
+
+def _anything(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+    message: Fields = {"type": "m.room.message", "sender": ANA, "content": {}}
+    match reason:
+        case "a message":
+            return Attempt(room, message)
+        case "state":
+            return Attempt(room, state(ANA, "m.room.name", "", {}))
+        case "not joined":
+            return Attempt(room.with_member(ben, None), {**message, "sender": ben})
+        case "level":
+            room = with_levels(room, {ben: 49}).with_member(ben, "join")
+            return Attempt(room, state(ben, "m.room.name", "", {}))
+        case "key":
+            return Attempt(room, state(ANA, "m.room.name", draw(_FOREIGN_KEYS), {}))
+        case _:
+            return Attempt(close(draw, room, ben), {**message, "sender": ben})
+
+
+_FOREIGN_KEYS: Final = st.sampled_from((BEN, "@", ANA + "_", "other"))
+
+
+def _third_party_invite(_: DrawFn, room: Sketch, __: str, reason: str) -> Attempt:
+    room = with_levels(
+        room.with_member(CLEO, "join"), {CLEO: 49 if reason == "too low" else 50}, invite=50
+    )
+    return Attempt(room, {**stored_invite("token"), "sender": CLEO})
+
+
+_OWN: Final = 60
+"""Ben's level, which all others are near when he changes them."""
+
+_PATHS: Final = MappingProxyType(
+    {
+        "named": NAMED,
+        "events": st.just("events m.room.name"),
+        "notifications": st.just("notifications room"),
+        "users": st.sampled_from((f"users {CLEO}", f"users {DAN}")),
+        "own": st.just("users ben"),
+    }
+)
+_STEPS: Final = MappingProxyType(
+    {
+        "down": ((_OWN, _OWN - 1), (0, _OWN - 1, None)),
+        "up": ((0, None), (_OWN, _OWN - 1)),
+        "from above": ((_OWN + 1, 100), (_OWN, 0, None)),
+        "from equal": ((_OWN,), (_OWN - 1, None)),
+        "to above": ((0, _OWN - 1, None), (_OWN + 1, 100)),
+    }
+)
+
+
+def _change_of_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+    """One alteration by Ben."""
+    where, _, step = reason.partition(" ")
+    path = draw(_PATHS[where]).replace("users ben", f"users {ben}")
+    write = draw(st.sampled_from(ways_to_write_levels(room.room_version)))
+    before: Fields = {
+        "users": {user: write(level) for user, level in (levels_of_ana(room) | {ben: _OWN}).items()}
+    }
+    after: Fields = {"users": dict(before["users"])}
+    was, becomes = (draw(st.sampled_from(levels)) for levels in _STEPS[step])
+    _put_level(before, path, was if was is None else write(was))
+    _put_level(after, path, becomes if becomes is None else write(becomes))
+    if where == "own":
+        before["users"][ben] = write(_OWN)
+    fields = state(ben, *POWER_LEVELS, after)
+    return Attempt(room.with_(POWER_LEVELS, before).with_member(ben, "join"), fields)
+
+
+def _put_level(content: Fields, path: str, level: JsonValue) -> None:
+    name, _, key = path.partition(" ")
+    if level is None:
+        return
+    if key:
+        content[name] = {**content.get(name, {}), key: level}
+    else:
+        content[name] = level
+
+
+def _new_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+    """Ana's own power levels: the first, or some with a value that is none."""
+    content: Fields = {"users": {ben: 50}}
+    match reason:
+        case "first":
+            return Attempt(room.without(POWER_LEVELS), state(ANA, *POWER_LEVELS, content))
+        case "creator":
+            content["users"][ANA] = 100
+        case "no user":
+            content["users"]["ben"] = 50
+        case _:
+            odd = draw(_NO_LEVELS) if " " in reason else draw(_NO_MAPS)
+            _put_level(content, reason, odd)
+            if reason == "ban":
+                content[reason] = draw(_NO_LEVELS)
+    return Attempt(room, state(ANA, *POWER_LEVELS, content))
+
+
+_NO_LEVELS: Final = st.sampled_from(("50", "x", True, [], {}, "", "5_0"))
+_NO_MAPS: Final = st.sampled_from(([], "x", 7, True, False))
+
+
+def _redaction(_: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+    server = server_of(ben) if reason == "same server" else "a.example"
+    fields: Fields = {"type": "m.room.redaction", "sender": ben, "content": {}}
+    fields["redacts"] = 7 if reason == "nothing" else f"$1:{server}"
+    room = with_levels(room, {ben: 50 if reason == "level" else 49}).with_member(ben, "join")
+    return Attempt(room, fields)
+
+
+def _aliases(_: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+    keys = {"own": server_of(ben), "other": "a.example", "none": None}
+    fields: Fields = {"type": "m.room.aliases", "sender": ben, "content": {"aliases": []}}
+    return Attempt(room, {**fields, "state_key": keys[reason]})
+
+
+def _create(draw: DrawFn, room: Sketch, _: str, reason: str) -> Attempt:
+    version = room.room_version
+    content = create_content(version, ANA)
+    fields = state(ANA, *CREATE, content)
+    fields["room_id"] = None if version.room_id_is_create_event else ROOM
+    fields["prev_events"] = []
+    match reason:
+        case "prev_events":
+            fields[reason] = [reference("$before:a.example", version)]
+        case "room_id":
+            fields[reason] = "!room:b.example"
+        case "room_version":
+            content[reason] = draw(st.sampled_from(("odd", 1, None, "", "12")))
+        case "creator":
+            content.pop(reason, None)
+        case "additional_creators":
+            content[reason] = draw(st.sampled_from((["ben"], [7], BEN, None, [BEN])))
+    return Attempt(Sketch(version), fields)
+
+
+_REASONS: Final[Mapping[Chapter, tuple[str, ...]]] = MappingProxyType(
+    {
+        _anything: ("a message", "state", "not joined", "level", "key", "federation"),
+        members.join: (
+            "first",
+            "of another",
+            "banned",
+            "invited",
+            "invited",
+            "public",
+            "otherwise",
+        ),
+        members.restricted_join: (
+            *("invited", "unsigned", "nobody", "authoriser away", "authoriser too low"),
+            *("authorised", "authorised"),
+        ),
+        members.invite: ("outside", "inside", "inside", "sender away", "sender away", "too low"),
+        members.answer: (
+            *(
+                "good",
+                "single key",
+                "banned",
+                "mxid",
+                "mxid",
+                "token",
+                "token",
+                "sender",
+                "key",
+                "altered",
+                "null",
+            ),
+            *("signed gone", "mxid gone", "token gone", "signatures gone"),
+        ),
+        members.leave: (
+            *("own join", "own invite", "own knock", "own leave", "own ban", "sender away"),
+            *("kick", "kick too low", "unban", "unban too low", "as high"),
+        ),
+        members.ban: ("below", "sender away", "too low", "as high", "below", "sender away"),
+        members.knock: ("outside", "inside", "rule", "of another"),
+        members.odd_member: ("no membership", "no key", "key", "membership"),
+        _third_party_invite: ("level", "too low", "level", "too low"),
+        _change_of_levels: (
+            *("named down", "named up", "named from above", "named to above"),
+            *("events from above", "events to above"),
+            *("notifications from above", "notifications to above"),
+            *("users up", "users from equal", "users from above", "users to above"),
+            *("own down", "own to above"),
+        ),
+        _new_levels: (
+            *("first", "creator", "no user", "ban", "events", "events x", "notifications x"),
+            *("users", f"users {CLEO}"),
+        ),
+        _redaction: ("level", "same server", "another server", "nothing"),
+        _aliases: ("own", "other", "none"),
+        _create: (
+            *("good", "prev_events", "room_id", "room_version", "creator"),
+            "additional_creators",
+        ),
+    }
+)
+"""The chapters, and the reasons of each for which something is allowed or not.
+
+Those that come twice are alone in reaching a rule, or are often hidden by another.
+"""
+
+_DRAW_REASON: Final[SearchStrategy[tuple[Chapter, str]]] = st.sampled_from(
+    [(chapter, reason) for chapter, reasons in _REASONS.items() for reason in reasons]
+)
+_CHANGED: Final = st.sampled_from((None, None, None, None, None, "room", "room", "event"))
+
+
+def draw_attempt(draw: DrawFn, version: RoomVersion) -> Attempt:
+    """Draw something that somebody tries in a room; in many of them something is amiss."""
+    room, ben = draw_room(draw, version)
+    chapter, reason = draw(_DRAW_REASON)
+    attempt = chapter(draw, room, ben, reason)
+    changed = draw(_CHANGED)
+    if changed == "room" and attempt.room.places:
+        change = draw(CHANGES)
+        return evolve(attempt, room=change(draw, attempt.room, ben))
+    if changed == "event":
+        fields = attempt.fields
+        content = exchanged(draw, str(fields["type"]), fields["content"], version)
+        return evolve(attempt, fields={**fields, "content": content})
+    return attempt

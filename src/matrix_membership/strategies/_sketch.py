@@ -1,0 +1,136 @@
+"""A room in the making: what its state says, before there are events.
+
+Drawn rooms are sketched, changed until they fit what is to happen in them, and then
+written down as events, all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from matrix_membership._attrs import evolve, frozen
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.events import Event
+from matrix_membership.identifiers import server_of
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.signing import sign
+from matrix_membership.strategies._fields import completed, create_content, signer_of
+from matrix_membership.strategies._json import Fields
+
+__all__ = [
+    "ANA",
+    "BEN",
+    "CLEO",
+    "CREATE",
+    "DAN",
+    "JOIN_RULES",
+    "MEMBER",
+    "POWER_LEVELS",
+    "ROOM",
+    "Sketch",
+    "written",
+]
+
+ANA: Final = "@ana:a.example"
+BEN: Final = "@ben:b.example"
+CLEO: Final = "@cleo:c.example"
+DAN: Final = "@dan:a.example"
+ROOM: Final = "!room:a.example"
+
+MEMBER: Final = "m.room.member"
+CREATE: Final = ("m.room.create", "")
+JOIN_RULES: Final = ("m.room.join_rules", "")
+POWER_LEVELS: Final = ("m.room.power_levels", "")
+
+Place = tuple[str, str]
+_NO_PLACES: Final[Mapping[Place, tuple[str, Fields]]] = MappingProxyType({})
+
+
+@frozen
+class Sketch:
+    """What the state of a room says, and who said it.
+
+    Attributes:
+        room_version: the version of the room.
+        places: sender and content, by type and state key.
+    """
+
+    room_version: RoomVersion
+    places: Mapping[Place, tuple[str, Fields]] = _NO_PLACES
+
+    @classmethod
+    def of(cls, room_version: RoomVersion, **content: JsonValue) -> Sketch:
+        """A room that Ana made and joined, and more content for its create event."""
+        create = {**create_content(room_version, ANA), **content}
+        return cls(room_version).with_(CREATE, create).with_member(ANA, "join")
+
+    def with_(self, place: Place, content: Fields, *, sender: str = ANA) -> Sketch:
+        """The room with another content in one place."""
+        places = MappingProxyType({**self.places, place: (sender, content)})
+        return evolve(self, places=places)
+
+    def with_member(self, user: str, membership: str | None) -> Sketch:
+        """The room with a member; without one for None."""
+        if membership is None:
+            return self.without((MEMBER, user))
+        sender = user if membership in ("join", "knock", "leave") else ANA
+        return self.with_((MEMBER, user), {"membership": membership}, sender=sender)
+
+    def without(self, place: Place) -> Sketch:
+        """The room with nothing in one place."""
+        others = {other: said for other, said in self.places.items() if other != place}
+        return evolve(self, places=MappingProxyType(others))
+
+    def content(self, place: Place) -> Fields:
+        """What stands in one place; nothing when nothing does."""
+        return self.places[place][1] if place in self.places else {}
+
+    def events(self, *, signed: bool) -> tuple[Event, ...]:
+        """The room as state events."""
+        found: list[Event] = []
+        room_id: str | None = None if self.room_version.room_id_is_create_event else ROOM
+        for number, (place, (sender, content)) in enumerate(self.places.items()):
+            fields = {
+                **_in_place(place, sender, content),
+                "room_id": room_id,
+                "event_id": f"${number}:{server_of(sender)}",
+            }
+            event = written(fields, self.room_version, signed_by=[], signed=signed)
+            room_id = event.room_id
+            found.append(event)
+        return tuple(found)
+
+
+def _in_place(place: Place, sender: str, content: Fields) -> Fields:
+    event_type, state_key = place
+    return {"type": event_type, "state_key": state_key, "sender": sender, "content": content}
+
+
+def written(
+    fields: Mapping[str, JsonValue],
+    version: RoomVersion,
+    *,
+    signed_by: Iterable[str],
+    signed: bool,
+) -> Event:
+    """The event of these fields, with the least of what else a PDU needs.
+
+    Args:
+        fields: fields of a PDU; one that is None is left out.
+        version: the version of the room.
+        signed_by: whose signature is known beside that of the sender's server.
+        signed: hash and sign it really; otherwise its signers are said, not shown.
+    """
+    least: Fields = {"auth_events": [], "depth": 1, "origin_server_ts": 0, "prev_events": []}
+    pdu = {key: value for key, value in {**least, **fields}.items() if value is not None}
+    if not version.event_id_in_pdu:
+        del pdu["event_id"]
+    if signed:
+        event = completed(pdu, version)
+        for server in signed_by:
+            event = sign(event, signer_of(server))
+        return event
+    event = Event.from_pdu({**pdu, "hashes": {"sha256": ""}, "signatures": {}}, version)
+    return event.with_signers([event.server, *signed_by])

@@ -1,0 +1,283 @@
+"""Strategies for the authorisation rules: an event, and the room to judge it in.
+
+Cases are weighted by the chapters of the rules: two thousand of them reach every rule
+of a room version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+from hypothesis.vendor.pretty import RepresentationPrinter
+
+from matrix_membership import auth
+from matrix_membership._attrs import evolve, frozen
+from matrix_membership.auth import Decision, select_auth_events
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.events import Event
+from matrix_membership.identifiers import EventID, server_of
+from matrix_membership.room_versions import EventIdFormat, RoomVersion
+from matrix_membership.state import RoomState
+from matrix_membership.strategies._attempts import Attempt, draw_room
+from matrix_membership.strategies._fields import reference
+from matrix_membership.strategies._json import Fields
+from matrix_membership.strategies._script import Writer
+from matrix_membership.strategies._situations import draw_attempt
+from matrix_membership.strategies._sketch import written
+from matrix_membership.strategies.identifiers import room_versions
+
+__all__ = ["AuthCase", "auth_cases", "room_states"]
+
+
+@frozen
+class AuthCase:
+    """An event, what it is judged against, and what the rules make of it.
+
+    Its text is a script that makes the same case anew.
+
+    Attributes:
+        event: the event.
+        state: the state before it.
+        auth_events: the events that it lists as its auth events.
+        rejected: the IDs of events that were rejected.
+    """
+
+    event: Event
+    state: RoomState
+    auth_events: tuple[Event, ...] = ()
+    rejected: frozenset[EventID] = frozenset()
+
+    @property
+    def decision(self) -> Decision:
+        """The decision of the rules: on the auth events, and if those are in order on the event."""
+        on_auth_events = self.auth_events_decision
+        return auth.check(self.event, self.state) if on_auth_events else on_auth_events
+
+    @property
+    def auth_events_decision(self) -> Decision:
+        """The decision of the rules that depend on the auth events."""
+        return auth.check_auth_events(
+            self.event, self.auth_events, rejected=self.rejected, create=self.state.create_event
+        )
+
+    @property
+    def script(self) -> str:
+        """Python that makes the case anew and asserts the decision on it."""
+        in_state = tuple(self.state.events)
+        writer = Writer.of(self.event.room_version, (*in_state, self.event))
+        cited = [
+            _place(event) if event in in_state else writer.event(event)
+            for event in self.auth_events
+        ]
+        rejected = f"rejected={set(self.rejected)!r}, " if self.rejected else ""
+        decision = self.decision
+        return "\n".join(
+            [
+                *writer.opening("Event", "RoomState", "auth"),
+                f"state = RoomState.of({writer.version}, [",
+                *writer.list_of(in_state),
+                "])" if not self.state.is_partial else "], partial=True)",
+                f"event = {writer.event(self.event)}",
+                f"auth_events = [{', '.join(cited)}]",
+                "",
+                f"decision = auth.check_auth_events(event, auth_events, {rejected}create=state.create_event)",
+                "if decision:",
+                "    decision = auth.check(event, state)",
+                f"# {decision}",
+                f"assert (decision.allowed, decision.number) == {(decision.allowed, decision.number)!r}",
+                "",
+            ]
+        )
+
+    def __str__(self) -> str:
+        return self.script
+
+    def __repr__(self) -> str:
+        return f"<{self.event!r}: {self.decision}>"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:  # noqa: FBT001 - Hypothesis calls it
+        """Let Hypothesis show the script."""
+        printer.text(f"...:\n{self.script}" if not cycle else "...")
+
+
+def _place(event: Event) -> str:
+    return f"state.get({event.type!r}, {event.state_key!r})"
+
+
+def auth_cases(
+    *,
+    room_version: RoomVersion | None = None,
+    unsound_auth_events: bool = True,
+    signed: bool = False,
+) -> SearchStrategy[AuthCase]:
+    """Cases for the authorisation rules: every rule is reached, from near its border.
+
+    Args:
+        room_version: the version of the room; any.
+        unsound_auth_events: also events that list the wrong auth events. An engine
+            that is asked about an event and a state alone cannot know.
+        signed: hash and sign all events really, with `signer_of` their servers.
+            Otherwise `signed_by` says who signed.
+
+    >>> from hypothesis import find
+    >>> print(find(auth_cases(), lambda case: True).decision)
+    allowed by rule 10 of room version 11: nothing speaks against this event
+    """
+    return _auth_cases(room_version, unsound_auth_events, signed)
+
+
+def room_states(
+    *, room_version: RoomVersion | None = None, signed: bool = False
+) -> SearchStrategy[RoomState]:
+    """Small room states; some hold a value that should not be there.
+
+    Args:
+        room_version: the version of the room; any.
+        signed: hash and sign all events really.
+
+    >>> from hypothesis import find
+    >>> find(room_states(), lambda state: True)
+    <state of !room:a.example, version 11>
+    """
+    return _room_states(room_version, signed)
+
+
+@st.composite
+def _room_states(draw: DrawFn, room_version: RoomVersion | None, signed: bool) -> RoomState:  # noqa: FBT001 - private
+    version = room_version or draw(_VERSIONS)
+    room, _ = draw_room(draw, version)
+    return RoomState.of(version, room.events(signed=signed))
+
+
+_VERSIONS: Final = room_versions()
+
+
+@st.composite
+def _auth_cases(
+    draw: DrawFn,
+    room_version: RoomVersion | None,
+    unsound: bool,  # noqa: FBT001 - private
+    signed: bool,  # noqa: FBT001 - private
+) -> AuthCase:
+    version = room_version or draw(_VERSIONS)
+    attempt = draw_attempt(draw, version)
+    return _case(attempt, draw(_FAULTS) if unsound else _nothing, signed=signed)
+
+
+@frozen
+class _Citation:
+    """What an event cites, and what is known of it.
+
+    Attributes:
+        room: the events of the room.
+        cited: the auth events.
+        rejected: the IDs of rejected events.
+        room_id: the room ID that the event has.
+        signed: events are really signed.
+    """
+
+    room: tuple[Event, ...]
+    cited: tuple[Event, ...]
+    room_id: JsonValue
+    signed: bool
+    rejected: frozenset[EventID] = frozenset()
+
+
+def _case(attempt: Attempt, fault: Callable[[_Citation], _Citation], *, signed: bool) -> AuthCase:
+    version = attempt.room.room_version
+    room = attempt.room.events(signed=signed)
+    state = RoomState.of(version, room)
+    create = state.create_event
+    before = create.event_id if create and attempt.follows_create else _BEFORE[version.event_ids]
+    fields: Fields = {
+        "room_id": create.room_id if create else None,
+        "prev_events": [reference(before, version)],
+        **attempt.fields,
+    }
+    selected = select_auth_events(_draft(fields, version))
+    cited = tuple(event for event in room if (event.type, event.state_key) in selected)
+    citation = fault(_Citation(room, cited, fields["room_id"], signed))
+    fields |= {
+        "room_id": citation.room_id,
+        "event_id": f"$event:{server_of(str(fields['sender']))}",
+        "auth_events": [reference(entry.event_id, version) for entry in citation.cited],
+    }
+    event = written(fields, version, signed_by=attempt.signed_by, signed=signed)
+    return AuthCase(event, state, citation.cited, citation.rejected)
+
+
+_BEFORE: Final = MappingProxyType(
+    {
+        EventIdFormat.IN_PDU: "$before:a.example",
+        EventIdFormat.BASE64: "$" + "before+/".ljust(43, "0"),
+        EventIdFormat.URL_SAFE_BASE64: "$" + "before-_".ljust(43, "0"),
+    }
+)
+"""The ID of some event, by the format of IDs."""
+
+
+def _draft(fields: Fields, version: RoomVersion) -> Event:
+    """The event before it can cite anything."""
+    said = ("type", "sender", "state_key", "content")
+    present = {key: fields[key] for key in said if fields.get(key) is not None}
+    return Event.from_client_event(present, version)
+
+
+def _nothing(citation: _Citation) -> _Citation:
+    return citation
+
+
+def _duplicate(citation: _Citation) -> _Citation:
+    again = tuple(_altered(event, citation, depth=2) for event in citation.cited[-1:])
+    return evolve(citation, cited=citation.cited + again)
+
+
+def _unexpected(citation: _Citation) -> _Citation:
+    name = {"type": "m.room.name", "state_key": "", "content": {}}
+    further = tuple(_altered(event, citation, **name) for event in citation.cited[-1:])
+    return evolve(citation, cited=citation.cited + further)
+
+
+def _create_cited(citation: _Citation) -> _Citation:
+    return evolve(citation, cited=(*citation.room[:1], *citation.cited))
+
+
+def _create_not_cited(citation: _Citation) -> _Citation:
+    return evolve(citation, cited=tuple(e for e in citation.cited if e.type != "m.room.create"))
+
+
+def _one_rejected(citation: _Citation) -> _Citation:
+    return evolve(citation, rejected=frozenset(event.event_id for event in citation.cited[-1:]))
+
+
+def _create_rejected(citation: _Citation) -> _Citation:
+    return evolve(citation, rejected=frozenset(event.event_id for event in citation.room[:1]))
+
+
+def _of_another_room(citation: _Citation) -> _Citation:
+    other = "!another:a.example"
+    moved = tuple(_altered(event, citation, room_id=other) for event in citation.cited[-1:])
+    return evolve(citation, cited=citation.cited[:-1] + moved)
+
+
+def _in_another_room(citation: _Citation) -> _Citation:
+    return evolve(citation, room_id="!another:a.example" if citation.room else citation.room_id)
+
+
+def _altered(event: Event, citation: _Citation, **fields: JsonValue) -> Event:
+    """A copy of an event that says something else."""
+    pdu = {**event.to_pdu(), "event_id": "$copy:a.example", **fields}
+    return written(pdu, event.room_version, signed_by=(), signed=citation.signed)
+
+
+_FAULTS: Final = st.sampled_from(
+    (
+        *(_nothing,) * 56,
+        *(_duplicate, _unexpected, _one_rejected, _create_rejected),
+        *(_create_cited, _create_not_cited, _of_another_room, _in_another_room),
+    )
+)

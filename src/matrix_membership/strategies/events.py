@@ -1,0 +1,267 @@
+"""Strategies for events: real PDUs, with the hash and the signature of their sender's server.
+
+`events` and the narrower ones draw events of a good form. Beside them stand
+`malformed_events`, near valid ones; `arbitrary_events`, whose content is any JSON;
+and `malformed_pdus`, which are no events at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import MAX_INTEGER, MIN_INTEGER, JsonValue
+from matrix_membership.event_format import MAX_AUTH_EVENTS, MAX_PDU_BYTES, MAX_PREV_EVENTS
+from matrix_membership.events import Event
+from matrix_membership.identifiers import MAX_BYTES
+from matrix_membership.membership import Membership
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.strategies._fields import (
+    DrawFields,
+    any_fields,
+    arbitrary_fields,
+    completed,
+    join_rules_fields,
+    malformed_fields,
+    member_fields,
+    power_levels_fields,
+    reference,
+    signed_invite,
+    signer_of,
+    surroundings,
+    third_party_invite_fields,
+)
+from matrix_membership.strategies._json import json_objects, json_values
+from matrix_membership.strategies.identifiers import room_versions, user_ids
+
+__all__ = [
+    "ThirdPartyInvitation",
+    "arbitrary_events",
+    "events",
+    "join_rules",
+    "json_objects",
+    "json_values",
+    "malformed_events",
+    "malformed_pdus",
+    "member_events",
+    "power_levels",
+    "signer_of",
+    "third_party_invites",
+]
+
+
+def member_events(
+    *, room_version: RoomVersion | None = None, membership: Membership | None = None
+) -> SearchStrategy[Event]:
+    """Member events, by the user themselves or by somebody else.
+
+    Args:
+        room_version: the version of the room; any.
+        membership: the membership that they give; any that the version has.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(member_events())
+    ... def gives_a_membership(event):
+    ...     assert event.membership is not None
+    >>> gives_a_membership()
+    """
+    return _of(partial(member_fields, membership=membership), room_version)
+
+
+def power_levels(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
+    """Power levels events, in the grammar of their room version.
+
+    Args:
+        room_version: the version of the room; any.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(power_levels())
+    ... def is_readable(event):
+    ...     assert event.view.users_readable
+    >>> is_readable()
+    """
+    return _of(power_levels_fields, room_version)
+
+
+def join_rules(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
+    """Join rules events.
+
+    Args:
+        room_version: the version of the room; any.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(join_rules())
+    ... def is_state(event):
+    ...     assert event.state_key == ""
+    >>> is_state()
+    """
+    return _of(join_rules_fields, room_version)
+
+
+@frozen
+class ThirdPartyInvitation:
+    """An invite through a third party, both halves of it.
+
+    Attributes:
+        stored: the `m.room.third_party_invite` event, with the keys.
+        answer: the invite that it turned into: it carries the same token, signed
+            by one of the keys.
+    """
+
+    stored: Event
+    answer: Event
+
+
+def third_party_invites(
+    *, room_version: RoomVersion | None = None
+) -> SearchStrategy[ThirdPartyInvitation]:
+    """Invites through a third party, with real keys and signatures.
+
+    Args:
+        room_version: the version of the room; any.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(third_party_invites())
+    ... def answers_what_is_stored(invitation):
+    ...     assert invitation.answer.view.token == invitation.stored.state_key
+    >>> answers_what_is_stored()
+    """
+    return _third_party_invites(room_version)
+
+
+def events(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
+    """Any event: those that authorisation reads, other state, messages.
+
+    Args:
+        room_version: the version of the room; any.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(events())
+    ... def is_signed(event):
+    ...     assert event.server in event.signed_by
+    >>> is_signed()
+    """
+    return _of(any_fields, room_version)
+
+
+def malformed_events(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
+    """Events near valid ones: in their content one value is wrong, or gone.
+
+    They have the format of a PDU, so that nothing but the rules can refuse them.
+
+    Args:
+        room_version: the version of the room; any.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(malformed_events())
+    ... def is_an_event(event):
+    ...     assert event.content_hash_matches
+    >>> is_an_event()
+    """
+    return _of(malformed_fields, room_version)
+
+
+def arbitrary_events(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
+    """Events whose type means something and whose content and state key are anything.
+
+    Args:
+        room_version: the version of the room; any.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(arbitrary_events())
+    ... def is_an_event(event):
+    ...     assert event.content_hash_matches
+    >>> is_an_event()
+    """
+    return _of(arbitrary_fields, room_version)
+
+
+def malformed_pdus(
+    *, room_version: RoomVersion | None = None
+) -> SearchStrategy[tuple[RoomVersion, dict[str, JsonValue]]]:
+    """PDUs near valid ones that break their room version's format.
+
+    Args:
+        room_version: the version of the room; any.
+
+    Returns:
+        Pairs of a room version and a PDU that `Event.from_pdu` refuses.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(malformed_pdus())
+    ... def has_a_version(drawn):
+    ...     assert drawn[0].identifier
+    >>> has_a_version()
+    """
+    return _malformed_pdus(room_version)
+
+
+@st.composite
+def _of(
+    draw: DrawFn,
+    fields: DrawFields,
+    room_version: RoomVersion | None,
+) -> Event:
+    version = room_version or draw(room_versions())
+    around = surroundings(draw, version)
+    return completed({**around, **fields(draw, version, around["sender"])}, version)
+
+
+@st.composite
+def _third_party_invites(draw: DrawFn, room_version: RoomVersion | None) -> ThirdPartyInvitation:
+    version = room_version or draw(room_versions())
+    around = surroundings(draw, version)
+    stored = third_party_invite_fields(draw, version, around["sender"])
+    answer = signed_invite(draw(user_ids()), stored["state_key"])
+    later = {"depth": around["depth"] + 1}
+    if version.event_id_in_pdu:
+        later["event_id"] = around["event_id"].replace("$", "$answer.", 1)
+    return ThirdPartyInvitation(
+        completed({**around, **stored}, version), completed({**around, **answer, **later}, version)
+    )
+
+
+@st.composite
+def _malformed_pdus(
+    draw: DrawFn, room_version: RoomVersion | None
+) -> tuple[RoomVersion, dict[str, JsonValue]]:
+    version = room_version or draw(room_versions())
+    pdu = draw(events(room_version=version)).to_pdu()
+    if pdu["type"] == "m.room.create" and version.room_id_is_create_event:
+        pdu["room_id"] = "!room:a.example"
+        pdu["type"] = "m.room.name"
+    field, value = draw(st.sampled_from(tuple(_faults(version))))
+    return version, {key: item for key, item in {**pdu, field: value}.items() if item is not None}
+
+
+def _faults(version: RoomVersion) -> Iterator[tuple[str, JsonValue]]:
+    """Fields with values that break the format; None where the field has to be there."""
+    needed = ("content", "type", "sender", "room_id", "depth", "origin_server_ts")
+    for field in (*needed, "hashes", "signatures", "auth_events", "prev_events"):
+        yield field, None
+    for field in ("type", "sender", "state_key", "room_id", "auth_events", "prev_events"):
+        yield from ((field, 7), (field, {}))
+    for field in ("content", "hashes", "signatures", "unsigned", "depth", "origin_server_ts"):
+        yield from ((field, "7"), (field, []), (field, True))
+    yield from (("type", "é" * 128), ("state_key", "a" * (MAX_BYTES + 1)))
+    yield from (("hashes", {}), ("hashes", {"sha256": 7}))
+    yield from (("depth", -1), ("depth", version.max_depth + 1))
+    yield from (("origin_server_ts", MAX_INTEGER + 1), ("origin_server_ts", MIN_INTEGER - 1))
+    good = reference("$event:a.example", version)
+    yield "auth_events", [good] * (MAX_AUTH_EVENTS + 1)
+    yield "prev_events", [good] * (MAX_PREV_EVENTS + 1)
+    yield from (("auth_events", [7]), ("prev_events", ["event"]), ("prev_events", [["$e:a", 7]]))
+    yield "event_id", ("event" if version.event_id_in_pdu else "$event:a.example")
+    yield "content", {"body": "a" * MAX_PDU_BYTES}

@@ -1,0 +1,243 @@
+"""Strategies for names: room versions, servers, users, rooms and events.
+
+Every name is one that its grammar takes; beside each strategy stands a
+`malformed_…` one whose names are all refused. They shrink to `@ana:a.example`,
+`!room:a.example` and `a.example`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from matrix_membership.identifiers import (
+    MAX_BYTES,
+    EventID,
+    RoomID,
+    ServerName,
+    UserID,
+    is_event_id,
+    is_room_id,
+    is_server_name,
+    is_user_id,
+)
+from matrix_membership.room_versions import (
+    V1,
+    V2,
+    V3,
+    V4,
+    V5,
+    V6,
+    V7,
+    V8,
+    V9,
+    V10,
+    V11,
+    V12,
+    EventIdFormat,
+    RoomVersion,
+)
+
+__all__ = [
+    "event_ids",
+    "malformed_event_ids",
+    "malformed_room_ids",
+    "malformed_server_names",
+    "malformed_user_ids",
+    "room_ids",
+    "room_versions",
+    "server_names",
+    "user_ids",
+]
+
+_VERSIONS: Final = (V11, V10, V9, V8, V7, V6, V5, V4, V3, V12, V2, V1)
+"""Those whose events say least come first: failures shrink to them."""
+
+_HOSTS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
+_BASE64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_HASH_LENGTH: Final = 43
+_GRAMMATICAL: Final = "abcdefghijklmnopqrstuvwxyz0123456789._=/+-"
+_HISTORICAL: Final = st.characters(exclude_categories=["Cs"], exclude_characters=":\0")
+
+
+# Built once: a strategy costs more to build than to draw from.
+_SERVER_NAMES: Final = (
+    st.sampled_from(("a.example", "b.example", "c.example"))
+    | st.builds(
+        str.__add__,
+        st.text(_HOSTS, min_size=1, max_size=30)
+        | st.ip_addresses(v=4).map(str)
+        | st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
+        st.just("") | st.integers(1, 65535).map(lambda port: f":{port}"),
+    )
+).map(ServerName)
+_NEW_USERS: Final = st.sampled_from(("ana", "ben", "cleo")) | st.text(
+    _GRAMMATICAL, min_size=1, max_size=20
+)
+_USERS: Final = _NEW_USERS | st.text(_HISTORICAL, max_size=30)
+_OPAQUE: Final = st.text(_HISTORICAL, min_size=1, max_size=30)
+
+
+def _named(
+    sigil: str, localparts: SearchStrategy[str], servers: SearchStrategy[ServerName]
+) -> SearchStrategy[str]:
+    return st.tuples(localparts, servers).map(lambda parts: f"{sigil}{parts[0]}:{parts[1]}")
+
+
+def _hashes(sigil: str, alphabet: str) -> SearchStrategy[str]:
+    text = st.text(alphabet, min_size=_HASH_LENGTH, max_size=_HASH_LENGTH)
+    return text.map(lambda digest: sigil + digest)
+
+
+_USER_IDS: Final = _named("@", _USERS, _SERVER_NAMES).map(UserID)
+_NAMED_ROOM_IDS: Final = _named("!", st.just("room") | _OPAQUE, _SERVER_NAMES).map(RoomID)
+_HASHED_ROOM_IDS: Final = _hashes("!", _BASE64).map(RoomID)
+_ROOM_IDS: Final = _NAMED_ROOM_IDS | _HASHED_ROOM_IDS
+_EVENT_IDS: Final[Mapping[EventIdFormat, SearchStrategy[EventID]]] = MappingProxyType(
+    {
+        EventIdFormat.IN_PDU: _named("$", st.just("event") | _OPAQUE, _SERVER_NAMES).map(EventID),
+        EventIdFormat.BASE64: _hashes("$", _BASE64[:-2] + "+/").map(EventID),
+        EventIdFormat.URL_SAFE_BASE64: _hashes("$", _BASE64).map(EventID),
+    }
+)
+_ANY_EVENT_IDS: Final = st.one_of(*_EVENT_IDS.values())
+
+
+def room_versions(*, at_least: RoomVersion = V1) -> SearchStrategy[RoomVersion]:
+    """The twelve room versions.
+
+    Args:
+        at_least: none before this one.
+
+    >>> from hypothesis import find
+    >>> find(room_versions(), lambda version: version.privileged_creators)
+    <room version 12>
+    """
+    least = int(at_least.identifier)
+    return st.sampled_from([v for v in _VERSIONS if int(v.identifier) >= least])
+
+
+def server_names() -> SearchStrategy[ServerName]:
+    """Server names: hosts and addresses, some with a port.
+
+    >>> from hypothesis import find
+    >>> find(server_names(), lambda name: True)
+    'a.example'
+    """
+    return _SERVER_NAMES
+
+
+def user_ids(*, server: str | None = None, historical: bool = True) -> SearchStrategy[UserID]:
+    """User IDs.
+
+    Args:
+        server: the server of all of them.
+        historical: also those whose localpart new users cannot have any more: any
+            characters, or none.
+
+    >>> from hypothesis import find
+    >>> find(user_ids(), lambda user: True)
+    '@ana:a.example'
+    """
+    if server is None and historical:
+        return _USER_IDS
+    servers = _SERVER_NAMES if server is None else st.just(ServerName(server))
+    return _named("@", _USERS if historical else _NEW_USERS, servers).map(UserID)
+
+
+def room_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[RoomID]:
+    """Room IDs.
+
+    Args:
+        room_version: the version of the room; any.
+
+    >>> from hypothesis import find
+    >>> find(room_ids(room_version=V11), lambda room: True)
+    '!room:a.example'
+    """
+    if room_version is None:
+        return _ROOM_IDS
+    return _HASHED_ROOM_IDS if room_version.room_id_is_create_event else _NAMED_ROOM_IDS
+
+
+def event_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[EventID]:
+    """Event IDs.
+
+    Args:
+        room_version: the version of the room; any.
+
+    >>> from hypothesis import find
+    >>> find(event_ids(room_version=V1), lambda event: True)
+    '$event:a.example'
+    """
+    return _ANY_EVENT_IDS if room_version is None else _EVENT_IDS[room_version.event_ids]
+
+
+def malformed_server_names() -> SearchStrategy[str]:
+    """Text that is no server name, but nearly one.
+
+    >>> from hypothesis import find
+    >>> find(malformed_server_names(), lambda name: True)
+    ''
+    """
+    return _malformed(server_names(), is_server_name)
+
+
+def malformed_user_ids() -> SearchStrategy[str]:
+    """Text that is no user ID, but nearly one.
+
+    >>> from hypothesis import find
+    >>> find(malformed_user_ids(), lambda user: True)
+    ''
+    """
+    return _malformed(user_ids(), is_user_id)
+
+
+def malformed_room_ids() -> SearchStrategy[str]:
+    """Text that is no room ID, but nearly one.
+
+    >>> from hypothesis import find
+    >>> find(malformed_room_ids(), lambda room: True)
+    ''
+    """
+    return _malformed(room_ids(), is_room_id)
+
+
+def malformed_event_ids() -> SearchStrategy[str]:
+    """Text that is no event ID, but nearly one.
+
+    >>> from hypothesis import find
+    >>> find(malformed_event_ids(), lambda event: True)
+    ''
+    """
+    return _malformed(event_ids(), is_event_id)
+
+
+_FAULTS: Final[tuple[Callable[[str], str], ...]] = (
+    lambda _: "",
+    lambda name: name[1:],
+    lambda name: name.partition(":")[0],
+    lambda name: name + ":",
+    lambda name: name + ":123456",
+    lambda name: name + "_",
+    lambda name: name + " ",
+    lambda name: name[:1] + "\0" + name[1:],
+    lambda name: name.replace("@", "!").replace("$", "@"),
+    lambda name: name[:1] + "é" * (MAX_BYTES // 2) + name[1:],
+    lambda name: name + "a" * MAX_BYTES,
+)
+
+
+def _malformed(good: SearchStrategy[str], fits: Callable[[object], bool]) -> SearchStrategy[str]:
+    """Names with one fault; a fault that leaves a good name is none."""
+    broken = st.builds(lambda fault, name: fault(name), st.sampled_from(_FAULTS), good)
+    return broken.filter(partial(_refused, fits))
+
+
+def _refused(fits: Callable[[object], bool], name: str) -> bool:
+    return not fits(name)

@@ -1,0 +1,238 @@
+"""Strategies for rooms over time: histories that an honest server wrote, and forks.
+
+All events are real PDUs: they refer to what came before them, are hashed, and are
+signed with `signer_of` their sender's server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from hypothesis.vendor.pretty import RepresentationPrinter
+
+from matrix_membership._attrs import frozen
+from matrix_membership.auth import select_auth_events
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.events import Event
+from matrix_membership.hashing import content_hash, reference_hash
+from matrix_membership.identifiers import server_of
+from matrix_membership.machine import admit
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.signing import KeyRing, sign
+from matrix_membership.state import RoomState
+from matrix_membership.strategies._fields import completed, create_content, reference, signer_of
+from matrix_membership.strategies._json import Fields
+from matrix_membership.strategies._moves import MOVES, Move, membership, sent_for
+from matrix_membership.strategies._script import Writer
+from matrix_membership.strategies._sketch import ANA, CREATE, ROOM
+from matrix_membership.strategies.identifiers import room_versions
+
+__all__ = ["Fork", "RoomHistory", "forks", "key_ring_of", "room_histories"]
+
+
+@frozen
+class RoomHistory:
+    """A room as one honest server saw it grow: every event was admitted.
+
+    Its text is a script that makes the same history anew.
+
+    Attributes:
+        room_version: the version of the room.
+        events: the events in their order.
+        states: the state after each of them.
+    """
+
+    room_version: RoomVersion
+    events: tuple[Event, ...] = ()
+    states: tuple[RoomState, ...] = ()
+
+    @property
+    def state(self) -> RoomState:
+        """The state after the last event."""
+        return self.states[-1] if self.states else RoomState.of(self.room_version, ())
+
+    @property
+    def steps(self) -> tuple[tuple[Event, RoomState], ...]:
+        """Each event with the state before it."""
+        before = (RoomState.of(self.room_version, ()), *self.states)
+        return tuple(zip(self.events, before, strict=False))
+
+    def next_event(self, sender: str, fields: Mapping[str, JsonValue]) -> Event:
+        """The event that the sender's server would send next, allowed or not.
+
+        Args:
+            sender: who sends it.
+            fields: its type, content, and perhaps state key; other fields of a PDU
+                take the place of those that the history gives.
+        """
+        version, state = self.room_version, self.state
+        create = state.create_event
+        pdu: Fields = {
+            "sender": sender,
+            "room_id": None if create is None else create.room_id,
+            "depth": len(self.events) + 1,
+            "origin_server_ts": len(self.events) * _MINUTE,
+            "prev_events": [_reference(event) for event in self.events[-1:]],
+            **fields,
+        }
+        draft = Event.from_client_event({**fields, "sender": sender, "room_id": ROOM}, version)
+        cited = [
+            event for place in sorted(select_auth_events(draft)) if (event := state.get(*place))
+        ]
+        pdu["auth_events"] = [_reference(event) for event in cited]
+        if version.event_id_in_pdu:
+            # In base64 there may be a slash, which IDs can hold.
+            pdu["event_id"] = f"${content_hash(pdu)}:{server_of(sender)}"
+        event = completed(pdu, version)
+        if draft.authorised_via:
+            event = sign(event, signer_of(server_of(draft.authorised_via)))
+        return event
+
+    def with_event(self, event: Event) -> RoomHistory:
+        """The history and one more event, which is taken in unjudged."""
+        states = (*self.states, self.state.with_event(event))
+        return RoomHistory(self.room_version, (*self.events, event), states)
+
+    @property
+    def script(self) -> str:
+        """Python that makes the history anew, and admits each event."""
+        writer = Writer.of(self.room_version, self.events)
+        return "\n".join(
+            [
+                *writer.opening("Event", "RoomState", "machine"),
+                "events = [",
+                *writer.list_of(self.events),
+                "]",
+                f"state = RoomState.of({writer.version}, [])",
+                "for event in events:",
+                "    admission = machine.admit(event, state)",
+                "    assert admission, str(admission.decision)",
+                "    state = admission.state",
+                "",
+            ]
+        )
+
+    def __str__(self) -> str:
+        return self.script
+
+    def __repr__(self) -> str:
+        return f"<history of {len(self.events)} events, version {self.room_version}>"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, _: bool) -> None:  # noqa: FBT001 - Hypothesis calls it
+        """Let Hypothesis show the script."""
+        printer.text(f"...:\n{self.script}")
+
+
+@frozen
+class Fork:
+    """A room whose history split: its servers went on without each other.
+
+    Attributes:
+        trunk: what all of them saw.
+        branches: the histories, each of them with the trunk at its beginning.
+    """
+
+    trunk: RoomHistory
+    branches: tuple[RoomHistory, ...]
+
+
+_MINUTE: Final = 60_000
+
+
+def _reference(event: Event) -> JsonValue:
+    """How the next event refers to one."""
+    version = event.room_version
+    if not version.event_id_in_pdu:
+        return event.event_id
+    return reference(event.event_id, version, reference_hash(event.to_pdu(), version))
+
+
+def key_ring_of(events: Iterable[Event]) -> KeyRing:
+    """The keys with which these events were signed, if these strategies signed them.
+
+    >>> from matrix_membership.signing import verify
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(room_histories(max_moves=2))
+    ... def is_verified(history):
+    ...     assert all(verify(e, key_ring_of([e])).signed_by for e in history.events)
+    >>> is_verified()
+    """
+    ring = KeyRing.of({})
+    for server in sorted({server for event in events for server in event.signed_by}):
+        ring = ring.with_keys(signer_of(server).key_ring)
+    return ring
+
+
+def room_histories(
+    *, room_version: RoomVersion | None = None, max_moves: int = 12
+) -> SearchStrategy[RoomHistory]:
+    """Histories of small rooms: each event is admitted in the state before it.
+
+    Args:
+        room_version: the version of the room; any.
+        max_moves: how often somebody tries something after the room was made.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(room_histories(max_moves=2))
+    ... def starts_with_a_room(history):
+    ...     assert history.events[0].type == "m.room.create"
+    >>> starts_with_a_room()
+    """
+    return st.builds(
+        _history,
+        room_versions() if room_version is None else st.just(room_version),
+        st.lists(MOVES, max_size=max_moves),
+    )
+
+
+def forks(
+    *, room_version: RoomVersion | None = None, branches: int = 2, max_moves: int = 6
+) -> SearchStrategy[Fork]:
+    """Histories that split; what comes first in each branch follows the same event.
+
+    Args:
+        room_version: the version of the room; any.
+        branches: how many ways the history goes on.
+        max_moves: how often somebody tries something in the trunk and each branch.
+
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, database=None)
+    ... @given(forks(max_moves=1))
+    ... def has_one_beginning(fork):
+    ...     assert fork.branches[1].events[:2] == fork.trunk.events[:2]
+    >>> has_one_beginning()
+    """
+    moves = st.lists(MOVES, max_size=max_moves)
+    return st.builds(
+        _fork,
+        room_histories(room_version=room_version, max_moves=max_moves),
+        st.lists(moves, min_size=branches, max_size=branches),
+    )
+
+
+def _history(version: RoomVersion, moves: Iterable[Move]) -> RoomHistory:
+    room_id = None if version.room_id_is_create_event else ROOM
+    create = {"type": CREATE[0], "state_key": CREATE[1], "content": create_content(version, ANA)}
+    history = RoomHistory(version)
+    for fields in ({**create, "room_id": room_id}, membership(ANA, "join")):
+        history = history.with_event(history.next_event(ANA, fields))
+    return _with_moves(history, moves)
+
+
+def _fork(trunk: RoomHistory, branches: Iterable[Iterable[Move]]) -> Fork:
+    return Fork(trunk, tuple(_with_moves(trunk, moves) for moves in branches))
+
+
+def _with_moves(history: RoomHistory, moves: Iterable[Move]) -> RoomHistory:
+    """The history after these moves; those that the rules reject are not made."""
+    for move in moves:
+        for fields in sent_for(move, history.state):
+            event = history.next_event(move[1], fields)
+            if admit(event, history.state):
+                history = history.with_event(event)
+    return history

@@ -1,0 +1,96 @@
+"""Laws of room state: it is what its events say, however it was built, and it never changes."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matrix_membership import Event, RoomState, auth, strategies
+from matrix_membership.strategies import AuthCase, RoomHistory
+
+PEOPLE = ("@ana:a.example", "@ben:b.example", "@cleo:c.example", "@dan:a.example", "@x:y.example")
+ANY_EVENT = strategies.events() | strategies.malformed_events()
+
+
+def answers(state: RoomState) -> tuple[object, ...]:
+    """What a state says of itself, whatever it was built from."""
+    levels = state.power_levels
+    return (
+        *(state.create_event, state.join_rule, state.allow, state.is_partial, levels.exists),
+        *(levels.users, levels.events, levels.named, levels.invite, levels.kick, levels.ban),
+        tuple((state.membership_of(user), state.power_level_of(user)) for user in PEOPLE),
+    )
+
+
+def everything(state: RoomState) -> tuple[object, ...]:
+    """What a state says of itself and of the whole room."""
+    return (
+        *answers(state),
+        dict(state.members),
+        {(event.type, event.state_key): event for event in state.events},
+        state.servers_in_room,
+        frozenset(state.joined_members()),
+    )
+
+
+@settings(max_examples=60)
+@given(strategies.room_histories())
+def test_state_is_the_same_all_at_once_and_step_by_step(history: RoomHistory) -> None:
+    at_once = RoomState.of(history.room_version, history.events)
+    start = RoomState.of(history.room_version, [])
+    by_steps = reduce(RoomState.with_event, history.events, start)
+    assert at_once == by_steps == history.state
+    assert everything(at_once) == everything(by_steps)
+
+
+@settings(max_examples=60)
+@given(strategies.room_histories())
+def test_state_is_the_same_behind_a_look_up(history: RoomHistory) -> None:
+    whole = history.state
+    assert answers(RoomState.over(history.room_version, whole.get)) == answers(whole)
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_state_does_not_depend_on_the_order_of_its_places(data: st.DataObject) -> None:
+    state = data.draw(strategies.room_states())
+    events = data.draw(st.permutations(list(state.events)))
+    one_by_one = reduce(RoomState.with_event, events, RoomState.of(state.room_version, []))
+    assert one_by_one == state == RoomState.of(state.room_version, events)
+    assert everything(one_by_one) == everything(state)
+
+
+@settings(max_examples=50)
+@given(strategies.room_states(), ANY_EVENT)
+def test_state_never_changes(state: RoomState, event: Event) -> None:
+    before = everything(state)
+    after = state.with_event(event)
+    auth.check(event, state)
+    assert everything(state) == before
+    assert (after is state) is (event.state_key is None)
+
+
+@settings(max_examples=50)
+@given(strategies.room_states(), ANY_EVENT)
+def test_state_takes_in_an_event_in_its_place_alone(state: RoomState, event: Event) -> None:
+    after = {(entry.type, entry.state_key): entry for entry in state.with_event(event).events}
+    before = {(entry.type, entry.state_key): entry for entry in state.events}
+    expected = before | ({(event.type, event.state_key): event} if event.is_state else {})
+    assert after == expected
+
+
+@settings(max_examples=100)
+@given(strategies.auth_cases())
+def test_decision_is_the_same_behind_a_look_up(case: AuthCase) -> None:
+    over = RoomState.over(case.state.room_version, case.state.get)
+    assert auth.check(case.event, over) == auth.check(case.event, case.state)
+
+
+@settings(max_examples=100)
+@given(strategies.auth_cases(unsound_auth_events=False))
+def test_decision_needs_no_more_than_the_auth_events(case: AuthCase) -> None:
+    create = [case.state.create_event] if case.state.create_event else []
+    listed = RoomState.of(case.state.room_version, [*create, *case.auth_events])
+    assert auth.check(case.event, listed) == auth.check(case.event, case.state)
