@@ -1,0 +1,146 @@
+"""What the server asks of others for its users: to join, to knock, to leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from homeserver.rooms import Room
+from homeserver.server import Homeserver
+from matrix_membership.errors import InvalidMessage, RemoteProtocolError
+from matrix_membership.federation import (
+    JOINING,
+    KNOCKING,
+    LEAVING,
+    AwaitingAcceptance,
+    AwaitingKeys,
+    Handshake,
+    Joined,
+    Knocked,
+    Left,
+    MakeResponse,
+    MatrixError,
+    Refused,
+    Request,
+    SendJoinResponse,
+    SendKnockResponse,
+    SendLeaveResponse,
+)
+from matrix_membership.federation.audit import examine
+from matrix_membership.federation.messages import path_of
+
+__all__ = ["Ended", "complete", "converse", "join"]
+
+Ended = Joined | Knocked | Left | Refused
+
+SEND_ANSWERS: Final[Mapping[Handshake, Any]] = {
+    JOINING: SendJoinResponse.from_json,
+    KNOCKING: SendKnockResponse.from_json,
+    LEAVING: SendLeaveResponse.from_json,
+}
+
+
+async def join(
+    server: Homeserver,
+    user: str,
+    room_id: str,
+    via: Iterable[str],
+    *,
+    omit_members: bool = True,
+    content: Mapping[str, Any] | None = None,
+) -> Joined | Refused:
+    """Join a room through other servers: one after the other, until one lets us in.
+
+    After a join with omitted members, the room's state is partial; see `complete`. A server that
+    is in the room already has no need to ask: its users join by `Homeserver.send`.
+    """
+    end: Ended = Refused(MatrixError.of("M_NOT_FOUND", "there is no server to ask"))
+    for resident in via:
+        end = await converse(
+            JOINING,
+            server,
+            user,
+            room_id,
+            resident=resident,
+            omit_members=omit_members,
+            content=content,
+        )
+        if isinstance(end, Joined):
+            server.rooms[room_id] = Room(end.event.room_version, end)
+            return end
+        assert isinstance(end, Refused), "a join ends in the room or outside"
+        if not end.try_another_server:
+            break
+    assert isinstance(end, Refused), "who is in does not come here"
+    return end
+
+
+async def converse(
+    handshake: Handshake,
+    server: Homeserver,
+    user: str,
+    room_id: str,
+    *,
+    resident: str,
+    omit_members: bool = True,
+    content: Mapping[str, Any] | None = None,
+) -> Ended:
+    """Join, knock or leave through one other server."""
+    try:
+        begun = handshake.begin(
+            user,
+            room_id,
+            signer=server.signer,
+            resident=resident,
+            room_versions=server.room_versions,
+            content=content,
+            omit_members=omit_members,
+        )
+        answer = await server.transport.ask(resident, begun.request)
+        step = begun.receive(answer.read(MakeResponse.from_json), at=server.now())
+        while isinstance(step, AwaitingAcceptance):
+            answer = await server.transport.ask(step.destination, step.request)
+            sent = step.receive(answer.read(SEND_ANSWERS[handshake]))
+            if isinstance(sent, AwaitingKeys):
+                return sent.receive(await server.keys_for(sent.needs))
+            if not isinstance(sent, AwaitingAcceptance):
+                return sent
+            step = sent
+    except (InvalidMessage, RemoteProtocolError) as error:
+        # What this server says makes no sense; another one may do better.
+        return Refused(MatrixError("M_UNKNOWN", f"{resident}: {error}", 502))
+    return step
+
+
+async def complete(server: Homeserver, room: Room) -> bool:
+    """Fetch the whole state of a room of which we have a part; says whether it worked.
+
+    The state before our join is what send_join would have answered, had it left nothing
+    out: so it is read and audited as such an answer.
+    """
+    join = room.joined
+    if join is None or not room.state.is_partial:
+        return True
+    path = path_of("v1", "state", room.room_id)
+    request = Request("GET", path, (("event_id", join.event.event_id),))
+    for resident in sorted(join.audit.servers - {server.name}):
+        answer = await server.transport.ask(resident, request)
+        try:
+            state = answer.read(_whole_state)
+        except InvalidMessage:
+            continue
+        if isinstance(state, SendJoinResponse):
+            found = examine(state, join.event, asked_to_omit=False, resident=resident)
+            audit = found.audit(await server.keys_for(found.needs))
+            if audit.state is not None:
+                room.complete(audit.state, audit.auth_chain.values())
+                return True
+    return False
+
+
+def _whole_state(body: Any) -> SendJoinResponse:
+    """The answer of the `state` endpoint, as an answer to send_join."""
+    named = body if isinstance(body, Mapping) else {}
+    return SendJoinResponse.from_json(
+        {"state": named.get("pdus"), "auth_chain": named.get("auth_chain")}
+    )

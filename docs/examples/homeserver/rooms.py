@@ -1,0 +1,209 @@
+"""Rooms in memory: their events, and the state before each of them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from matrix_membership import (
+    Decision,
+    Event,
+    EventTemplate,
+    KeyRing,
+    RoomState,
+    RoomVersion,
+    Signer,
+    auth,
+)
+from matrix_membership.events import ReadPdu
+from matrix_membership.federation import Joined, ResidentRoom
+from matrix_membership.hashing import reference_hash
+from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID
+from matrix_membership.machine import admit
+from matrix_membership.membership import Membership
+from matrix_membership.receipt import Disposition, Receipt, receive, reevaluate
+
+MOST_PREV_EVENTS = 20
+
+Memberships = Callable[[UserID, RoomID], Membership | None]
+
+
+class Rejected(Exception):
+    """The rules reject an event of our own."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(str(decision))
+        self.decision = decision
+
+
+class Room:
+    """A room: its events in the order in which they came, and its state.
+
+    A server that takes part in busy rooms resolves the states of events that do not know of
+    each other. Here, the state after an event is the state before it and that event.
+
+    Attributes:
+        version: the room's version.
+        state: the current state.
+        events: what is known of the room, by event ID.
+        before: the state before each event that came since this server is in the room.
+        prev_events: the newest events, which no other one refers to yet.
+        depth: the greatest depth among them.
+        rejected: IDs of events that the rules rejected.
+        receipts: what the checks said of events of other servers.
+        joined: how this server came in; None for a room that was made here.
+    """
+
+    def __init__(self, version: RoomVersion, joined: Joined | None = None) -> None:
+        self.version = version
+        self.state = RoomState.of(version, [])
+        self.events: dict[EventID, Event] = {}
+        self.before: dict[EventID, RoomState] = {}
+        self.prev_events: tuple[EventID, ...] = ()
+        self.depth = 0
+        self.rejected: set[EventID] = set()
+        self.receipts: dict[EventID, Receipt] = {}
+        self.joined = joined
+        if joined is not None:
+            self.state = joined.state
+            self.events.update(joined.audit.auth_chain)
+            self.events.update((event.event_id, event) for event in joined.state.events)
+            self.prev_events = (joined.event.event_id,)
+            self.depth = joined.event.depth
+
+    @property
+    def room_id(self) -> RoomID:
+        """The room's ID."""
+        create = self.state.create_event
+        assert create is not None, "a room begins with its create event"
+        return create.room_id
+
+    def after(self, event_ids: Iterable[EventID]) -> RoomState:
+        """The state after some events: here, after that one of them which came last."""
+        referred = set(event_ids)
+        came = [event_id for event_id in self.before if event_id in referred]
+        if not came or referred >= set(self.prev_events):
+            return self.state
+        return self.before[came[-1]].with_event(self.events[came[-1]])
+
+    def take(self, read: ReadPdu, keys: KeyRing) -> Receipt:
+        """Run the checks on an event of another server, and keep it if it passes them."""
+        before = self.after(read.event.prev_events)
+        receipt = receive(
+            read,
+            self.version,
+            keys=keys,
+            auth_events=self.events.get,
+            state_before=before,
+            current_state=self.state,
+            rejected=self.rejected,
+        )
+        if receipt.event is not None:
+            self._settle(receipt.event, receipt, before)
+        return receipt
+
+    def complete(self, state: RoomState, auth_chain: Iterable[Event]) -> None:
+        """Go on from the whole state after our join, of which we had a part until now.
+
+        What was judged by that part is judged again.
+        """
+        assert self.joined is not None, "of a room that was made here nothing is missing"
+        self.events.update((event.event_id, event) for event in (*auth_chain, *state.events))
+        since, self.before = self.before, {}
+        self.state = state
+        self.prev_events = (self.joined.event.event_id,)
+        for event_id in since:
+            event = self.events[event_id]
+            before = self.after(event.prev_events)
+            receipt = self.receipts.get(event_id)
+            if receipt is not None:
+                change = reevaluate(
+                    receipt,
+                    auth_events=self.events.get,
+                    state_before=before,
+                    current_state=self.state,
+                    rejected=self.rejected,
+                )
+                receipt = receipt if change is None else change.after
+            self._settle(event, receipt, before)
+
+    def _settle(self, event: Event, receipt: Receipt | None, before: RoomState) -> None:
+        """Keep an event as its receipt says; one of our own has none, and was admitted."""
+        if receipt is not None:
+            self.receipts[event.event_id] = receipt
+            if receipt.disposition is Disposition.REJECTED:
+                self.rejected.add(event.event_id)
+                return
+        self.events[event.event_id] = event
+        self.before[event.event_id] = before
+        if receipt is None or receipt:  # otherwise it soft-failed: nothing builds on it
+            self.state = self.state.with_event(event)
+            referred = event.prev_events
+            tips = [found for found in self.prev_events if found not in referred]
+            self.prev_events = (*tips, event.event_id)[-MOST_PREV_EVENTS:]
+            self.depth = max(self.depth, event.depth)
+
+    def store(self, event: Event) -> None:
+        """Keep an event that was admitted to the current state."""
+        self._settle(event, None, self.state)
+
+    def make(
+        self,
+        signer: Signer,
+        sender: str,
+        event_type: str,
+        content: Any,
+        *,
+        state_key: str | None = None,
+        at: int,
+    ) -> Event:
+        """Make, judge and keep an event of a user of ours.
+
+        Raises:
+            Rejected: the rules reject it.
+        """
+        fields = {
+            "type": event_type,
+            "sender": sender,
+            "content": content,
+            "origin_server_ts": at,
+            "depth": min(self.depth + 1, self.version.max_depth),
+            "prev_events": self._references(self.prev_events),
+        }
+        if state_key is not None:
+            fields["state_key"] = state_key
+        if self.prev_events:
+            fields["room_id"] = self.room_id
+        elif not self.version.room_id_is_create_event:
+            fields["room_id"] = f"!{secrets.token_hex(9)}:{signer.server_name}"
+        draft = Event.from_client_event(fields, self.version)
+        found = [self.state.get(*place) for place in sorted(auth.select_auth_events(draft))]
+        fields["auth_events"] = self._references([event.event_id for event in found if event])
+        event_id = f"${secrets.token_hex(9)}:{signer.server_name}"  # for versions 1 and 2
+        event = EventTemplate.of(fields, self.version).complete(signer, event_id=event_id)
+        admission = admit(event, self.state)
+        if not admission:
+            raise Rejected(admission.decision)
+        self.store(event)
+        return event
+
+    def _references(self, event_ids: Iterable[EventID]) -> list[Any]:
+        if not self.version.event_id_in_pdu:
+            return list(event_ids)
+        return [
+            [found, {"sha256": reference_hash(self.events[found].document, self.version)}]
+            for found in event_ids
+        ]
+
+    def snapshot(self, server: ServerName, memberships: Memberships) -> ResidentRoom:
+        """The room at this moment, as the library's answers are made from it."""
+        return ResidentRoom(
+            server,
+            self.state,
+            self.prev_events,
+            self.depth,
+            self.events.get,
+            rejected=self.rejected,
+            memberships=memberships,
+        )

@@ -1,0 +1,174 @@
+"""The server: its rooms, its keys, and the events that it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any
+
+from homeserver.rooms import Room
+from homeserver.transport import Transport
+from matrix_membership import KNOWN, Event, KeyRing, RoomVersion, Signer
+from matrix_membership.canonical_json import decode, encode
+from matrix_membership.errors import InvalidKey
+from matrix_membership.federation import MatrixError, Request
+from matrix_membership.federation.messages import path_of
+from matrix_membership.identifiers import RoomID, ServerName, UserID, is_server_name
+from matrix_membership.membership import UNKNOWN, Membership
+
+
+class Homeserver:
+    """A homeserver, without what others reach it by: that is `endpoints`.
+
+    Attributes:
+        transport: how it reaches others.
+        signer: its key.
+        name: its name.
+        rooms: the rooms that it is in, or was.
+        aliases: room IDs by alias.
+        keys: the keys of servers, as far as it has seen them.
+        room_versions: the room versions that it speaks.
+        omits_members: whether it leaves members out of an answer when it is allowed to.
+        refusals: what it said no to, for its log.
+    """
+
+    def __init__(self, transport: Transport, *, room_versions: Iterable[str] = KNOWN) -> None:
+        self.transport = transport
+        self.signer: Signer = transport.signer
+        self.name: ServerName = transport.signer.server_name
+        self.rooms: dict[str, Room] = {}
+        self.aliases: dict[str, str] = {}
+        self.keys = self.signer.key_ring
+        self.room_versions = {name: KNOWN[name] for name in room_versions}
+        self.omits_members = True
+        self.refusals: list[MatrixError] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @staticmethod
+    def now() -> int:
+        """The time, in milliseconds since 1970."""
+        return time.time_ns() // 1_000_000
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for.
+
+        What answers a request must not wait for the server that asks: that one may be waiting
+        for us.
+        """
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Finish what is under way, and close the connections."""
+        await asyncio.gather(*self._tasks)
+        await self.transport.close()
+
+    # ------------------------------------------------------------------ rooms
+
+    def create_room(
+        self,
+        creator: str,
+        version: str | RoomVersion = "12",
+        *,
+        join_rule: str = "public",
+        allow: Iterable[str] = (),
+        name: str | None = None,
+        levels: Mapping[str, Any] | None = None,
+    ) -> Room:
+        """Make a room of which a user of ours is the creator.
+
+        Args:
+            creator: that user.
+            version: the room version.
+            join_rule: who may join.
+            allow: of a restricted room, the rooms whose members may join.
+            name: the room's name; without one, its members stand for it.
+            levels: power levels beside the creator's.
+        """
+        version = KNOWN[version] if isinstance(version, str) else version
+        room = Room(version)
+        create: dict[str, Any] = {"room_version": version.identifier}
+        if version.creator_in_content:
+            create["creator"] = creator
+        users = {} if version.privileged_creators else {creator: 100}
+        rules: dict[str, Any] = {"join_rule": join_rule}
+        if allow:
+            rules["allow"] = [{"type": "m.room_membership", "room_id": found} for found in allow]
+        self.send(room, creator, "m.room.create", create, state_key="")
+        self.send(room, creator, "m.room.member", {"membership": "join"}, state_key=creator)
+        for event_type, content in (
+            ("m.room.power_levels", {"users": users, **(levels or {})}),
+            ("m.room.join_rules", rules),
+            ("m.room.history_visibility", {"history_visibility": "shared"}),
+        ):
+            self.send(room, creator, event_type, content, state_key="")
+        if name is not None:
+            self.send(room, creator, "m.room.name", {"name": name}, state_key="")
+        self.rooms[room.room_id] = room
+        return room
+
+    def send(
+        self,
+        room: Room,
+        sender: str,
+        event_type: str,
+        content: Any,
+        *,
+        state_key: str | None = None,
+    ) -> Event:
+        """Put an event of a user of ours into a room. Other servers learn of it by `tell`.
+
+        Raises:
+            Rejected: the rules reject it.
+        """
+        return room.make(
+            self.signer, sender, event_type, content, state_key=state_key, at=self.now()
+        )
+
+    def takes_part_in(self, room_id: str) -> bool:
+        """Whether a user of ours is joined to a room."""
+        room = self.rooms.get(room_id)
+        return room is not None and self.name in room.state.servers_in_room
+
+    def membership(self, user: UserID, room_id: RoomID) -> Membership | None:
+        """A user's membership in a room; None when we cannot tell."""
+        if not self.takes_part_in(room_id):
+            return None
+        found = self.rooms[room_id].state.membership_of(user)
+        return None if found is UNKNOWN else found
+
+    # ------------------------------------------------------------------ asking others
+
+    async def keys_for(self, needs: Mapping[ServerName, Iterable[str]]) -> KeyRing:
+        """The keys that are needed, as far as they can be had.
+
+        Args:
+            needs: for each server, key IDs. Only what is not known yet is fetched.
+        """
+        for server, key_ids in needs.items():
+            missing = any(self.keys.key(server, key_id) is None for key_id in key_ids)
+            if not missing or not is_server_name(server) or server == self.name:
+                continue
+            answer = await self.transport.ask(server, Request("GET", "/_matrix/key/v2/server"))
+            try:
+                found = KeyRing.from_documents([answer.content], at=self.now())
+            except InvalidKey:
+                continue
+            # A server speaks for its own keys alone.
+            if set(found.servers) == {server}:
+                self.keys = self.keys.with_keys(found)
+        return self.keys
+
+    async def tell(self, servers: Iterable[str], *events: Event) -> None:
+        """Send events to other servers."""
+        body = {
+            "origin": self.name,
+            "origin_server_ts": self.now(),
+            "pdus": [decode(event.pdu, strict=False) for event in events],
+        }
+        transaction = f"{self.now()}-{events[0].event_id}"
+        request = Request("PUT", path_of("v1", "send", transaction), (), encode(body, strict=False))
+        others = sorted(set(servers) - {self.name})
+        await asyncio.gather(*(self.transport.ask(server, request) for server in others))
