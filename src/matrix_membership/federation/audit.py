@@ -150,12 +150,16 @@ class Examination:
     def needs(self) -> dict[ServerName, frozenset[str]]:
         """The keys to fetch: for each server that must have signed, key IDs that it used."""
         needed: dict[ServerName, set[str]] = {}
+        wanted = [(entry, required_signers(entry.event)) for entry in self.entries.values()]
+        # Of the join itself, only who vouches for it is in question: the rest is ours.
         returned = [self.returned] if self.returned else []
-        for entry in chain(self.entries.values(), returned):
-            required = required_signers(entry.event)
-            if entry.event.authorised_via:
-                required |= {server_of(entry.event.authorised_via)}
-            for server in required:
+        wanted += [
+            (entry, frozenset({server_of(entry.event.authorised_via)}))
+            for entry in (*self.entries.values(), *returned)
+            if entry.event.authorised_via
+        ]
+        for entry, servers in wanted:
+            for server in servers:
                 of_server = entry.signatures.get(server)
                 if isinstance(of_server, Mapping):
                     needed.setdefault(server, set()).update(of_server)
