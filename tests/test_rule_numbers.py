@@ -54,4 +54,5 @@ class TestNumbers:
     def test_stand_in_every_printed_row(self, version: RoomVersion) -> None:
         rules = auth.rules_of(version)
         lines = str(rules).splitlines()
-        assert [line.split()[0] for line in lines] == [number for number, _ in rules.numbered]
+        assert [line.split()[0] for line in lines] == [number for number, _ in rules]
+        assert len(rules) == len(rules.numbered)

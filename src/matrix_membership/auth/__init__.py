@@ -10,7 +10,7 @@ Nothing in an event, however malformed, raises: a `Decision` is a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from itertools import product
 from types import MappingProxyType
@@ -186,6 +186,12 @@ class RuleList:
 
     room_version: RoomVersion
     numbered: tuple[tuple[str, Rule], ...]
+
+    def __iter__(self) -> Iterator[tuple[str, Rule]]:
+        return iter(self.numbered)
+
+    def __len__(self) -> int:
+        return len(self.numbered)
 
     def __str__(self) -> str:
         """The list as a table: number, verdict, name, fact."""
