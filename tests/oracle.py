@@ -440,6 +440,8 @@ def judge_power_levels(case: Case, chapter: str) -> Verdict:
             if name in new and not is_map_of_levels(version, new[name]):
                 return reject(f"{chapter}.2")
         rung = 3
+    if version <= 5 and any(map(is_beyond_binary64, all_levels(new))):
+        return reject(f"{chapter}.{rung}")
     if "users" in new:
         users = new["users"]
         if not is_map_of_levels(version, users) or not all(map(is_user_id, users)):
@@ -612,6 +614,20 @@ def read_level(version: int, value: Json) -> int | None:
     if version <= 5 and isinstance(value, float) and isfinite(value):
         return int(value)
     return None
+
+
+def all_levels(content: dict[str, Json]) -> list[Json]:
+    """List whatever stands where a level should."""
+    found = [content[name] for name in DEFAULTS if name in content]
+    for name in ("users", "events", "notifications"):
+        if isinstance(content.get(name), dict):
+            found += content[name].values()
+    return found
+
+
+def is_beyond_binary64(value: Json) -> bool:
+    """Tell a number too large for a double, which spoils the whole event in versions 1-5."""
+    return isinstance(value, float) and not isfinite(value)
 
 
 def read_digits(digits: str) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from matrix_membership import Event, RoomState, auth
 from matrix_membership.room_versions import KNOWN
 from tests import oracle
+from tests.builders import ANA, a_room
 from tests.generated_cases import GeneratedCase, events_of, generate
 
 VERSIONS = tuple(KNOWN)
@@ -61,3 +64,23 @@ class TestEngineAndOracle:
     def test_agree_on_many_more(self, version: str) -> None:
         for seed in range(1_500, 60_000):
             assert_same_on_state(generate(seed, version))
+
+
+@pytest.mark.parametrize("version", VERSIONS[:5])
+@pytest.mark.parametrize(
+    "content", ['{"ban":1E400}', '{"events":{"x":-1E400}}', '{"users":{"@ana:a.example":1E400}}']
+)
+class TestNumberThatNoDoubleHolds:
+    def test_spoils_the_power_levels_for_both(self, version: str, content: str) -> None:
+        room = a_room(KNOWN[version])
+        text = json.dumps(room.event("m.room.power_levels", ANA, {"a": 0}, "").to_pdu())
+        pdu = text.replace('{"a": 0}', content)
+        event = Event.from_pdu(pdu, KNOWN[version])
+        ours = auth.check(event, room.state)
+        theirs = oracle.judge(
+            version,
+            json.loads(pdu),
+            {(entry.type, entry.state_key or ""): entry.to_pdu() for entry in room.events},
+            create_id=room.events[0].event_id,
+        )
+        assert (ours.allowed, ours.number) == theirs == (False, "10.1")
