@@ -73,6 +73,8 @@ MEMBER_KINDS: Final[Mapping[Membership, str]] = MappingProxyType(
 )
 """What well-formed member events are filed under."""
 
+_MEMBER_KINDS: Final = frozenset(MEMBER_KINDS.values())
+
 NOBODY: Final[frozenset[ServerName]] = frozenset()
 
 # The budget of one PDU in any dress: white space and escapes may be more than the
@@ -101,7 +103,8 @@ class Event:
         authorised_via: of a member event, the user who is said to vouch for a
             restricted join; empty when the key holds no user ID; else None.
         kind: what the rules file it under: its type; for a member event also the
-            membership, unless that or the state key cannot be read.
+            membership, unless that or the state key cannot be read. Empty for a type
+            that no rule knows and that reads like the kind of a member event.
         view: a typed view of the content, for the types that authorisation reads.
         signed_by: the servers whose signature was verified: empty until
             `signing.verify`, so that forgetting it rejects instead of accepting.
@@ -391,6 +394,8 @@ def _event(
         view = create_view(content, room_version, sender=sender, has_room_id="room_id" in document)
         if room_version.room_id_is_create_event and room_id is None:
             room_id = RoomID("!" + event_id[1:])
+    elif event_type in _MEMBER_KINDS:  # a type that looks like one of them: no rule knows it
+        kind = ""
     return Event(
         event_id=event_id,
         room_version=room_version,

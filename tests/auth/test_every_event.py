@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from matrix_membership import RoomVersion
+from matrix_membership.events import MEMBER_KINDS
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from tests.builders import ANA, BEN, DAN, a_levelled_room, a_room, decision, everywhere, since
 
@@ -168,6 +169,15 @@ class TestPowerOfCreators:
         given = [room.check(room.event("m.room.topic", user, {}, "")) for user in (ANA, BEN)]
         below = decision("every_event.sender_below_required_power_level", version)
         assert given == [decision("every_event.otherwise", version), below]
+
+
+class TestTypeThatReadsLikeAMembership:
+    @everywhere
+    @pytest.mark.parametrize("kind", MEMBER_KINDS.values())
+    def test_is_no_member_event(self, version: RoomVersion, kind: str) -> None:
+        room = a_room(version).with_join_rule("public")
+        event = room.event(kind, BEN, {"membership": "join"}, BEN)
+        assert room.check(event) == decision("every_event.sender_not_joined", version)
 
 
 class TestStateKeyOfAnotherUser:
