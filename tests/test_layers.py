@@ -29,7 +29,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     ),
     (
         frozenset(),
-        ("state",),
+        ("state", "restricted"),
     ),
     (
         frozenset(),
@@ -49,12 +49,16 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "auth.power_levels",
             "auth.redaction",
             "auth.rulebook",
+            "auth._suppositions",
+            "auth.facts",
+            "auth.remedies",
+            "auth.explanation",
             "auth",
         ),
     ),
     (
         frozenset(),
-        ("acl", "machine", "restricted", "policy_server", "receipt", "out_of_band"),
+        ("acl", "machine", "policy_server", "receipt", "out_of_band"),
     ),
     (
         frozenset(),
@@ -123,6 +127,11 @@ CHAPTERS: Final = MappingProxyType(
     }
 )
 
+# What runs the rules or speaks of them.
+AROUND_THE_RULES: Final = frozenset(
+    {"auth._suppositions", "auth.facts", "auth.remedies", "auth.explanation"}
+)
+
 ORDER: Final = tuple(module for _, modules in LAYERS for module in modules)
 # Part of the standard library, but reserved for a layer all the same.
 RESERVED: Final = frozenset[str]().union(*(outside for outside, _ in LAYERS))
@@ -167,7 +176,7 @@ def test_every_place_is_given_once() -> None:
 
 def test_every_chapter_has_a_law() -> None:
     files = {name for name in ORDER if name.startswith("auth.")}
-    assert files == {*CHAPTERS, "auth._rule", "auth.rulebook"}
+    assert files == {*CHAPTERS, "auth._rule", "auth.rulebook", *AROUND_THE_RULES}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name in ORDER])
