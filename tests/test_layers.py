@@ -100,7 +100,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     ),
     (
         frozenset(),
-        ("",),
+        ("", "__main__"),
     ),
 )
 

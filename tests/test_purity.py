@@ -26,6 +26,11 @@ BANNED: Final = frozenset(
 )
 """One table for ruff, which knows where an exception is due, and for this file, which knows of none."""
 
+READS_AND_WRITES: Final = "__main__"
+"""The command line, which nothing imports: the one module that reads files and prints."""
+
+ONLY_THERE: Final = frozenset({"argparse", "io", "pathlib", "sys"})
+
 BUILTINS: Final = frozenset({"__import__", "breakpoint", "input", "open", "print"})
 
 MUTATORS: Final = (
@@ -79,6 +84,12 @@ def mutable(value: object) -> bool:
 class TestModule:
     def test_imports_nothing_that_acts_on_the_world(self, module: str) -> None:
         assert {name.partition(".")[0] for name in imports_of(parsed(module))} & BANNED == set()
+
+    def test_reads_and_writes_nothing_unless_it_is_the_command_line(self, module: str) -> None:
+        if module != READS_AND_WRITES:
+            used = {name.partition(".")[0] for name in imports_of(parsed(module))}
+            assert used & ONLY_THERE == set()
+            assert full_name(READS_AND_WRITES) not in used
 
     def test_calls_no_builtin_that_acts_on_the_world(self, module: str) -> None:
         names = {node.id for node in ast.walk(parsed(module)) if isinstance(node, ast.Name)}
