@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ORACLE_CASES ?= 100000
+FUZZ_SECONDS ?= 60
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +14,10 @@ CHECKSUM := $(firstword $(shell cksum < pyproject.toml))
 RUNTIME := $(VENV)/.runtime-$(CHECKSUM)
 DEV := $(VENV)/.dev-$(CHECKSUM)
 DOCS := $(VENV)/.docs-$(CHECKSUM)
+
+# Tools that bring much with them live apart too.
+FUZZ_VENV := .venv-fuzz
+FUZZ := $(FUZZ_VENV)/.stamp-$(CHECKSUM)
 
 # Synapse is run, never imported: it lives apart. Whoever has one names its interpreter in SYNAPSE_PYTHON.
 ifeq ($(strip $(SYNAPSE_PYTHON)),)
@@ -45,6 +50,11 @@ oracle: $(DEV) $(SYNAPSE)  ## ORACLE_CASES cases, judged by Synapse too
 mutants: $(DEV)  ## does a test fail when a line of src is wrong?
 	$(BIN)/python -m tests.mutants
 
+.PHONY: fuzz
+fuzz: $(FUZZ)  ## FUZZ_SECONDS of input that atheris finds
+	mkdir -p build/fuzz
+	PYTHONPATH=src:. $(FUZZ_VENV)/bin/python -m tests.fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/ build/fuzz
+
 .PHONY: bench
 bench: $(DEV)  ## the table of docs/explanation/performance.md
 	$(PYTEST) -m bench tests/bench
@@ -66,7 +76,7 @@ format: $(DEV)  ## format, and fix what can be fixed
 
 .PHONY: clean
 clean:  ## remove what was built, the environments included
-	rm -rf $(VENV) .venv-synapse build dist .coverage .coverage.* .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(FUZZ_VENV) .venv-synapse build dist .coverage .coverage.* .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------ parts of `make test`
@@ -117,4 +127,10 @@ $(SYNAPSE):
 	rm -rf $(SYNAPSE_VENV)
 	$(PYTHON) -m venv $(SYNAPSE_VENV)
 	$(SYNAPSE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(SYNAPSE_REQUIREMENTS)
+	touch $@
+
+$(FUZZ):
+	rm -rf $(FUZZ_VENV)
+	$(PYTHON) -m venv $(FUZZ_VENV)
+	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	touch $@

@@ -15,7 +15,7 @@ from matrix_membership.errors import InvalidEvent
 from matrix_membership.event_format import MAX_PDU_BYTES
 from matrix_membership.membership import JOIN, UNRECOGNISED
 from matrix_membership.room_versions import V1, V3, V5, V6, V10, V11, V12, RoomVersion
-from tests.builders import ANA, BEN, SIGNER_A, VERSIONS, a_room
+from tests.builders import ANA, BEN, SIGNER_A, VERSIONS, a_room, everywhere
 
 
 def pdu(version: RoomVersion, **changes: Any) -> dict[str, Any]:
@@ -134,6 +134,15 @@ class TestFormat:
     def test_is_an_object(self, version: RoomVersion, data: Any) -> None:
         with pytest.raises(InvalidEvent):
             Event.from_pdu(data, version)
+
+
+class TestWhatIsNoPdu:
+    @everywhere
+    @pytest.mark.parametrize("value", [None, True, 10**15, 1.5, [], ["x"], b"[]", "7"])
+    def test_is_to_be_dropped(self, version: RoomVersion, value: Any) -> None:
+        with pytest.raises(InvalidEvent) as raised:
+            Event.from_pdu(value, version)
+        assert (raised.value.where, raised.value.expected) == ("PDU", "an object")
 
 
 class TestFacts:

@@ -320,10 +320,7 @@ def read_pdu(
         InvalidEvent: as there.
     """
     try:
-        if isinstance(pdu, Mapping):
-            data = encode(dict(pdu), strict=room_version.strict_json)
-        else:
-            data = pdu.encode() if isinstance(pdu, str) else bytes(pdu)
+        data = _bytes_of(pdu, room_version)
         document, has_float = read(data, strict=room_version.strict_json, budget=_PDU_BUDGET)
     except (InvalidJson, UnicodeEncodeError) as error:
         raise InvalidEvent("PDU", "JSON that the room version takes", str(error)) from error
@@ -349,6 +346,17 @@ def read_pdu(
         covered = write(redacted, has_float=has_float)
         known_id = id_of(covered, room_version)
     return ReadPdu(_event(document, room_version, known_id, pdu=data), document, has_float, covered)
+
+
+def _bytes_of(pdu: object, room_version: RoomVersion) -> bytes:
+    if isinstance(pdu, Mapping):
+        return encode(dict(pdu), strict=room_version.strict_json)
+    if isinstance(pdu, str):
+        return pdu.encode()
+    if isinstance(pdu, (bytes, bytearray, memoryview)):
+        return bytes(pdu)
+    # What stands in a message where a PDU should; `bytes` would take a number for a length.
+    raise InvalidEvent("PDU", "an object", pdu)
 
 
 def references(

@@ -1,0 +1,311 @@
+"""Every public entry that takes what comes from outside: JSON values, text, bytes.
+
+The property tests and the fuzzer call them with anything; a test sees to it that none is left out.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Final
+
+from matrix_membership import (
+    Event,
+    EventTemplate,
+    JoinRule,
+    RoomVersion,
+    Signer,
+    auth,
+    signing,
+)
+from matrix_membership import identifiers as names
+from matrix_membership.acl import ServerAcl, permits
+from matrix_membership.canonical_json import decode, encode, freeze, read, thaw
+from matrix_membership.contents import level_of
+from matrix_membership.errors import MatrixMembershipError
+from matrix_membership.event_format import check_format
+from matrix_membership.events import read_pdu
+from matrix_membership.federation import (
+    JOINING,
+    KNOCKING,
+    LEAVING,
+    ExchangeRequest,
+    InvitePolicy,
+    InviteRequest,
+    InviteResponse,
+    MakeResponse,
+    MatrixError,
+    OnBindRequest,
+    PendingInvite,
+    SendJoinResponse,
+    SendKnockResponse,
+    SendLeaveResponse,
+    StoredInvite,
+)
+from matrix_membership.hashing import content_hash, event_id, reference_hash, signed_bytes
+from matrix_membership.machine import admit
+from matrix_membership.receipt import receive
+from matrix_membership.redaction import redact
+from matrix_membership.room_versions import room_version
+from matrix_membership.signing import KeyRing
+from tests.builders import ANA, BEN, KEYS, SIGNER_B, a_room, an_empty_room
+from tests.sources import PUBLIC, full_name
+
+Entry = Callable[[Any, RoomVersion], object]
+
+KEY: Final = KEYS.servers[SIGNER_B.server_name]["ed25519:b"]
+
+
+def _receive(value: Any, version: RoomVersion) -> object:
+    state = a_room(version).state
+    at_hand = {event.event_id: event for event in state.events}
+    return receive(
+        value, version, keys=KEYS, auth_events=at_hand.get, state_before=state, current_state=state
+    )
+
+
+def _judge(kind: str, key: str | None) -> Entry:
+    """Put a value into an event as its content, and the event into a state; judge by and against it."""
+
+    def call(value: Any, version: RoomVersion) -> object:
+        room = a_room(version) if kind != "m.room.create" else an_empty_room(version)
+        event = room.event(kind, ANA, value, key)
+        state = room.with_state(event).with_join_rule(JoinRule.KNOCK).state
+        for entry in (event, room.join(BEN), room.invite(ANA, BEN)):
+            assert isinstance(auth.check(entry, state), auth.Decision)
+            assert isinstance(auth.check_auth_events(entry, state.events), auth.Decision)
+            assert isinstance(auth.select_auth_events(entry), frozenset)
+            assert str(auth.explain(entry, state))
+            admit(entry, state)
+        permits(state, "a.example")
+        signing.verify(event, KEYS)
+        return event.redacted() == event
+
+    return call
+
+
+def _begin(handshake: Any) -> Entry:
+    def call(value: Any, version: RoomVersion) -> object:
+        step = handshake.begin(BEN, "!r:a.example", signer=SIGNER_B)
+        reply = MakeResponse.from_json({"event": value, "room_version": version.identifier})
+        return step.receive(reply, at=1)
+
+    return call
+
+
+def _begin_with_content(handshake: Any) -> Entry:
+    """Everything in the template is as it should be, but for the content."""
+    begin = _begin(handshake)
+
+    def call(value: Any, version: RoomVersion) -> object:
+        template = {
+            "type": "m.room.member",
+            "room_id": "!r:a.example",
+            "sender": BEN,
+            "state_key": BEN,
+            "content": value,
+            "prev_events": [],
+            "auth_events": [],
+            "depth": 1,
+            "origin_server_ts": 1,
+        }
+        return begin(template, version)
+
+    return call
+
+
+ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
+    {
+        "events.Event.from_pdu": Event.from_pdu,
+        "events.Event.from_client_event": Event.from_client_event,
+        "events.EventTemplate.of": lambda v, r: EventTemplate.of(v, r).complete(SIGNER_B),
+        "events.read_pdu": read_pdu,
+        "event_format.check_format": lambda v, r: check_format(v, r) if _object(v) else None,
+        "signing.KeyRing.from_documents": lambda v, _: KeyRing.from_documents([v], at=0),
+        "signing.KeyRing.of": lambda v, _: KeyRing.of(v),
+        "signing.Signer.from_seed": lambda v, _: Signer.from_seed(v, v, v),
+        "signing.PublishedKey.verifies": lambda v, _: KEY.verifies(b"", v),
+        "signing.sign_json": lambda v, _: signing.sign_json(v, SIGNER_B) if _object(v) else None,
+        "signing.signed_by_key": lambda v, _: (
+            signing.signed_by_key(v, [b"0" * 32]) if _object(v) else None
+        ),
+        "signing.verify_json": lambda v, _: (
+            signing.verify_json(v, "b.example", "ed25519:b", KEY) if _object(v) else None
+        ),
+        "acl.ServerAcl.from_content": lambda v, _: (
+            ServerAcl.from_content(v) if _object(v) else None
+        ),
+        "canonical_json.decode": lambda v, _: decode(v, strict=True) if _text(v) else None,
+        "canonical_json.encode": lambda v, _: [encode(v, strict=s) for s in (False, True)],
+        "canonical_json.read": lambda v, _: read(v, strict=False) if _text(v) else None,
+        "canonical_json.freeze": lambda v, _: freeze(v),
+        "canonical_json.thaw": lambda v, _: thaw(freeze(v)),
+        "contents.level_of": level_of,
+        "hashing.content_hash": lambda v, _: content_hash(v) if _object(v) else None,
+        "hashing.event_id": lambda v, r: event_id(v, r) if _object(v) else None,
+        "hashing.reference_hash": lambda v, r: reference_hash(v, r) if _object(v) else None,
+        "hashing.signed_bytes": lambda v, r: signed_bytes(v, r) if _object(v) else None,
+        "redaction.redact": lambda v, r: redact(v, r) if _object(v) else None,
+        "receipt.receive": _receive,
+        "room_versions.room_version": lambda v, _: room_version(v),
+        "identifiers.user_id": lambda v, _: names.user_id(v),
+        "identifiers.room_id": lambda v, _: names.room_id(v),
+        "identifiers.event_id": lambda v, _: names.event_id(v),
+        "identifiers.server_name": lambda v, _: names.server_name(v),
+        "identifiers.is_user_id": lambda v, _: names.is_user_id(v),
+        "identifiers.is_room_id": lambda v, _: names.is_room_id(v),
+        "identifiers.is_event_id": lambda v, _: names.is_event_id(v),
+        "identifiers.is_server_name": lambda v, _: names.is_server_name(v),
+        "federation.messages.MakeResponse.from_json": lambda v, _: MakeResponse.from_json(v),
+        "federation.messages.SendJoinResponse.from_json": lambda v, _: SendJoinResponse.from_json(
+            v
+        ),
+        "federation.messages.SendJoinResponse.from_bytes": lambda v, _: SendJoinResponse.from_bytes(
+            v if isinstance(v, bytes) else b""
+        ),
+        "federation.messages.SendKnockResponse.from_json": lambda v, _: SendKnockResponse.from_json(
+            v
+        ),
+        "federation.messages.SendLeaveResponse.from_json": lambda v, _: SendLeaveResponse.from_json(
+            v
+        ),
+        "federation.messages.MatrixError.from_json": lambda v, _: MatrixError.from_json(
+            v, status=400
+        ),
+        "federation.invite_messages.InviteRequest.from_json": lambda v, _: InviteRequest.from_json(
+            v, room_id="!r:a.example", event_id="$e:a.example", origin="a.example"
+        ),
+        "federation.invite_messages.InviteResponse.from_json": lambda v, _: (
+            InviteResponse.from_json(v)
+        ),
+        "federation.invite_policy.InvitePolicy.from_account_data": lambda v, _: (
+            InvitePolicy.from_account_data(v)
+        ),
+        "federation.invite_messages.ExchangeRequest.from_json": lambda v, _: (
+            ExchangeRequest.from_json(v, room_id="!r:a.example", origin="a.example")
+        ),
+        "federation.invite_messages.OnBindRequest.from_json": lambda v, _: OnBindRequest.from_json(
+            v
+        ),
+        "federation.invite_messages.PendingInvite.from_json": lambda v, _: PendingInvite.from_json(
+            v
+        ),
+        "federation.invite_messages.StoredInvite.from_json": lambda v, _: StoredInvite.from_json(v),
+    }
+)
+"""Those that are public, by the module that defines them."""
+
+WITHIN: Final[Mapping[str, Entry]] = MappingProxyType(
+    {
+        **{f"a template of {name}": _begin(value) for name, value in
+           (("join", JOINING), ("knock", KNOCKING), ("leave", LEAVING))},
+        **{
+            f"a template's content of {name}": _begin_with_content(value)
+            for name, value in (("join", JOINING), ("knock", KNOCKING), ("leave", LEAVING))
+        },
+        **{
+            f"the content of {kind}": _judge(kind, key)
+            for kind, key in (
+                ("m.room.create", ""),
+                ("m.room.member", ANA),
+                ("m.room.member", BEN),
+                ("m.room.power_levels", ""),
+                ("m.room.join_rules", ""),
+                ("m.room.third_party_invite", "tok"),
+                ("m.room.redaction", None),
+                ("m.room.aliases", "a.example"),
+                ("m.room.server_acl", ""),
+                ("m.room.message", None),
+            )
+        },
+    }
+)  # fmt: skip
+"""Where a value stands inside something that is otherwise as it should be."""
+
+NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "auth.explanation.steps": "takes rules and events",
+        "canonical_json.JsonObject.clear": "refuses whatever comes",
+        "canonical_json.JsonObject.pop": "the same",
+        "canonical_json.JsonObject.popitem": "the same",
+        "canonical_json.JsonObject.setdefault": "the same",
+        "canonical_json.JsonObject.update": "the same",
+        "canonical_json.write": "takes what `read` gave",
+        "events.EventTemplate.with_content": "takes the content that its own server writes",
+        "events.EventTemplate.with_fields": "the same",
+        "events.references": "takes a document that `read_pdu` gave",
+        "federation.drafts.draft": "takes the content that its own server writes",
+        "federation.drafts.draft_fields": "the same",
+        "federation.invites.draft": "the same",
+        "federation.handshake.AwaitingAcceptance.receive": "takes a message that was read",
+        "federation.handshake.AwaitingKeys.receive": "the same",
+        "federation.handshake.AwaitingTemplate.receive": "the same; its template is in `WITHIN`",
+        "federation.third_party.AwaitingValidity.receive": "takes the caller's own answers",
+        "federation.audit.Examination.audit": "takes a key ring",
+        "federation.invite_state.examined": "is called by `InviteRequest`'s reader",
+        "federation.handshake.Handshake.begin": "takes what its own server wants",
+        "federation.messages.MatrixError.of": "takes what its own server says",
+        "policy_server.PolicyServer.has_signed": "takes an event",
+        "room_versions.RoomVersion.evolve": "takes what a programmer writes",
+        "signing.Signer.signature_over": "takes bytes that the package made",
+        "events.Signs.signature_over": "the same",
+        "signing.usable_signatures": "takes signatures of an event that was read",
+    }
+)
+"""What takes JSON or bytes, but not from outside."""
+
+
+def _object(value: Any) -> bool:
+    """Where only an object can come, as the types say: everything else is a `TypeError` of the caller's."""
+    return isinstance(value, Mapping)
+
+
+def _text(value: Any) -> bool:
+    """Where only text or bytes can come."""
+    return isinstance(value, (str, bytes))
+
+
+def total(entry: Entry, value: Any, version: RoomVersion) -> str:
+    """Call an entry: what our error says, or nothing when it gave a value."""
+    try:
+        entry(value, version)
+    except MatrixMembershipError as error:
+        return str(error) or "an error without a sentence"
+    return ""
+
+
+def taking_json() -> Iterator[str]:
+    """The public functions and methods whose signature takes JSON values, bytes, or anything."""
+    for module in PUBLIC:
+        if module.partition(".")[0] == "strategies":
+            continue
+        imported = import_module(full_name(module))
+        for name in getattr(imported, "__all__", ()):
+            yield from _of(getattr(imported, name))
+
+
+def _of(value: object) -> Iterator[str]:
+    if inspect.isclass(value) and value.__module__.startswith("matrix_membership"):
+        for name, found in vars(value).items():
+            function = getattr(found, "__func__", found)
+            if inspect.isfunction(function) and not name.startswith("_") and _takes_json(function):
+                yield _name(value) + f".{name}"
+    elif inspect.isfunction(value) and _takes_json(value):
+        yield _name(value)
+
+
+def _takes_json(function: Callable[..., Any]) -> bool:
+    hints = (
+        str(parameter.annotation) for parameter in inspect.signature(function).parameters.values()
+    )
+    return any(word in hint for hint in hints for word in ("JsonValue", "bytes", "object", "Any"))
+
+
+def _name(value: Any) -> str:
+    module = value.__module__.removeprefix("matrix_membership.")
+    return f"{module}.{value.__qualname__}"
+
+
+__all__ = ["ENTRIES", "NOT_FROM_OUTSIDE", "WITHIN", "Entry", "taking_json", "total"]
