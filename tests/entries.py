@@ -6,6 +6,7 @@ The property tests and the fuzzer call them with anything; a test sees to it tha
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from matrix_membership import (
     RoomVersion,
     Signer,
     auth,
+    client,
     signing,
 )
 from matrix_membership import identifiers as names
@@ -45,6 +47,7 @@ from matrix_membership.federation import (
     StoredInvite,
 )
 from matrix_membership.hashing import content_hash, event_id, reference_hash, signed_bytes
+from matrix_membership.identifiers import UserID
 from matrix_membership.machine import admit
 from matrix_membership.receipt import receive
 from matrix_membership.redaction import redact
@@ -54,6 +57,14 @@ from tests.builders import ANA, BEN, KEYS, SIGNER_B, a_room, an_empty_room
 from tests.sources import PUBLIC, full_name
 
 Entry = Callable[[Any, RoomVersion], object]
+READERS: Final = (
+    "read_join",
+    "read_knock",
+    "read_leave",
+    "read_forget",
+    "read_target",
+    "read_invite",
+)
 
 KEY: Final = KEYS.servers[SIGNER_B.server_name]["ed25519:b"]
 
@@ -84,6 +95,16 @@ def _judge(kind: str, key: str | None) -> Entry:
         return event.redacted() == event
 
     return call
+
+
+def _client_request(name: str) -> Entry:
+    read_request = getattr(client, name)
+    return lambda value, _: read_request(UserID(BEN), "!r:a.example", body=_body(value))
+
+
+def _body(value: Any) -> bytes:
+    """A request's body: bytes as they are, anything else as JSON."""
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
 def _begin(handshake: Any) -> Entry:
@@ -193,6 +214,10 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             v
         ),
         "federation.invite_messages.StoredInvite.from_json": lambda v, _: StoredInvite.from_json(v),
+        **{f"client.requests.{name}": _client_request(name) for name in READERS},
+        "client.requests.read_membership": lambda v, _: client.read_membership(
+            UserID(BEN), "!r:a.example", BEN, body=_body(v)
+        ),
     }
 )
 """Those that are public, by the module that defines them."""
@@ -235,6 +260,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "canonical_json.write": "takes what `read` gave",
         "events.EventTemplate.with_content": "takes the content that its own server writes",
         "events.EventTemplate.with_fields": "the same",
+        "client.drafting.sent": "takes a request that was read",
         "events.references": "takes a document that `read_pdu` gave",
         "federation.drafts.draft": "takes the content that its own server writes",
         "federation.drafts.draft_fields": "the same",

@@ -7,6 +7,7 @@ Read in this order:
 3. `auth`: may it happen, and by which rule?
 4. `signing`: who is known to have signed it.
 5. `federation`: what servers say to each other about it.
+6. `client`: what a server answers its users.
 
 >>> from matrix_membership import V11, Event, RoomState, auth
 >>> def member(user, membership):
@@ -22,7 +23,7 @@ rejected by rule 4.3.7 of room version 11: no other rule allows this join
 
 from __future__ import annotations
 
-from matrix_membership import auth, errors, federation, signing
+from matrix_membership import auth, client, errors, federation, signing
 from matrix_membership.auth import Decision
 from matrix_membership.errors import (
     InvalidEvent,
@@ -84,6 +85,7 @@ __all__ = [
     "Transition",
     "UnknownRoomVersion",
     "auth",
+    "client",
     "errors",
     "federation",
     "signing",

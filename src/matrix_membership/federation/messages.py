@@ -138,6 +138,14 @@ class MatrixError:
         return {**thaw(self.extra), "errcode": self.errcode, "error": self.error}
 
     @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers that go with it: `Retry-After`, in whole seconds, where it says when."""
+        wait = self.extra.get("retry_after_ms")
+        if self.errcode != "M_LIMIT_EXCEEDED" or wait.__class__ is not int:
+            return ()
+        return (("Retry-After", str(max(0, -(-wait // 1000)))),)
+
+    @property
     def means_unknown_endpoint(self) -> bool:
         """Whether the server does not have the endpoint at all.
 

@@ -42,6 +42,7 @@ __all__ = [
     "KeyValidity",
     "answer_exchange",
     "bound",
+    "content_of",
     "exchange",
     "redeem",
     "revoke",
@@ -70,11 +71,19 @@ def store(
         The `m.room.third_party_invite` event to send; or the error to answer to the
         client.
     """
+    content = content_of(stored)
+    return _issued(room, signer, _STORED, stored.token, sender=sender, content=content, at=at)
+
+
+def content_of(stored: StoredInvite) -> JsonObject:
+    """What an `m.room.third_party_invite` event says of an invite that was stored."""
     # Older servers know one key alone. It must be one that can be used.
     first = next((key for key in stored.public_keys if public_key_of(key)), JsonObject())
     legacy = {name: first[name] for name in ("public_key", "key_validity_url") if name in first}
-    content = {**legacy, "display_name": stored.display_name, "public_keys": stored.public_keys}
-    return _issued(room, signer, _STORED, stored.token, sender=sender, content=content, at=at)
+    content: JsonObject = freeze(
+        {**legacy, "display_name": stored.display_name, "public_keys": stored.public_keys}
+    )
+    return content
 
 
 def revoke(

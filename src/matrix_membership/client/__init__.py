@@ -1,0 +1,86 @@
+"""What a server answers its clients: one function for each membership endpoint.
+
+Read a request (`read_join`, …), call the endpoint's function with the room as this
+server knows it, and do what it gives::
+
+    match join(read_join(user, room_id, query=query, body=body), room, at=now_ms):
+        case Send() as send: …       # complete the template, send it, answer
+        case Begin() as begin: …     # the handshake, server by server
+        case Answer(body): …         # nothing to do
+        case NeedsAlias() | NeedsMemberships(): …  # find out, and ask again
+        case MatrixError() as error: …
+
+See `Room membership`__.
+
+__ https://spec.matrix.org/v1.19/client-server-api/#room-membership
+"""
+
+from __future__ import annotations
+
+from matrix_membership.client.drafting import KnownRoom, Policy
+from matrix_membership.client.entering import join, knock
+from matrix_membership.client.inviting import invite, invite_stored
+from matrix_membership.client.leaving import ban, forget, kick, leave, unban
+from matrix_membership.client.members import joined_members, set_membership
+from matrix_membership.client.outcomes import (
+    Answer,
+    Begin,
+    Forget,
+    NeedsAlias,
+    NeedsExchange,
+    NeedsIdentityServer,
+    NeedsMemberships,
+    Outcome,
+    Send,
+)
+from matrix_membership.client.rate_limit import TokenBucket
+from matrix_membership.client.requests import (
+    AddressRequest,
+    ClientRequest,
+    read_forget,
+    read_invite,
+    read_join,
+    read_joined_members,
+    read_knock,
+    read_leave,
+    read_membership,
+    read_target,
+)
+from matrix_membership.federation.messages import MatrixError
+
+__all__ = [
+    "AddressRequest",
+    "Answer",
+    "Begin",
+    "ClientRequest",
+    "Forget",
+    "KnownRoom",
+    "MatrixError",
+    "NeedsAlias",
+    "NeedsExchange",
+    "NeedsIdentityServer",
+    "NeedsMemberships",
+    "Outcome",
+    "Policy",
+    "Send",
+    "TokenBucket",
+    "ban",
+    "forget",
+    "invite",
+    "invite_stored",
+    "join",
+    "joined_members",
+    "kick",
+    "knock",
+    "leave",
+    "read_forget",
+    "read_invite",
+    "read_join",
+    "read_joined_members",
+    "read_knock",
+    "read_leave",
+    "read_membership",
+    "read_target",
+    "set_membership",
+    "unban",
+]

@@ -1,0 +1,97 @@
+"""The joined members of a room, and a membership set through the endpoint for state events.
+
+See `joined_members`__ and `Setting state`__.
+
+__ https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidjoined_members
+__ https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from matrix_membership._attrs import evolve
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.client.drafting import NO_POLICY, KnownRoom, Policy, not_resident
+from matrix_membership.client.entering import join, knock
+from matrix_membership.client.inviting import invite
+from matrix_membership.client.leaving import ban, kick, leave, unban
+from matrix_membership.client.outcomes import Answer, Outcome
+from matrix_membership.client.requests import ClientRequest
+from matrix_membership.events import Event
+from matrix_membership.federation.messages import MatrixError
+from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.membership import BAN, JOIN, Membership
+
+__all__ = ["joined_members", "set_membership"]
+
+# A member event says `displayname`, the answer `display_name`.
+_TOLD: Final = (("displayname", "display_name"), ("avatar_url", "avatar_url"))
+
+
+def joined_members(request: ClientRequest, room: KnownRoom) -> Answer | MatrixError:
+    """Tell the joined members of a room to one of them.
+
+    Args:
+        request: the request, read by `read_joined_members`.
+        room: the room as this server knows it.
+
+    Returns:
+        The answer, or 403 for a user who is not joined. Cost: linear in the members.
+
+    Raises:
+        IncompleteState: the room's state is over a look-up.
+    """
+    if not isinstance(room, ResidentRoom):
+        return not_resident(room)
+    state = room.state
+    if state.membership_of(request.user) is not JOIN:
+        return MatrixError.of("M_FORBIDDEN", "you are not in this room")
+    members = state.members
+    joined = {user: _profile(members[user]) for user in state.joined_members()}
+    return Answer(freeze({"joined": joined}))
+
+
+def _profile(event: Event) -> dict[str, JsonValue]:
+    content = event.content
+    return {told: content[key] for key, told in _TOLD if isinstance(content.get(key), str)}
+
+
+def set_membership(
+    request: ClientRequest,
+    room: KnownRoom,
+    *,
+    at: int,
+    policy: Policy = NO_POLICY,
+    memberships: Mapping[str, Membership | None] | None = None,
+) -> Outcome:
+    """Set a membership through the endpoint for state events.
+
+    It does what the endpoint of that membership would, for rooms that this server is
+    in, and answers with the ID of the event.
+
+    Args:
+        request: the request, read by `read_membership`.
+        room: the room as this server knows it.
+        at: the time now, in milliseconds since 1970.
+        policy: what this server has decided about the users.
+        memberships: of a restricted room, as `join` takes them.
+    """
+    if not isinstance(room, ResidentRoom):
+        return not_resident(room)
+    wanted = request.content["membership"]
+    content = {key: value for key, value in request.content.items() if key != "membership"}
+    request = evolve(request, content=JsonObject(content))
+    if wanted == "join":
+        return join(request, room, at=at, policy=policy, memberships=memberships)
+    if wanted == "leave" and request.user == request.target:
+        return leave(request, room, at=at)
+    if wanted == "leave":
+        lifts = room.state.membership_of(request.target) is BAN
+        return (unban if lifts else kick)(request, room, at=at, policy=policy)
+    return _ALIKE[wanted](request, room, at=at, policy=policy)
+
+
+_ALIKE: Final = MappingProxyType({"knock": knock, "invite": invite, "ban": ban})

@@ -1,0 +1,331 @@
+"""What a client asks, read strictly: from a path, a query and a body to a request.
+
+Each reader gives a request or the error to answer, which names the field at fault.
+Who the user is, the caller's authentication has proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from matrix_membership._attrs import evolve, frozen
+from matrix_membership.canonical_json import JsonObject, JsonValue, decode, freeze
+from matrix_membership.errors import InvalidJson, shown
+from matrix_membership.federation.messages import MatrixError
+from matrix_membership.identifiers import (
+    RoomID,
+    ServerName,
+    UserID,
+    is_room_id,
+    is_server_name,
+    is_user_id,
+)
+from matrix_membership.membership import MEMBERSHIPS
+
+__all__ = [
+    "AddressRequest",
+    "ClientRequest",
+    "read_forget",
+    "read_invite",
+    "read_join",
+    "read_joined_members",
+    "read_knock",
+    "read_leave",
+    "read_membership",
+    "read_target",
+]
+
+Query = Iterable[tuple[str, str]]
+
+_ADDRESS_FIELDS: Final = ("id_server", "id_access_token", "medium", "address")
+# The server writes these itself: a client's word for them would be a forgery.
+_NEVER_A_CLIENTS: Final = frozenset({"join_authorised_via_users_server", "third_party_invite"})
+
+
+@frozen
+class ClientRequest:
+    """What a client asks of a room.
+
+    Attributes:
+        user: who asks.
+        room: the room ID, or an alias where the endpoint takes one.
+        target: the user whom it is about.
+        via: servers to go through, in the client's order.
+        content: what the client wants to stand in the event, such as `reason`.
+        third_party_signed: an identity server's word that the user is meant by an
+            invite by address; None without.
+        is_state: it came through the endpoint for state events, which answers with an
+            event ID.
+    """
+
+    user: UserID
+    room: str
+    target: UserID
+    via: tuple[ServerName, ...] = ()
+    content: JsonObject = JsonObject()
+    third_party_signed: JsonObject | None = None
+    is_state: bool = False
+
+    @property
+    def is_by_alias(self) -> bool:
+        """Whether the room is named by an alias that is yet to be resolved."""
+        return self.room.startswith("#")
+
+    def with_room(self, room_id: RoomID, servers: Iterable[str] = ()) -> ClientRequest:
+        """The same request with its alias resolved.
+
+        Args:
+            room_id: what the alias stands for.
+            servers: the servers that the directory names; they come after the client's.
+        """
+        found = (*self.via, *map(ServerName, servers))
+        return evolve(self, room=room_id, via=tuple(dict.fromkeys(found)))
+
+
+@frozen
+class AddressRequest:
+    """An invite by address: of somebody whose user ID the client does not know.
+
+    Attributes:
+        user: who asks.
+        room: the room ID.
+        id_server: the identity server to ask.
+        id_access_token: the client's token there.
+        medium: the kind of address: `email`.
+        address: the address.
+        reason: why, if the client says so.
+    """
+
+    user: UserID
+    room: RoomID
+    id_server: ServerName
+    id_access_token: str
+    medium: str
+    address: str
+    reason: str | None = None
+
+    def for_user(self, target: UserID) -> ClientRequest:
+        """The plain invite, once the identity server has told whose address it is."""
+        content = {} if self.reason is None else {"reason": self.reason}
+        return ClientRequest(self.user, self.room, target, content=freeze(content))
+
+
+class _Wrong(Exception):
+    """What is wrong with a request, on its way to whoever reads it."""
+
+    def __init__(self, error: MatrixError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def read_join(
+    user: UserID, room: str, *, query: Query = (), body: bytes = b""
+) -> ClientRequest | MatrixError:
+    """Read a join, by room ID or alias.
+
+    Args:
+        user: who asks.
+        room: what the path names.
+        query: names and values of the query, decoded; `via` counts, and where there
+            is none, `server_name` of old.
+        body: the body; it may be empty.
+
+    >>> read_join("@ben:b.example", "#talk:a.example", query=[("via", "a.example")]).via
+    ('a.example',)
+    >>> print(read_join("@ben:b.example", "!r:a.example", body=b'{"reason": 7}'))
+    400 M_INVALID_PARAM: reason: expected text, got 7
+    """
+    try:
+        fields = _fields(body)
+        signed = fields.get("third_party_signed")
+        if signed is not None:
+            _check_signed(signed)
+        return ClientRequest(
+            user=user,
+            room=_room_or_alias(room),
+            target=user,
+            via=_via(query),
+            content=_reason(fields),
+            third_party_signed=signed,
+        )
+    except _Wrong as wrong:
+        return wrong.error
+
+
+def read_knock(
+    user: UserID, room: str, *, query: Query = (), body: bytes = b""
+) -> ClientRequest | MatrixError:
+    """Read a knock, by room ID or alias. Takes what `read_join` takes."""
+    try:
+        reason = _reason(_fields(body))
+        return ClientRequest(user, _room_or_alias(room), user, _via(query), reason)
+    except _Wrong as wrong:
+        return wrong.error
+
+
+def read_leave(user: UserID, room_id: str, *, body: bytes = b"") -> ClientRequest | MatrixError:
+    """Read a leave: leaving, rejecting an invite, or retracting a knock."""
+    try:
+        return ClientRequest(user, _room(room_id), user, content=_reason(_fields(body)))
+    except _Wrong as wrong:
+        return wrong.error
+
+
+def read_forget(user: UserID, room_id: str, *, body: bytes = b"") -> ClientRequest | MatrixError:
+    """Read a request to forget a room."""
+    return read_leave(user, room_id, body=body)
+
+
+def read_joined_members(user: UserID, room_id: str) -> ClientRequest | MatrixError:
+    """Read a request for the joined members of a room."""
+    return read_leave(user, room_id)
+
+
+def read_target(user: UserID, room_id: str, *, body: bytes) -> ClientRequest | MatrixError:
+    """Read a kick, a ban, an unban, or an invite of a user: what names another user.
+
+    >>> print(read_target("@ana:a.example", "!r:a.example", body=b"{}"))
+    400 M_MISSING_PARAM: user_id: expected a user ID, got nothing
+    """
+    try:
+        fields = _fields(body, required=True)
+        target = _required(fields, "user_id", "a user ID")
+        if not is_user_id(target):
+            raise _invalid("user_id", "a user ID", target)
+        return ClientRequest(user, _room(room_id), target, content=_reason(fields))
+    except _Wrong as wrong:
+        return wrong.error
+
+
+def read_invite(
+    user: UserID, room_id: str, *, body: bytes
+) -> ClientRequest | AddressRequest | MatrixError:
+    """Read an invite: of a user, or by address, which differ in their fields."""
+    try:
+        fields = _fields(body, required=True)
+        if "user_id" in fields or not any(name in fields for name in _ADDRESS_FIELDS):
+            return read_target(user, room_id, body=body)
+        texts = {name: _required(fields, name, "text") for name in _ADDRESS_FIELDS}
+        for name, text in texts.items():
+            if not isinstance(text, str) or not text:
+                raise _invalid(name, "text", text)
+        if not is_server_name(texts["id_server"]):
+            raise _invalid("id_server", "a server name", texts["id_server"])
+        return AddressRequest(
+            user=user, room=_room(room_id), reason=_reason(fields).get("reason"), **texts
+        )
+    except _Wrong as wrong:
+        return wrong.error
+
+
+def read_membership(
+    user: UserID, room_id: str, state_key: str, *, body: bytes
+) -> ClientRequest | MatrixError:
+    """Read a membership that is set through the endpoint for state events.
+
+    Args:
+        user: who asks.
+        room_id: the room in the path.
+        state_key: the state key in the path.
+        body: the content of the event to be.
+
+    Returns:
+        The request; what a client must not say, it does not carry on.
+    """
+    try:
+        fields = _fields(body, required=True)
+        if not is_user_id(state_key):
+            raise _invalid("state_key", "a user ID", state_key)
+        membership = _required(fields, "membership", "a membership")
+        if not isinstance(membership, str) or membership not in MEMBERSHIPS:
+            raise _invalid("membership", f"one of {', '.join(MEMBERSHIPS)}", membership)
+        _reason(fields)
+        content = {key: value for key, value in fields.items() if key not in _NEVER_A_CLIENTS}
+        return ClientRequest(
+            user=user,
+            room=_room(room_id),
+            target=state_key,
+            content=freeze(content),
+            is_state=True,
+        )
+    except _Wrong as wrong:
+        return wrong.error
+
+
+# ---------------------------------------------------------------------- fields
+
+
+def _fields(body: bytes, *, required: bool = False) -> JsonObject:
+    if not body and not required:
+        return JsonObject()
+    try:
+        value = decode(body, strict=True)
+    except InvalidJson as error:
+        raise _Wrong(MatrixError.of("M_NOT_JSON", str(error))) from error
+    if not isinstance(value, JsonObject):
+        raise _Wrong(MatrixError.of("M_BAD_JSON", _sentence("body", "an object", value)))
+    return value
+
+
+def _required(fields: Mapping[str, JsonValue], name: str, expected: str) -> JsonValue:
+    if name not in fields:
+        error = MatrixError.of("M_MISSING_PARAM", f"{name}: expected {expected}, got nothing")
+        raise _Wrong(error)
+    return fields[name]
+
+
+def _reason(fields: Mapping[str, JsonValue]) -> JsonObject:
+    reason = fields.get("reason")
+    if reason is None:
+        return JsonObject()
+    if not isinstance(reason, str):
+        raise _invalid("reason", "text", reason)
+    return JsonObject(reason=reason)
+
+
+def _room(room_id: str) -> RoomID:
+    if not is_room_id(room_id):
+        raise _invalid("roomId", "a room ID", room_id)
+    return room_id
+
+
+def _room_or_alias(room: str) -> str:
+    name, colon, server = room.partition(":")
+    if name.startswith("#") and colon and is_server_name(server):
+        return room
+    if not is_room_id(room):
+        raise _invalid("roomIdOrAlias", "a room ID or an alias", room)
+    return room
+
+
+def _via(query: Query) -> tuple[ServerName, ...]:
+    named: dict[str, list[ServerName]] = {"via": [], "server_name": []}
+    for name, value in query:
+        if name in named:
+            if not is_server_name(value):
+                raise _invalid(name, "a server name", value)
+            named[name].append(value)
+    return tuple(dict.fromkeys(named["via"] or named["server_name"]))
+
+
+def _check_signed(signed: JsonValue) -> None:
+    if not isinstance(signed, Mapping):
+        raise _invalid("third_party_signed", "an object", signed)
+    for name, good, expected in (
+        ("sender", is_user_id, "a user ID"),
+        ("mxid", is_user_id, "a user ID"),
+        ("token", lambda value: isinstance(value, str), "text"),
+        ("signatures", lambda value: isinstance(value, Mapping), "an object"),
+    ):
+        value = _required(signed, name, expected)
+        if not good(value):
+            raise _invalid(f"third_party_signed.{name}", expected, value)
+
+
+def _invalid(name: str, expected: str, got: JsonValue) -> _Wrong:
+    return _Wrong(MatrixError.of("M_INVALID_PARAM", _sentence(name, expected, got)))
+
+
+def _sentence(name: str, expected: str, got: JsonValue) -> str:
+    return f"{name}: expected {expected}, got {shown(got)}"

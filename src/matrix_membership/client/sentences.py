@@ -1,0 +1,112 @@
+"""Why a request is refused, in a sentence for the person who made it.
+
+The decision stands behind it; the sentence says which of the reasons that the
+endpoint documents it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from matrix_membership._attrs import evolve
+from matrix_membership.auth import Decision
+from matrix_membership.events import Event
+from matrix_membership.federation.messages import MatrixError
+from matrix_membership.membership import BAN, INVITE
+from matrix_membership.state import RoomState
+
+__all__ = ["refused", "sentence_for"]
+
+Sentence = Callable[[Event, RoomState], str]
+
+
+def refused(decision: Decision, event: Event, state: RoomState) -> MatrixError:
+    """The error that answers a request which the rules do not allow.
+
+    Args:
+        decision: what the rules say.
+        event: the event that would have been sent.
+        state: what it was judged against.
+
+    Returns:
+        403 `M_FORBIDDEN` with the reason; for a verdict that hangs on members who are not
+        known yet, 503 `M_UNKNOWN`.
+    """
+    if decision.undecided:
+        told = "the members of this room are not known yet: try again later"
+        return MatrixError("M_UNKNOWN", told, 503, decision=decision)
+    error = MatrixError.of("M_FORBIDDEN", sentence_for(decision, event, state))
+    return evolve(error, decision=decision)
+
+
+def sentence_for(decision: Decision, event: Event, state: RoomState) -> str:
+    """The reason for a rejection, as its endpoint documents it."""
+    found = _SENTENCES.get(decision.rule)
+    return str(decision) if found is None else found(event, state)
+
+
+def _target_is_in_the_way(event: Event, state: RoomState) -> str:
+    user = event.state_key or ""
+    if state.membership_of(user) is BAN:
+        return f"{user} is banned from this room"
+    return f"{user} is in this room already"
+
+
+def _knock_is_in_the_way(event: Event, state: RoomState) -> str:
+    return {
+        BAN: "you are banned from this room",
+        INVITE: "you are invited to this room already: join it",
+    }.get(state.membership_of(event.sender), "you are in this room already")
+
+
+def _nothing_to_leave(event: Event, state: RoomState) -> str:
+    banned = state.membership_of(event.sender) is BAN
+    return "you are banned from this room" if banned else "you are not in this room"
+
+
+def _too_low_to(verb: str, level: str) -> Sentence:
+    def sentence(event: Event, state: RoomState) -> str:
+        own = state.power_level_of(event.sender)
+        needed = getattr(state.power_levels, level)
+        if own < needed:
+            return f"your power level is too low to {verb} users: {own}, and {needed} is needed"
+        return f"the power level of {event.state_key} is not below yours"
+
+    return sentence
+
+
+def _says(text: str) -> Sentence:
+    return lambda _event, _state: text
+
+
+_NOT_IN_ROOM: Final = _says("you are not in this room")
+_NO_KNOCKING: Final = _says("this room is not set up for knocking")
+
+_SENTENCES: Final[Mapping[str, Sentence]] = MappingProxyType(
+    {
+        "every_event.sender_from_unfederated_server": _says("this room is closed to other servers"),
+        "join.while_banned": _says("you are banned from this room"),
+        "join.otherwise": _says("you are not invited to this room"),
+        "join.authoriser_may_not_invite": _says(
+            "you meet no condition under which this room lets users in"
+        ),
+        "join.of_another_user": _says("you cannot join for another user"),
+        "knock.join_rule_is_not_knock": _NO_KNOCKING,
+        "knock.join_rule_is_not_knock_or_knock_restricted": _NO_KNOCKING,
+        "member.unknown_membership": _NO_KNOCKING,
+        "knock.of_another_user": _says("you cannot knock for another user"),
+        "knock.otherwise": _knock_is_in_the_way,
+        "invite.sender_not_joined": _NOT_IN_ROOM,
+        "invite.target_joined_or_banned": _target_is_in_the_way,
+        "invite.otherwise": _too_low_to("invite", "invite"),
+        "leave.of_oneself_otherwise": _nothing_to_leave,
+        "leave.sender_not_joined": _NOT_IN_ROOM,
+        "leave.sender_may_not_unban": _too_low_to("unban", "ban"),
+        "leave.otherwise": _too_low_to("remove", "kick"),
+        "ban.sender_not_joined": _NOT_IN_ROOM,
+        "ban.otherwise": _too_low_to("ban", "ban"),
+        "every_event.sender_not_joined": _NOT_IN_ROOM,
+    }
+)

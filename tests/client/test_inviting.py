@@ -1,0 +1,144 @@
+"""Invites, of a user and by address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from matrix_membership import RoomVersion
+from matrix_membership.client import (
+    Answer,
+    NeedsIdentityServer,
+    Policy,
+    Send,
+    invite,
+    invite_stored,
+)
+from matrix_membership.federation import InvitePolicy, StoredInvite
+from matrix_membership.membership import BAN, INVITE, JOIN
+from matrix_membership.room_versions import V11, V12
+from tests.builders import (
+    ANA,
+    BEN,
+    CAY,
+    DAN,
+    IDENTITY,
+    a_levelled_room,
+    a_room,
+    decision,
+    everywhere,
+)
+from tests.client.rooms import about, content_of, invited, invites_address, refusal, resident
+
+STORED = StoredInvite.from_json(
+    {
+        "token": "tok",
+        "display_name": "b...",
+        "public_keys": [
+            {"public_key": IDENTITY.verify_key, "key_validity_url": "https://id.example/valid"}
+        ],
+    }
+)
+
+
+class TestInvite:
+    @everywhere
+    def test_of_another_servers_user_is_offered_first(self, version: RoomVersion) -> None:
+        room = a_room(version)
+        outcome = invite(about(ANA, room.room_id, BEN, reason="hi"), resident(room), at=9)
+        assert isinstance(outcome, Send)
+        assert outcome.offer_to == "b.example"
+        assert outcome.decision == decision("invite.sender_may_invite", version)
+        assert content_of(outcome) == {"membership": "invite", "reason": "hi"}
+
+    def test_of_a_user_of_this_server_is_not(self) -> None:
+        room = a_room(V11)
+        outcome = invite(about(ANA, room.room_id, DAN), resident(room), at=9)
+        assert isinstance(outcome, Send)
+        assert outcome.offer_to is None
+
+    def test_of_who_is_invited_is_answered_at_once(self) -> None:
+        room = a_room(V11).with_member(BEN, INVITE)
+        assert isinstance(invite(about(ANA, room.room_id, BEN), resident(room), at=9), Answer)
+
+    def test_of_who_is_invited_by_an_outsider_is_refused(self) -> None:
+        room = a_room(V11).with_member(BEN, INVITE)
+        outcome = invite(about(DAN, room.room_id, BEN), resident(room), at=9)
+        assert refusal(outcome) == (403, "M_FORBIDDEN", "you are not in this room")
+
+    @pytest.mark.parametrize(
+        ("membership", "told"),
+        [(JOIN, f"{BEN} is in this room already"), (BAN, f"{BEN} is banned from this room")],
+    )
+    def test_of_who_is_in_the_way_is_refused(self, membership: Any, told: str) -> None:
+        room = a_room(V11).with_member(BEN, membership)
+        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9)
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+
+    def test_below_the_invite_level_is_refused(self) -> None:
+        room = a_levelled_room(V11, invite=60)
+        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9)
+        told = "your power level is too low to invite users: 50, and 60 is needed"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+
+    def test_that_the_user_does_not_take_is_blocked(self) -> None:
+        room = a_room(V11)
+        policy = Policy(invites=InvitePolicy(block=("@ana:*",)))
+        outcome = invite(about(ANA, room.room_id, DAN), resident(room), at=9, policy=policy)
+        assert refusal(outcome)[:2] == (403, "M_INVITE_BLOCKED")
+
+    def test_of_another_servers_user_is_that_servers_to_block(self) -> None:
+        room = a_room(V11)
+        policy = Policy(invites=InvitePolicy(block=("*",)))
+        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9, policy=policy)
+        assert isinstance(outcome, Send)
+
+    def test_by_a_suspended_user_is_refused(self) -> None:
+        room = a_room(V11)
+        policy = Policy(suspended=True)
+        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9, policy=policy)
+        assert refusal(outcome)[1] == "M_USER_SUSPENDED"
+
+    def test_to_a_room_that_this_server_is_not_in_is_refused(self) -> None:
+        outcome = invite(about(ANA, "!r:c.example", BEN), None, at=9)
+        assert refusal(outcome) == (403, "M_FORBIDDEN", "you are not in this room")
+
+    def test_to_a_room_that_only_invited_the_user_is_refused(self) -> None:
+        room = a_room(V11)
+        outcome = invite(about(BEN, room.room_id, CAY), invited(room), at=9)
+        told = "you are not in this room, though you may join it"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+
+
+class TestInviteByAddress:
+    def test_needs_the_identity_server(self) -> None:
+        room = a_room(V11)
+        request = invites_address(ANA, room.room_id)
+        assert invite(request, resident(room), at=9) == NeedsIdentityServer(request)
+
+    def test_that_could_not_be_stored_is_refused_before(self) -> None:
+        room = a_levelled_room(V11, invite=60, state_default=0)
+        outcome = invite(invites_address(ANA, room.room_id), resident(room), at=9)
+        assert refusal(outcome)[:2] == (403, "M_FORBIDDEN")
+
+    def test_by_an_outsider_is_refused(self) -> None:
+        room = a_room(V11)
+        outcome = invite(invites_address(DAN, room.room_id), resident(room), at=9)
+        assert refusal(outcome) == (403, "M_FORBIDDEN", "you are not in this room")
+
+    @everywhere
+    def test_is_stored_in_the_room(self, version: RoomVersion) -> None:
+        room = a_room(version)
+        request = invites_address(ANA, room.room_id)
+        outcome = invite_stored(request, STORED, resident(room), at=9)
+        assert isinstance(outcome, Send)
+        assert outcome.template.get("state_key") == "tok"
+        assert content_of(outcome)["display_name"] == "b..."
+        assert content_of(outcome)["public_key"] == IDENTITY.verify_key
+
+    def test_that_no_event_can_hold_is_refused(self) -> None:
+        room = a_room(V12)
+        broken = StoredInvite("\ud800", STORED.public_keys, "b...")
+        outcome = invite_stored(invites_address(ANA, room.room_id), broken, resident(room), at=9)
+        assert refusal(outcome)[:2] == (400, "M_BAD_JSON")
