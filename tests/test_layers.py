@@ -29,7 +29,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     ),
     (
         frozenset(),
-        ("state", "restricted"),
+        ("state", "restricted", "client_state"),
     ),
     (
         frozenset(),
@@ -58,7 +58,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     ),
     (
         frozenset(),
-        ("acl", "machine", "policy_server", "receipt", "out_of_band"),
+        ("acl", "machine", "policy_server", "receipt", "out_of_band", "permission", "linting"),
     ),
     (
         frozenset(),

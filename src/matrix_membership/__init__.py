@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from matrix_membership import auth, client, errors, federation, signing
 from matrix_membership.auth import Decision
+from matrix_membership.client_state import read_state
 from matrix_membership.errors import (
     InvalidEvent,
     InvalidIdentifier,
@@ -34,7 +35,9 @@ from matrix_membership.errors import (
     UnknownRoomVersion,
 )
 from matrix_membership.events import Event, EventTemplate
+from matrix_membership.linting import lint
 from matrix_membership.membership import JoinRule, Membership, Transition
+from matrix_membership.permission import may, who_may
 from matrix_membership.room_versions import (
     KNOWN,
     V1,
@@ -88,5 +91,9 @@ __all__ = [
     "client",
     "errors",
     "federation",
+    "lint",
+    "may",
+    "read_state",
     "signing",
+    "who_may",
 ]

@@ -8,6 +8,7 @@ longer than a verdict.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from matrix_membership._attrs import frozen
@@ -15,6 +16,7 @@ from matrix_membership.auth._rule import Decision, Rule, Section, number_in
 from matrix_membership.auth.facts import Fact, facts
 from matrix_membership.auth.remedies import Remedy
 from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.restricted import rooms_to_check, servers_that_can_authorise
@@ -222,8 +224,12 @@ def explained(
     """Put together what is known of a verdict."""
     read = tuple(dict.fromkeys(place for step in tried for place in step.read))
     found = [state.get(*place) for place in read]
-    restricted = event.kind == "m.room.member join"
-    rooms = rooms_to_check(state) if restricted else ()
+    rooms: tuple[RoomID, ...] = ()
+    servers: tuple[ServerName, ...] = ()
+    if event.kind == "m.room.member join":
+        with suppress(IncompleteState):  # then it is not told, rather than told wrongly
+            rooms = rooms_to_check(state)
+            servers = servers_that_can_authorise(state) if rooms else ()
     return Explanation(
         event=event,
         decision=decision,
@@ -231,6 +237,6 @@ def explained(
         facts=facts(event, state, read),
         evidence=tuple(entry for entry in found if entry is not None),
         rooms=rooms,
-        servers=servers_that_can_authorise(state) if rooms else (),
+        servers=servers,
         remedies=remedies,
     )

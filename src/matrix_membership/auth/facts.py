@@ -95,7 +95,7 @@ def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterat
     for event_type, state_key in read:
         if event_type == "m.room.third_party_invite":
             yield _token(state_key, state)
-    if not state.create.federate and ("m.room.create", "") in read:
+    if ("m.room.create", "") in read and not state.create.federate:
         yield Fact(
             "federation", "off", Origin.STATE, "m.room.create: m.federate", _id(state.create_event)
         )

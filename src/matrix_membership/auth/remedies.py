@@ -25,7 +25,7 @@ from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, JoinRu
 from matrix_membership.restricted import is_restricted
 from matrix_membership.state import CREATOR_POWER_LEVEL, FIRST_CREATOR_POWER_LEVEL, RoomState
 
-__all__ = ["Change", "Remedy", "find_remedies"]
+__all__ = ["Change", "Remedy", "find_remedies", "levels_content"]
 
 Judge = Callable[[Event, RoomState], Decision]
 
@@ -148,19 +148,26 @@ def find_remedies(event: Event, state: RoomState, judge: Judge) -> tuple[Remedy,
         another one. Cost: some hundred checks, and linear in the users whose power is
         written down.
     """
+    try:
+        return tuple(_found(event, state, judge))
+    except IncompleteState:  # of a state that does not tell all, nothing can be promised
+        return ()
+
+
+def _found(event: Event, state: RoomState, judge: Judge) -> Iterator[Remedy]:
     search = _Search(event, state, judge, _powerful(event, state), _plain_member(event, state))
     moves = tuple(search.moves())
-    found: list[tuple[frozenset[_Move], Remedy]] = []
+    found: list[frozenset[_Move]] = []
     for size in range(1, _AT_ONCE + 1):
         for chosen in combinations(moves, size):
             if len({move.slot for move in chosen}) < size:
                 continue
-            if any(smaller <= frozenset(chosen) for smaller, _ in found):
+            if any(smaller <= frozenset(chosen) for smaller in found):
                 continue
             remedy = search.remedy(chosen)
             if remedy is not None:
-                found.append((frozenset(chosen), remedy))
-    return tuple(remedy for _, remedy in found)
+                found.append(frozenset(chosen))
+                yield remedy
 
 
 @constant
@@ -309,7 +316,7 @@ class _Search:
         candidates = sorted(level for level in levels if level >= at_least)
 
         def suffices(level: int) -> bool:
-            content = _levels_content({("users", self.event.sender): level}, self.state)
+            content = levels_content({("users", self.event.sender): level}, self.state)
             change = Change("", type="m.room.power_levels", content=freeze(content))
             state = _with(self.state, _state_event(change, self.event.sender, self.state))
             return self.judge(self.event, state).allowed
@@ -370,14 +377,18 @@ def _join_rule(event: Event, state: RoomState, rule: JoinRule) -> Iterator[_Move
 
 
 def _levels_move(sentence: str, levels: Mapping[tuple[str, ...], int], state: RoomState) -> _Move:
-    content = freeze(_levels_content(levels, state))
+    content = freeze(levels_content(levels, state))
     return _Move(Change(sentence, type="m.room.power_levels", content=content), "levels")
 
 
-def _levels_content(
-    levels: Mapping[tuple[str, ...], int], state: RoomState
-) -> dict[str, JsonValue]:
-    """The content of the room's power levels with some of them set."""
+def levels_content(levels: Mapping[tuple[str, ...], int], state: RoomState) -> dict[str, JsonValue]:
+    """The content of the room's power levels with some of them set.
+
+    Args:
+        levels: levels by where they stand in the content: `("ban",)`,
+            `("users", user_id)`, `("events", event_type)`.
+        state: the state of the room.
+    """
     current = state.get("m.room.power_levels")
     content: dict[str, Any] = {} if current is None else dict(current.content)
     creator = state.create.creator
