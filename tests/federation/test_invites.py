@@ -527,6 +527,12 @@ class TestAnswerInTheRoom:
         room = with_member(a_room(), CARL, "join")
         assert countersigned(received(offered_in(room)), state=room.state).shown
 
+    def test_refuses_a_server_that_the_room_bans(self) -> None:
+        content = {"allow": ["*"], "deny": ["a.example"]}
+        room = with_state(a_room(), "m.room.server_acl", content)
+        error = refused(received(offered_in(room)), state=room.state)
+        assert error == MatrixError("M_FORBIDDEN", "a.example is banned from the room", 403)
+
     def test_signs_what_they_cannot_decide(self) -> None:
         room = a_room()
         create = room.state.create_event

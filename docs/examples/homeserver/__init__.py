@@ -7,11 +7,14 @@ Read in this order:
 - `rooms`: rooms and their events;
 - `server`: the server: its rooms, its keys, and the events that it sends;
 - `joining`: what it asks of others for its users: to join, to knock, to leave;
+- `inviting`: invites, from both sides;
+- `client_endpoints`: what it answers its own users;
 - `endpoints`: what it answers when others join, knock, leave, or send events;
 - `history`: what it answers when others ask for events and state.
 
-It forgets everything when it stops, resolves no forks in a room's state, and has no client
-API: its users are whoever calls `server.Homeserver` and `joining`.
+It forgets everything when it stops, resolves no forks in a room's state, and of the client
+API serves membership alone: its users are whoever names them, by `client_endpoints` or by
+calling `server.Homeserver` and `joining`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the server answers when others join, knock, leave, or send events."""
+"""What the server answers when others join, knock, leave, invite, or send events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from homeserver.client_endpoints import ClientEndpoints
 from homeserver.history import History
+from homeserver.inviting import Inviting
 from homeserver.server import Homeserver
 from homeserver.transport import Answer, serving
 from homeserver.x_matrix import Authorization
@@ -40,11 +42,13 @@ Authenticated = Callable[[web.Request, str, Any], Awaitable[Answer]]
 
 
 class Endpoints:
-    """The federation endpoints of one server."""
+    """The endpoints of one server: those for other servers, and those for its users."""
 
     def __init__(self, server: Homeserver) -> None:
         self.server = server
         self.history = History(server)
+        self.inviting = Inviting(server)
+        self.client = ClientEndpoints(server, self.inviting)
 
     def application(self) -> web.Application:
         """The application, for aiohttp to run."""
@@ -64,9 +68,11 @@ class Endpoints:
             ("PUT", "/v1/send/{transaction}", self.transaction),
             ("GET", "/v1/query/profile", self.profile),
             ("GET", "/v1/query/directory", self.directory),
+            *self.inviting.endpoints,
             *self.history.endpoints,
         ):
             route(method, federation + path, serving(self.authenticated(responder)))
+        self.client.add_to(application.router)
         route("*", "/{anything:.*}", serving(self.unknown))
         return application
 
@@ -185,6 +191,8 @@ class Endpoints:
     async def take(self, pdu: Any, origin: str) -> tuple[str, str]:
         """Take one event: gives its ID, and what is wrong with it, if something is."""
         room = self.server.rooms.get(str(pdu.get("room_id"))) if isinstance(pdu, dict) else None
+        if room is None and isinstance(pdu, dict) and await self.inviting.take(pdu):
+            return "", ""
         if room is None or not permits(room.state, origin):
             return "", "the event is of no room in which the two servers meet"
         version: RoomVersion = room.version

@@ -16,6 +16,7 @@ from matrix_membership.federation import MatrixError, Request
 from matrix_membership.federation.messages import path_of
 from matrix_membership.identifiers import RoomID, ServerName, UserID, is_server_name
 from matrix_membership.membership import UNKNOWN, Membership
+from matrix_membership.out_of_band import OutOfBand
 
 
 class Homeserver:
@@ -27,6 +28,7 @@ class Homeserver:
         name: its name.
         rooms: the rooms that it is in, or was.
         aliases: room IDs by alias.
+        held: invites and knocks of its users in rooms that it is not in, by room and user.
         keys: the keys of servers, as far as it has seen them.
         room_versions: the room versions that it speaks.
         omits_members: whether it leaves members out of an answer when it is allowed to.
@@ -39,6 +41,7 @@ class Homeserver:
         self.name: ServerName = transport.signer.server_name
         self.rooms: dict[str, Room] = {}
         self.aliases: dict[str, str] = {}
+        self.held: dict[tuple[str, str], OutOfBand] = {}
         self.keys = self.signer.key_ring
         self.room_versions = {name: KNOWN[name] for name in room_versions}
         self.omits_members = True

@@ -29,6 +29,7 @@ class Answer:
 
     status: int
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, body: Any) -> Self:
@@ -38,7 +39,7 @@ class Answer:
     @classmethod
     def refusing(cls, error: MatrixError) -> Self:
         """An answer that says no."""
-        return cls(error.status, encode(error.to_json(), strict=False))
+        return cls(error.status, encode(error.to_json(), strict=False), error.headers)
 
     @property
     def content(self) -> Any:
@@ -123,7 +124,12 @@ def serving(respond: Respond) -> Callable[[web.Request], Coroutine[Any, Any, web
 
     async def serve(request: web.Request) -> web.Response:
         answer = await respond(request)
-        return web.Response(status=answer.status, body=answer.body, content_type="application/json")
+        return web.Response(
+            status=answer.status,
+            body=answer.body,
+            headers=dict(answer.headers),
+            content_type="application/json",
+        )
 
     return serve
 

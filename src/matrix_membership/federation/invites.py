@@ -21,6 +21,7 @@ from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
+from matrix_membership.acl import permits
 from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze
 from matrix_membership.errors import InvalidEvent, LocalProtocolError, RemoteProtocolError
 from matrix_membership.events import Event, EventTemplate, read_pdu
@@ -318,8 +319,8 @@ def answer(
         room_versions: the room versions that this server speaks.
         policy: whose invites the user takes.
         server_policy: whose invites this server takes.
-        state: the current state of the room, when this server is in it: then the
-            rules are asked too.
+        state: the current state of the room, when this server is in it: then its
+            access control list and the rules are asked too.
         strict: whether to refuse an invite when `invite_room_state` is not what it
             must be; otherwise there are warnings. None: not in room versions 1 to 11,
             where servers are still migrating, but in all others.
@@ -345,15 +346,22 @@ def answer(
         if verdict is InviteVerdict.BLOCK:
             return MatrixError.of(errcode, f"invites by {event.sender} are not taken")
         shown = shown and verdict is InviteVerdict.ALLOW
-    if state is not None:
-        decision = auth.check(event, state)
-        if not decision.allowed and not decision.undecided:
-            return MatrixError.forbidden(decision)
+    refusal = None if state is None else _refused_by_room(event, state, request.origin)
+    if refusal is not None:
+        return refusal
     signed = sign(event, signer)
     answered = JsonObject({**request.event, "signatures": freeze(signed.to_pdu()["signatures"])})
     return Countersigned(
         signed, InviteResponse(answered, request.endpoint), room_state, shown, faults
     )
+
+
+def _refused_by_room(event: Event, state: RoomState, origin: str) -> MatrixError | None:
+    """Why the room that this server is in itself does not take the invite; None when it does."""
+    if not permits(state, origin):
+        return MatrixError.of("M_FORBIDDEN", f"{origin} is banned from the room")
+    decision = auth.check(event, state)
+    return None if decision.allowed or decision.undecided else MatrixError.forbidden(decision)
 
 
 def _version_of(

@@ -1,0 +1,238 @@
+"""What the server answers its own users: the membership endpoints of the client-server API.
+
+The example has no passwords: the access token is the name of the user.
+
+    curl -X POST -H 'Authorization: Bearer ben' http://127.0.0.1:8008/_matrix/client/v3/join/%23talk:127.0.0.1:8009
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from homeserver import joining
+from homeserver.inviting import Inviting
+from homeserver.rooms import Room
+from homeserver.server import Homeserver
+from homeserver.transport import Answer, serving
+from matrix_membership import client
+from matrix_membership.canonical_json import decode
+from matrix_membership.errors import InvalidJson
+from matrix_membership.federation import (
+    Joined,
+    Knocked,
+    Left,
+    MatrixError,
+    Refused,
+    Request,
+)
+from matrix_membership.federation.messages import path_of
+from matrix_membership.identifiers import RoomID, ServerName, UserID, is_user_id, server_of
+from matrix_membership.out_of_band import OutOfBand
+
+CLIENT: Final = "/_matrix/client/v3"
+LIMIT: Final = 20
+"""Requests that a user may make in a second."""
+
+Ask = Callable[..., client.Outcome]
+
+UNTIMED: Final = (client.forget, client.joined_members)
+"""What needs no time: they make no event."""
+
+
+class ClientEndpoints:
+    """The client-server endpoints of one server."""
+
+    def __init__(self, server: Homeserver, inviting: Inviting) -> None:
+        self.server = server
+        self.inviting = inviting
+        self.buckets: dict[UserID, client.TokenBucket] = {}
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add the endpoints to an application's router."""
+        room = CLIENT + "/rooms/{room}"
+        for method, path, read, ask in (
+            ("POST", CLIENT + "/join/{room}", client.read_join, client.join),
+            ("POST", room + "/join", client.read_join, client.join),
+            ("POST", CLIENT + "/knock/{room}", client.read_knock, client.knock),
+            ("POST", room + "/invite", client.read_invite, client.invite),
+            ("POST", room + "/leave", client.read_leave, client.leave),
+            ("POST", room + "/kick", client.read_target, client.kick),
+            ("POST", room + "/ban", client.read_target, client.ban),
+            ("POST", room + "/unban", client.read_target, client.unban),
+            ("POST", room + "/forget", client.read_forget, client.forget),
+            ("GET", room + "/joined_members", client.read_joined_members, client.joined_members),
+            ("PUT", room + "/state/m.room.member/{key}", client.read_membership, client.set_membership),
+        ):  # fmt: skip
+            router.add_route(method, path, serving(self.endpoint(read, ask)))
+        router.add_route("POST", CLIENT + "/createRoom", serving(self.create_room))
+
+    def endpoint(self, read: Callable[..., Any], ask: Ask) -> Callable[[web.Request], Any]:
+        """An endpoint: read the request, ask the library, do what it says."""
+
+        async def respond(request: web.Request) -> Answer:
+            user = self.user(request)
+            if isinstance(user, MatrixError):
+                return Answer.refusing(user)
+            options: dict[str, Any] = {}
+            if read in (client.read_join, client.read_knock):
+                options["query"] = list(request.query.items())
+            if read is not client.read_joined_members:
+                options["body"] = await request.read()
+            path = [request.match_info["room"]]
+            if "key" in request.match_info:
+                path.append(request.match_info["key"])
+            asked = read(user, *path, **options)
+            if isinstance(asked, MatrixError):
+                return Answer.refusing(asked)
+            return await self.carry_out(ask, asked)
+
+        return respond
+
+    def user(self, request: web.Request) -> UserID | MatrixError:
+        """Who asks, if they may ask now."""
+        name = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        user = f"@{name}:{self.server.name}"
+        if not name or not is_user_id(user):
+            return MatrixError("M_MISSING_TOKEN", "the token is a user's name", 401)
+        now = self.server.now()
+        bucket = self.buckets.get(user) or client.TokenBucket.full(
+            per_second=LIMIT, burst=LIMIT, at=now
+        )
+        after = bucket.take(at=now)
+        if isinstance(after, MatrixError):
+            return after
+        self.buckets[user] = after
+        return user
+
+    # ------------------------------------------------------------------ what comes of it
+
+    async def carry_out(self, ask: Ask, request: Any) -> Answer:
+        """Ask the library until it needs no more, and do what it says."""
+        options: dict[str, Any] = {}
+        while True:
+            timed = {} if ask in UNTIMED else {"at": self.server.now()}
+            outcome = ask(request, self.known(request), **timed, **options)
+            if isinstance(outcome, client.NeedsMemberships):
+                found = {room: self.server.membership(outcome.user, room) for room in outcome.rooms}
+                options["memberships"] = found
+            elif isinstance(outcome, client.NeedsAlias):
+                resolved = await self.resolve(outcome.alias)
+                if isinstance(resolved, MatrixError):
+                    return Answer.refusing(resolved)
+                request = request.with_room(*resolved)
+            else:
+                return await self.do(outcome)
+
+    async def do(self, outcome: client.Outcome) -> Answer:
+        """Do what the library says, and answer."""
+        match outcome:
+            case client.Send():
+                return await self.send(outcome)
+            case client.Begin():
+                return await self.begin(outcome)
+            case client.Answer(body=body):
+                return Answer.of(body)
+            case client.Forget(user=user, room_id=room_id, body=body):
+                self.server.held.pop((room_id, user), None)
+                return Answer.of(body)
+            case MatrixError():
+                return Answer.refusing(outcome)
+        error = MatrixError.of("M_UNRECOGNIZED", "there is no identity server here")
+        return Answer.refusing(error)
+
+    def known(self, request: Any) -> client.KnownRoom:
+        """The room as we know it."""
+        if self.server.takes_part_in(request.room):
+            return self.server.rooms[request.room].snapshot(
+                self.server.name, self.server.membership
+            )
+        return self.server.held.get((request.room, request.user))
+
+    async def resolve(self, alias: str) -> tuple[RoomID, list[str]] | MatrixError:
+        """The room of an alias, and servers that are in it."""
+        server = ServerName(alias.partition(":")[2])
+        if server == self.server.name:
+            room_id = self.server.aliases.get(alias)
+            return (RoomID(room_id), [server]) if room_id else MatrixError.of("M_NOT_FOUND", alias)
+        path = path_of("v1", "query", "directory")
+        asked = Request("GET", path, (("room_alias", alias),))
+        answer = await self.server.transport.ask(server, asked)
+        found = answer.content
+        if answer.status != 200 or not isinstance(found, dict):  # noqa: PLR2004 - success, in HTTP
+            return MatrixError.of("M_NOT_FOUND", f"{server} does not know {alias}")
+        return RoomID(str(found.get("room_id"))), [str(name) for name in found.get("servers", ())]
+
+    async def send(self, outcome: client.Send) -> Answer:
+        """Build an event, have an invite signed by the other server, store and send it."""
+        server = self.server
+        event = outcome.template.complete(server.signer)
+        if outcome.offer_to is not None:
+            signed = await self.inviting.offer(event)
+            if isinstance(signed, MatrixError):
+                return Answer.refusing(signed)
+            event = signed
+        room = server.rooms[event.room_id]
+        concerned = {*room.state.servers_in_room, server_of(event.state_key or "")}
+        room.store(event)
+        server.in_background(server.tell(concerned, event))
+        return Answer.of(outcome.answer(event))
+
+    async def begin(self, outcome: client.Begin) -> Answer:
+        """Ask one server after the other, until one lets the user in, or out."""
+        server = self.server
+        place = (outcome.room_id, outcome.user)
+        end: Any = Refused(MatrixError.of("M_NOT_FOUND", "there is no server to ask"))
+        for resident in outcome.servers:
+            end = await joining.converse(
+                outcome.handshake,
+                server,
+                outcome.user,
+                outcome.room_id,
+                resident=resident,
+                omit_members=False,
+                content=outcome.content,
+            )
+            if not isinstance(end, Refused) or not end.try_another_server:
+                break
+        match end:
+            case Joined(event=event):
+                server.rooms[outcome.room_id] = Room(event.room_version, end)
+                server.held.pop(place, None)
+            case Knocked(event=event):
+                server.held[place] = OutOfBand.knocked(
+                    event, at=server.now(), servers=outcome.servers
+                )
+            case Left(event=event):
+                server.held[place] = server.held[place].receive(event, at=server.now()).after
+            case Refused(error=error) if outcome.locally is None:
+                server.refusals.append(error)
+                return Answer.refusing(error)
+            case _:
+                assert outcome.locally is not None
+                server.held[place] = outcome.locally
+        return Answer.of(outcome.answer_with)
+
+    async def create_room(self, request: web.Request) -> Answer:
+        """Make a room: `room_version`, `join_rule`, `name` and `room_alias_name` are looked at."""
+        user = self.user(request)
+        if isinstance(user, MatrixError):
+            return Answer.refusing(user)
+        try:
+            wanted = decode(await request.read() or b"{}", strict=False)
+        except InvalidJson as error:
+            return Answer.refusing(MatrixError.of("M_NOT_JSON", str(error)))
+        version = wanted.get("room_version", "12") if isinstance(wanted, dict) else None
+        if version not in tuple(self.server.room_versions):
+            return Answer.refusing(MatrixError.of("M_UNSUPPORTED_ROOM_VERSION", "room_version"))
+        room = self.server.create_room(
+            user,
+            version,
+            join_rule=str(wanted.get("join_rule", "invite")),
+            name=wanted.get("name"),
+        )
+        if "room_alias_name" in wanted:
+            self.server.aliases[f"#{wanted['room_alias_name']}:{self.server.name}"] = room.room_id
+        return Answer.of({"room_id": room.room_id})

@@ -1,0 +1,114 @@
+"""Invites, from both sides, and what becomes of them while the server is not in the room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from homeserver.server import Homeserver
+from homeserver.transport import Answer
+from matrix_membership import Event
+from matrix_membership.errors import InvalidEvent, InvalidMessage, RemoteProtocolError
+from matrix_membership.events import read_pdu
+from matrix_membership.federation import (
+    InviteRequest,
+    InviteResponse,
+    MatrixError,
+    Offered,
+    invites,
+)
+from matrix_membership.federation.invite_messages import key_ids_of
+from matrix_membership.identifiers import UserID, server_of
+from matrix_membership.out_of_band import OutOfBand
+from matrix_membership.signing import verify_read
+
+__all__ = ["Inviting"]
+
+
+class Inviting:
+    """The invites of one server: those that its users send, and those that they get."""
+
+    def __init__(self, server: Homeserver) -> None:
+        self.server = server
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, str, Any], ...]:
+        """Method, path and responder of the federation endpoints."""
+        return tuple(
+            ("PUT", f"/{version}/invite/{{room_id}}/{{event_id}}", self.answering(version))
+            for version in ("v1", "v2")
+        )
+
+    # ------------------------------------------------------------------ the inviting server
+
+    async def offer(self, event: Event) -> Event | MatrixError:
+        """Have the invited user's server sign an invite.
+
+        Gives the invite with both signatures, to be stored and sent; or why there is none.
+        """
+        server = self.server
+        step: Any = invites.offer(event, server.rooms[event.room_id].state)
+        while isinstance(step, Offered):
+            answer = await server.transport.ask(step.destination, step.request)
+            try:
+                reply = answer.read(InviteResponse.from_json)
+                needs = step.needs(reply) if isinstance(reply, InviteResponse) else {}
+                step = invites.conclude(step, reply, keys=await server.keys_for(needs))
+            except (InvalidMessage, RemoteProtocolError) as error:
+                return MatrixError("M_UNKNOWN", f"{step.destination}: {error}", 502)
+        return step if isinstance(step, MatrixError) else step.event
+
+    # ------------------------------------------------------------------ the invited server
+
+    def answering(self, endpoint: str) -> Any:
+        """invite: another server's user invites one of ours."""
+
+        async def respond(request: web.Request, origin: str, content: Any) -> Answer:
+            server = self.server
+            try:
+                asked = InviteRequest.from_json(
+                    content,
+                    room_id=request.match_info["room_id"],
+                    event_id=request.match_info["event_id"],
+                    origin=origin,
+                    endpoint=endpoint,
+                )
+            except InvalidMessage as error:
+                return Answer.refusing(MatrixError.of("M_BAD_JSON", str(error)))
+            room = server.rooms[asked.room_id] if server.takes_part_in(asked.room_id) else None
+            answer = invites.answer(
+                asked,
+                server.signer,
+                keys=await server.keys_for(asked.needs),
+                room_versions=server.room_versions,
+                state=None if room is None else room.state,
+            )
+            if isinstance(answer, MatrixError):
+                server.refusals.append(answer)
+                return Answer.refusing(answer)
+            if room is None:  # in a room that we are in, it comes as an event too
+                held = OutOfBand.invited(
+                    answer.event, at=server.now(), room_state=answer.room_state
+                )
+                server.held[asked.room_id, UserID(str(answer.event.state_key))] = held
+            return Answer.of(answer.response.to_json())
+
+        return respond
+
+    async def take(self, pdu: Any) -> bool:
+        """Take an event of a room that we are not in: it may end an invite that a user holds."""
+        server = self.server
+        room_id, user = pdu.get("room_id"), pdu.get("state_key")
+        held = server.held.get((room_id, user))
+        if held is None:
+            return False
+        try:
+            read = read_pdu(pdu, held.event.room_version)
+        except InvalidEvent:
+            return False
+        needs = {server_of(read.event.sender): key_ids_of(pdu, server_of(read.event.sender))}
+        event = verify_read(read, await server.keys_for(needs))
+        outcome = held.receive(event, at=server.now())
+        server.held[room_id, user] = outcome.after
+        return True

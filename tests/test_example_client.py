@@ -1,0 +1,230 @@
+"""The example's client-server endpoints: users of two servers join, knock, invite, kick and ban over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+
+from homeserver.server import Homeserver
+from matrix_membership.membership import BAN, JOIN, KNOCK, LEAVE
+from tests.test_examples import two_servers
+
+
+class Client:
+    """A user of one of the servers, as curl would be."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: Homeserver, name: str) -> None:
+        self.session = session
+        self.server = server
+        self.name = name
+
+    @property
+    def user_id(self) -> str:
+        """The user."""
+        return f"@{self.name}:{self.server.name}"
+
+    async def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """A request and what came of it: status and body."""
+        url = f"http://{self.server.name}/_matrix/client/v3/{path}"
+        headers = {"Authorization": f"Bearer {self.name}"} if self.name else {}
+        async with self.session.request(method, url, json=body, headers=headers) as response:
+            return response.status, await response.json()
+
+    async def post(self, path: str, **fields: Any) -> tuple[int, Any]:
+        """A POST."""
+        return await self.call("POST", path, fields)
+
+    async def room(self, **wanted: Any) -> str:
+        """A new room's ID."""
+        status, answer = await self.post("createRoom", **wanted)
+        assert status == 200, answer
+        return str(answer["room_id"])
+
+    async def act(self, room_id: str, action: str, **fields: Any) -> tuple[int, Any]:
+        """What came of an action in a room."""
+        return await self.post(f"rooms/{quote(room_id)}/{action}", **fields)
+
+    def membership(self, room_id: str, user: str) -> Any:
+        """What a user is to a room, as this server sees it."""
+        return self.server.rooms[room_id].state.membership_of(user)
+
+
+Scenario = Callable[[Client, Client], Awaitable[None]]
+
+
+def played(scenario: Scenario) -> None:
+    """Play a scenario between Ana of one server and Ben of another one."""
+
+    async def run() -> None:
+        async with two_servers() as (host, guest), aiohttp.ClientSession() as session:
+            await scenario(Client(session, host, "ana"), Client(session, guest, "ben"))
+
+    asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what one server tells the other."""
+    for _ in range(100):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it does not come")
+
+
+def test_a_user_joins_by_alias_and_leaves() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await ana.room(join_rule="public", room_alias_name="talk")
+        alias = quote(f"#talk:{ana.server.name}")
+        assert await ben.post(f"join/{alias}", reason="hi") == (200, {"room_id": room_id})
+        assert await ben.post(f"join/{alias}") == (200, {"room_id": room_id})
+        joined: dict[str, Any] = {ana.user_id: {}, ben.user_id: {}}
+        path = f"rooms/{quote(room_id)}/joined_members"
+        assert await ben.call("GET", path) == (200, {"joined": joined})
+        assert (await ben.act(room_id, "forget"))[0] == 400
+        assert await ben.act(room_id, "leave") == (200, {})
+        await until(lambda: ana.membership(room_id, ben.user_id) is LEAVE)
+        assert await ben.act(room_id, "forget") == (200, {})
+        assert (await ben.call("GET", path))[0] == 403
+
+    played(scenario)
+
+
+@pytest.mark.parametrize("version", ["1", "11", "12"])
+def test_a_user_is_invited_and_joins(version: str) -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await ana.room(room_version=version)
+        assert (await ben.post(f"join/{quote(room_id)}"))[1]["errcode"] in (
+            "M_FORBIDDEN",
+            "M_NOT_FOUND",
+        )
+        assert await ana.act(room_id, "invite", user_id=ben.user_id) == (200, {})
+        assert await ana.act(room_id, "invite", user_id=ben.user_id) == (200, {})
+        assert await ben.post(f"join/{quote(room_id)}") == (200, {"room_id": room_id})
+        await until(lambda: ana.membership(room_id, ben.user_id) is JOIN)
+
+    played(scenario)
+
+
+def test_an_invite_is_rejected_and_another_one_withdrawn() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await ana.room()
+        await ana.act(room_id, "invite", user_id=ben.user_id)
+        assert await ben.act(room_id, "leave", reason="no") == (200, {})
+        await until(lambda: ana.membership(room_id, ben.user_id) is LEAVE)
+        await ana.act(room_id, "invite", user_id=ben.user_id)
+        assert await ana.act(room_id, "kick", user_id=ben.user_id) == (200, {})
+        held = ben.server.held
+        await until(lambda: held[room_id, ben.user_id].membership is LEAVE)
+        status, answer = await ben.post(f"join/{quote(room_id)}?via={ana.server.name}")
+        assert (status, answer["errcode"]) == (403, "M_FORBIDDEN")
+
+    played(scenario)
+
+
+def test_an_invite_is_rejected_here_alone_when_nobody_answers() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await ana.room()
+        await ana.act(room_id, "invite", user_id=ben.user_id)
+        ana.server.rooms.clear()
+        assert await ben.act(room_id, "leave") == (200, {})
+        assert ben.server.held[room_id, ben.user_id].rejected_locally
+
+    played(scenario)
+
+
+def test_a_user_knocks_is_let_in_and_banned() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await ana.room(join_rule="knock", room_version="11")
+        knock = f"knock/{quote(room_id)}"
+        assert await ben.post(knock, reason="please") == (200, {"room_id": room_id})
+        assert ana.membership(room_id, ben.user_id) is KNOCK
+        await ana.act(room_id, "invite", user_id=ben.user_id)
+        assert (await ben.post(f"join/{quote(room_id)}"))[0] == 200
+        assert await ana.act(room_id, "ban", user_id=ben.user_id) == (200, {})
+        await until(lambda: ben.membership(room_id, ben.user_id) is BAN)
+        status, answer = await ben.act(room_id, "invite", user_id="@cay:c.example")
+        assert (status, answer["errcode"]) == (403, "M_FORBIDDEN")
+        assert await ana.act(room_id, "unban", user_id=ben.user_id) == (200, {})
+        status, answer = await ana.act(room_id, "unban", user_id=ben.user_id)
+        assert (status, answer["errcode"]) == (403, "M_BAD_STATE")
+
+    played(scenario)
+
+
+def test_a_user_of_the_same_server_joins_a_restricted_room_through_another_one() -> None:
+    async def scenario(ana: Client, _: Client) -> None:
+        dan = Client(ana.session, ana.server, "dan")
+        staff = await ana.room(join_rule="public", room_version="10")
+        room = ana.server.create_room(ana.user_id, "10", join_rule="restricted", allow=[staff])
+        path = f"join/{quote(room.room_id)}"
+        status, answer = await dan.post(path)
+        assert (status, answer["errcode"]) == (403, "M_FORBIDDEN")
+        await dan.post(f"join/{quote(staff)}")
+        assert (await dan.post(path))[0] == 200
+        join = room.state.get("m.room.member", dan.user_id)
+        assert join is not None
+        assert join.authorised_via == ana.user_id
+
+    played(scenario)
+
+
+def test_a_membership_is_set_as_state() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await ana.room(join_rule="public")
+        await ben.post(f"join/{quote(room_id)}?via={ana.server.name}")
+        path = f"rooms/{quote(room_id)}/state/m.room.member/{quote(ben.user_id)}"
+        status, answer = await ben.call("PUT", path, {"membership": "join", "displayname": "B"})
+        assert status == 200
+        assert answer["event_id"] in ben.server.rooms[room_id].events
+
+    played(scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "errcode"),
+    [
+        ("join/nowhere", {}, 400, "M_INVALID_PARAM"),
+        ("join/%23x%3A127.0.0.1", {}, 404, "M_NOT_FOUND"),
+        ("join/!r:a.example", [], 400, "M_BAD_JSON"),
+        ("rooms/!r:a.example/kick", {}, 400, "M_MISSING_PARAM"),
+        ("rooms/!r:a.example/leave", {}, 404, "M_NOT_FOUND"),
+        ("createRoom", {"room_version": "x"}, 400, "M_UNSUPPORTED_ROOM_VERSION"),
+        ("createRoom", [], 400, "M_UNSUPPORTED_ROOM_VERSION"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(
+    path: str, body: Any, status: int, errcode: str
+) -> None:
+    async def scenario(ana: Client, _: Client) -> None:
+        answer = await ana.call("POST", path, body)
+        assert (answer[0], answer[1]["errcode"]) == (status, errcode)
+
+    played(scenario)
+
+
+def test_who_does_not_say_who_they_are_is_refused() -> None:
+    async def scenario(ana: Client, _: Client) -> None:
+        nobody = Client(ana.session, ana.server, "")
+        for path in ("createRoom", "join/!r:a.example"):
+            status, answer = await nobody.post(path)
+            assert (status, answer["errcode"]) == (401, "M_MISSING_TOKEN")
+
+    played(scenario)
+
+
+def test_who_asks_too_often_is_told_when_to_come_back() -> None:
+    async def scenario(ana: Client, _: Client) -> None:
+        status, answer = await ana.post("join/nowhere")
+        for _again in range(200):
+            if status == 429:
+                break
+            status, answer = await ana.post("join/nowhere")
+        assert answer["errcode"] == "M_LIMIT_EXCEEDED"
+        assert answer["retry_after_ms"] > 0
+
+    played(scenario)
