@@ -55,6 +55,10 @@ fuzz: $(FUZZ)  ## FUZZ_SECONDS of input that atheris finds
 	mkdir -p build/fuzz
 	PYTHONPATH=src:. $(FUZZ_VENV)/bin/python -m tests.fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/ build/fuzz
 
+.PHONY: vectors
+vectors: $(DEV)  ## write docs/vectors
+	PYTHONPATH=src:. $(BIN)/python -m tests.vectors
+
 .PHONY: bench
 bench: $(DEV)  ## the table of docs/explanation/performance.md
 	$(PYTEST) -m bench tests/bench

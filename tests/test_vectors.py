@@ -1,0 +1,184 @@
+"""The vectors are what `make vectors` writes, cover every rule, and a reader that shares no code with the engine agrees."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+
+from matrix_membership import Event, KeyRing, RoomVersion, auth, signing
+from matrix_membership.federation import SendJoinResponse
+from matrix_membership.federation.audit import examine
+from matrix_membership.room_versions import KNOWN
+from tests import oracle
+from tests.builders import VERSIONS
+from tests.vectors.__main__ import FOLDER, files
+
+LARGEST = 5_000_000
+# What fires whenever it is tried is silent nowhere; of the third, what is no member event is never tried by it.
+ALWAYS_FIRES = ("otherwise", "authorised_by_a_member", "no_state_key_or_membership")
+
+
+@cache
+def read(name: str) -> tuple[Any, ...]:
+    """The lines of a file."""
+    return tuple(map(json.loads, (FOLDER / name).read_text("utf-8").splitlines()))
+
+
+@cache
+def keys() -> KeyRing:
+    """The published keys."""
+    document = json.loads((FOLDER / "keys.json").read_text("utf-8"))
+    return KeyRing.of(
+        {
+            server: {key_id: key["verify_key"] for key_id, key in of_server.items()}
+            for server, of_server in document.items()
+        }
+    )
+
+
+def verified(pdu: Any, version: str) -> Event:
+    """A PDU with the servers that have signed it."""
+    return signing.verify(Event.from_pdu(pdu, KNOWN[version]), keys())
+
+
+class TestFiles:
+    def test_are_current(self) -> None:
+        for name, text in files().items():
+            assert (FOLDER / name).read_text("utf-8") == text, f"{name}: run make vectors"
+
+    def test_are_small(self) -> None:
+        assert sum(path.stat().st_size for path in FOLDER.iterdir()) < LARGEST
+
+    @pytest.mark.parametrize("name", ["rules", "documents", "handshakes", "answers"])
+    def test_name_every_line_once(self, name: str) -> None:
+        found = [line["id"] for line in read(f"{name}.jsonl")]
+        assert len(found) == len(set(found)) > 0
+
+    def test_are_all_explained(self) -> None:
+        page = (FOLDER / "README.md").read_text("utf-8")
+        for name in ("rules", "documents", "handshakes", "answers"):
+            for key in {key for line in read(f"{name}.jsonl") for key in line} - {"calls"}:
+                assert f"`{key}`" in page, (name, key)
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+class TestRules:
+    def lines(self, version: RoomVersion) -> list[Any]:
+        """The cases of a version."""
+        return [line for line in read("rules.jsonl") if line["room_version"] == str(version)]
+
+    def test_decide_each_in_a_case(self, version: RoomVersion) -> None:
+        found = {(line["rule"], line["number"], line["allowed"]) for line in self.lines(version)}
+        assert found == {
+            (rule.name, number, rule.allows) for number, rule in auth.rules_of(version).numbered
+        }
+
+    def test_stay_silent_each_in_a_case_of_the_other_verdict(self, version: RoomVersion) -> None:
+        silent = {
+            (name, line["allowed"]) for line in self.lines(version) for name in line["silent"]
+        }
+        for _, rule in auth.rules_of(version).numbered:
+            if not rule.name.endswith(ALWAYS_FIRES) and rule.name != "member.unknown_membership":
+                assert (rule.name, not rule.allows) in silent
+
+    def test_decide_for_the_oracle_too(self, version: RoomVersion) -> None:
+        for line in self.lines(version):
+            event = verified(line["event"], str(version))
+            pdus = line.get("state", line.get("auth_events"))
+            events = [(verified(pdu, str(version)).event_id, pdu) for pdu in pdus]
+            if line["judged_by"] == "auth_events":
+                create = line["create"]
+                theirs = oracle.judge_auth_events(
+                    str(version),
+                    line["event"],
+                    events,
+                    rejected=frozenset(line["rejected"]),
+                    create=None
+                    if create is None
+                    else (verified(create, str(version)).event_id, create),
+                )
+                closing = line["rule"] == "auth_events.otherwise"
+                assert theirs == (None if closing else (line["allowed"], line["number"])), line[
+                    "id"
+                ]
+                continue
+            by_place = {(pdu["type"], pdu["state_key"]): pdu for _, pdu in events}
+            creates = [found for found, pdu in events if pdu["type"] == "m.room.create"]
+            theirs = oracle.judge(
+                str(version),
+                line["event"],
+                by_place,
+                create_id=creates[0] if creates else "",
+                signed_by=event.signed_by,
+                event_id=event.event_id,
+            )
+            assert theirs == (line["allowed"], line["number"]), line["id"]
+
+    def test_are_judged_by_signed_events(self, version: RoomVersion) -> None:
+        for line in self.lines(version):
+            for pdu in line.get("state", ()):
+                assert signing.missing_signers(verified(pdu, str(version))) == frozenset()
+
+
+class TestDocuments:
+    def test_are_of_every_version(self) -> None:
+        assert {line["room_version"] for line in read("documents.jsonl")} == set(KNOWN)
+
+    def test_are_hashed_and_signed(self) -> None:
+        for line in read("documents.jsonl"):
+            event = verified(line["pdu"], line["room_version"])
+            assert event.content_hash_matches
+            assert event.event_id == line["event_id"]
+            assert "a.example" in event.signed_by
+
+    def test_keep_id_and_signature_when_redacted(self) -> None:
+        for line in read("documents.jsonl"):
+            event = verified(line["redacted"], line["room_version"])
+            assert event.event_id == line["event_id"]
+            assert "a.example" in event.signed_by
+
+
+class TestAnswers:
+    def test_have_the_defects_that_are_told(self) -> None:
+        for line in read("answers.jsonl"):
+            found = examine(
+                SendJoinResponse.from_json(line["answer"]),
+                verified(line["join"], line["room_version"]),
+                asked_to_omit=line["asked_to_omit_members"],
+                resident=line["resident"],
+            ).audit(keys())
+            told = {(str(entry.severity), entry.code, entry.event_id) for entry in found.defects}
+            assert sorted(map(list, told)) == line["defects"], line["id"]
+            assert (found.state is not None) is line["usable"]
+
+    def test_that_are_good_have_none(self) -> None:
+        good = [line for line in read("answers.jsonl") if line["id"].endswith("/good")]
+        assert len(good) == len(KNOWN)
+        assert all(line["usable"] and not line["defects"] for line in good)
+
+
+class TestHandshakes:
+    def test_send_events_that_are_signed(self) -> None:
+        for line in read("handshakes.jsonl"):
+            for call in line["calls"]:
+                for sent in (call["body"], call["answer"]):
+                    event = sent.get("event", sent) if isinstance(sent, dict) else {}
+                    if "hashes" in event:
+                        known = verified(event, line["room_version"])
+                        assert known.server in known.signed_by, line["id"]
+
+    def test_give_a_restricted_join_both_signatures(self) -> None:
+        found = [
+            line for line in read("handshakes.jsonl") if line["id"].endswith("restricted-join")
+        ]
+        assert len(found) == 5
+        for line in found:
+            event = verified(line["calls"][-1]["answer"]["event"], line["room_version"])
+            assert event.signed_by == {"a.example", "b.example"}
+
+    def test_leave_members_out_of_the_answer_to_a_join(self) -> None:
+        found = [line for line in read("handshakes.jsonl") if line["id"].endswith("/join")]
+        assert all(line["calls"][-1]["answer"]["members_omitted"] for line in found)
