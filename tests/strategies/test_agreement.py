@@ -72,6 +72,7 @@ class TestAssertAgrees:
         found = disagreement_of(lambda event, state: False, room_version=V10, max_examples=100)
         assert str(found).startswith(f"the engine rejects what is {found.case.decision}\n")
         assert found.case.script in str(found)
+        assert "Rules tried" in str(found)
 
     def test_lets_an_engine_fail(self) -> None:
         with pytest.raises(ZeroDivisionError):

@@ -8,6 +8,7 @@ Ben, and print as a script to paste into a test.
 - Events: `events`, `member_events`, `power_levels`, `join_rules`,
   `third_party_invites`; `malformed_events`, `arbitrary_events`, `malformed_pdus`.
 - Rooms: `room_states`, `room_histories`, `forks`.
+- Handshakes: `residents`, servers that answer them, and `lying_residents`.
 - The rules: `auth_cases`, and `assert_agrees` to try another engine on them.
 """
 
@@ -37,6 +38,12 @@ from matrix_membership.strategies.events import (
     signer_of,
     third_party_invites,
 )
+from matrix_membership.strategies.handshakes import (
+    LIES,
+    Resident,
+    lying_residents,
+    residents,
+)
 from matrix_membership.strategies.identifiers import (
     event_ids,
     malformed_event_ids,
@@ -57,10 +64,12 @@ from matrix_membership.strategies.rooms import (
 )
 
 __all__ = [
+    "LIES",
     "AuthCase",
     "Disagreement",
     "Engine",
     "Fork",
+    "Resident",
     "RoomHistory",
     "ThirdPartyInvitation",
     "arbitrary_events",
@@ -73,6 +82,7 @@ __all__ = [
     "json_objects",
     "json_values",
     "key_ring_of",
+    "lying_residents",
     "malformed_event_ids",
     "malformed_events",
     "malformed_pdus",
@@ -81,6 +91,7 @@ __all__ = [
     "malformed_user_ids",
     "member_events",
     "power_levels",
+    "residents",
     "room_histories",
     "room_ids",
     "room_states",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis.strategies import SearchStrategy
 
+from matrix_membership import auth
 from matrix_membership.events import Event
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
@@ -36,8 +37,11 @@ class Disagreement(AssertionError):
 
     def __str__(self) -> str:
         verdict = "allows" if self.allowed else "rejects"
-        decision = self.case.decision
-        return f"the engine {verdict} what is {decision}\n{decision.url}\n\n{self.case.script}"
+        case, decision = self.case, self.case.decision
+        told = f"the engine {verdict} what is {decision}\n{decision.url}\n\n{case.script}"
+        if case.auth_events_decision.allowed:  # otherwise the state was not looked at
+            told += f"\n\n{auth.explain(case.event, case.state)}"
+        return told
 
 
 def assert_agrees(

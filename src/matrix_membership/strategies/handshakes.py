@@ -1,0 +1,327 @@
+"""Resident servers to try a joining server on: honest ones, and such as lie.
+
+A `Resident` is a value: it answers the requests of a handshake as a server that is in
+the room would, for a user who may enter or leave. What drives it is the code under
+test: this package's own steps, or any server's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import unquote
+
+from hypothesis import strategies as st
+
+from matrix_membership._attrs import evolve, frozen
+from matrix_membership.canonical_json import JsonValue, decode, thaw
+from matrix_membership.events import Event, EventTemplate
+from matrix_membership.federation.drafts import draft
+from matrix_membership.federation.handshake import JOINING, KNOCKING, LEAVING, Handshake
+from matrix_membership.federation.messages import (
+    MakeRequest,
+    MatrixError,
+    Request,
+    SendJoinResponse,
+    SendRequest,
+)
+from matrix_membership.federation.resident import answer_make, answer_send
+from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.identifiers import UserID, server_of
+from matrix_membership.membership import JoinRule
+from matrix_membership.room_versions import KNOWN, RoomVersion
+from matrix_membership.signing import KeyRing, Signer
+from matrix_membership.state import RoomState
+
+__all__ = ["LIES", "Resident", "lying_residents", "residents"]
+
+Answer = tuple[int, JsonValue]
+Json = dict[str, Any]
+
+_AT: Final = 1_700_000_000_000
+_HOST: Final = Signer.from_seed("a.example", "ed25519:1", "A" * 43)
+_GUEST: Final = Signer.from_seed("b.example", "ed25519:1", "B" * 42 + "A")
+_KEYS: Final = _HOST.key_ring.with_keys(_GUEST.key_ring)
+_ANA: Final = UserID("@ana:a.example")
+_BEN: Final = UserID("@ben:b.example")
+
+
+@frozen
+class Resident:
+    """A server in a room, and a user of another server who may enter or leave it.
+
+    Attributes:
+        room: the room as the server knows it.
+        handshake: what the user may do: join, knock, or leave.
+        user: the user.
+        signer: the key of the user's server.
+        keys: the keys of both servers.
+        lie: what the server does wrong, a key of `LIES`; empty for an honest one.
+    """
+
+    room: ResidentRoom
+    handshake: Handshake
+    user: UserID
+    signer: Signer
+    keys: KeyRing
+    lie: str = ""
+
+    def __str__(self) -> str:
+        lies = f", lying: {self.lie}" if self.lie else ""
+        version = self.room.state.room_version
+        rule = self.room.state.join_rule
+        return f"{self.handshake.make} into a room of version {version}, join rule {rule}{lies}"
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one request of the handshake.
+
+        Args:
+            request: make_* or send_*, as the user's server sends it; who sends it
+                counts as proven.
+
+        Returns:
+            The status and the parsed body: the answer, or a Matrix error.
+        """
+        parts = [unquote(part) for part in request.path.split("/")[3:]]
+        if len(parts) != _PARTS or (request.body is None) != (request.method == "GET"):
+            return _told(MatrixError.of("M_UNRECOGNIZED", request.path))
+        version, endpoint, room_id, last = parts
+        if endpoint == self.handshake.make:
+            return self._make(request, room_id, last)
+        if endpoint == self.handshake.send and version in self.handshake.send_versions:
+            return self._send(request, room_id, last, paired=version == "v1")
+        return _told(MatrixError.of("M_UNRECOGNIZED", request.path))
+
+    def _make(self, request: Request, room_id: str, user: str) -> Answer:
+        versions = tuple(value for name, value in request.query if name == "ver")
+        asked = MakeRequest(room_id, user, self.signer.server_name, versions or ("1",))
+        made = answer_make(self.handshake, asked, self.room, at=_AT)
+        if isinstance(made, MatrixError):
+            return _told(made)
+        change = _ABOUT_TEMPLATES.get(self.lie)
+        body = made.to_json()
+        return 200, body if change is None else change(body)
+
+    def _send(self, request: Request, room_id: str, event_id: str, *, paired: bool) -> Answer:
+        omits = ("omit_members", "true") in request.query
+        sent = SendRequest(room_id, event_id, request.body or b"", self.signer.server_name, omits)
+        accepted = answer_send(self.handshake, sent, self.room, _HOST, keys=self.keys)
+        if isinstance(accepted, MatrixError):
+            return _told(accepted)
+        response = accepted.response
+        body: Json = thaw(
+            decode(response.to_bytes(), strict=False)
+            if isinstance(response, SendJoinResponse)
+            else response.to_json()
+        )
+        change = _ABOUT_ANSWERS.get(self.lie)
+        if change is not None:
+            body = change(body)
+        return 200, [200, body] if paired and len(self.handshake.send_versions) > 1 else body
+
+
+_PARTS: Final = 4
+
+
+def _told(error: MatrixError) -> Answer:
+    return error.status, error.to_json()
+
+
+# ------------------------------------------------------------------------------ lies
+
+
+def _in_template(**fields: JsonValue) -> Callable[[Json], Json]:
+    return lambda body: {**body, "event": {**body["event"], **fields}}
+
+
+def _in_event(
+    place: tuple[str, str], change: Callable[[Json], Json | None]
+) -> Callable[[Json], Json]:
+    """Change the event of one place, or leave it out, wherever the answer has it."""
+
+    def changed(events: list[Json]) -> list[Json]:
+        found = (
+            change(event) if (event["type"], event.get("state_key")) == place else event
+            for event in events
+        )
+        return [event for event in found if event is not None]
+
+    return lambda body: {
+        **body,
+        **{key: changed(body[key]) for key in ("state", "auth_chain") if key in body},
+    }
+
+
+def _unsigned(event: Json) -> Json:
+    return {**event, "signatures": {}}
+
+
+def _altered(event: Json) -> Json:
+    return {**event, "depth": event["depth"] + 1}
+
+
+def _gone(_: Json) -> None:
+    return None
+
+
+def _altered_join(body: Json) -> Json:
+    event = body.get("event") or {}
+    content = {**event.get("content", {}), "displayname": "Mallory"}
+    return {**body, "event": {**event, "content": content}}
+
+
+_CREATE: Final = ("m.room.create", "")
+_RULES: Final = ("m.room.join_rules", "")
+_MEMBER: Final = ("m.room.member", str(_ANA))
+
+_ABOUT_TEMPLATES: Final[Mapping[str, Callable[[Json], Json]]] = MappingProxyType(
+    {
+        "template of another room": _in_template(room_id="!other:a.example"),
+        "template by another sender": _in_template(sender="@mallory:a.example"),
+        "template about another user": _in_template(state_key="@mallory:a.example"),
+        "template of another type": _in_template(type="m.room.power_levels"),
+        "template of another membership": _in_template(content={"membership": "ban"}),
+        "template of an unknown version": lambda body: {**body, "room_version": "unheard-of"},
+        "no template": lambda _: {"room_version": "11"},
+    }
+)
+_ABOUT_ANSWERS: Final[Mapping[str, Callable[[Json], Json]]] = MappingProxyType(
+    {
+        "no create event": _in_event(_CREATE, _gone),
+        "unsigned create event": _in_event(_CREATE, _unsigned),
+        "altered create event": _in_event(_CREATE, _altered),
+        "no join rules": _in_event(_RULES, _gone),
+        "unsigned join rules": _in_event(_RULES, _unsigned),
+        "altered join rules": _in_event(_RULES, _altered),
+        "unsigned member": _in_event(_MEMBER, _unsigned),
+        "altered member": _in_event(_MEMBER, _altered),
+        "altered join": _altered_join,
+        "members omitted without servers": lambda body: {
+            **{key: value for key, value in body.items() if key != "servers_in_room"},
+            "members_omitted": True,
+        },
+        "no state": lambda body: {key: value for key, value in body.items() if key != "state"},
+        "nothing": lambda _: {},
+    }
+)
+LIES: Final = (*_ABOUT_TEMPLATES, *_ABOUT_ANSWERS)
+"""What a lying resident server does wrong: in the template, or in the answer to the join."""
+
+
+# ------------------------------------------------------------------------------ rooms
+
+
+@st.composite
+def residents(
+    draw: st.DrawFn,
+    *,
+    room_version: RoomVersion | None = None,
+    handshake: Handshake | None = None,
+) -> Resident:
+    """Honest servers in a room, for a user who may join, knock, or leave.
+
+    Args:
+        draw: Hypothesis gives it.
+        room_version: the version of all rooms; any. Of version 7 at least for knocks.
+        handshake: `JOINING`, `KNOCKING` or `LEAVING`; any.
+    """
+    if handshake is None:
+        handshake = draw(st.sampled_from((JOINING, LEAVING, KNOCKING)))
+    knocks = handshake is KNOCKING
+    versions = [v for v in KNOWN.values() if not knocks or JoinRule.KNOCK in v.join_rules]
+    version = room_version or draw(st.sampled_from(versions))
+    room = _new_room(version)
+    for name in draw(st.lists(st.sampled_from(("carl", "dora", "emil")), unique=True)):
+        room = _with_member(room, UserID(f"@{name}:a.example"), "join")
+    if draw(st.booleans()):
+        content = {"users": {} if version.privileged_creators else {_ANA: 100}, "ban": 60}
+        room = _with_state(room, "m.room.power_levels", content)
+    if draw(st.booleans()):
+        room = _with_state(room, "m.room.name", {"name": "a room"})
+    invited = handshake is LEAVING or (handshake is JOINING and draw(st.booleans()))
+    rule = "knock" if knocks else "invite" if invited else "public"
+    room = _with_state(room, "m.room.join_rules", {"join_rule": rule})
+    if invited:
+        room = _with_member(room, _BEN, "invite")
+    return Resident(room, handshake, _BEN, _GUEST, _KEYS)
+
+
+@st.composite
+def lying_residents(
+    draw: st.DrawFn,
+    *,
+    room_version: RoomVersion | None = None,
+    handshake: Handshake | None = None,
+    lies: tuple[str, ...] = LIES,
+) -> Resident:
+    """Servers that do one thing wrong. Takes what `residents` takes.
+
+    Args:
+        draw: Hypothesis gives it.
+        room_version: the version of all rooms; any.
+        handshake: the handshake; a lie about the answer to a join is told in joins alone.
+        lies: which of `LIES` they tell.
+    """
+    lie = draw(st.sampled_from(lies))
+    if handshake is None and lie in _ABOUT_ANSWERS:
+        handshake = JOINING
+    honest = draw(residents(room_version=room_version, handshake=handshake))
+    return evolve(honest, lie=lie)
+
+
+def _new_room(version: RoomVersion) -> ResidentRoom:
+    content: Json = {"room_version": version.identifier}
+    if version.creator_in_content:
+        content["creator"] = _ANA
+    fields: Json = {
+        "type": "m.room.create",
+        "sender": _ANA,
+        "state_key": "",
+        "content": content,
+        "origin_server_ts": _AT,
+        "depth": 1,
+        "prev_events": [],
+        "auth_events": [],
+    }
+    if not version.room_id_is_create_event:
+        fields["room_id"] = "!room:a.example"
+    if version.event_id_in_pdu:
+        fields["event_id"] = "$create:a.example"
+    create = EventTemplate.of(fields, version).complete(_HOST)
+    empty = ResidentRoom(_HOST.server_name, RoomState.of(version, ()), (), 0, lambda _: None)
+    return _with_member(_after(empty, create), _ANA, "join")
+
+
+def _with_member(room: ResidentRoom, user: UserID, membership: str) -> ResidentRoom:
+    sender = user if server_of(user) == _HOST.server_name else _ANA
+    content = {"membership": membership}
+    if sender == user and user != _ANA:
+        # Let in by a join rule that is put back with the room's own, later.
+        room = _with_state(room, "m.room.join_rules", {"join_rule": "public"})
+    return _with_state(room, "m.room.member", content, sender=sender, state_key=user)
+
+
+def _with_state(
+    room: ResidentRoom,
+    event_type: str,
+    content: Mapping[str, JsonValue],
+    *,
+    sender: UserID = _ANA,
+    state_key: str = "",
+) -> ResidentRoom:
+    template = draft(room, event_type, state_key, sender=sender, content=content, at=_AT)
+    return _after(room, template.complete(_HOST))
+
+
+def _after(room: ResidentRoom, event: Event) -> ResidentRoom:
+    events = {event.event_id: event}
+    before = room.get_event
+
+    return ResidentRoom(
+        room.server_name,
+        room.state.with_event(event),
+        (event.event_id,),
+        event.depth,
+        lambda event_id: events.get(event_id) or before(event_id),
+    )
