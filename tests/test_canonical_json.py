@@ -15,6 +15,7 @@ from matrix_membership.canonical_json import (
     Budget,
     JsonFloat,
     JsonObject,
+    canonical_text,
     decode,
     encode,
     freeze,
@@ -66,7 +67,7 @@ class TestDecode:
 
     @pytest.mark.parametrize(
         "text",
-        ["", "{", "[1,]", "x", "Infinity", '"\ud800"', '"\\udc00x"', "1" * 401, "1." + "5" * 400],
+        ["", "{", "[1,]", "x", "5 x", "Infinity", '"\ud800"', '"\\udc00x"', "1" * 401, "1." + "5" * 400],
     )
     def test_refuses_tolerantly_too(self, text: str) -> None:
         with pytest.raises(InvalidJson):
@@ -99,6 +100,16 @@ class TestDecode:
         with pytest.raises(InvalidJson) as raised:
             decode(b"1234", strict=False, budget=budget)
         assert raised.value == InvalidJson("JSON", "at most 3 bytes", 4)
+
+    @pytest.mark.parametrize("strict", [True, False])
+    def test_takes_white_space_around_a_value(self, strict: bool) -> None:
+        assert decode(b"\r\n\t [1] \n", strict=strict) == (1,)
+
+    def test_refuses_too_many_digits(self) -> None:
+        assert decode("-12", strict=False, budget=Budget(max_digits=3)) == -12
+        with pytest.raises(InvalidJson) as raised:
+            decode("-123", strict=False, budget=Budget(max_digits=3))
+        assert raised.value == InvalidJson("JSON", "an integer of at most 3 digits", "-123")
 
     @pytest.mark.parametrize("text", ['[["]"],{"a\\"[":{}}]', "[" * 3 + "]" * 3])
     def test_measures_nesting_outside_of_strings(self, text: str) -> None:
@@ -155,7 +166,7 @@ class TestEncode:
     )
     def test_is_undone_by_decode(self, value: Any) -> None:
         assert thaw(decode(encode(value), strict=True)) == value
-        assert encode(freeze(value)) == encode(value)
+        assert encode(freeze(value)) == encode(value) == canonical_text(value).encode()
 
 
 class TestJsonObject:

@@ -21,11 +21,21 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     ),
     (
         frozenset({"canonicaljson", "hashlib"}),
-        ("canonical_json", "redaction", "hashing", "contents", "event_format", "_persistent"),
+        (
+            "_json_text",
+            "canonical_json",
+            "event_format",
+            "_usual_pdu",
+            "redaction",
+            "_pdu_text",
+            "hashing",
+            "contents",
+            "_persistent",
+        ),
     ),
     (
         frozenset({"nacl", "signedjson"}),
-        ("events", "signing"),
+        ("_event_facts", "events", "signing"),
     ),
     (
         frozenset(),

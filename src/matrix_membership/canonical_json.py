@@ -16,14 +16,23 @@ __ https://spec.matrix.org/v1.19/appendices/#canonical-json
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring
 from math import isfinite
-from typing import Any, Final, Never, Self
+from typing import Final, Never, Self
 
 from canonicaljson import encode_canonical_json
 
-from matrix_membership._attrs import frozen
+from matrix_membership._json_text import (
+    DEFAULT_BUDGET,
+    MAX_INTEGER,
+    MIN_INTEGER,
+    Budget,
+    JsonFloat,
+    JsonValue,
+    read,
+    surrogate,
+)
 from matrix_membership.errors import InvalidJson
 
 __all__ = [
@@ -41,30 +50,6 @@ __all__ = [
     "thaw",
     "write",
 ]
-
-JsonValue = Any
-"""None, a bool, an int, a float, a str, or a list, tuple or mapping of those."""
-
-MAX_INTEGER: Final = 2**53 - 1
-MIN_INTEGER: Final = -MAX_INTEGER
-
-
-@frozen
-class Budget:
-    """What reading a text may cost.
-
-    Attributes:
-        max_bytes: bytes of UTF-8.
-        max_depth: objects and arrays inside each other.
-        max_digits: characters of one integer, its sign included.
-    """
-
-    max_bytes: int = 64 * 1024 * 1024
-    max_depth: int = 100
-    max_digits: int = 400
-
-
-DEFAULT_BUDGET: Final = Budget()
 
 
 class JsonObject(dict[str, JsonValue]):
@@ -95,28 +80,6 @@ class JsonObject(dict[str, JsonValue]):
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, JsonValue]]]:
         return (JsonObject, (dict(self),))
-
-
-class JsonFloat(float):
-    """A number with a fraction or an exponent, with the text that it was sent as."""
-
-    __slots__ = ("text",)
-    text: str
-
-    def __new__(cls, text: str) -> Self:
-        """Read a JSON number, keeping its text."""
-        self = super().__new__(cls, text)
-        object.__setattr__(self, "text", text)
-        return self
-
-    def __init_subclass__(cls, **_: object) -> Never:
-        raise TypeError(f"JsonFloat is sealed: {cls.__name__} cannot extend it")
-
-    def __setattr__(self, name: str, value: object) -> Never:
-        raise TypeError("a JsonFloat does not change")
-
-    def __reduce__(self) -> tuple[type, tuple[str]]:
-        return (JsonFloat, (self.text,))
 
 
 def decode(
@@ -167,9 +130,9 @@ def encode(value: JsonValue, *, strict: bool = True) -> bytes:
     """
     has_float = _check(value, strict, DEFAULT_BUDGET.max_depth)
     try:
-        return write(value, has_float=has_float)
+        return _written(value).encode() if has_float else encode_canonical_json(value)
     except UnicodeEncodeError as error:
-        raise InvalidJson("JSON", "text of Unicode scalar values", _surrogate(error)) from error
+        raise InvalidJson("JSON", "text of Unicode scalar values", surrogate(error)) from error
 
 
 def freeze(value: JsonValue) -> JsonValue:
@@ -198,32 +161,6 @@ def thaw(value: JsonValue) -> JsonValue:
     return value
 
 
-def read(
-    data: bytes | bytearray | memoryview | str, *, strict: bool, budget: Budget = DEFAULT_BUDGET
-) -> tuple[JsonValue, bool]:
-    """Read JSON text as `decode` does, but into fresh dicts and lists.
-
-    Returns:
-        The value, and whether it holds a `JsonFloat`.
-
-    Raises:
-        InvalidJson: as `decode`.
-    """
-    text = _text(data, budget)
-    floats: list[str] = []
-    decoder = _STRICT if strict else _tolerant(budget, floats)
-    try:
-        value = decoder.decode(text)
-        # A lone surrogate comes from an escape, or from text that holds one already.
-        if "\\u" in text or (isinstance(data, str) and not data.isascii()):
-            json.dumps(value, ensure_ascii=False, check_circular=False).encode()
-    except json.JSONDecodeError as error:
-        raise InvalidJson("JSON", f"JSON text ({error})", text) from error
-    except UnicodeEncodeError as error:
-        raise InvalidJson("JSON", "text of Unicode scalar values", _surrogate(error)) from error
-    return value, bool(floats)
-
-
 def write(value: JsonValue, *, has_float: bool) -> bytes:
     """Write what `read` gave, without looking at it again.
 
@@ -231,92 +168,24 @@ def write(value: JsonValue, *, has_float: bool) -> bytes:
         value: the value.
         has_float: whether it may hold a `JsonFloat`, which takes a slower writer.
     """
-    return _written(value).encode() if has_float else encode_canonical_json(value)
+    return _written(value).encode() if has_float else canonical_text(value).encode()
 
 
-def _text(data: bytes | bytearray | memoryview | str, budget: Budget) -> str:
-    """The text, when its size and its nesting are within the budget."""
-    if not isinstance(data, (bytes, bytearray, memoryview, str)):
-        raise TypeError(f"expected bytes or str, got {type(data).__name__}")
-    if len(data) > budget.max_bytes:
-        raise InvalidJson("JSON", f"at most {budget.max_bytes} bytes", len(data))
-    try:
-        text = data if isinstance(data, str) else str(data, "utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidJson("JSON", "UTF-8", str(error)) from error
-    # Brackets in all bound the nesting from above; only then is it worth measuring.
-    if text.count("{") + text.count("[") > budget.max_depth and _depth(text) > budget.max_depth:
-        raise InvalidJson("JSON", f"at most {budget.max_depth} levels of nesting", "more")
-    return text
+def canonical_text(value: JsonValue) -> str:
+    """Write a value that holds no float, and is known to be one that JSON can hold."""
+    return "".join(_chunks(value, False))  # noqa: FBT003 - takes no keywords
 
 
-_brackets_and_strings = re.compile(r'"(?:[^"\\]|\\.)*+"|[{\[]|[}\]]', re.DOTALL).finditer
-
-
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    for found in _brackets_and_strings(text):
-        first = text[found.start()]
-        if first in "{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif first in "}]":
-            depth -= 1
-    return deepest
-
-
-def _strict_integer(text: str) -> int:
-    # 16 digits and a sign: what is longer need not be converted to be refused.
-    if len(text) <= len("-9007199254740991") and text != "-0":
-        value = int(text)
-        if MIN_INTEGER <= value <= MAX_INTEGER:
-            return value
-    raise InvalidJson("JSON", "an integer from -(2**53)+1 to 2**53-1, no -0", text)
-
-
-def _no_float(text: str) -> Never:
-    raise InvalidJson("JSON", "integers only", text)
-
-
-def _no_constant(text: str) -> Never:
-    raise InvalidJson("JSON", "a JSON value", text)
-
-
-def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise InvalidJson("JSON", "each key once", max(keys, key=keys.count))
-    return found
-
-
-_STRICT: Final = json.JSONDecoder(
-    object_pairs_hook=_unique,
-    parse_int=_strict_integer,
-    parse_float=_no_float,
-    parse_constant=_no_constant,
+_CANONICAL: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
 )
 
-
-def _tolerant(budget: Budget, floats: list[str]) -> json.JSONDecoder:
-    """A decoder for one reading, which notes the floats that it meets."""
-
-    def integer(text: str) -> int:
-        if len(text) > budget.max_digits:
-            raise InvalidJson("JSON", f"an integer of at most {budget.max_digits} digits", text)
-        return int(text)
-
-    def number(text: str) -> int | JsonFloat:
-        if len(text) > budget.max_digits:
-            raise InvalidJson("JSON", f"a number of at most {budget.max_digits} digits", text)
-        value = JsonFloat(text)
-        # The specification's own example of canonical JSON makes 1e10 an integer.
-        if "." not in text and abs(value) <= MAX_INTEGER and value.is_integer():
-            return int(value)
-        floats.append(text)
-        return value
-
-    return json.JSONDecoder(parse_int=integer, parse_float=number, parse_constant=_no_constant)
+# JSONEncoder makes a writer in C for each value, which costs more than writing a small one.
+# Its arguments: no check for circles, what to do with other types, how to write text, no
+# indent, two separators, sorted keys, no key skipped, no NaN.
+_make_writer = getattr(json.encoder, "c_make_encoder", None)
+_OPTIONS: Final = (_CANONICAL.default, encode_basestring, None, ":", ",", True, False, False)
+_chunks: Final = _make_writer(None, *_OPTIONS) if _make_writer else _CANONICAL.iterencode
 
 
 def _check(value: JsonValue, strict: bool, depth: int) -> bool:  # noqa: FBT001 - private, and hot
@@ -379,7 +248,3 @@ def _written(value: JsonValue) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ",".join([_written(item) for item in value]) + "]"
     return json.dumps(value, ensure_ascii=False)
-
-
-def _surrogate(error: UnicodeEncodeError) -> str:
-    return str(error.object[error.start : error.start + 1])

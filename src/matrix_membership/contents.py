@@ -365,14 +365,11 @@ def unpadded_base64(text: JsonValue) -> bytes | None:
         return None
 
 
-def authoriser(content: Mapping[str, JsonValue]) -> UserID | None:
-    """The user whom a member event's content names as the one who vouches.
+def authoriser(value: JsonValue) -> UserID:
+    """The user whom a member event's `join_authorised_via_users_server` names.
 
     Returns:
-        The user ID; the empty text for a key that holds none, so that no server
-        can have signed for it; None without the key.
+        The user ID; the empty text for anything else, so that no server can have
+        signed for it.
     """
-    if "join_authorised_via_users_server" not in content:
-        return None
-    value = content["join_authorised_via_users_server"]
     return value if is_user_id(value) else UserID("")

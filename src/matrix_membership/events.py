@@ -8,11 +8,13 @@ is no event, and `EventTemplate.complete` is the only way to make it one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Final, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
 
 from matrix_membership._attrs import constant, evolve, frozen
+from matrix_membership._event_facts import MEMBER_KINDS, Facts, View, facts_of
+from matrix_membership._pdu_text import ANY, USUAL, WITH_FLOATS, Form, covered_bytes, document_of
+from matrix_membership._usual_pdu import usual_document
 from matrix_membership.canonical_json import (
     Budget,
     JsonObject,
@@ -22,24 +24,10 @@ from matrix_membership.canonical_json import (
     freeze,
     read,
     thaw,
-    write,
-)
-from matrix_membership.contents import (
-    Create,
-    JoinRules,
-    PowerLevels,
-    SignedInvite,
-    ThirdPartyInvite,
-    authoriser,
-    create_view,
-    join_rules_view,
-    power_levels_view,
-    signed_invite_view,
-    third_party_invite_view,
 )
 from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidJson
 from matrix_membership.event_format import MAX_PDU_BYTES, check_format
-from matrix_membership.hashing import content_hash, id_of, signed_bytes
+from matrix_membership.hashing import content_hash, content_hash_matches, id_of, signed_bytes
 from matrix_membership.identifiers import (
     EventID,
     RoomID,
@@ -48,10 +36,9 @@ from matrix_membership.identifiers import (
     is_event_id,
     is_room_id,
     is_user_id,
-    server_of,
 )
 from matrix_membership.identifiers import event_id as read_event_id
-from matrix_membership.membership import MEMBERSHIPS, UNRECOGNISED, Membership
+from matrix_membership.membership import Membership
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import RoomVersion
 
@@ -66,24 +53,13 @@ __all__ = [
     "references",
 ]
 
-View = Create | JoinRules | PowerLevels | SignedInvite | ThirdPartyInvite
-
-MEMBER_KINDS: Final[Mapping[Membership, str]] = MappingProxyType(
-    {membership: f"m.room.member {membership}" for membership in Membership}
-)
-"""What well-formed member events are filed under."""
-
-_MEMBER_KINDS: Final = frozenset(MEMBER_KINDS.values())
-
-NOBODY: Final[frozenset[ServerName]] = frozenset()
-
 # The budget of one PDU in any dress: white space and escapes may be more than the
 # canonical form that the limit speaks of.
 _PDU_BUDGET: Final = Budget(max_bytes=8 * MAX_PDU_BYTES)
 
 
 @constant
-class Event:
+class Event(Facts):
     """An event of a room: what it says and who is known to have signed it.
 
     Two events are equal when their IDs are. In room versions 1 and 2 an ID is no
@@ -162,7 +138,7 @@ class Event:
             InvalidEvent: the PDU breaks the format of the room version, and is to
                 be dropped.
         """
-        return read_pdu(pdu, room_version, event_id=event_id).event
+        return _read(pdu, room_version, event_id)[0]
 
     @classmethod
     def from_client_event(cls, event: Mapping[str, JsonValue], room_version: RoomVersion) -> Event:
@@ -194,7 +170,9 @@ class Event:
         except InvalidJson as error:
             raise InvalidEvent("event", "JSON values", str(error)) from error
         event_id = EventID(event.get("event_id", ""))
-        return _event(event, room_version, event_id, pdu=b"", client_form=client_form)
+        facts = facts_of(event, room_version, event_id)
+        facts.client_form = client_form
+        return _sealed(facts)
 
     @property
     def content(self) -> JsonObject:
@@ -266,13 +244,24 @@ class Event:
         >>> event.with_signers(["a.example"]).signed_by
         frozenset({'a.example'})
         """
-        return evolve(self, signed_by=frozenset(servers))
+        copy = Facts()
+        copy.event_id, copy.room_version, copy.room_id = (
+            self.event_id,
+            self.room_version,
+            self.room_id,
+        )
+        copy.type, copy.kind, copy.view = self.type, self.kind, self.view
+        copy.sender, copy.server, copy.state_key = self.sender, self.server, self.state_key
+        copy.membership, copy.authorised_via = self.membership, self.authorised_via
+        copy.pdu, copy.client_form = self.pdu, self.client_form
+        copy.signed_by = frozenset(map(ServerName, servers))
+        return _sealed(copy)
 
     def redacted(self) -> Event:
         """The event as redaction leaves it: same ID, same signers."""
         pdu = encode(redact(self.document, self.room_version), strict=False)
         redacted = Event.from_pdu(pdu, self.room_version, event_id=self.event_id)
-        return evolve(redacted, signed_by=self.signed_by)
+        return redacted.with_signers(self.signed_by)
 
     @property
     def content_hash_matches(self) -> bool:
@@ -280,8 +269,13 @@ class Event:
 
         Cost: linear in the size of the event.
         """
-        document = self.document
-        return content_hash(document) == str(document["hashes"]["sha256"]).rstrip("=")
+        return content_hash_matches(*document_of(self.pdu or self.client_form, self.room_version))
+
+
+def _sealed(facts: Facts) -> Event:
+    made: Any = facts
+    made.__class__ = Event
+    return made  # type: ignore[no-any-return]  # the line above made it one
 
 
 _CLIENT_KEYS: Final = (
@@ -304,7 +298,7 @@ class ReadPdu:
 
     event: Event
     document: Mapping[str, JsonValue]
-    has_float: bool
+    form: Form
     covered: bytes | None
 
 
@@ -319,19 +313,18 @@ def read_pdu(
     Raises:
         InvalidEvent: as there.
     """
-    try:
-        data = _bytes_of(pdu, room_version)
-        document, has_float = read(data, strict=room_version.strict_json, budget=_PDU_BUDGET)
-    except (InvalidJson, UnicodeEncodeError) as error:
-        raise InvalidEvent("PDU", "JSON that the room version takes", str(error)) from error
-    if not isinstance(document, dict):
-        raise InvalidEvent("PDU", "an object", document)
-    check_format(document, room_version)
-    # The canonical form is never longer than the form that came.
-    if len(data) > MAX_PDU_BYTES:
-        data = encode(document, strict=False)
-        if len(data) > MAX_PDU_BYTES:
-            raise InvalidEvent("PDU", f"at most {MAX_PDU_BYTES} bytes", len(data))
+    return ReadPdu(*_read(pdu, room_version, event_id))
+
+
+def _read(
+    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, event_id: str | None
+) -> tuple[Event, Mapping[str, JsonValue], Form, bytes | None]:
+    """The fields of a `ReadPdu`."""
+    data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
+    form = USUAL
+    document: Mapping[str, JsonValue] | None = usual_document(data, room_version)
+    if document is None:
+        data, document, form = _read_unusual(data, room_version)
     covered = None
     if event_id is not None:
         try:
@@ -341,22 +334,49 @@ def read_pdu(
     elif room_version.event_id_in_pdu:
         known_id = document["event_id"]
     else:
-        redacted = redact(document, room_version)
-        del redacted["signatures"]
-        covered = write(redacted, has_float=has_float)
+        covered = covered_bytes(document, room_version, form)
         known_id = id_of(covered, room_version)
-    return ReadPdu(_event(document, room_version, known_id, pdu=data), document, has_float, covered)
+    facts: Any = facts_of(document, room_version, known_id)
+    facts.pdu = data
+    facts.__class__ = Event
+    return facts, document, form, covered
 
 
 def _bytes_of(pdu: object, room_version: RoomVersion) -> bytes:
-    if isinstance(pdu, Mapping):
-        return encode(dict(pdu), strict=room_version.strict_json)
-    if isinstance(pdu, str):
-        return pdu.encode()
-    if isinstance(pdu, (bytes, bytearray, memoryview)):
+    try:
+        if isinstance(pdu, Mapping):
+            return encode(dict(pdu), strict=room_version.strict_json)
+        if isinstance(pdu, str):
+            return pdu.encode()
+    except (InvalidJson, UnicodeEncodeError) as error:
+        raise _not_json(error) from error
+    if isinstance(pdu, (bytearray, memoryview)):
         return bytes(pdu)
     # What stands in a message where a PDU should; `bytes` would take a number for a length.
     raise InvalidEvent("PDU", "an object", pdu)
+
+
+def _not_json(error: InvalidJson | UnicodeEncodeError) -> InvalidEvent:
+    return InvalidEvent("PDU", "JSON that the room version takes", str(error))
+
+
+def _read_unusual(
+    data: bytes, room_version: RoomVersion
+) -> tuple[bytes, Mapping[str, JsonValue], Form]:
+    """The bytes to keep, the PDU, and its form."""
+    try:
+        document, has_float = read(data, strict=room_version.strict_json, budget=_PDU_BUDGET)
+    except InvalidJson as error:
+        raise _not_json(error) from error
+    if not isinstance(document, dict):
+        raise InvalidEvent("PDU", "an object", document)
+    check_format(document, room_version)
+    # The canonical form is never longer than the form that came.
+    if len(data) > MAX_PDU_BYTES:
+        data = encode(document, strict=False)
+        if len(data) > MAX_PDU_BYTES:
+            raise InvalidEvent("PDU", f"at most {MAX_PDU_BYTES} bytes", len(data))
+    return data, document, WITH_FLOATS if has_float else ANY
 
 
 def references(
@@ -367,71 +387,6 @@ def references(
     if room_version.event_id_in_pdu:
         return tuple([pair[0] for pair in listed])
     return tuple(listed)
-
-
-def _event(
-    document: Mapping[str, JsonValue],
-    room_version: RoomVersion,
-    event_id: EventID,
-    *,
-    pdu: bytes,
-    client_form: bytes = b"",
-) -> Event:
-    """The facts of an event whose format was checked."""
-    event_type: str = document["type"]
-    content: Mapping[str, JsonValue] = document["content"]
-    sender: UserID = document["sender"]
-    state_key: str | None = document.get("state_key")
-    room_id: RoomID | None = document.get("room_id")
-    kind = event_type
-    membership = authorised_via = None
-    view: View | None = None
-    if event_type == "m.room.member":
-        if "membership" in content:
-            text = content["membership"]
-            membership = MEMBERSHIPS.get(text) if isinstance(text, str) else None
-            membership = membership or UNRECOGNISED
-            if state_key == sender or is_user_id(state_key):
-                kind = MEMBER_KINDS[membership]
-        authorised_via = authoriser(content)
-        if "third_party_invite" in content:
-            view = signed_invite_view(content["third_party_invite"])
-    elif event_type in _VIEWS:
-        view = _VIEWS[event_type](content, room_version)
-    elif event_type == "m.room.create":
-        view = create_view(content, room_version, sender=sender, has_room_id="room_id" in document)
-        if room_version.room_id_is_create_event and room_id is None:
-            room_id = RoomID("!" + event_id[1:])
-    elif event_type in _MEMBER_KINDS:  # a type that looks like one of them: no rule knows it
-        kind = ""
-    return Event(
-        event_id=event_id,
-        room_version=room_version,
-        room_id=room_id if isinstance(room_id, str) else RoomID(""),
-        type=event_type,
-        sender=sender,
-        server=server_of(sender),
-        # Most members send their own membership: one string serves both.
-        state_key=sender if state_key == sender else state_key,
-        membership=membership,
-        authorised_via=authorised_via,
-        kind=kind,
-        view=view,
-        signed_by=NOBODY,
-        pdu=pdu,
-        client_form=client_form,
-    )
-
-
-_VIEWS: Final[Mapping[str, Callable[[Mapping[str, JsonValue], RoomVersion], View]]] = (
-    MappingProxyType(
-        {
-            "m.room.power_levels": power_levels_view,
-            "m.room.join_rules": lambda content, _: join_rules_view(content),
-            "m.room.third_party_invite": lambda content, _: third_party_invite_view(content),
-        }
-    )
-)
 
 
 def _check_client_event(event: Mapping[str, JsonValue]) -> None:

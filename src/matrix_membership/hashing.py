@@ -11,10 +11,12 @@ __ https://spec.matrix.org/v1.19/server-server-api/#calculating-the-reference-ha
 
 from __future__ import annotations
 
-from base64 import b64encode, urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Final
 
+from matrix_membership._pdu_text import NOT_IN_CONTENT_HASH, Form, hashed_bytes
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.identifiers import EventID
@@ -23,8 +25,6 @@ from matrix_membership.redaction import redact
 from matrix_membership.room_versions import EventIdFormat, RoomVersion
 
 __all__ = ["content_hash", "event_id", "reference_hash", "signed_bytes"]
-
-_NOT_IN_CONTENT_HASH = frozenset({"unsigned", "signatures", "hashes"})
 
 
 def content_hash(pdu: Mapping[str, JsonValue]) -> str:
@@ -42,7 +42,7 @@ def content_hash(pdu: Mapping[str, JsonValue]) -> str:
     >>> content_hash({"type": "m.room.message"})
     'OtRFcmRkHsbgHLM/HPMtMLnoI4VjSVqbhanXArX01rA'
     """
-    hashed = {key: value for key, value in pdu.items() if key not in _NOT_IN_CONTENT_HASH}
+    hashed = {key: value for key, value in pdu.items() if key not in NOT_IN_CONTENT_HASH}
     return _base64(sha256(encode(hashed, strict=False)).digest())
 
 
@@ -100,11 +100,24 @@ def id_of(covered: bytes, room_version: RoomVersion) -> EventID:
     """The event ID, from version 3 on, of an event whose `signed_bytes` are at hand."""
     if room_version.event_id_in_pdu:
         raise InvalidEvent("event_id", "an ID in the PDU, not one by hash", room_version)
-    digest = sha256(covered).digest()
-    if room_version.event_ids is EventIdFormat.BASE64:
-        return EventID("$" + _base64(digest))
-    return EventID("$" + urlsafe_b64encode(digest)[:43].decode())
+    digest = b2a_base64(sha256(covered).digest())
+    if room_version.event_ids is _URL_SAFE_BASE64:
+        digest = digest.translate(_URL_SAFE)
+    return EventID("$" + digest[:_DIGITS].decode())
+
+
+def content_hash_matches(pdu: Mapping[str, JsonValue], form: Form) -> bool:
+    """Whether the content hash that a PDU carries is its own; its format was checked."""
+    carried: str = pdu["hashes"]["sha256"]
+    return carried.rstrip("=") == _base64(sha256(hashed_bytes(pdu, form)).digest())
+
+
+_DIGITS: Final = 43
+"""What the base64 of 32 bytes has before its padding."""
+
+_URL_SAFE_BASE64: Final = EventIdFormat.URL_SAFE_BASE64
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def _base64(digest: bytes) -> str:
-    return b64encode(digest)[:43].decode()
+    return b2a_base64(digest)[:_DIGITS].decode()

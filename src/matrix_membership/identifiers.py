@@ -10,6 +10,7 @@ __ https://spec.matrix.org/v1.19/appendices/#common-identifier-format
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, NewType, TypeGuard
 
 from matrix_membership.errors import InvalidIdentifier
@@ -20,6 +21,7 @@ __all__ = [
     "RoomID",
     "ServerName",
     "UserID",
+    "are_event_ids",
     "event_id",
     "is_event_id",
     "is_room_id",
@@ -46,7 +48,10 @@ _matches_user = re.compile(rf"@{_LOCALPART}*:{_SERVER}").fullmatch
 _matches_room = re.compile(rf"!{_LOCALPART}+:{_SERVER}").fullmatch
 _matches_event = re.compile(rf"\${_LOCALPART}+:{_SERVER}").fullmatch
 _matches_room_hash = re.compile(r"![A-Za-z0-9_\-]{43}").fullmatch
-_matches_event_hash = re.compile(r"\$[A-Za-z0-9_\-+/]{43}").fullmatch
+_EVENT_HASH = r"\$[A-Za-z0-9_\-+/]{43}"
+_matches_event_hash = re.compile(_EVENT_HASH).fullmatch
+_matches_event_hashes = re.compile(f"{_EVENT_HASH}(?:,{_EVENT_HASH})*").fullmatch
+_WITH_COMMA: Final = len("$,") + 43
 
 # A character has at most four bytes: below this length nothing need be counted.
 _SURELY_SHORT: Final = MAX_BYTES // 4
@@ -58,7 +63,11 @@ def is_server_name(value: object) -> TypeGuard[ServerName]:
     >>> is_server_name("[2001:db8::1]:8448"), is_server_name("a_b")
     (True, False)
     """
-    return isinstance(value, str) and _fits(value) and _matches_server(value) is not None
+    return (
+        isinstance(value, str)
+        and (len(value) <= _SURELY_SHORT or _fits(value))
+        and _matches_server(value) is not None
+    )
 
 
 def is_user_id(value: object) -> TypeGuard[UserID]:
@@ -67,7 +76,11 @@ def is_user_id(value: object) -> TypeGuard[UserID]:
     >>> is_user_id("@:a.example"), is_user_id("@ana"), is_user_id(None)
     (True, False, False)
     """
-    return isinstance(value, str) and _fits(value) and _matches_user(value) is not None
+    return (
+        isinstance(value, str)
+        and (len(value) <= _SURELY_SHORT or _fits(value))
+        and _matches_user(value) is not None
+    )
 
 
 def is_room_id(value: object) -> TypeGuard[RoomID]:
@@ -78,7 +91,7 @@ def is_room_id(value: object) -> TypeGuard[RoomID]:
     """
     return (
         isinstance(value, str)
-        and _fits(value)
+        and (len(value) <= _SURELY_SHORT or _fits(value))
         and (_matches_room(value) is not None or _matches_room_hash(value) is not None)
     )
 
@@ -91,9 +104,26 @@ def is_event_id(value: object) -> TypeGuard[EventID]:
     """
     return (
         isinstance(value, str)
-        and _fits(value)
+        and (len(value) <= _SURELY_SHORT or _fits(value))
         and (_matches_event_hash(value) is not None or _matches_event(value) is not None)
     )
+
+
+def are_event_ids(values: Sequence[object]) -> bool:
+    """Whether all values are event IDs of any room version.
+
+    >>> are_event_ids(["$1:a.example", "$" + "A" * 43]), are_event_ids([None])
+    (True, False)
+    """
+    try:
+        listed = ",".join(values)  # type: ignore[arg-type]  # what is no text raises
+    except TypeError:
+        return False
+    # Hashes are matched in one go. They hold no comma: where it matches and they are as
+    # many as the length says, each of them is one.
+    if len(listed) == len(values) * _WITH_COMMA - 1 and _matches_event_hashes(listed):
+        return True
+    return all(map(is_event_id, values))
 
 
 def server_name(value: object) -> ServerName:
@@ -166,6 +196,4 @@ def server_of(identifier: str) -> ServerName:
 
 
 def _fits(value: str) -> bool:
-    if len(value) <= _SURELY_SHORT:
-        return True
     return len(value) <= MAX_BYTES and len(value.encode("utf-8", "replace")) <= MAX_BYTES

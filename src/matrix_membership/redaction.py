@@ -17,7 +17,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["Survivors", "redact", "survivors"]
+__all__ = ["Survivors", "redact", "redacted_content", "survivors"]
 
 ALL: Final = frozenset({"*"})
 """In the table: every key of the content survives."""
@@ -144,15 +144,24 @@ def redact(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> dict[str,
         raise InvalidEvent("content", "an object", content)
     table = survivors(room_version)
     redacted = {key: value for key, value in pdu.items() if key in table.top_level}
+    redacted["content"] = redacted_content(event_type, content, table)
+    return redacted
+
+
+def redacted_content(
+    event_type: str, content: Mapping[str, JsonValue], table: Survivors
+) -> Mapping[str, JsonValue]:
+    """What survives of the content of an event of some type."""
     kept = table.content.get(event_type, _NOTHING)
-    if kept is not ALL:
-        redacted["content"] = {key: value for key, value in content.items() if key in kept}
-        if table.signed_of_third_party_invite and event_type == "m.room.member":
-            invite = content.get("third_party_invite")
-            # Of an invite that is no object nothing survives; of one that has no
-            # `signed`, an empty object does. The specification says neither.
-            if isinstance(invite, Mapping):
-                redacted["content"]["third_party_invite"] = {
-                    key: value for key, value in invite.items() if key == "signed"
-                }
+    if kept is ALL:
+        return content
+    redacted = {key: value for key, value in content.items() if key in kept}
+    if table.signed_of_third_party_invite and event_type == "m.room.member":
+        invite = content.get("third_party_invite")
+        # Of an invite that is no object nothing survives; of one that has no
+        # `signed`, an empty object does. The specification says neither.
+        if isinstance(invite, Mapping):
+            redacted["third_party_invite"] = {
+                key: value for key, value in invite.items() if key == "signed"
+            }
     return redacted

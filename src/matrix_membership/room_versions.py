@@ -14,6 +14,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
+from attrs import Factory, field
+
 from matrix_membership._attrs import constant, evolve
 from matrix_membership.errors import UnknownRoomVersion
 from matrix_membership.membership import JoinRule
@@ -46,6 +48,10 @@ class EventIdFormat(Enum):
     URL_SAFE_BASE64 = "reference hash in URL-safe base64"
 
 
+def _is_in_pdu(version: RoomVersion) -> bool:
+    return version.event_ids is EventIdFormat.IN_PDU
+
+
 @constant
 class RoomVersion:
     """One room version: how its events look and which rule list judges them.
@@ -66,6 +72,7 @@ class RoomVersion:
         privileged_creators: creators have an infinite power level.
         join_rules: the join rules by which somebody may join or knock.
         state_resolution: the name of its state resolution algorithm.
+        event_id_in_pdu: a PDU carries its event ID, and references as pairs.
     """
 
     identifier: str
@@ -83,6 +90,8 @@ class RoomVersion:
     privileged_creators: bool
     join_rules: frozenset[JoinRule]
     state_resolution: str
+    # No property: it is read several times for each PDU.
+    event_id_in_pdu: bool = field(init=False, default=Factory(_is_in_pdu, takes_self=True))
 
     __match_args__: ClassVar[tuple[str, ...]]
 
@@ -109,11 +118,6 @@ class RoomVersion:
         11
         """
         return evolve(self, identifier=identifier, **changes)
-
-    @property
-    def event_id_in_pdu(self) -> bool:
-        """Whether a PDU carries its event ID, and references as pairs."""
-        return self.event_ids is EventIdFormat.IN_PDU
 
     @property
     def knocking(self) -> bool:
