@@ -67,7 +67,18 @@ class TestDecode:
 
     @pytest.mark.parametrize(
         "text",
-        ["", "{", "[1,]", "x", "5 x", "Infinity", '"\ud800"', '"\\udc00x"', "1" * 401, "1." + "5" * 400],
+        [
+            "",
+            "{",
+            "[1,]",
+            "x",
+            "5 x",
+            "Infinity",
+            '"\ud800"',
+            '"\\udc00x"',
+            "1" * 401,
+            "1." + "5" * 400,
+        ],
     )
     def test_refuses_tolerantly_too(self, text: str) -> None:
         with pytest.raises(InvalidJson):

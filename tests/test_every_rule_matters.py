@@ -8,7 +8,8 @@ import pytest
 
 from matrix_membership import RoomVersion
 from matrix_membership._attrs import evolve
-from matrix_membership.auth._rule import Rule, Section, compile_program
+from matrix_membership.auth._program import compile_program
+from matrix_membership.auth._rule import Rule, Section
 from matrix_membership.auth.auth_events import AuthEvents
 from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from tests.builders import decision

@@ -45,6 +45,8 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "auth._rule",
+            "auth._probe",
+            "auth._program",
             "auth.create",
             "auth.auth_events",
             "auth.every_event",
@@ -147,6 +149,9 @@ CHAPTERS: Final = MappingProxyType(
 )
 
 # What runs the rules or speaks of them.
+THE_RULES_AS_A_WHOLE: Final = frozenset(
+    {"auth._rule", "auth._probe", "auth._program", "auth.rulebook"}
+)
 AROUND_THE_RULES: Final = frozenset(
     {"auth._suppositions", "auth.facts", "auth.remedies", "auth.explanation"}
 )
@@ -195,7 +200,7 @@ def test_every_place_is_given_once() -> None:
 
 def test_every_chapter_has_a_law() -> None:
     files = {name for name in ORDER if name.startswith("auth.")}
-    assert files == {*CHAPTERS, "auth._rule", "auth.rulebook", *AROUND_THE_RULES}
+    assert files == {*CHAPTERS, *THE_RULES_AS_A_WHOLE, *AROUND_THE_RULES}
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name in ORDER])

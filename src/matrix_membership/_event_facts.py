@@ -20,11 +20,21 @@ from matrix_membership.contents import (
     signed_invite_view,
     third_party_invite_view,
 )
-from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, is_user_id
+from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, is_user_id, server_of
 from matrix_membership.membership import MEMBERSHIPS, UNRECOGNISED, Membership
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["MEMBER_KINDS", "NOBODY", "Facts", "View", "facts_of"]
+__all__ = [
+    "MEMBER_KINDS",
+    "MESSAGE",
+    "NOBODY",
+    "RULED_TYPES",
+    "Case",
+    "Facts",
+    "View",
+    "case_of",
+    "facts_of",
+]
 
 View = Create | JoinRules | PowerLevels | SignedInvite | ThirdPartyInvite
 
@@ -34,6 +44,38 @@ MEMBER_KINDS: Final[Mapping[Membership, str]] = MappingProxyType(
 """What well-formed member events are filed under."""
 
 _MEMBER_KINDS: Final = frozenset(MEMBER_KINDS.values())
+
+Case = str
+"""What rules can be chosen by beforehand: a type, the case of a member, or nothing."""
+
+MESSAGE: Final[Case] = "no state"
+"""The case of an event that is no state and of no type that any rule is about."""
+
+RULED_TYPES: Final = frozenset(
+    {
+        "m.room.aliases",
+        "m.room.create",
+        "m.room.member",
+        "m.room.power_levels",
+        "m.room.redaction",
+        "m.room.third_party_invite",
+    }
+)
+"""The types that some rule is about."""
+
+
+def case_of(kind: str, *, by_another: bool, authorised: bool, third_party: bool) -> Case:
+    """The case of a well-formed member event.
+
+    Args:
+        kind: its kind.
+        by_another: the sender is not the user whose membership it is.
+        authorised: it says who vouches, whatever it says.
+        third_party: it has a `third_party_invite`, whatever that is.
+    """
+    more = (("by another", by_another), ("authorised", authorised), ("third party", third_party))
+    return ", ".join([kind, *(text for text, holds in more if holds)])
+
 
 NOBODY: Final[frozenset[ServerName]] = frozenset()
 
@@ -48,6 +90,8 @@ class Facts:
     __slots__ = (
         "__weakref__",
         "authorised_via",
+        "authorising_server",
+        "case",
         "client_form",
         "event_id",
         "kind",
@@ -72,7 +116,9 @@ class Facts:
     state_key: str | None
     membership: Membership | None
     authorised_via: UserID | None
+    authorising_server: ServerName | None
     kind: str
+    case: Case
     view: View | None
     signed_by: frozenset[ServerName]
     pdu: bytes
@@ -97,7 +143,11 @@ def facts_of(
     facts.state_key = sender if state_key == sender else state_key
     room_id: RoomID | None = document.get("room_id")
     facts.room_id = room_id if isinstance(room_id, str) else RoomID("")
-    facts.membership = facts.authorised_via = facts.view = None
+    facts.membership = facts.authorised_via = facts.authorising_server = facts.view = None
+    if event_type in RULED_TYPES:
+        facts.case = event_type
+    else:
+        facts.case = MESSAGE if state_key is None else ""
     if event_type == "m.room.member":
         _add_membership(facts, document["content"])
     elif event_type in _VIEWS:
@@ -110,22 +160,48 @@ def facts_of(
 
 
 def _add_membership(facts: Facts, content: Mapping[str, JsonValue]) -> None:
+    case = 0
+    if "join_authorised_via_users_server" in content:
+        facts.authorised_via = user = authoriser(content["join_authorised_via_users_server"])
+        facts.authorising_server = server_of(user)
+        case = _AUTHORISED
+    if "third_party_invite" in content:
+        facts.view = signed_invite_view(content["third_party_invite"])
+        case += _THIRD_PARTY
     if "membership" in content:
         text = content["membership"]
         known = _KINDS.get(text) if text.__class__ is str else None
-        facts.membership, kind = known or _UNRECOGNISED_KIND
-        if facts.state_key is facts.sender or is_user_id(facts.state_key):
-            facts.kind = kind
-    if "join_authorised_via_users_server" in content:
-        facts.authorised_via = authoriser(content["join_authorised_via_users_server"])
-    if "third_party_invite" in content:
-        facts.view = signed_invite_view(content["third_party_invite"])
+        facts.membership, kind, cases = known or _UNRECOGNISED_KIND
+        if facts.state_key is facts.sender:
+            facts.kind, facts.case = kind, cases[case]
+        elif is_user_id(facts.state_key):
+            facts.kind, facts.case = kind, cases[case + _BY_ANOTHER]
+
+
+_AUTHORISED: Final = 1
+_THIRD_PARTY: Final = 2
+_BY_ANOTHER: Final = 4
+
+
+def _cases(membership: Membership) -> tuple[Membership, str, tuple[Case, ...]]:
+    """A membership with its kind and the cases by the sum of these three."""
+    kind = MEMBER_KINDS[membership]
+    cases = [
+        case_of(
+            kind,
+            by_another=bool(number & _BY_ANOTHER),
+            authorised=bool(number & _AUTHORISED),
+            third_party=bool(number & _THIRD_PARTY),
+        )
+        for number in range(8)
+    ]
+    return membership, kind, tuple(cases)
 
 
 _KINDS: Final = MappingProxyType(
-    {text: (membership, MEMBER_KINDS[membership]) for text, membership in MEMBERSHIPS.items()}
+    {text: _cases(membership) for text, membership in MEMBERSHIPS.items()}
 )
-_UNRECOGNISED_KIND: Final = (UNRECOGNISED, MEMBER_KINDS[UNRECOGNISED])
+_UNRECOGNISED_KIND: Final = _cases(UNRECOGNISED)
 
 
 def _add_create(facts: Facts, document: Mapping[str, JsonValue]) -> None:

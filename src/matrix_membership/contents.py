@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from attrs import field
 
 from matrix_membership._attrs import constant
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
@@ -153,6 +155,7 @@ class PowerLevels:
         maps_readable: `events` and `notifications` are objects of levels.
         users_readable: `users` is an object of levels, keyed by user IDs.
         exists: the room has such an event; otherwise all is defaults.
+        level_of: gives the level of a user, listed or not.
     """
 
     users_default: int
@@ -170,6 +173,22 @@ class PowerLevels:
     maps_readable: bool = True
     users_readable: bool = True
     exists: bool = True
+
+    __match_args__: ClassVar[tuple[str, ...]]
+
+    level_of: Callable[[str], int] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        get, default = self.users.get, self.users_default
+
+        # Every check asks: two variables are found faster than four attributes.
+        def level_of(user: str) -> int:
+            return get(user, default)
+
+        object.__setattr__(self, "level_of", level_of)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (PowerLevels, tuple(getattr(self, name) for name in self.__match_args__))
 
     def required_for(self, event_type: str, *, is_state: bool) -> int:
         """The level that sending an event of this type needs.

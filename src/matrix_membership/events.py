@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from matrix_membership._attrs import constant, evolve, frozen
-from matrix_membership._event_facts import MEMBER_KINDS, Facts, View, facts_of
+from matrix_membership._event_facts import MEMBER_KINDS, Case, Facts, View, facts_of
 from matrix_membership._pdu_text import ANY, USUAL, WITH_FLOATS, Form, covered_bytes, document_of
 from matrix_membership._usual_pdu import usual_document
 from matrix_membership.canonical_json import (
@@ -78,9 +78,13 @@ class Event(Facts):
             content has none, and for all other events.
         authorised_via: of a member event, the user who is said to vouch for a
             restricted join; empty when the key holds no user ID; else None.
+        authorising_server: the server part of `authorised_via`.
         kind: what the rules file it under: its type; for a member event also the
             membership, unless that or the state key cannot be read. Empty for a type
             that no rule knows and that reads like the kind of a member event.
+        case: the kind, and for a member event what else rules can be chosen by
+            beforehand: whether the sender is another user, whether somebody vouches,
+            whether a third party invites.
         view: a typed view of the content, for the types that authorisation reads.
         signed_by: the servers whose signature was verified: empty until
             `signing.verify`, so that forgetting it rejects instead of accepting.
@@ -97,7 +101,9 @@ class Event(Facts):
     state_key: str | None
     membership: Membership | None
     authorised_via: UserID | None
+    authorising_server: ServerName | None
     kind: str
+    case: Case
     view: View | None
     signed_by: frozenset[ServerName]
     pdu: bytes
@@ -250,9 +256,10 @@ class Event(Facts):
             self.room_version,
             self.room_id,
         )
-        copy.type, copy.kind, copy.view = self.type, self.kind, self.view
+        copy.type, copy.kind, copy.case, copy.view = self.type, self.kind, self.case, self.view
         copy.sender, copy.server, copy.state_key = self.sender, self.server, self.state_key
         copy.membership, copy.authorised_via = self.membership, self.authorised_via
+        copy.authorising_server = self.authorising_server
         copy.pdu, copy.client_form = self.pdu, self.client_form
         copy.signed_by = frozenset(map(ServerName, servers))
         return _sealed(copy)

@@ -47,6 +47,9 @@ class Membership(Enum):
     def __str__(self) -> str:
         return self._value_
 
+    # Members are equal when they are the same; Enum hashes their names, in Python.
+    __hash__ = object.__hash__
+
 
 class JoinRule(Enum):
     """Who may join a room.
@@ -64,6 +67,8 @@ class JoinRule(Enum):
 
     def __str__(self) -> str:
         return self._value_
+
+    __hash__ = object.__hash__  # as above
 
 
 # An attribute of an enum class costs 215 ns to read, a module's name 55.

@@ -29,6 +29,9 @@ FIRST_CREATOR_POWER_LEVEL: Final = 100
 HEROES: Final = 5
 """How many members stand for a room that has no name."""
 
+_NOT_TO_PREPARE: Final = (None, False, None)
+_TO_PREPARE: Final = (None, True, None)
+
 GetEvent = Callable[[str, str], Event | None]
 
 _MEMBER: Final = "m.room.member"
@@ -53,19 +56,22 @@ class _Fields:
 
     __slots__ = (
         "__weakref__",
-        "_get_member",
+        "_keyed",
         "_lookup",
         "_members",
-        "_others",
         "_roster",
         "_servers",
+        "_single",
         "_unseen",
         "allow",
         "create",
         "create_event",
+        "get_member",
         "is_partial",
         "join_rule",
+        "power_level_of",
         "power_levels",
+        "prepared",
         "room_version",
     )
 
@@ -75,11 +81,15 @@ class _Fields:
     join_rule: JoinRule
     allow: tuple[RoomID, ...]
     power_levels: PowerLevels
+    power_level_of: Callable[[str], int]
     is_partial: bool
-    _get_member: Callable[[str], Event | None]
+    prepared: tuple[Any, Any, Any]
+    get_member: Callable[[Any], Event | None]
     _unseen: Membership
     _members: Mapping[str, Event] | None
-    _others: Mapping[str, Mapping[str, Event]]
+    # What is no member, by type: with the state key "", and by other state keys.
+    _single: Mapping[str, Event]
+    _keyed: Mapping[str, Mapping[str, Event]]
     _roster: _Roster
     _servers: frozenset[ServerName] | None
     _lookup: GetEvent
@@ -96,7 +106,13 @@ class RoomState(_Fields):
         join_rule: its join rule; invite when there is no such event.
         allow: the rooms whose members a restricted room lets in.
         power_levels: its power levels, defaults filled in.
+        power_level_of: gives the power level of a user, seen or not: 2**53 for a
+            creator in version 12, who has no limit.
         is_partial: members may have been left out of it.
+        get_member: gives the member event of a user, or None.
+        prepared: what `auth` keeps here to judge against the state again. At first its
+            second part says whether the state can be prepared: whether it is whole, and
+            of a federated room.
     """
 
     __slots__ = ()
@@ -140,28 +156,30 @@ class RoomState(_Fields):
         <Membership.LEAVE: 'leave'>
         """
         members: dict[str, Event] = {}
-        others: dict[str, dict[str, Event]] = {}
+        single: dict[str, Event] = {}
+        keyed: dict[str, dict[str, Event]] = {}
         for event in events:
             state_key = event.state_key
-            if state_key is None:
-                continue
-            event_type = event.type
-            if event_type == _MEMBER:
-                members[state_key] = event
-            elif event_type in others:
-                others[event_type][state_key] = event
-            else:
-                others[event_type] = {state_key: event}
+            if event.type == _MEMBER:
+                if state_key is not None:
+                    members[state_key] = event
+            elif state_key == "":
+                single[event.type] = event
+            elif state_key is not None:
+                keyed.setdefault(event.type, {})[state_key] = event
         state = _Fields()
         state.room_version = room_version
-        state._others = others
+        state._single = single
+        state._keyed = keyed
         state._members = members
-        state._get_member = members.get
+        state.get_member = members.get
         state._unseen = UNKNOWN if partial else LEAVE
         state._servers = None if servers is None else frozenset(map(ServerName, servers))
         state.is_partial = partial
         _fill_in_views(state)
-        return _sealed(state)
+        made: Any = state
+        made.__class__ = RoomState
+        return made  # type: ignore[no-any-return]  # the line above made it one
 
     @classmethod
     def over(cls, room_version: RoomVersion, get: GetEvent, *, partial: bool = False) -> RoomState:
@@ -184,10 +202,11 @@ class RoomState(_Fields):
         state.room_version = room_version
         state._lookup = get
         state._members = None
-        state._get_member = lambda user: get(_MEMBER, user)
+        state.get_member = lambda user: get(_MEMBER, user)
         state._unseen = UNKNOWN if partial else LEAVE
         state._servers = None
         state.is_partial = partial
+        state.prepared = _NOT_TO_PREPARE
         return _sealed(state)
 
     def __getattr__(self, name: str) -> Any:
@@ -198,6 +217,8 @@ class RoomState(_Fields):
         elif name == "power_levels":
             levels = _view(self.get("m.room.power_levels"), PowerLevels, NO_POWER_LEVELS)
             _keep(self, "power_levels", levels)
+        elif name == "power_level_of":
+            _keep(self, "power_level_of", _levels_of_users(self.create, self.power_levels))
         elif name in ("join_rule", "allow"):
             rules = _view(self.get("m.room.join_rules"), JoinRules, _NO_JOIN_RULES)
             _keep(self, "join_rule", rules.join_rule)
@@ -211,10 +232,12 @@ class RoomState(_Fields):
     def get(self, event_type: str, state_key: str = "") -> Event | None:
         """The event in one place of the state, or None."""
         if event_type == _MEMBER:
-            return self._get_member(state_key)
+            return self.get_member(state_key)
         if self._members is None:
             return self._lookup(event_type, state_key)
-        found = self._others.get(event_type)
+        if state_key == "":
+            return self._single.get(event_type)
+        found = self._keyed.get(event_type)
         return None if found is None else found.get(state_key)
 
     def membership_of(self, user: str) -> Membership:
@@ -222,24 +245,10 @@ class RoomState(_Fields):
 
         In a partial state it is unknown for one who may have been left out.
         """
-        event = self._get_member(user)
+        event = self.get_member(user)
         if event is None:
             return self._unseen
         return event.membership or LEAVE
-
-    def power_level_of(self, user: str) -> int:
-        """The power level of a user, seen or not.
-
-        Returns:
-            The level; 2**53 for a creator in version 12, who has no limit.
-        """
-        create = self.create
-        if user in create.privileged:
-            return CREATOR_POWER_LEVEL
-        levels = self.power_levels
-        if levels.exists:
-            return levels.users.get(user, levels.users_default)
-        return FIRST_CREATOR_POWER_LEVEL if user == create.creator else 0
 
     def with_event(self, event: Event) -> RoomState:
         """The state after an event, whether or not the rules allow it.
@@ -275,17 +284,22 @@ class RoomState(_Fields):
                 servers = None
             state._roster = roster
             state._members = _Members(roster)
-            state._get_member = roster.get
-            state._others = self._others
+            state.get_member = roster.get
+            state._single, state._keyed = self._single, self._keyed
             state._servers = servers
             state.create, state.create_event = self.create, self.create_event
-            state.power_levels = self.power_levels
+            state.power_levels, state.power_level_of = self.power_levels, self.power_level_of
             state.join_rule, state.allow = self.join_rule, self.allow
+            state.prepared = self.prepared  # which depends on no member
         else:
-            of_type = self._others.get(event.type, {})
-            state._others = {**self._others, event.type: {**of_type, state_key: event}}
+            state._single, state._keyed = self._single, self._keyed
+            if state_key == "":
+                state._single = {**state._single, event.type: event}
+            else:
+                of_type = {**state._keyed.get(event.type, {}), state_key: event}
+                state._keyed = {**state._keyed, event.type: of_type}
             state._members = self._members
-            state._get_member = self._get_member
+            state.get_member = self.get_member
             state._servers = self._servers
             state._roster = self._roster
             _fill_in_views(state)
@@ -319,7 +333,8 @@ class RoomState(_Fields):
             IncompleteState: the state is over a look-up.
         """
         self._whole("all events but members")
-        for of_type in self._others.values():
+        yield from self._single.values()
+        for of_type in self._keyed.values():
             yield from of_type.values()
 
     @property
@@ -392,7 +407,8 @@ class RoomState(_Fields):
         return (
             self.room_version is other.room_version
             and self.is_partial == other.is_partial
-            and self._others == other._others
+            and self._single == other._single
+            and self._keyed == other._keyed
             and dict(self._members) == dict(other._members)
         )
 
@@ -425,18 +441,36 @@ def _sealed(state: _Fields) -> RoomState:
 
 
 def _fill_in_views(state: _Fields) -> None:
-    others = state._others
-    found = others.get("m.room.create")
-    event = state.create_event = None if found is None else found.get("")
-    state.create = _view(event, Create, _NO_CREATE)
-    found = others.get("m.room.power_levels")
-    event = None if found is None else found.get("")
-    state.power_levels = _view(event, PowerLevels, NO_POWER_LEVELS)
-    found = others.get("m.room.join_rules")
-    event = None if found is None else found.get("")
-    rules = _view(event, JoinRules, _NO_JOIN_RULES)
+    get = state._single.get
+    event = state.create_event = get("m.room.create")
+    view: Any = None if event is None else event.view
+    create = state.create = view if view.__class__ is Create else _NO_CREATE
+    whole = event is not None and create.federate and not state.is_partial
+    state.prepared = _TO_PREPARE if whole else _NOT_TO_PREPARE
+    event = get("m.room.power_levels")
+    view = None if event is None else event.view
+    levels = state.power_levels = view if view.__class__ is PowerLevels else NO_POWER_LEVELS
+    simple = levels.exists and not create.privileged
+    state.power_level_of = levels.level_of if simple else _levels_of_users(create, levels)
+    event = get("m.room.join_rules")
+    view = None if event is None else event.view
+    rules = view if view.__class__ is JoinRules else _NO_JOIN_RULES
     state.join_rule = rules.join_rule
     state.allow = rules.allow
+
+
+def _levels_of_users(create: Create, levels: PowerLevels) -> Callable[[str], int]:
+    """What tells the power level of a user."""
+
+    # Creators are tested first: adding them to the levels would copy these.
+    def level_of(user: str) -> int:
+        if user in create.privileged:
+            return CREATOR_POWER_LEVEL
+        if levels.exists:
+            return levels.level_of(user)
+        return FIRST_CREATOR_POWER_LEVEL if user == create.creator else 0
+
+    return level_of
 
 
 def _view(event: Event | None, kind: type[_View], default: _View) -> _View:

@@ -7,11 +7,11 @@ import pytest
 from matrix_membership import Event, RoomState, RoomVersion
 from matrix_membership._attrs import evolve
 from matrix_membership.auth import Decision
+from matrix_membership.auth._program import compile_program
 from matrix_membership.auth._rule import (
     Rule,
     Section,
     allows,
-    compile_program,
     number_in,
     numbers_of,
     rejects,
@@ -119,7 +119,7 @@ class TestProgram:
     def test_can_be_labelled_anew(self) -> None:
         mine = V6.evolve(identifier="org.example.x")
         section = Section(when=always, numbers=ONE, rules=(by_ben,))
-        program = compile_program([section, by_anybody], V6).labelled(mine)
+        program = compile_program([section, by_anybody], V6).in_any_state.labelled(mine)
         room = a_room(V6)
         given = [program.judge(room.message(sender), room.state) for sender in (BEN, ANA)]
         expected = [by_ben.decision(V6, "1.1"), by_anybody.decision(V6, "3")]

@@ -17,13 +17,8 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.auth._rule import (
-    Decision,
-    Program,
-    Rule,
-    compile_program,
-    rows_in,
-)
+from matrix_membership.auth._program import Chosen, Program, compile_program
+from matrix_membership.auth._rule import Decision, Rule, rows_in
 from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
 from matrix_membership.auth.explanation import Explanation, Step, explained, steps, watched
@@ -87,14 +82,37 @@ def check(event: Event, state: RoomState) -> Decision:
 
     __ https://spec.matrix.org/v1.19/rooms/v12/#authorisation-rules
     """
+    version, find, otherwise = state.prepared
+    if version is not event.room_version:
+        in_state = _in_state(event.room_version) if find else None
+        if in_state is None:
+            return _check_unprepared(event, state)
+        prepared = in_state[state.join_rule]
+        _prepare(state, prepared)
+        _, find, otherwise = prepared
+    member = state.get_member(event.sender)
+    of_case = find(event.case, otherwise)
+    rows, end = of_case[None if member is None else member.membership]
+    if end is None:
+        member = state.get_member(event.state_key)
+        rows, end = rows[None if member is None else member.membership]
+    for applies, decision in rows:
+        if applies(event, state):
+            return decision  # type: ignore[no-any-return]  # as the next
+    return end  # type: ignore[no-any-return]  # a decision
+
+
+_in_state: Final = {version: program.in_state for version, program in _PROGRAMS.items()}.get
+_prepare: Final = vars(RoomState.__base__)["prepared"].__set__
+
+
+def _check_unprepared(event: Event, state: RoomState) -> Decision:
+    """Judge against a state of which nothing can be known beforehand."""
     if state.create_event is None and event.kind != "m.room.create":
         return check_auth_events(event, ())
-    program = _PROGRAMS.get(event.room_version)
-    if program is None:
-        program = _program_of_own(_PROGRAMS, event.room_version)
     if state.is_partial:
-        return _judge_in_part(program, event, state)
-    return program.judge(event, state)
+        return _judge_in_part(event, state)
+    return _chosen(_PROGRAMS, event.room_version).judge(event, state)
 
 
 def check_auth_events(
@@ -121,10 +139,7 @@ def check_auth_events(
         the event to `check`.
     """
     events = AuthEvents(tuple(auth_events), frozenset(rejected), create)
-    program = _AUTH_EVENTS_PROGRAMS.get(event.room_version)
-    if program is None:
-        program = _program_of_own(_AUTH_EVENTS_PROGRAMS, event.room_version)
-    return program.judge(event, events)
+    return _chosen(_AUTH_EVENTS_PROGRAMS, event.room_version).judge(event, events)
 
 
 def explain(event: Event, state: RoomState) -> Explanation:
@@ -175,17 +190,21 @@ def rules_of(room_version: RoomVersion) -> RuleList:
     )
 
 
-def _program_of_own(programs: Mapping[RoomVersion, Program], room_version: RoomVersion) -> Program:
-    """The program of a version of the caller's own: the one whose rule list it follows."""
+def _chosen(programs: Mapping[RoomVersion, Program], room_version: RoomVersion) -> Chosen:
+    """The rules of a version; of one of the caller's own, those whose list it follows."""
+    program = programs.get(room_version)
+    if program is not None:
+        return program.in_any_state
     followed = [known for known in programs if known.auth_rules <= room_version.auth_rules]
-    return programs[followed[-1] if followed else KNOWN["1"]].labelled(room_version)
+    program = programs[followed[-1] if followed else KNOWN["1"]]
+    return program.in_any_state.labelled(room_version)
 
 
-def _judge_in_part(program: Program, event: Event, state: RoomState) -> Decision:
+def _judge_in_part(event: Event, state: RoomState) -> Decision:
     """Judge against a partial state: suppose every membership of who was left out."""
-    outcomes = [program.judge(event, supposed) for supposed in suppositions(event, state)]
+    outcomes = [check(event, supposed) for supposed in suppositions(event, state)]
     first = outcomes[0]
-    if all(outcome is first for outcome in outcomes):
+    if all(outcome == first for outcome in outcomes):
         return first
     return evolve(first, allowed=False, undecided=True)
 

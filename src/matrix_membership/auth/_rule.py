@@ -1,9 +1,7 @@
-"""Rules as values: a rule, a section of rules, a decision, and how rows become a program.
+"""Rules as values: a rule, a section of rules, a decision.
 
 A rule is a function of an event and the state, with a verdict and a number in each
-room version that has it. Compiling keeps the rows that a version has, resolves what
-depends on the event's type and membership alone, and builds every `Decision` once,
-so that a check allocates nothing.
+room version that has it.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from matrix_membership._attrs import constant, evolve, frozen
+from matrix_membership._attrs import constant, frozen
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion
@@ -20,12 +18,11 @@ from matrix_membership.room_versions import RoomVersion
 __all__ = [
     "MALFORMED",
     "Decision",
-    "Program",
     "Rule",
     "Section",
     "allows",
-    "compile_program",
     "number_in",
+    "numbers_of",
     "rejects",
     "rows_in",
 ]
@@ -174,101 +171,6 @@ def _rule_maker(versions: Mapping[str, str | None], *, allowing: bool) -> Callab
         return Rule(f"{chapter}.{applies.__name__}", allowing, numbers_of(versions), text, applies)
 
     return make
-
-
-@constant
-class Program:
-    """The rules of one room version, ready to run.
-
-    Attributes:
-        room_version: the version.
-        by_kind: for each kind of event that a section is about, the rows.
-        otherwise: the rows for all other events.
-    """
-
-    room_version: RoomVersion
-    by_kind: Mapping[str, tuple[Any, ...]]
-    otherwise: tuple[Any, ...]
-
-    def judge(self, event: Event, state: Any) -> Decision:
-        """Run the rules in order; the first that fires decides."""
-        decision = _run(self.by_kind.get(event.kind, self.otherwise), event, state)
-        assert decision is not None  # noqa: S101 - every list ends with a rule that always fires
-        return decision
-
-    def labelled(self, room_version: RoomVersion) -> Program:
-        """The same rules under the name of another version. Cost: linear in them."""
-        return Program(
-            room_version,
-            MappingProxyType(
-                {kind: _labelled(rows, room_version) for kind, rows in self.by_kind.items()}
-            ),
-            _labelled(self.otherwise, room_version),
-        )
-
-
-def _labelled(rows: tuple[Any, ...], room_version: RoomVersion) -> tuple[Any, ...]:
-    return tuple(
-        (
-            applies,
-            evolve(outcome, room_version=room_version)
-            if isinstance(outcome, Decision)
-            else _labelled(outcome, room_version),
-        )
-        for applies, outcome in rows
-    )
-
-
-def _run(rows: tuple[Any, ...], event: Event, state: Any) -> Decision | None:
-    for applies, outcome in rows:
-        if applies(event, state):
-            if outcome.__class__ is Decision:
-                return outcome
-            decision = _run(outcome, event, state)
-            if decision is not None:
-                return decision
-    return None
-
-
-def compile_program(
-    rules: Iterable[Rule | Section],
-    room_version: RoomVersion,
-    *,
-    create: Iterable[Rule | Section] = (),
-) -> Program:
-    """Make the program of a room version.
-
-    Args:
-        rules: the rows, in order.
-        room_version: the version.
-        create: the rows for create events, which are judged by nothing else.
-    """
-    rows = tuple(rules)
-    kinds = {section.event_type for section in rows if isinstance(section, Section)} - {None}
-    if MALFORMED in kinds:
-        kinds |= set(MEMBER_KINDS.values())
-    by_kind = {str(kind): _compiled(rows, room_version, str(kind)) for kind in kinds}
-    by_kind["m.room.create"] = _compiled(create, room_version, "m.room.create")
-    return Program(room_version, MappingProxyType(by_kind), _compiled(rows, room_version, ""))
-
-
-def _compiled(
-    rules: Iterable[Rule | Section], room_version: RoomVersion, kind: str
-) -> tuple[Any, ...]:
-    compiled: list[Any] = []
-    for rule in rules:
-        number = number_in(rule.numbers, room_version.auth_rules)
-        if number is None:
-            continue
-        if isinstance(rule, Rule):
-            compiled.append((rule.applies, rule.decision(room_version, number)))
-        elif rule.is_about(kind):
-            inner = _compiled(rule.rules, room_version, kind)
-            if rule.when is None:
-                compiled.extend(inner)
-            else:
-                compiled.append((rule.when, inner))
-    return tuple(compiled)
 
 
 def rows_in(

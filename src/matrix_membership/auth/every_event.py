@@ -19,8 +19,10 @@ __all__ = [
 @rejects(v1="3", v12="4")
 def sender_from_unfederated_server(event: Event, state: RoomState) -> bool:
     """The room is not federated and the sender is of another server."""
+    if state.create.federate:
+        return False
     create = state.create_event
-    return not state.create.federate and create is not None and event.server != create.server
+    return create is not None and event.server != create.server
 
 
 @rejects(v1="6", v6="5", v12="6")

@@ -19,12 +19,10 @@ _KNOCK_RESTRICTED = JoinRule.KNOCK_RESTRICTED
 @allows(v1="5.2.1", v6="4.2.1", v8="4.3.1", v12="5.3.1")
 def first_join_of_the_creator(event: Event, state: RoomState) -> bool:
     """The creator joins right after the create event."""
+    if event.state_key != state.create.creator:
+        return False
     create = state.create_event
-    return (
-        event.state_key == state.create.creator
-        and create is not None
-        and event.prev_events == (create.event_id,)
-    )
+    return create is not None and event.prev_events == (create.event_id,)
 
 
 @rejects(v1="5.2.2", v6="4.2.2", v8="4.3.2", v12="5.3.2")

@@ -9,7 +9,7 @@ from matrix_membership.auth.join import JOIN_SECTION
 from matrix_membership.auth.knock import KNOCK_SECTION
 from matrix_membership.auth.leave import LEAVE_SECTION
 from matrix_membership.events import Event
-from matrix_membership.identifiers import is_user_id, server_of
+from matrix_membership.identifiers import is_user_id
 from matrix_membership.state import RoomState
 
 __all__ = ["MEMBER"]
@@ -24,8 +24,8 @@ def no_state_key_or_membership(event: Event, _: RoomState) -> bool:
 @rejects(v8="4.2.1", v12="5.2.1")
 def unsigned_by_the_authoriser(event: Event, _: RoomState) -> bool:
     """The server of the user who is said to vouch has not signed the event."""
-    authoriser = event.authorised_via
-    return authoriser is not None and server_of(authoriser) not in event.signed_by
+    server = event.authorising_server
+    return server is not None and server not in event.signed_by
 
 
 @rejects(v1="5.6", v6="4.6", v7="4.7", v8="4.8", v12="5.8")
