@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from matrix_membership import Event, signing
-from matrix_membership.errors import InvalidIdentifier, InvalidKey
+from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidKey
 from matrix_membership.events import EventTemplate
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.membership import INVITE
@@ -53,6 +53,11 @@ def with_signatures(event: Event, signatures: Any) -> Event:
 
 
 class TestVerify:
+    def test_needs_a_pdu(self) -> None:
+        event = Event.from_client_event({"type": "x", "sender": ANA, "content": {}}, V11)
+        with pytest.raises(InvalidEvent):
+            verify(event, KEYS)
+
     @pytest.mark.parametrize("version", VERSIONS, ids=str)
     def test_finds_who_signed(self, version: RoomVersion) -> None:
         event = sign(Event.from_pdu(signed(version).pdu, version), SIGNER_B)

@@ -8,8 +8,7 @@ never fails: what the content holds instead of what it should is a fact of the v
 from __future__ import annotations
 
 import re
-from base64 import b64decode
-from binascii import Error as Base64Error
+from binascii import a2b_base64
 from collections.abc import Callable, Mapping
 from math import isfinite
 from types import MappingProxyType
@@ -377,10 +376,11 @@ def unpadded_base64(text: JsonValue) -> bytes | None:
     if not isinstance(text, str):
         return None
     bare = text.rstrip("=")
-    padded = bare + "=" * (-len(bare) % 4)
+    if "-" in bare or "_" in bare:
+        bare = bare.translate(_STANDARD_ALPHABET)
     try:
-        return b64decode(padded.translate(_STANDARD_ALPHABET), validate=True)
-    except (Base64Error, ValueError):
+        return a2b_base64(bare + "=" * (-len(bare) % 4), strict_mode=True)
+    except ValueError:
         return None
 
 

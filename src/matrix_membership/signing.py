@@ -14,18 +14,20 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from attrs import field
+from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
-from nacl.signing import VerifyKey
 from signedjson.key import decode_signing_key_base64, decode_verify_key_bytes
 from signedjson.types import SigningKey
 
 from matrix_membership._attrs import constant, evolve
+from matrix_membership._event_facts import NOBODY
+from matrix_membership._pdu_text import covered_bytes, document_of
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.contents import SignedInvite, unpadded_base64
-from matrix_membership.errors import InvalidKey
+from matrix_membership.errors import InvalidEvent, InvalidKey
 from matrix_membership.events import Event, ReadPdu
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, is_server_name, server_name, server_of
@@ -132,11 +134,9 @@ class PublishedKey:
 
     verify_key: bytes
     valid_until_ts: int | None = None
-    _checker: VerifyKey = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        checker = decode_verify_key_bytes(f"{_ALGORITHM}:1", self.verify_key)
-        object.__setattr__(self, "_checker", checker)
+        decode_verify_key_bytes(f"{_ALGORITHM}:1", self.verify_key)  # which looks at its length
 
     def good_at(self, timestamp: int) -> bool:
         """Whether the key was valid at a time, in milliseconds since 1970."""
@@ -151,13 +151,10 @@ class PublishedKey:
         if raw is None or len(raw) != _SIGNATURE_BYTES:
             return False
         try:
-            self._checker.verify(message, raw)
+            crypto_sign_open(raw + message, self.verify_key)
         except BadSignatureError:
             return False
         return True
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (PublishedKey, (self.verify_key, self.valid_until_ts))
 
 
 @constant
@@ -328,16 +325,20 @@ def verify(event: Event, keys: KeyRing) -> Event:
     Raises:
         InvalidEvent: the event came in client format, which is not all of it.
     """
-    pdu = event.to_pdu()
-    covered = signed_bytes(pdu, event.room_version)
-    return evolve(event, signed_by=_signers(pdu, covered, event.room_version, keys))
+    if not event.pdu:
+        raise InvalidEvent("event", "one read from a PDU", repr(event))
+    pdu, form = document_of(event.pdu, event.room_version)
+    covered = covered_bytes(pdu, event.room_version, form)
+    return event.with_signers(_signers(pdu, covered, event.room_version, keys))
 
 
 def verify_read(read: ReadPdu, keys: KeyRing) -> Event:
     """Verify a PDU just read, without reading it again; otherwise as `verify`."""
     version = read.event.room_version
-    covered = signed_bytes(read.document, version) if read.covered is None else read.covered
-    return evolve(read.event, signed_by=_signers(read.document, covered, version, keys))
+    covered = read.covered
+    if covered is None:
+        covered = covered_bytes(read.document, version, read.form)
+    return read.event.with_signers(_signers(read.document, covered, version, keys))
 
 
 def _signers(
@@ -369,7 +370,8 @@ def usable_signatures(
     """
     found = []
     for name, of_server in signatures.items():
-        known = keys.servers.get(ServerName(name), _NO_KEYS)
+        server: Any = name  # ServerName, a function, takes longer than the look-up
+        known = keys.servers.get(server)
         if not known or not isinstance(of_server, Mapping):
             continue
         usable = [
@@ -378,7 +380,7 @@ def usable_signatures(
             if key_id in known and (sent is None or known[key_id].good_at(sent))
         ]
         if usable:
-            found.append((ServerName(name), usable))
+            found.append((server, usable))
     return found
 
 
@@ -416,10 +418,10 @@ def required_signers(event: Event) -> frozenset[ServerName]:
     restricted join must sign too, but that is an authorisation rule.
     """
     exempt = event.membership is INVITE and isinstance(event.view, SignedInvite)
-    required = set() if exempt else {event.server}
+    required = NOBODY if exempt else frozenset((event.server,))
     if event.room_version.event_id_in_pdu:
-        required.add(server_of(event.event_id))
-    return frozenset(required)
+        required |= {server_of(event.event_id)}
+    return required
 
 
 def missing_signers(event: Event) -> frozenset[ServerName]:

@@ -51,33 +51,33 @@ def room_id_of_no_accepted_create_event(event: Event, auth: AuthEvents) -> bool:
 @rejects(v1="2.1", v12="3.1")
 def duplicates(event: Event, auth: AuthEvents) -> bool:
     """Two auth events have the same type and state key."""
-    places = [(entry.type, entry.state_key) for entry in auth.events if entry.is_state]
+    places = [(entry.type, entry.state_key) for entry in auth.events if entry.state_key is not None]
     return len(set(places)) < len(places)
 
 
 @rejects(v1="2.2", v12="3.2")
 def unexpected(event: Event, auth: AuthEvents) -> bool:
     """An auth event is none of those that such an event needs."""
-    selected = select_auth_events(event)
-    return any((entry.type, entry.state_key) not in selected for entry in auth.events)
+    listed = [(entry.type, entry.state_key) for entry in auth.events]
+    return not select_auth_events(event).issuperset(listed)
 
 
 @rejects(v1="2.3", v12="3.3")
 def rejected(event: Event, auth: AuthEvents) -> bool:
     """An auth event was itself rejected."""
-    return any(entry.event_id in auth.rejected for entry in auth.events)
+    return not auth.rejected.isdisjoint([entry.event_id for entry in auth.events])
 
 
 @rejects(v1="2.4", v12=None)
 def no_create_event(event: Event, auth: AuthEvents) -> bool:
     """There is no create event among the auth events."""
-    return not any(entry.type == "m.room.create" for entry in auth.events)
+    return "m.room.create" not in [entry.type for entry in auth.events]
 
 
 @rejects(v1="2.5", v12="3.4")
 def of_another_room(event: Event, auth: AuthEvents) -> bool:
     """An auth event belongs to another room."""
-    return any(entry.room_id != event.room_id for entry in auth.events)
+    return not {entry.room_id for entry in auth.events} <= {event.room_id}
 
 
 @allows(v1="2", v12="3")
