@@ -50,7 +50,7 @@ from matrix_membership.hashing import content_hash, event_id, reference_hash, si
 from matrix_membership.identifiers import UserID
 from matrix_membership.machine import admit
 from matrix_membership.receipt import receive
-from matrix_membership.redaction import redact
+from matrix_membership.redaction import redact, redacted_content, survivors
 from matrix_membership.room_versions import room_version
 from matrix_membership.signing import KeyRing
 from tests.builders import ANA, BEN, KEYS, SIGNER_B, a_room, an_empty_room
@@ -160,7 +160,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         ),
         "canonical_json.decode": lambda v, _: decode(v, strict=True) if _text(v) else None,
         "canonical_json.encode": lambda v, _: [encode(v, strict=s) for s in (False, True)],
-        "canonical_json.read": lambda v, _: read(v, strict=False) if _text(v) else None,
+        "_json_text.read": lambda v, _: read(v, strict=False) if _text(v) else None,
         "canonical_json.freeze": lambda v, _: freeze(v),
         "canonical_json.thaw": lambda v, _: thaw(freeze(v)),
         "contents.level_of": level_of,
@@ -169,6 +169,9 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "hashing.reference_hash": lambda v, r: reference_hash(v, r) if _object(v) else None,
         "hashing.signed_bytes": lambda v, r: signed_bytes(v, r) if _object(v) else None,
         "redaction.redact": lambda v, r: redact(v, r) if _object(v) else None,
+        "redaction.redacted_content": lambda v, r: (
+            redacted_content("m.room.member", v, survivors(r)) if _object(v) else None
+        ),
         "receipt.receive": _receive,
         "room_versions.room_version": lambda v, _: room_version(v),
         "identifiers.user_id": lambda v, _: names.user_id(v),
@@ -177,6 +180,9 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "identifiers.server_name": lambda v, _: names.server_name(v),
         "identifiers.is_user_id": lambda v, _: names.is_user_id(v),
         "identifiers.is_room_id": lambda v, _: names.is_room_id(v),
+        "identifiers.are_event_ids": lambda v, _: (
+            names.are_event_ids(v) if isinstance(v, list) else None
+        ),
         "identifiers.is_event_id": lambda v, _: names.is_event_id(v),
         "identifiers.is_server_name": lambda v, _: names.is_server_name(v),
         "federation.messages.MakeResponse.from_json": lambda v, _: MakeResponse.from_json(v),

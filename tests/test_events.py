@@ -43,7 +43,10 @@ class TestFormat:
     def test_is_read_from_bytes_text_and_objects(self, version: RoomVersion) -> None:
         event = Event.from_pdu(pdu(version), version)
         assert Event.from_pdu(json.dumps(pdu(version)), version) == event
-        assert Event.from_pdu(json.dumps(pdu(version)).encode(), version) == event
+        data = json.dumps(pdu(version)).encode()
+        forms: list[Any] = [data, bytearray(data), memoryview(data)]
+        for form in forms:
+            assert Event.from_pdu(form, version) == event
         assert event.to_pdu() == pdu(version)
         assert (event.depth, event.origin_server_ts) == (5, 7)
         assert len(event.auth_events) == len(event.prev_events) == 1

@@ -39,6 +39,8 @@ class TestLookUp:
         state = RoomState.of(V11, [*room.events, room.message(ANA)])
         assert state == room.state
         assert state.with_event(room.message(ANA)) is state
+        nobody = room.event("m.room.member", ANA, {"membership": "join"})
+        assert RoomState.of(V11, [*room.events, nobody]) == room.state
 
     def test_of_memberships(self) -> None:
         room = a_room(V11).with_member(BEN, BAN)
