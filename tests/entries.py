@@ -25,6 +25,7 @@ from matrix_membership import (
 from matrix_membership import identifiers as names
 from matrix_membership.acl import ServerAcl, permits
 from matrix_membership.canonical_json import decode, encode, freeze, read, thaw
+from matrix_membership.client_state import read_event, read_state
 from matrix_membership.contents import level_of
 from matrix_membership.errors import MatrixMembershipError
 from matrix_membership.event_format import check_format
@@ -220,6 +221,9 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             v
         ),
         "federation.invite_messages.StoredInvite.from_json": lambda v, _: StoredInvite.from_json(v),
+        "client_state.read_event": read_event,
+        "client_state.read_state": lambda v, r: read_state([v], room_version=r),
+        "identifiers.are_event_ids": lambda v, _: names.are_event_ids([v]),
         **{f"client.requests.{name}": _client_request(name) for name in READERS},
         "client.requests.read_membership": lambda v, _: client.read_membership(
             UserID(BEN), "!r:a.example", BEN, body=_body(v)
@@ -279,7 +283,10 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "federation.invite_state.examined": "is called by `InviteRequest`'s reader",
         "federation.handshake.Handshake.begin": "takes what its own server wants",
         "federation.messages.MatrixError.of": "takes what its own server says",
+        "permission.May.send": "takes what its own user wants",
+        "permission.May.set": "the same",
         "policy_server.PolicyServer.has_signed": "takes an event",
+        "redaction.redacted_content": "takes the content of a document that was read",
         "room_versions.RoomVersion.evolve": "takes what a programmer writes",
         "signing.Signer.signature_over": "takes bytes that the package made",
         "events.Signs.signature_over": "the same",
