@@ -1,0 +1,1 @@
+"""Reference pages that are rendered from the code: `python -m tests.pages` writes them."""

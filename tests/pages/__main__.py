@@ -1,0 +1,8 @@
+"""Write the rendered pages anew: `python -m tests.pages`, then look at the difference."""
+
+from __future__ import annotations
+
+from tests.pages import memberships, rules
+
+rules.FILE.write_text(rules.text(), "utf-8")
+memberships.FILE.write_text(memberships.text(), "utf-8")

@@ -1,0 +1,66 @@
+"""The rendered pages are as the code gives them, and a rule's number leads to all about it."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from matrix_membership import RoomVersion, auth
+from tests.builders import VERSIONS
+from tests.pages import memberships, rules
+from tests.sources import ROOT, SOURCE
+
+RULES = [pytest.param(rule, id=rule.name) for rule in rules.sorted_rules()]
+
+
+class TestPages:
+    """When one should differ: `python -m tests.pages`, and review the difference."""
+
+    def test_of_the_rules_is_as_written(self) -> None:
+        assert rules.text().splitlines() == rules.FILE.read_text("utf-8").splitlines()
+
+    def test_of_the_memberships_is_as_written(self) -> None:
+        assert memberships.text() == memberships.FILE.read_text("utf-8")
+        assert "    leave --> knock: knocked\n" in memberships.text()
+
+
+class TestPageOfTheRules:
+    def test_has_a_column_for_each_rule_list(self) -> None:
+        assert [version for same in rules.LISTS for version in same] == list(VERSIONS)
+        for same in rules.LISTS:
+            assert len({auth.rules_of(version).numbered for version in same}) == 1
+
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_has_the_rules_of_a_version_in_order(self, version: RoomVersion) -> None:
+        names = [rule.name for rule in rules.sorted_rules()]
+        here = [names.index(rule.name) for _, rule in auth.rules_of(version)]
+        assert here == sorted(here)
+
+
+class TestSearch:
+    """For "rule 4.3.5.2 of version 10": the rule's section, its function and its tests."""
+
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_of_a_number_finds_the_section(self, version: RoomVersion) -> None:
+        _, *sections = rules.text().split("\n### ")
+        for number, rule in auth.rules_of(version):
+            wanted = f"- rule {number} of version {version}\n"
+            assert rule.name in [text.partition("\n")[0] for text in sections if wanted in text]
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_finds_the_number_beside_the_function(self, rule: auth.Rule) -> None:
+        chapter, _, name = rule.name.partition(".")
+        source = (SOURCE / "auth" / f"{chapter}.py").read_text("utf-8")
+        before = source.partition(f"def {name}(")[0].rpartition("\n@")[2]
+        for version in VERSIONS:
+            number = auth.rules_of(version).number_of(rule.name)
+            assert number is None or f'"{number}"' in before
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_finds_tests_that_exist(self, rule: auth.Rule) -> None:
+        file, name = rules.test_class(rule)
+        tree = ast.parse((ROOT / file).read_text("utf-8"))
+        classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+        tests = [node for node in classes[name].body if isinstance(node, ast.FunctionDef)]
+        assert [test.name for test in tests if test.name.startswith("test_")]
