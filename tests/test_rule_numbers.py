@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from matrix_membership import RoomVersion, auth
+from matrix_membership.auth._rule import Rule, Section, number_in, rows_in
+from matrix_membership.auth.rulebook import STATE_DEPENDENT
+from matrix_membership.room_versions import V10, V11, V12
 from tests.builders import VERSIONS
 
 NUMBERS: dict[str, list[str]] = json.loads(
@@ -16,6 +20,18 @@ NUMBERS: dict[str, list[str]] = json.loads(
 
 CLOSING = "auth_events.otherwise"
 """Our own row: what remains of the heading when none of its rules fires."""
+
+
+def sections_in(
+    rules: Iterable[Rule | Section], version: RoomVersion
+) -> Iterator[tuple[str, Section]]:
+    """All sections of a version with their numbers, the inner ones too."""
+    for row in rules:
+        if isinstance(row, Section):
+            number = number_in(row.numbers, version.auth_rules)
+            if number is not None:
+                yield number, row
+                yield from sections_in(row.rules, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
@@ -46,6 +62,36 @@ class TestNumbers:
             if rule.name != CLOSING
         ]
         assert ours == sorted(ours)
+
+    def test_start_with_that_of_their_section(self, version: RoomVersion) -> None:
+        for heading, section in sections_in(STATE_DEPENDENT, version):
+            numbers = [number for number, _ in rows_in(section.rules, version)]
+            assert numbers
+            assert [
+                number for number in numbers if not f"{number}.".startswith(f"{heading}.")
+            ] == []
+
+    def test_of_the_rule_that_closes_the_auth_events_is_the_heading(
+        self, version: RoomVersion
+    ) -> None:
+        first = auth.rules_of(version).number_of("auth_events.duplicates")
+        assert first == f"{auth.rules_of(version).number_of(CLOSING)}.1"
+
+    def test_have_conditions_in_words(self, version: RoomVersion) -> None:
+        told = {
+            number: section.text
+            for number, section in sections_in(STATE_DEPENDENT, version)
+            if section.when is not None
+        }
+        rules = auth.rules_of(version)
+        expected = {
+            rules.number_of("invite.third_party_otherwise"): "the content has a third_party_invite"
+        }
+        if version.restricted_joins:
+            rule = "restricted or knock_restricted" if version in (V10, V11, V12) else "restricted"
+            number = rules.number_of("join.authorised_by_a_member")
+            expected[number] = f"the join rule is {rule}"
+        assert told == {str(number)[:-2]: text for number, text in expected.items()}
 
     def test_name_a_rule_once(self, version: RoomVersion) -> None:
         names = [rule.name for _, rule in auth.rules_of(version).numbered]

@@ -338,5 +338,10 @@ class TestAuthChain:
         events = {a: linked(V11, a, b), b: linked(V11, b, a)}
         assert set(auth_chain([events[a]], events.get)) == {a, b}
 
+    def test_goes_on_after_what_is_listed_twice(self) -> None:
+        a, b, c = map(named, "abc")
+        events = {a: linked(V11, a), b: linked(V11, b)}
+        assert set(auth_chain([linked(V11, c, a, b, b)], events.get)) == {a, b}
+
     def test_of_nothing_is_empty(self) -> None:
         assert auth_chain([], lambda _: None) == {}

@@ -169,6 +169,21 @@ def test_a_key_signs_nothing_where_nothing_is_stored(version: RoomVersion, invit
     assert not rules["invite.third_party_signed_by_its_key"](event, room.state)
 
 
+@everywhere
+def test_no_third_party_is_a_signed_block_that_is_missing(version: RoomVersion) -> None:
+    """Asked by themselves: their section is about invites with a third party."""
+    rules = [row for _, row in auth.rules_of(version) if row.name.startswith("invite.third_party_")]
+    room = a_room(version)
+    fired = [rule.name for rule in rules if rule(room.invite(ANA, BEN), room.state)]
+    assert fired == [
+        "invite.third_party_unsigned",
+        "invite.third_party_without_mxid_or_token",
+        "invite.third_party_mxid_of_another_user",
+        "invite.third_party_token_unknown",
+        "invite.third_party_otherwise",
+    ]
+
+
 def changed(**fields: Any) -> Any:
     invite = signed_invite()
     return {"signed": {**invite["signed"], **fields}}
