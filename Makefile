@@ -18,6 +18,8 @@ DOCS := $(VENV)/.docs-$(CHECKSUM)
 # Tools that bring much with them live apart too.
 FUZZ_VENV := .venv-fuzz
 FUZZ := $(FUZZ_VENV)/.stamp-$(CHECKSUM)
+MUTANTS_VENV := .venv-mutants
+MUTANTS := $(MUTANTS_VENV)/.stamp-$(CHECKSUM)
 
 # Synapse is run, never imported: it lives apart. Whoever has one names its interpreter in SYNAPSE_PYTHON.
 ifeq ($(strip $(SYNAPSE_PYTHON)),)
@@ -47,8 +49,8 @@ oracle: $(DEV) $(SYNAPSE)  ## ORACLE_CASES cases, judged by Synapse too
 	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' ORACLE_CASES='$(ORACLE_CASES)' $(PYTEST) -m oracle tests/oracle_synapse
 
 .PHONY: mutants
-mutants: $(DEV)  ## does a test fail when a line of src is wrong?
-	$(BIN)/python -m tests.mutants
+mutants: $(MUTANTS)  ## does a test fail when a line of the rules is wrong?
+	$(MUTANTS_VENV)/bin/python -m tests.mutants
 
 .PHONY: fuzz
 fuzz: $(FUZZ)  ## FUZZ_SECONDS of input that atheris finds
@@ -80,7 +82,7 @@ format: $(DEV)  ## format, and fix what can be fixed
 
 .PHONY: clean
 clean:  ## remove what was built, the environments included
-	rm -rf $(VENV) $(FUZZ_VENV) .venv-synapse build dist .coverage .coverage.* .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(FUZZ_VENV) $(MUTANTS_VENV) .venv-synapse build dist .coverage .coverage.* .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------ parts of `make test`
@@ -137,4 +139,10 @@ $(FUZZ):
 	rm -rf $(FUZZ_VENV)
 	$(PYTHON) -m venv $(FUZZ_VENV)
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	touch $@
+
+$(MUTANTS):
+	rm -rf $(MUTANTS_VENV)
+	$(PYTHON) -m venv $(MUTANTS_VENV)
+	$(MUTANTS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[mutants]'
 	touch $@
