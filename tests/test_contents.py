@@ -7,19 +7,161 @@ from typing import Any
 
 import pytest
 
+from matrix_membership import JoinRule
 from matrix_membership.canonical_json import JsonFloat
 from matrix_membership.contents import (
     NAMED_LEVELS,
+    NO_POWER_LEVELS,
+    Create,
+    JoinRules,
     PowerLevels,
+    SignedInvite,
     level_of,
     power_levels_view,
     third_party_invite_view,
     unpadded_base64,
 )
-from matrix_membership.room_versions import V1, V5, V6, V9, V10, V12, RoomVersion
-from tests.builders import ANA
+from matrix_membership.membership import JOIN_RULES
+from matrix_membership.room_versions import V1, V5, V6, V9, V10, V11, V12, RoomVersion
+from tests.builders import ANA, BEN, CAY, a_room, an_empty_room
 
 EVERY = (V1, V5, V6, V9, V10, V12)
+LONGEST = "9" * 400
+
+
+def created(version: RoomVersion, **content: Any) -> Create:
+    """The view of Ana's create event."""
+    view = an_empty_room(version).event("m.room.create", ANA, content, "", prev_events=[]).view
+    assert isinstance(view, Create)
+    return view
+
+
+class TestCreate:
+    @pytest.mark.parametrize(
+        ("version", "content", "creator"),
+        [
+            (V10, {"creator": BEN}, BEN),
+            (V10, {"creator": 5}, None),
+            (V10, {}, None),
+            (V11, {"creator": BEN}, ANA),
+            (V12, {}, ANA),
+        ],
+    )
+    def test_knows_the_creator(self, version: RoomVersion, content: Any, creator: Any) -> None:
+        view = created(version, **content)
+        assert (view.creator, view.names_creator) == (creator, "creator" in content)
+
+    @pytest.mark.parametrize(
+        ("others", "privileged", "readable"),
+        [
+            ([], {ANA}, True),
+            ([BEN, CAY], {ANA, BEN, CAY}, True),
+            ([BEN, "ben"], {ANA, BEN}, False),
+            ([5], {ANA}, False),
+            ("x", {ANA}, False),
+            ({BEN: 1}, {ANA}, False),
+            (None, {ANA}, False),
+        ],
+    )
+    def test_knows_who_has_no_limit_in_version_12(
+        self, others: Any, privileged: Any, readable: bool
+    ) -> None:
+        view = created(V12, additional_creators=others)
+        assert (view.privileged, view.additional_creators_readable) == (privileged, readable)
+        before = created(V11, additional_creators=others)
+        assert (before.privileged, before.additional_creators_readable) == (frozenset(), True)
+
+    def test_needs_no_additional_creators(self) -> None:
+        assert created(V12).privileged == {ANA}
+        assert created(V12).additional_creators_readable
+
+    @pytest.mark.parametrize("value", [True, None, 0, "", "false"])
+    def test_closes_the_room_by_nothing_but_false(self, value: Any) -> None:
+        assert created(V12, **{"m.federate": value}).federate
+        assert not created(V12, **{"m.federate": False}).federate
+        assert created(V12).federate
+
+    def test_is_of_version_1_unless_it_says_otherwise(self) -> None:
+        assert created(V10).room_version == "1"
+        assert created(V10, room_version="10").room_version == "10"
+        assert created(V10, room_version=10).room_version == 10
+
+    def test_knows_whether_it_has_a_room_id(self) -> None:
+        assert created(V11).has_room_id
+        assert not created(V12).has_room_id
+
+
+def join_rules(**content: Any) -> JoinRules:
+    view = a_room(V11).event("m.room.join_rules", ANA, content, "").view
+    assert isinstance(view, JoinRules)
+    return view
+
+
+class TestJoinRules:
+    @pytest.mark.parametrize("name", JOIN_RULES)
+    def test_have_a_rule(self, name: str) -> None:
+        assert join_rules(join_rule=name).join_rule is JoinRule(name)
+
+    def test_mean_invite_where_they_name_none(self) -> None:
+        assert join_rules().join_rule is JoinRule.INVITE
+        assert join_rules().allow == ()
+
+    @pytest.mark.parametrize("value", ["x", "", "unrecognised", 5, None, ["public"]])
+    def test_may_be_unrecognised(self, value: Any) -> None:
+        assert join_rules(join_rule=value).join_rule is JoinRule.UNRECOGNISED
+
+    def test_allow_the_members_of_rooms_in_their_order(self) -> None:
+        def entry(room_id: Any, kind: Any = "m.room_membership") -> dict[str, Any]:
+            return {"type": kind, "room_id": room_id}
+
+        good = [entry("!b:a.example"), entry("!a:a.example"), entry("!b:a.example")]
+        odd = [entry("!c:a.example", "x"), entry("c"), {"type": "m.room_membership"}, "x", None]
+        assert join_rules(allow=[*odd, *good]).allow == ("!b:a.example", "!a:a.example")
+
+    @pytest.mark.parametrize("allow", [None, "x", {"room_id": "!b:a.example"}, 5])
+    def test_allow_nobody_by_what_is_no_list(self, allow: Any) -> None:
+        assert join_rules(allow=allow).allow == ()
+
+
+class TestSignedInvite:
+    @pytest.mark.parametrize(
+        ("value", "seen"),
+        [
+            (None, (False, None, None, None, False)),
+            ([], (False, None, None, None, False)),
+            ("signed", (False, None, None, None, False)),
+            ({}, (False, None, None, None, False)),
+            ({"signed": None}, (True, None, None, None, False)),
+            ({"signed": ["mxid", "token"]}, (True, None, None, None, False)),
+            ({"signed": {}}, (True, {}, None, None, False)),
+            ({"signed": {"mxid": BEN}}, (True, {"mxid": BEN}, BEN, None, False)),
+            ({"signed": {"token": "t"}}, (True, {"token": "t"}, None, "t", False)),
+            (
+                {"signed": {"mxid": 5, "token": None}},
+                (True, {"mxid": 5, "token": None}, None, None, True),
+            ),
+            (
+                {"signed": {"mxid": BEN, "token": "t"}},
+                (True, {"mxid": BEN, "token": "t"}, BEN, "t", True),
+            ),
+        ],
+    )
+    def test_shows_what_is_there(self, value: Any, seen: Any) -> None:
+        view = a_room(V11).invite(ANA, BEN, third_party_invite=value).view
+        assert isinstance(view, SignedInvite)
+        assert (view.has_signed, view.signed, view.mxid, view.token, view.has_names) == seen
+
+
+class TestAuthoriser:
+    @pytest.mark.parametrize(
+        ("value", "user"), [(ANA, ANA), ("ana", ""), ("", ""), (None, ""), (5, ""), ([ANA], "")]
+    )
+    def test_is_a_user_or_nobody(self, value: Any, user: str) -> None:
+        event = a_room(V11).join(BEN, join_authorised_via_users_server=value)
+        assert event.authorised_via == user
+
+    def test_need_not_be_named(self) -> None:
+        assert a_room(V11).join(BEN).authorised_via is None
 
 
 class TestLevel:
@@ -33,6 +175,8 @@ class TestLevel:
             (" \t+100\n ", 100),
             ("\xa0100\u2003", 100),
             ("0" * 5_000 + "1", 1),
+            ("0", 0),
+            (LONGEST, int(LONGEST)),
         ],
     )
     def test_may_be_text_before_version_10(self, value: str, level: int) -> None:
@@ -49,6 +193,7 @@ class TestLevel:
             "--1",
             "1.0",
             "\x1f1",
+            "XX1XX",
             "1\x1c",
             "9" * 401,
             True,
@@ -78,6 +223,23 @@ def view(content: Any, version: RoomVersion) -> PowerLevels:
 
 
 class TestPowerLevels:
+    def test_are_defaults_where_there_is_no_event(self) -> None:
+        levels = NO_POWER_LEVELS
+        assert {name: getattr(levels, name) for name in NAMED_LEVELS} == dict(NAMED_LEVELS)
+        maps = (levels.users, levels.events, levels.notifications, levels.named)
+        assert maps == ({}, {}, {}, {})
+        assert (levels.named_readable, levels.maps_readable, levels.users_readable) == (True,) * 3
+        assert levels.exists is False
+
+    def test_are_as_told(self) -> None:
+        told = {name: number for number, name in enumerate(NAMED_LEVELS, 3)}
+        levels = view(
+            {**told, "users": {ANA: 1}, "events": {"x": 2}, "notifications": {"y": 3}}, V12
+        )
+        assert {name: getattr(levels, name) for name in NAMED_LEVELS} == told == levels.named
+        assert (levels.users, levels.events, levels.notifications) == ({ANA: 1}, {"x": 2}, {"y": 3})
+        assert (levels.named_readable, levels.maps_readable, levels.users_readable) == (True,) * 3
+
     def test_have_defaults(self) -> None:
         levels = view({}, V12)
         assert {name: getattr(levels, name) for name in NAMED_LEVELS} == dict(NAMED_LEVELS)

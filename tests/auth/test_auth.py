@@ -225,6 +225,11 @@ class TestDecision:
         given = str(room.check(room.join(BEN)))
         assert given == "allowed by rule 4.3.6 of room version 10: the join rule is public"
 
+    def test_says_all_of_its_text_but_the_full_stop(self) -> None:
+        given = Decision(allowed=True, rule="x", number="1", room_version=V12, text="It is X.")
+        assert str(given) == "allowed by rule 1 of room version 12: it is X"
+        assert given.undecided is False
+
     @everywhere
     def test_links_the_list_of_its_version(self, version: RoomVersion) -> None:
         page = f"rooms/v{version.identifier}/#authorisation-rules"

@@ -61,6 +61,9 @@ class TestRule:
     def test_takes_its_text_from_the_first_line(self) -> None:
         assert by_ben.text == "Ben sends it."
 
+    def test_may_have_no_text(self) -> None:
+        assert allows(v1="1")(always).text == ""
+
     @pytest.mark.parametrize(
         ("version", "number"), [(V1, "2.1"), (V5, "2.1"), (V6, "1.1"), (V9, "1.1"), (V10, None)]
     )
@@ -79,6 +82,9 @@ class TestRule:
 
 
 class TestSection:
+    def test_has_no_text_of_its_own(self) -> None:
+        assert Section(numbers=ONE, rules=()).text == ""
+
     def test_decides_by_its_first_rule_that_fires(self) -> None:
         section = Section(when=always, numbers=ONE, rules=(by_ben, by_anybody))
         assert judged([section, by_anybody]) == by_ben.decision(V6, "1.1")
@@ -115,6 +121,17 @@ class TestProgram:
         event = Room(V11).event("m.room.create", BEN, {}, "")
         state = RoomState.of(V11, [])
         assert program.judge(event, state) == by_anybody.decision(V11, "3")
+
+    def test_opens_sections_on_create_events(self) -> None:
+        section = Section(event_type="m.room.create", numbers=ONE, rules=(by_ben,))
+        program = compile_program([by_anybody], V6, create=[section, by_anybody])
+        event = Room(V6).event("m.room.create", BEN, {}, "")
+        assert program.judge(event, RoomState.of(V6, [])) == by_ben.decision(V6, "1.1")
+
+    def test_knows_its_version(self) -> None:
+        mine = V6.evolve(identifier="org.example.x")
+        program = compile_program([by_anybody], V6)
+        assert (program.room_version, program.labelled(mine).room_version) == (V6, mine)
 
     def test_can_be_labelled_anew(self) -> None:
         mine = V6.evolve(identifier="org.example.x")
