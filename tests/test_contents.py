@@ -27,6 +27,11 @@ from tests.builders import ANA, BEN, CAY, a_room, an_empty_room
 
 EVERY = (V1, V5, V6, V9, V10, V12)
 LONGEST = "9" * 400
+WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""All that has the Unicode property."""
 
 
 def created(version: RoomVersion, **content: Any) -> Create:
@@ -182,11 +187,16 @@ class TestLevel:
     def test_may_be_text_before_version_10(self, value: str, level: int) -> None:
         assert [level_of(value, version) for version in EVERY] == [level] * 4 + [None] * 2
 
+    @pytest.mark.parametrize("space", WHITE_SPACE)
+    def test_may_stand_between_white_space(self, space: str) -> None:
+        assert level_of(f"{space}7{space}", V1) == 7
+
     @pytest.mark.parametrize(
         "value",
         [
             "",
             " ",
+            *(f"7{letter}" for letter in "\x1c\x1d\x1e\x1f\u180e\u200b\u2060\ufeff"),
             "1_000",
             "\u0665",
             "+ 1",
@@ -273,7 +283,7 @@ class TestPowerLevels:
         ],
     )
     def test_are_unreadable_with_a_float_out_of_range(self, content: Any) -> None:
-        assert not view(content, V5).users_readable
+        assert view(content, V5).users_readable is False
 
     def test_say_what_a_type_needs(self) -> None:
         levels = view({"events": {"x": 7}, "events_default": 1, "state_default": 2}, V12)
@@ -309,12 +319,13 @@ class TestBase64:
             (b"foob", "Zm9vYg"),
             (b"fooba", "Zm9vYmE"),
             (b"foobar", "Zm9vYmFy"),
+            (b"foW", "Zm9X"),
         ],
     )
     def test_is_read_with_and_without_padding(self, raw: bytes, text: str) -> None:
         assert unpadded_base64(text) == raw
         assert unpadded_base64(text + "=" * (-len(text) % 4)) == raw
 
-    @pytest.mark.parametrize("text", [None, 5, "A", "é", "Zm 9v", "Zm9v!"])
+    @pytest.mark.parametrize("text", [None, 5, "A", "é", "Zm 9v", "Zm9v!", "Zm8 ", "=Zm8"])
     def test_is_nothing_else(self, text: Any) -> None:
         assert unpadded_base64(text) is None
