@@ -176,6 +176,12 @@ class TestVersionOfOnesOwn:
         expected = evolve(decision("every_event.otherwise", V12), room_version=mine)
         assert room.check(room.message(ANA)) == expected
 
+    def test_follows_the_first_list_before_all_numbers(self) -> None:
+        mine = V1.evolve(identifier=MINE, auth_rules=0)
+        room = a_room(mine)
+        expected = evolve(decision("every_event.otherwise", V1), room_version=mine)
+        assert room.check(room.message(ANA)) == expected
+
     def test_has_a_list_of_its_own_name(self) -> None:
         mine = V11.evolve(identifier=MINE)
         rules = auth.rules_of(mine)
@@ -191,6 +197,12 @@ class TestRuleList:
             "reject",
             "create.has_prev_events",
             "The create event has previous events.",
+        ]
+        assert lines[-1].split(maxsplit=3) == [
+            "11",
+            "allow",
+            "every_event.otherwise",
+            "Nothing speaks against this event.",
         ]
 
     def test_knows_numbers_by_name(self) -> None:

@@ -119,6 +119,18 @@ class TestDecision:
             Fact(f"membership of {BEN}", "unknown", Origin.UNKNOWN, "the state leaves members out"),
         )
 
+    def test_is_tried_as_if_those_left_out_were_invited(self) -> None:
+        state = RoomState.of(V11, a_room(V11).events, partial=True)
+        explanation = auth.explain(a_room(V11).join(BEN), state)
+        assert explanation.decision.undecided
+        assert explanation.steps[-1].name == "join.invited_to_invite_or_knock_room"
+
+    @everywhere
+    def test_asks_for_a_create_event(self, version: RoomVersion) -> None:
+        explanation = auth.explain(a_room(version).message(ANA), RoomState.of(version, []))
+        number = "2" if version == V12 else "2.4"
+        assert explanation.decision.number == explanation.steps[-1].number == number
+
     def test_stands_when_those_left_out_make_no_difference(self) -> None:
         room = a_room(V11).with_join_rule("public").with_member(BEN, BAN)
         state = RoomState.of(V11, room.events, partial=True)
