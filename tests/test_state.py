@@ -3,25 +3,90 @@
 from __future__ import annotations
 
 import pickle
+import weakref
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_membership import Event, RoomState
+from matrix_membership import Event, RoomState, RoomVersion
 from matrix_membership._persistent import PersistentMap
+from matrix_membership.contents import NO_POWER_LEVELS
 from matrix_membership.errors import IncompleteState
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, UNKNOWN, JoinRule
 from matrix_membership.room_versions import V1, V10, V11, V12
 from matrix_membership.state import CREATOR_POWER_LEVEL
 from tests.builders import ANA, BEN, CAY, DAN, a_room
 
+ALLOW = [{"type": "m.room_membership", "room_id": "!s:a.example"}]
+
 
 def user(number: int) -> str:
     return f"@u{number}:s{number % 3}.example"
 
 
+def nothing(_type: str, _key: str) -> None:
+    """A look-up of a room that has no state."""
+
+
+def answers(state: RoomState) -> tuple[Any, ...]:
+    """What a state says of itself, but for the members."""
+    create = state.create
+    return (
+        *(state.room_version, state.is_partial, state.create_event),
+        *(create.creator, create.names_creator, create.privileged, create.federate),
+        *(create.additional_creators_readable, create.room_version, create.has_room_id),
+        *(state.join_rule, state.allow, state.power_levels),
+    )
+
+
+class TestEmptyState:
+    @pytest.mark.parametrize("state", [RoomState.of(V11, []), RoomState.over(V11, nothing)])
+    def test_is_all_defaults(self, state: RoomState) -> None:
+        created: tuple[Any, ...] = (None, None, False, frozenset(), True, True, "1", False)
+        assert answers(state) == (V11, False, *created, JoinRule.INVITE, (), NO_POWER_LEVELS)
+        assert (state.membership_of(ANA), state.power_level_of(ANA)) == (LEAVE, 0)
+
+    def test_grows(self) -> None:
+        events = a_room(V12).with_join_rule("restricted").with_levels({BEN: 5}).events
+        state = RoomState.of(V12, [])
+        for event in events:
+            state = state.with_event(event)
+        assert answers(state) == answers(RoomState.of(V12, events))
+
+
 class TestLookUp:
+    @pytest.mark.parametrize("version", [V1, V10, V11, V12], ids=str)
+    def test_gives_the_same_however_it_was_made(self, version: RoomVersion) -> None:
+        room = a_room(version, **{"m.federate": False}).with_join_rule("restricted", allow=ALLOW)
+        state = room.with_levels({BEN: 7}).state
+        over = RoomState.over(version, state.get)
+        assert answers(over) == answers(state)
+        after = state.with_event(room.join(CAY)).with_event(room.leave(ANA))
+        assert answers(after) == answers(state)
+        assert state.allow == ("!s:a.example",)
+
+    @pytest.mark.parametrize("name", ["create", "create_event", "join_rule", "allow"])
+    def test_may_begin_anywhere(self, name: str) -> None:
+        state = a_room(V11).with_join_rule("restricted", allow=ALLOW).state
+        over = RoomState.over(V11, state.get)
+        assert getattr(over, name) is getattr(state, name)
+        assert answers(over) == answers(state)
+
+    def test_keeps_places_of_one_type_apart(self) -> None:
+        room = a_room(V11).with_third_party_invite("a").with_third_party_invite("b")
+        room = room.with_third_party_invite("b").with_third_party_invite("")
+        kind, expected = "m.room.third_party_invite", (room.events[2], *room.events[4:])
+        by_steps = RoomState.of(V11, [])
+        for event in room.events:
+            by_steps = by_steps.with_event(event)
+        for state in (room.state, by_steps):
+            assert tuple(state.get(kind, key) for key in ("a", "b", "")) == expected
+            assert state.get(kind, "c") is None
+            assert [e for e in state.events if e.type == kind] == list(expected)
+
     def test_gives_what_was_put_in(self) -> None:
         room = a_room(V11).with_join_rule("public").with_levels({BEN: 7}, invite=3)
         state = room.state
@@ -36,7 +101,7 @@ class TestLookUp:
 
     def test_passes_over_what_is_no_state(self) -> None:
         room = a_room(V11)
-        state = RoomState.of(V11, [*room.events, room.message(ANA)])
+        state = RoomState.of(V11, [room.message(ANA), *room.events])
         assert state == room.state
         assert state.with_event(room.message(ANA)) is state
         nobody = room.event("m.room.member", ANA, {"membership": "join"})
@@ -79,8 +144,9 @@ class TestWithEvent:
         assert len(states[-1].members) == 601
         last = states[-1].with_event(room.leave(user(0)))
         assert (list(last.members)[-1], last.membership_of(user(0))) == (user(0), LEAVE)
-        with pytest.raises(KeyError):
+        with pytest.raises(KeyError) as raised:
             last.members["@nobody:x"]
+        assert raised.value.args == ("@nobody:x",)
 
     def test_forgets_a_server_whose_last_member_left(self) -> None:
         room = a_room(V11)
@@ -89,13 +155,32 @@ class TestWithEvent:
         assert state.with_event(room.join(BEN)).servers_in_room is state.servers_in_room
         assert state.with_event(room.leave(BEN)).servers_in_room == {"a.example"}
 
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_keeps_a_server_until_its_last_member_left(self, at_once: bool) -> None:
+        room = a_room(V11).with_member(BEN, JOIN).with_member("@two:b.example", JOIN)
+        state = RoomState.of(V11, room.events if at_once else [])
+        for event in () if at_once else room.events:
+            state = state.with_event(event)
+        left = state.with_event(room.leave("@two:b.example"))
+        assert left.servers_in_room == state.servers_in_room == {"a.example", "b.example"}
+        assert left.with_event(room.leave(BEN)).servers_in_room == {"a.example"}
+
+    def test_has_every_member_once(self) -> None:
+        room = a_room(V11)
+        state = room.state
+        for event in (room.join(BEN), room.leave(BEN), room.leave(CAY), room.join(BEN)):
+            state = state.with_event(event)
+        assert list(state.members) == [ANA, BEN, CAY]
+        assert len(state.members) == 3
+        assert state.members[BEN].membership is JOIN
+
     def test_is_as_if_built_at_once(self) -> None:
         room = a_room(V1).with_member(BEN, INVITE).with_join_rule("public").with_levels({BEN: 5})
         state = RoomState.of(V1, room.events[:1])
         for event in room.events[1:]:
             state = state.with_event(event)
         assert state == room.state
-        assert hash(state) == hash(room.state)
+        assert hash(state) == hash(room.state) != hash(RoomState.of(V1, []))
         assert state != room.with_member(CAY, JOIN).state
         assert state != "x"
 
@@ -125,9 +210,19 @@ class TestPartialState:
 
     def test_does_not_know_the_servers_unless_told(self) -> None:
         state = RoomState.of(V11, a_room(V11).events, partial=True)
-        with pytest.raises(IncompleteState):
+        with pytest.raises(IncompleteState) as raised:
             state.servers_in_room  # noqa: B018 - it raises
+        assert raised.value == IncompleteState("servers in the room", "all members")
         assert state.with_event(a_room(V11).join(BEN)).is_partial
+
+    def test_stays_partial(self) -> None:
+        room = a_room(V11)
+        state = RoomState.of(V11, room.events, partial=True, servers=["z.example"])
+        for event in (room.join(BEN), room.event("m.room.topic", ANA, {}, "")):
+            state = state.with_event(event)
+            assert (state.is_partial, state.membership_of(CAY)) == (True, UNKNOWN)
+        assert state.servers_in_room == {"a.example", "b.example", "z.example"}
+        assert state != RoomState.of(V11, state.events)
 
 
 class TestOverALookUp:
@@ -156,20 +251,29 @@ class TestOverALookUp:
         assert over != state
         assert over == over  # noqa: PLR0124 - that is the question
 
+    def test_passes_over_what_is_of_another_type(self) -> None:
+        message = a_room(V11).message(ANA)
+        over = RoomState.over(V11, lambda _type, _key: message)
+        empty = RoomState.of(V11, [])
+        assert over.create is empty.create
+        assert answers(over)[3:] == answers(empty)[3:]
+
     def test_knows_nothing_of_the_whole(self) -> None:
-        over = RoomState.over(V11, lambda _type, _key: None, partial=True)
-        assert over.membership_of(ANA) is UNKNOWN
-        for question in (
-            lambda: over.members,
-            lambda: list(over.events),
-            lambda: list(over.events_but_members),
-            lambda: over.servers_in_room,
-            over.heroes,
-            over.joined_members,
-            lambda: over.with_event(a_room(V11).join(BEN)),
-        ):
-            with pytest.raises(IncompleteState):
-                question()
+        over = RoomState.over(V11, nothing, partial=True)
+        assert (over.membership_of(ANA), over.is_partial) == (UNKNOWN, True)
+        questions: dict[str, Callable[[], object]] = {
+            "the members": lambda: over.members,
+            "all events": lambda: list(over.events),
+            "all events but members": lambda: list(over.events_but_members),
+            "servers in the room": lambda: over.servers_in_room,
+            "the heroes": over.heroes,
+            "the joined members": over.joined_members,
+            "a changed state": lambda: over.with_event(a_room(V11).join(BEN)),
+        }
+        for question, ask in questions.items():
+            with pytest.raises(IncompleteState) as raised:
+                ask()
+            assert raised.value == IncompleteState(question, "all members")
 
 
 class TestStateItself:
@@ -185,6 +289,10 @@ class TestStateItself:
                 change()
         with pytest.raises(AttributeError):
             state.nothing  # noqa: B018 - it raises
+
+    def test_can_be_referred_to_weakly(self) -> None:
+        state = a_room(V11).state
+        assert weakref.ref(state)() is state
 
     def test_can_be_pickled(self) -> None:
         state = RoomState.of(V11, a_room(V11).events, partial=True, servers=["z.example"])

@@ -115,17 +115,18 @@ def _mutations(trail: Sequence[cst.CSTNode]) -> Iterator[cst.CSTNode]:
 
 def _is_left_out(trail: Sequence[cst.CSTNode]) -> bool:
     """Whether nothing that runs could tell the difference."""
-    node = trail[-1]
-    match node:
-        case cst.Annotation() | cst.Import() | cst.ImportFrom():
-            return True  # all annotations are texts: `from __future__ import annotations`
-        case cst.Call(func=cst.Name("TypeVar" | "TypeError" | "AttributeError")):
-            return True  # names for checkers; programmer errors are never told apart by message
-        case cst.Assign(targets=[cst.AssignTarget(cst.Name("__all__"))]):
-            return True  # tests/test_exports.py reads it
-        case cst.Assign(value=cst.Subscript(value=cst.Name(name))):
-            return name in ("Callable", "Mapping", "tuple")  # a name for a type
-        case cst.AnnAssign(target=cst.Name("__slots__")):
+    match trail[-1]:
+        case (
+            cst.Annotation()  # a text, by `from __future__ import annotations`
+            | cst.Import()
+            | cst.ImportFrom()
+            | cst.AnnAssign(target=cst.Name("__slots__"))
+            | cst.Assign(targets=[cst.AssignTarget(cst.Name("__all__"))])  # tests/test_exports.py
+            | cst.Assign(value=cst.Call(func=cst.Name("TypeVar")))
+            | cst.Assign(value=cst.Subscript(value=cst.Name("Callable" | "Mapping" | "tuple")))
+            # Programmer errors are never told apart by message.
+            | cst.Call(func=cst.Name("TypeError" | "AttributeError"))
+        ):
             return True
     return False
 
@@ -141,6 +142,7 @@ _SMALL: Final = (
     cst.BaseString,
     cst.Name,
     cst.Arg,
+    cst.Param,
     cst.ComparisonTarget,
     cst.BaseCompOp,
     cst.BaseBooleanOp,
