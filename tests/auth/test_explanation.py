@@ -29,6 +29,7 @@ from tests.builders import (
     signed_invite,
     since,
 )
+from tests.golden import explanations
 
 
 def explained(room: Room, event: Event) -> Explanation:
@@ -291,6 +292,11 @@ class TestOtherFacts:
 
 
 class TestPage:
+    def test_of_every_case_is_as_written(self) -> None:
+        """When it should differ: `python -m tests.golden`, and review the difference."""
+        written = explanations.FILE.read_text("utf-8")
+        assert explanations.text().splitlines() == written.splitlines()
+
     def test_tells_all(self) -> None:
         allow = [{"type": "m.room_membership", "room_id": "!s:a.example"}]
         room = a_room(V10).with_join_rule("restricted", allow=allow).with_member(BEN, BAN)

@@ -1,7 +1,8 @@
-"""Write the golden file anew: `python -m tests.golden`, then look at the difference."""
+"""Write the golden files anew: `python -m tests.golden`, then look at the difference."""
 
 from __future__ import annotations
 
-from tests.golden.matrix import FILE, text
+from tests.golden import explanations, matrix
 
-FILE.write_text(text(), "utf-8")
+matrix.FILE.write_text(matrix.text(), "utf-8")
+explanations.FILE.write_text(explanations.text(), "utf-8")

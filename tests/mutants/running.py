@@ -148,7 +148,8 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "auth": ("auth/test_explanation.py", "auth/test_auth.py"),
     "auth._rule": ("auth/test_rule.py", "auth/test_auth.py"),
     "auth._suppositions": ("auth/test_auth.py",),
-    "auth.facts": ("auth/test_explanation.py",),
+    "auth.facts": ("auth/test_explanation.py", "auth/test_remedies.py"),
+    "auth.remedies": ("auth/test_remedies.py", "auth/test_explanation.py"),
 }
 """Where a module is tested that has no test file of its name, or one that says little."""
 
