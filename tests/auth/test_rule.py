@@ -128,11 +128,6 @@ class TestProgram:
         event = Room(V6).event("m.room.create", BEN, {}, "")
         assert program.judge(event, RoomState.of(V6, [])) == by_ben.decision(V6, "1.1")
 
-    def test_knows_its_version(self) -> None:
-        mine = V6.evolve(identifier="org.example.x")
-        program = compile_program([by_anybody], V6)
-        assert (program.room_version, program.labelled(mine).room_version) == (V6, mine)
-
     def test_can_be_labelled_anew(self) -> None:
         mine = V6.evolve(identifier="org.example.x")
         section = Section(when=always, numbers=ONE, rules=(by_ben,))
