@@ -223,7 +223,6 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "federation.invite_messages.StoredInvite.from_json": lambda v, _: StoredInvite.from_json(v),
         "client_state.read_event": read_event,
         "client_state.read_state": lambda v, r: read_state([v], room_version=r),
-        "identifiers.are_event_ids": lambda v, _: names.are_event_ids([v]),
         **{f"client.requests.{name}": _client_request(name) for name in READERS},
         "client.requests.read_membership": lambda v, _: client.read_membership(
             UserID(BEN), "!r:a.example", BEN, body=_body(v)
