@@ -15,6 +15,7 @@ from matrix_membership.room_versions import V11
 from matrix_membership.strategies import auth_cases
 from matrix_membership.strategies.cases import AuthCase
 from tests.builders import ANA, BEN, CAY, VERSIONS, a_room, decision
+from tests.golden import programs
 
 PROGRAM = compile_program(STATE_DEPENDENT, V11, create=CREATE)
 
@@ -51,6 +52,20 @@ class TestRowsThatAreLeft:
         assert event.case == MESSAGE
         expected = ["every_event.sender_below_required_power_level", "every_event.otherwise"]
         assert left(JoinRule.PUBLIC, event, JOIN) == expected
+
+
+def test_what_is_left_in_every_case_is_as_written() -> None:
+    """When it should differ: `python -m tests.golden`, and review the difference."""
+    assert programs.text().splitlines() == programs.FILE.read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_program_is_of_its_version(version: RoomVersion) -> None:
+    program = compile_program(STATE_DEPENDENT, version, create=CREATE)
+    mine = version.evolve(identifier="org.example.x")
+    assert program.in_any_state.room_version is version
+    assert program.in_any_state.labelled(mine).room_version is mine
+    assert [prepared[0] for prepared in program.in_state.values()] == [version] * len(JoinRule)
 
 
 class TestCases:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.golden import explanations, matrix
+from tests.golden import explanations, matrix, programs
 
 matrix.FILE.write_text(matrix.text(), "utf-8")
 explanations.FILE.write_text(explanations.text(), "utf-8")
+programs.FILE.write_text(programs.text(), "utf-8")
