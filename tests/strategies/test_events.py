@@ -81,6 +81,16 @@ class TestEveryRoomVersion:
         with pytest.raises(InvalidEvent):
             Event.from_pdu(pdu, drawn)
 
+    @settings(max_examples=200, derandomize=True, database=None)
+    @given(data=st.data())
+    def test_breaks_the_format_of_create_events_too(
+        self, data: st.DataObject, version: RoomVersion
+    ) -> None:
+        """Without chance, for few of the events that are drawn are such."""
+        drawn, pdu = data.draw(strategies.malformed_pdus(room_version=version))
+        with pytest.raises(InvalidEvent):
+            Event.from_pdu(pdu, drawn)
+
     @settings(max_examples=10)
     @given(data=st.data())
     def test_can_read_its_power_levels(self, data: st.DataObject, version: RoomVersion) -> None:
