@@ -78,6 +78,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.messages",
             "federation.audit",
             "federation.handshake",
+            "federation.attempts",
             "federation.rooms",
             "federation.drafts",
             "federation.resident",

@@ -1,6 +1,7 @@
 """Federation: the messages and handshakes of membership, from both sides.
 
 - `JOINING`, `KNOCKING`, `LEAVING`: the handshakes of a server that is not in the room.
+- `Attempts`: such a handshake with one server after another, and why it failed.
 - `resident`: the answers of a server that is.
 - `invites`: inviting a user of another server, from both sides.
 - `third_party`: inviting by address.
@@ -18,6 +19,7 @@ from matrix_membership.federation import (
     resident,
     third_party,
 )
+from matrix_membership.federation.attempts import Attempt, Attempts, Failed, Reply
 from matrix_membership.federation.audit import Audit, Defect, Severity
 from matrix_membership.federation.handshake import (
     JOINING,
@@ -64,6 +66,8 @@ __all__ = [
     "LEAVING",
     "STEPS",
     "Accepted",
+    "Attempt",
+    "Attempts",
     "Audit",
     "AwaitingAcceptance",
     "AwaitingKeys",
@@ -72,6 +76,7 @@ __all__ = [
     "Countersigned",
     "Defect",
     "ExchangeRequest",
+    "Failed",
     "Handshake",
     "InvitePolicy",
     "InviteRequest",
@@ -89,6 +94,7 @@ __all__ = [
     "OnBindRequest",
     "PendingInvite",
     "Refused",
+    "Reply",
     "Request",
     "ResidentRoom",
     "SendJoinResponse",

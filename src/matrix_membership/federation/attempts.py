@@ -1,0 +1,416 @@
+"""Servers tried in turn: a handshake with the first that lets the user in, or out.
+
+The caller asks whom and what `Attempts` says, and tells it what came back; it decides
+by one table which server is next and when to stop, and keeps a transcript::
+
+    attempt = Attempts.begin(JOINING, user, room_id, servers=servers, signer=signer)
+    while isinstance(attempt, Attempts):
+        if attempt.awaits_keys:
+            attempt = attempt.receive_keys(await fetch_keys(attempt.needs))
+            continue
+        try:
+            status, body = await http(attempt.destination, attempt.request)
+        except ConnectionError as error:
+            attempt = attempt.unreachable(str(error))
+        else:
+            attempt = attempt.receive(status, body, at=now_ms)
+
+What comes out is the end of the handshake, or `Failed` with the most telling error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final
+
+from matrix_membership._attrs import evolve, frozen
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.errors import InvalidMessage, LocalProtocolError, RemoteProtocolError
+from matrix_membership.federation.handshake import (
+    JOINING,
+    KNOCKING,
+    LEAVING,
+    AwaitingAcceptance,
+    AwaitingKeys,
+    AwaitingTemplate,
+    Handshake,
+    Joined,
+    Knocked,
+    Left,
+    Refused,
+)
+from matrix_membership.federation.messages import (
+    MakeResponse,
+    MatrixError,
+    Request,
+    SendJoinResponse,
+    SendKnockResponse,
+    SendLeaveResponse,
+)
+from matrix_membership.identifiers import RoomID, ServerName, UserID, server_name
+from matrix_membership.room_versions import KNOWN, RoomVersion
+from matrix_membership.signing import KeyRing, Signer
+
+__all__ = ["Attempt", "Attempts", "Failed", "Reply", "goes_on", "reply_of"]
+
+
+class Reply(Enum):
+    """What became of one attempt, the least telling first.
+
+    After most of them another server may do better; the last three speak for the room,
+    and end the search.
+    """
+
+    UNREACHABLE = "could not be reached"
+    NOT_FOUND = "does not know the room"
+    BROKEN = "failed"
+    NONSENSE = "answered what makes no sense"
+    BUSY = "asks to come back later"
+    CANNOT_AUTHORISE = "cannot look into the rooms whose members may join"
+    CANNOT_GRANT = "has nobody in the room who may let users in"
+    REFUSED = "refused the request"
+    INCOMPATIBLE = "speaks of a room version that is not known here"
+    FORBIDDEN = "forbids it"
+
+    def __str__(self) -> str:
+        return self._value_
+
+
+_ENDS_THE_SEARCH: Final = (Reply.REFUSED, Reply.INCOMPATIBLE, Reply.FORBIDDEN)
+_BY_CODE: Final[Mapping[str, Reply]] = MappingProxyType(
+    {
+        "M_FORBIDDEN": Reply.FORBIDDEN,
+        "M_INCOMPATIBLE_ROOM_VERSION": Reply.INCOMPATIBLE,
+        "M_UNABLE_TO_AUTHORISE_JOIN": Reply.CANNOT_AUTHORISE,
+        "M_UNABLE_TO_GRANT_JOIN": Reply.CANNOT_GRANT,
+    }
+)
+_BY_STATUS: Final[Mapping[int, Reply]] = MappingProxyType({404: Reply.NOT_FOUND, 429: Reply.BUSY})
+_ORDER: Final = tuple(Reply)
+
+
+def reply_of(error: MatrixError) -> Reply:
+    """What an error answer means for the search.
+
+    >>> reply_of(MatrixError.of("M_UNABLE_TO_GRANT_JOIN", "nobody here"))
+    <Reply.CANNOT_GRANT: 'has nobody in the room who may let users in'>
+    """
+    if error.status in _BY_STATUS:
+        return _BY_STATUS[error.status]
+    if error.status not in range(400, 500):
+        return Reply.BROKEN
+    return _BY_CODE.get(error.errcode, Reply.REFUSED)
+
+
+def goes_on(reply: Reply) -> bool:
+    """Whether the next server is asked after such a reply."""
+    return reply not in _ENDS_THE_SEARCH
+
+
+@frozen
+class Attempt:
+    """One attempt that did not lead to the end.
+
+    Attributes:
+        server: the server that was asked.
+        asked: what it was asked: `make_join`, `send_join`, or `keys` for an answer that
+            could not be verified.
+        reply: what became of it.
+        error: what it answered, or what was wrong with that.
+    """
+
+    server: ServerName
+    asked: str
+    reply: Reply
+    error: MatrixError
+
+    def __str__(self) -> str:
+        return f"{self.server} {self.reply} ({self.asked}: {self.error.error})"
+
+
+@frozen
+class Failed:
+    """No server let the user in, or out.
+
+    Attributes:
+        transcript: every attempt, in order.
+    """
+
+    transcript: tuple[Attempt, ...]
+
+    @property
+    def most_telling(self) -> Attempt | None:
+        """The attempt that tells most; the first of several; None when there was none."""
+        return max(self.transcript, key=lambda attempt: _ORDER.index(attempt.reply), default=None)
+
+    @property
+    def error(self) -> MatrixError:
+        """The error to answer to the client: the most telling one.
+
+        What says that servers failed, rather than that they refuse, is 502.
+        """
+        told = self.most_telling
+        if told is None:
+            return MatrixError.of("M_NOT_FOUND", "no server is known that is in the room")
+        if told.reply in (Reply.UNREACHABLE, Reply.BROKEN, Reply.NONSENSE):
+            return MatrixError("M_UNKNOWN", self.sentence, 502)
+        return evolve(told.error, error=self.sentence)
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for a person: the most telling reply first, then the others."""
+        told = self.most_telling
+        if told is None:
+            return "no server is known that is in the room"
+        others: dict[str, list[str]] = {}
+        for attempt in self.transcript:
+            if attempt is not told:
+                others.setdefault(str(attempt.reply), []).append(attempt.server)
+        first = f"{told.server} {told.reply}: {told.error.error}"
+        return "; ".join(
+            [first, *(f"{', '.join(servers)} {reply}" for reply, servers in others.items())]
+        )
+
+
+End = Joined | Knocked | Left | Failed
+_Step = AwaitingTemplate | AwaitingAcceptance | AwaitingKeys
+
+_SENT: Final[Mapping[Handshake, Callable[[JsonValue], Any]]] = MappingProxyType(
+    {
+        JOINING: SendJoinResponse.from_json,
+        KNOCKING: SendKnockResponse.from_json,
+        LEAVING: SendLeaveResponse.from_json,
+    }
+)
+
+
+@frozen
+class Attempts:
+    """A handshake that is under way with one of several servers.
+
+    Attributes:
+        handshake: `JOINING`, `KNOCKING` or `LEAVING`.
+        user: who wants to join, knock or leave.
+        room_id: the room.
+        signer: this server's key.
+        room_versions: the room versions that this server speaks.
+        content: further keys of the event's content.
+        omit_members: of a join, whether memberships may be left out of the answer.
+        step: where the handshake with the present server is.
+        server: that server: the one that gives the template.
+        waiting: the servers that were not asked yet.
+        transcript: the attempts that led to nothing.
+    """
+
+    handshake: Handshake
+    user: UserID
+    room_id: RoomID
+    signer: Signer
+    room_versions: Mapping[str, RoomVersion]
+    content: JsonObject
+    omit_members: bool
+    step: _Step
+    server: ServerName
+    waiting: tuple[ServerName, ...]
+    transcript: tuple[Attempt, ...] = ()
+
+    @classmethod
+    def begin(
+        cls,
+        handshake: Handshake,
+        user: UserID,
+        room_id: RoomID,
+        *,
+        servers: Iterable[str],
+        signer: Signer,
+        room_versions: Mapping[str, RoomVersion] = KNOWN,
+        content: Mapping[str, JsonValue] = JsonObject(),
+        omit_members: bool = True,
+    ) -> Attempts | Failed:
+        """Begin with the first of the servers.
+
+        Args:
+            handshake: `JOINING`, `KNOCKING` or `LEAVING`; the last one rejects invites
+                and retracts knocks too.
+            user: who wants to join, knock or leave; a user of the signer's server.
+            room_id: the room.
+            servers: the servers to ask, in this order; this one and repeats are passed
+                over.
+            signer: this server's key.
+            room_versions: the room versions that this server speaks.
+            content: further keys of the event's content, such as `displayname`.
+            omit_members: of a join, whether memberships may be left out of the answer.
+
+        Returns:
+            The attempts; without a server to ask, their failure.
+
+        Raises:
+            InvalidIdentifier: a server, the user or the room is none.
+            InvalidJson: the content holds what JSON cannot.
+            LocalProtocolError: the user is not of the signer's server.
+        """
+        others = [server_name(server) for server in servers]
+        turn = tuple(dict.fromkeys(found for found in others if found != signer.server_name))
+        if not turn:
+            return Failed(())
+        step = handshake.begin(
+            user,
+            room_id,
+            signer=signer,
+            resident=turn[0],
+            room_versions=room_versions,
+            content=content,
+            omit_members=omit_members,
+        )
+        return cls(
+            handshake,
+            step.user_id,
+            step.room_id,
+            signer,
+            step.room_versions,
+            freeze(dict(content)),
+            omit_members,
+            step,
+            turn[0],
+            turn[1:],
+        )
+
+    @property
+    def destination(self) -> ServerName:
+        """Whom to ask now: when a user of another server vouches, that server is sent the join."""
+        if isinstance(self.step, AwaitingAcceptance):
+            return self.step.destination
+        return self.server
+
+    @property
+    def request(self) -> Request:
+        """What to ask.
+
+        Raises:
+            LocalProtocolError: keys are needed now.
+        """
+        if isinstance(self.step, AwaitingKeys):
+            raise LocalProtocolError("receive_keys", "a request")
+        return self.step.request
+
+    @property
+    def needs(self) -> dict[ServerName, frozenset[str]]:
+        """The keys to fetch now, if it is keys that are needed: for each server, key IDs."""
+        return self.step.needs if isinstance(self.step, AwaitingKeys) else {}
+
+    @property
+    def awaits_keys(self) -> bool:
+        """Whether `receive_keys` comes next; none may be needed that is not at hand."""
+        return isinstance(self.step, AwaitingKeys)
+
+    def receive(self, status: int, body: JsonValue, *, at: int) -> Attempts | End:
+        """Take what came back.
+
+        Args:
+            status: the HTTP status.
+            body: the parsed body; None for one that is no JSON.
+            at: the time now, in milliseconds since 1970: the event's own time.
+
+        Returns:
+            The attempts, with this server or the next one; or how they ended.
+
+        Raises:
+            LocalProtocolError: keys are awaited, not an answer.
+        """
+        step = self.step
+        try:
+            if isinstance(step, AwaitingTemplate):
+                return self._after(step.receive(_read(status, body, MakeResponse.from_json), at=at))
+            if isinstance(step, AwaitingAcceptance):
+                answer = _read(status, body, _SENT[self.handshake])
+                return self._after(step.receive(answer))
+        except (InvalidMessage, RemoteProtocolError) as error:
+            return self._nonsense(error)
+        raise LocalProtocolError("receive_keys", "an answer")
+
+    def unreachable(self, why: str) -> Attempts | Failed:
+        """Go on after a server that could not be reached, or did not answer in time.
+
+        Args:
+            why: what happened, in a few words.
+        """
+        return self._without(Reply.UNREACHABLE, MatrixError("M_UNKNOWN", why, 502))
+
+    def receive_keys(
+        self,
+        keys: KeyRing,
+        *,
+        map: Callable[..., Iterable[Any]] = map,  # noqa: A002 - it is one
+    ) -> Attempts | End:
+        """Take the keys that verify the answer to a join.
+
+        Args:
+            keys: what could be had of `needs`.
+            map: maps a function over pieces of work, see `Examination.audit`.
+
+        Returns:
+            The end; or, when the answer cannot be relied on, the attempts with the next
+            server, or their failure.
+
+        Raises:
+            LocalProtocolError: no keys are awaited.
+        """
+        if not isinstance(self.step, AwaitingKeys):
+            raise LocalProtocolError("an answer", "keys")
+        try:
+            return self.step.receive(keys, map=map)
+        except RemoteProtocolError as error:
+            return self._nonsense(error)
+
+    def _after(
+        self,
+        step: AwaitingAcceptance | AwaitingKeys | Knocked | Left | Refused,
+    ) -> Attempts | End:
+        if isinstance(step, Refused):
+            return self._without(reply_of(step.error), step.error)
+        if isinstance(step, Knocked | Left):
+            return step
+        return evolve(self, step=step)
+
+    def _nonsense(self, error: InvalidMessage | RemoteProtocolError) -> Attempts | Failed:
+        return self._without(Reply.NONSENSE, MatrixError("M_UNKNOWN", str(error), 502))
+
+    def _without(self, reply: Reply, error: MatrixError) -> Attempts | Failed:
+        """The attempts after one that led to nothing."""
+        attempt = Attempt(self.destination, _ASKED[type(self.step)](self.handshake), reply, error)
+        transcript = (*self.transcript, attempt)
+        if not self.waiting or not goes_on(reply):
+            return Failed(transcript)
+        step = self.handshake.begin(
+            self.user,
+            self.room_id,
+            signer=self.signer,
+            resident=self.waiting[0],
+            room_versions=self.room_versions,
+            content=self.content,
+            omit_members=self.omit_members,
+        )
+        return evolve(
+            self,
+            step=step,
+            server=self.waiting[0],
+            waiting=self.waiting[1:],
+            transcript=transcript,
+        )
+
+
+_ASKED: Final[Mapping[type, Callable[[Handshake], str]]] = MappingProxyType(
+    {
+        AwaitingTemplate: lambda handshake: handshake.make,
+        AwaitingAcceptance: lambda handshake: handshake.send,
+        AwaitingKeys: lambda _: "keys",
+    }
+)
+
+
+def _read(status: int, body: JsonValue, message: Callable[[JsonValue], Any]) -> Any:
+    if status in range(200, 300):
+        return message(body)
+    return MatrixError.from_json(body, status=status)
