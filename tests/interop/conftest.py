@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.interop.synapse import Synapse, SynapseFailed
+from tests.interop.client_api import SynapseUser
+from tests.interop.peer import Peer
+from tests.interop.synapse import Certificate, Synapse, SynapseFailed, self_signed, synapse_python
 
-__all__ = ["synapse"]
+__all__ = ["certificate", "peer", "sam", "synapse", "third", "tom"]
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,32 @@ def synapse() -> Iterator[Synapse]:
         pytest.fail(str(missing), pytrace=False)
     with server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return self_signed(synapse_python(), tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def peer(certificate: Certificate) -> Iterator[Peer]:
+    """Our server."""
+    with Peer(certificate) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def third(certificate: Certificate) -> Iterator[Peer]:
+    """Another server of ours."""
+    with Peer(certificate) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def sam(synapse: Synapse) -> SynapseUser:
+    return synapse.register("sam")
+
+
+@pytest.fixture(scope="session")
+def tom(synapse: Synapse) -> SynapseUser:
+    return synapse.register("tom")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import secrets
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from aiohttp import web
 
@@ -20,7 +21,8 @@ from homeserver.rooms import Room
 from homeserver.server import Homeserver
 from homeserver.transport import Transport, listening
 from matrix_membership import Event, Signer
-from matrix_membership.federation import Joined, Refused
+from matrix_membership.federation import Joined, MatrixError, Refused
+from matrix_membership.membership import Membership
 from tests.interop.configuration import LOOPBACK
 from tests.interop.synapse import Certificate
 
@@ -43,6 +45,7 @@ class Peer:
         name: Its name.
         heard: Method and path of every request that came, in order.
         lacks: Beginnings of paths that it does not know.
+        twist: Changes what it answers, given the path and the parsed body.
     """
 
     def __init__(self, certificate: Certificate) -> None:
@@ -56,6 +59,7 @@ class Peer:
         self.server = Homeserver(Transport(signer, context=context))
         self.heard: list[str] = []
         self.lacks: tuple[str, ...] = ()
+        self.twist: Callable[[str, Any], Any] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._stack = AsyncExitStack()
@@ -108,6 +112,19 @@ class Peer:
         work = joining.join(self.server, self.user(localpart), room_id, via, **options)
         return self.run(work)
 
+    def ask(self, ask: Callable[..., Any], request: Any) -> tuple[int, Any]:
+        """What a client's request to this server comes to: status and body; see `client_endpoints`."""
+        assert not isinstance(request, MatrixError), request
+        answer = self.run(self.endpoints.client.carry_out(ask, request))
+        return answer.status, answer.content
+
+    def membership(self, room_id: str, user: str) -> Membership:
+        """What a user is to a room, as this server knows it."""
+        room = self.server.rooms.get(room_id)
+        if room is not None and self.server.takes_part_in(room_id):
+            return room.state.membership_of(user)
+        return self.server.held[room_id, user].membership
+
     def complete(self, room: Room) -> bool:
         """Fetches what a join left out; see `joining.complete`."""
         return self.run(joining.complete(self.server, room))
@@ -115,7 +132,8 @@ class Peer:
     async def _start(self) -> None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self._certificate.certificate, self._certificate.key)
-        application = Endpoints(self.server).application()
+        self.endpoints = Endpoints(self.server)
+        application = self.endpoints.application()
         application.middlewares.append(self._middleware)
         runner = await self._stack.enter_async_context(
             listening(application, self._listener, context)
@@ -129,6 +147,9 @@ class Peer:
         if request.path.startswith(self.lacks):
             return web.json_response({"errcode": "M_UNRECOGNIZED", "error": "no"}, status=404)
         answer: web.StreamResponse = await handler(request)
+        if self.twist is not None and isinstance(answer, web.Response) and answer.status == 200:
+            body = json.loads(cast("bytes", answer.body))
+            return web.json_response(self.twist(request.path, body))
         return answer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from matrix_membership.federation import Joined, Refused
 from matrix_membership.identifiers import EventID
 from tests.interop.client_api import CallFailed, SynapseUser
 from tests.interop.peer import Peer
-from tests.interop.synapse import Certificate, Synapse, self_signed, synapse_python, wait_until
+from tests.interop.synapse import Synapse, wait_until
 
 pytestmark = pytest.mark.interop
 
@@ -22,35 +22,6 @@ RESTRICTED = tuple(name for name, version in KNOWN.items() if version.restricted
 PATIENCE = 60.0
 
 State = Mapping[tuple[str, str], str]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return self_signed(synapse_python(), tmp_path_factory.mktemp("certificate"))
-
-
-@pytest.fixture(scope="module")
-def peer(certificate: Certificate) -> Iterator[Peer]:
-    """Our server."""
-    with Peer(certificate) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def third(certificate: Certificate) -> Iterator[Peer]:
-    """Another server of ours."""
-    with Peer(certificate) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sam(synapse: Synapse) -> SynapseUser:
-    return synapse.register("sam")
-
-
-@pytest.fixture(scope="module")
-def tom(synapse: Synapse) -> SynapseUser:
-    return synapse.register("tom")
 
 
 def state_of(room: Room) -> State:

@@ -21,11 +21,11 @@ from matrix_membership import client
 from matrix_membership.canonical_json import decode
 from matrix_membership.errors import InvalidJson
 from matrix_membership.federation import (
+    Failed,
     Joined,
     Knocked,
     Left,
     MatrixError,
-    Refused,
     Request,
 )
 from matrix_membership.federation.messages import path_of
@@ -184,19 +184,14 @@ class ClientEndpoints:
         """Ask one server after the other, until one lets the user in, or out."""
         server = self.server
         place = (outcome.room_id, outcome.user)
-        end: Any = Refused(MatrixError.of("M_NOT_FOUND", "there is no server to ask"))
-        for resident in outcome.servers:
-            end = await joining.converse(
-                outcome.handshake,
-                server,
-                outcome.user,
-                outcome.room_id,
-                resident=resident,
-                omit_members=False,
-                content=outcome.content,
-            )
-            if not isinstance(end, Refused) or not end.try_another_server:
-                break
+        end = await joining.in_turn(
+            server,
+            outcome.handshake,
+            outcome.user,
+            outcome.room_id,
+            servers=outcome.servers,
+            content=outcome.content,
+        )
         match end:
             case Joined(event=event):
                 server.rooms[outcome.room_id] = Room(event.room_version, end)
@@ -207,12 +202,11 @@ class ClientEndpoints:
                 )
             case Left(event=event):
                 server.held[place] = server.held[place].receive(event, at=server.now()).after
-            case Refused(error=error) if outcome.locally is None:
-                server.refusals.append(error)
-                return Answer.refusing(error)
-            case _:
-                assert outcome.locally is not None
+            case Failed() if outcome.locally is not None:
                 server.held[place] = outcome.locally
+            case Failed():
+                server.refusals.append(end.error)
+                return Answer.refusing(end.error)
         return Answer.of(outcome.answer_with)
 
     async def create_room(self, request: web.Request) -> Answer:

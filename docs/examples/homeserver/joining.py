@@ -12,8 +12,10 @@ from matrix_membership.federation import (
     JOINING,
     KNOCKING,
     LEAVING,
+    Attempts,
     AwaitingAcceptance,
     AwaitingKeys,
+    Failed,
     Handshake,
     Joined,
     Knocked,
@@ -28,8 +30,9 @@ from matrix_membership.federation import (
 )
 from matrix_membership.federation.audit import examine
 from matrix_membership.federation.messages import path_of
+from matrix_membership.identifiers import RoomID, UserID
 
-__all__ = ["Ended", "complete", "converse", "join"]
+__all__ = ["Ended", "complete", "converse", "in_turn", "join"]
 
 Ended = Joined | Knocked | Left | Refused
 
@@ -110,6 +113,35 @@ async def converse(
         # What this server says makes no sense; another one may do better.
         return Refused(MatrixError("M_UNKNOWN", f"{resident}: {error}", 502))
     return step
+
+
+async def in_turn(
+    server: Homeserver,
+    handshake: Handshake,
+    user: UserID,
+    room_id: RoomID,
+    *,
+    servers: Iterable[str],
+    content: Mapping[str, Any],
+) -> Joined | Knocked | Left | Failed:
+    """Join, knock or leave through one server after the other, until one ends it."""
+    attempt: Attempts | Joined | Knocked | Left | Failed = Attempts.begin(
+        handshake,
+        user,
+        room_id,
+        servers=servers,
+        signer=server.signer,
+        room_versions=server.room_versions,
+        content=content,
+        omit_members=False,
+    )
+    while isinstance(attempt, Attempts):
+        if attempt.awaits_keys:
+            attempt = attempt.receive_keys(await server.keys_for(attempt.needs))
+        else:
+            answer = await server.transport.ask(attempt.destination, attempt.request)
+            attempt = attempt.receive(answer.status, answer.content, at=server.now())
+    return attempt
 
 
 async def complete(server: Homeserver, room: Room) -> bool:
