@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_membership import Event, RoomState, RoomVersion
+from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership._persistent import PersistentMap
 from matrix_membership.contents import NO_POWER_LEVELS
 from matrix_membership.errors import IncompleteState
@@ -274,6 +274,36 @@ class TestOverALookUp:
             with pytest.raises(IncompleteState) as raised:
                 ask()
             assert raised.value == IncompleteState(question, "all members")
+
+
+class TestPreparation:
+    """Of a state that is judged against again and again, by `auth`."""
+
+    @pytest.mark.parametrize(
+        ("federate", "partial", "can_be"),
+        [(True, False, True), (True, True, False), (False, False, False), (False, True, False)],
+    )
+    def test_is_of_whole_states_of_federated_rooms(
+        self, federate: bool, partial: bool, can_be: bool
+    ) -> None:
+        events = a_room(V11, **{"m.federate": federate}).events
+        assert RoomState.of(V11, events, partial=partial).prepared == (None, can_be, None)
+
+    def test_is_not_of_others(self) -> None:
+        state = a_room(V11).state
+        for other in (RoomState.of(V11, []), RoomState.over(V11, state.get)):
+            assert other.prepared == (None, False, None)
+
+    def test_lasts_when_members_change(self) -> None:
+        room = a_room(V11)
+        state = room.state
+        auth.check(room.message(ANA), state)
+        assert state.prepared[0] is V11
+        assert state.with_event(room.join(BEN)).prepared is state.prepared
+
+    def test_asks_for_levels_as_they_are_written(self) -> None:
+        state = a_room(V11).with_levels({BEN: 5}).state
+        assert state.power_level_of is state.power_levels.level_of
 
 
 class TestStateItself:
