@@ -131,6 +131,12 @@ class TestDecision:
         explanation = auth.explain(a_room(version).message(ANA), RoomState.of(version, []))
         number = "2" if version == V12 else "2.4"
         assert explanation.decision.number == explanation.steps[-1].number == number
+        assert explanation.remedies == ()
+
+    def test_of_a_create_event_has_no_remedy(self) -> None:
+        room = a_room(V11)
+        explanation = explained(room, room.event("m.room.create", ANA, {}, ""))
+        assert (explanation.decision.number, explanation.remedies) == ("1.1", ())
 
     def test_stands_when_those_left_out_make_no_difference(self) -> None:
         room = a_room(V11).with_join_rule("public").with_member(BEN, BAN)

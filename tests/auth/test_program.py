@@ -68,6 +68,13 @@ def test_program_is_of_its_version(version: RoomVersion) -> None:
     assert [prepared[0] for prepared in program.in_state.values()] == [version] * len(JoinRule)
 
 
+def test_program_judges_in_any_state() -> None:
+    room = a_room(V11).with_join_rule("public")
+    for user in (ANA, BEN):
+        event = room.message(user)
+        assert PROGRAM.judge(event, room.state) == room.check(event)
+
+
 class TestCases:
     def test_are_kept_for_the_types_that_rules_are_about(self) -> None:
         types = {row.event_type for row in STATE_DEPENDENT if isinstance(row, Section)}
@@ -82,6 +89,14 @@ class TestCases:
 
 
 class TestPreparedState:
+    def test_is_prepared_by_the_first_question(self) -> None:
+        room = a_room(V11)
+        state = room.state
+        assert state.prepared[0] is None
+        for kind in ("m.room.topic", "m.room.power_levels", "m.room.name"):
+            assert auth.check(room.event(kind, ANA, {}, ""), state).allowed
+            assert state.prepared[0] is V11
+
     def test_judges_events_of_another_version_too(self) -> None:
         state = a_room(V11).with_join_rule("public").state
         for version in (*VERSIONS, V11.evolve(identifier="org.example.x")):

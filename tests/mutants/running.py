@@ -145,12 +145,18 @@ def stages_of(modules: Sequence[str]) -> Mapping[str, Sequence[Sequence[str]]]:
 
 
 _OWN: Final[Mapping[str, tuple[str, ...]]] = {
-    "auth": ("auth/test_explanation.py", "auth/test_auth.py"),
+    "auth": (
+        "auth/test_explanation.py",
+        "auth/test_program.py",
+        "auth/test_auth_events.py",
+        "auth/test_auth.py",
+    ),
     "auth._probe": ("auth/test_probe.py", "auth/test_program.py", "auth/test_rule.py"),
     "auth._program": ("auth/test_program.py", "auth/test_rule.py", "auth/test_auth.py"),
     "auth._rule": ("auth/test_rule.py", "auth/test_auth.py"),
     "auth._suppositions": ("auth/test_auth.py",),
     "auth.facts": ("auth/test_explanation.py", "auth/test_remedies.py"),
+    "state": ("test_state.py", "auth/test_program.py"),
     "auth.remedies": ("auth/test_remedies.py", "auth/test_explanation.py"),
 }
 """Where a module is tested that has no test file of its name, or one that says little."""
