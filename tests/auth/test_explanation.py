@@ -11,6 +11,7 @@ from matrix_membership.auth import Explanation, Fact, Origin, Step
 from matrix_membership.auth._rule import Section
 from matrix_membership.auth.every_event import otherwise
 from matrix_membership.auth.explanation import steps
+from matrix_membership.auth.facts import Measure, measures
 from matrix_membership.auth.join import while_banned
 from matrix_membership.identifiers import EventID
 from matrix_membership.membership import BAN, INVITE, JOIN
@@ -41,6 +42,11 @@ def fact(room: Room, event: Event, name: str) -> tuple[Any, Origin, str, str | N
     """All that a fact of this name says."""
     found = {entry.name: entry for entry in explained(room, event).facts}[name]
     return found.value, found.origin, found.place, found.event_id
+
+
+def needed(kind: str) -> Measure:
+    """The level that messages of a type need in a room without power levels."""
+    return Measure(kind, 0, ("events", kind), "events_default")
 
 
 class TestSteps:
@@ -345,7 +351,37 @@ class TestPage:
         assert str(Fact("rooms", (), Origin.STATE, "there")) == "rooms: - (state: there)"
 
 
+class TestMeasures:
+    @pytest.mark.parametrize("version", [V1, V11], ids=str)
+    def test_are_the_levels_that_an_event_needs(self, version: RoomVersion) -> None:
+        room = a_room(version)
+        redact = (Measure("redact", 50, ("redact",), "redact"),)
+        invite = Measure("invite", 0, ("invite",), "invite")
+        for event, expected in (
+            (room.message(ANA), (needed("m.room.message"),)),
+            (
+                room.event("m.room.redaction", ANA, {}, redacts="$x:a.example"),
+                (needed("m.room.redaction"), *(redact if version is V1 else ())),
+            ),
+            (room.event("m.room.third_party_invite", ANA, {}, "t"), (invite,)),
+            (room.invite(ANA, BEN), (invite,)),
+            (room.join(BEN), ()),
+            (room.join(BEN, join_authorised_via_users_server=ANA), (invite,)),
+        ):
+            assert measures(event, room.state) == expected
+
+
 class TestJson:
+    def test_of_a_fact_has_lists(self) -> None:
+        fact = Fact("rooms", ("!a:b", "!c:d"), Origin.UNKNOWN, "there")
+        assert fact.to_dict() == {
+            "name": "rooms",
+            "value": ["!a:b", "!c:d"],
+            "origin": "unknown",
+            "place": "there",
+            "event_id": None,
+        }
+
     def test_names_what_was_judged(self) -> None:
         room = a_room(V10)
         event = room.message(BEN)

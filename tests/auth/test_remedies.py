@@ -373,6 +373,13 @@ class TestPage:
             f"invite {BEN} (by @u0:a.example or @u10:a.example or @u11:a.example or others)"
         )
 
+    @pytest.mark.parametrize(("makers", "more"), [(3, ""), (4, " or others")])
+    def test_says_when_there_are_others(self, makers: int, more: str) -> None:
+        users = tuple(UserID(f"@u{number}:a.example") for number in range(makers))
+        change = Change("do it", users)
+        assert str(change) == f"do it (by {' or '.join(users[:3])}{more})"
+        assert (change.type, change.state_key, change.content) == ("", "", {})
+
     def test_puts_changes_in_order(self) -> None:
         room = a_room(V10).with_join_rule("invite").with_member(BEN, BAN)
         remedy = remedies(room, room.join(BEN))[0]
