@@ -323,6 +323,18 @@ class TestPage:
             "What would help",
         ]
 
+    def test_shows_events_without_an_id(self) -> None:
+        create = {"type": "m.room.create", "sender": ANA, "content": {}, "state_key": ""}
+        state = RoomState.of(V11, [Event.from_client_event(create, V11)])
+        page = str(auth.explain(a_room(V11).message(ANA), state))
+        assert f"  m.room.create by {ANA}" in page.splitlines()
+
+    def test_over_a_look_up_names_no_servers(self) -> None:
+        allow = [{"type": "m.room_membership", "room_id": "!s:a.example"}]
+        room = a_room(V11).with_join_rule("restricted", allow=allow)
+        explanation = auth.explain(room.join(BEN), RoomState.over(V11, room.state.get))
+        assert (explanation.rooms, explanation.servers) == (("!s:a.example",), ())
+
     def test_of_an_allowed_event_tells_of_no_help(self) -> None:
         room = a_room(V10)
         assert "help" not in str(explained(room, room.message(ANA)))

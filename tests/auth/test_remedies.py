@@ -264,6 +264,44 @@ class TestOtherEvents:
         room = a_room(version).with_join_rule("public")
         assert told(room, room.message(BEN)) == [("somebody else sends it",), (f"{BEN} joins",)]
 
+    @pytest.mark.parametrize(("level", "anyone"), [(0, True), (1, False)])
+    def test_may_be_sent_by_anyone_of_enough_power(self, level: int, anyone: bool) -> None:
+        room = a_levelled_room(V11, events_default=level).with_member(CAY, JOIN)
+        remedy = remedies(room, room.message(BEN))[0]
+        assert (remedy.event.sender, remedy.event.event_id) == (ANA, "")
+        assert remedy.changes[0] == Change(
+            "somebody else sends it", (UserID(ANA),), anyone_joined=anyone
+        )
+
+    def test_name_ten_who_could_send_them(self) -> None:
+        users = {f"@u{number}:a.example": 60 for number in range(12)}
+        room = a_levelled_room(V11, users=users)
+        for user in users:
+            room = room.with_member(user, JOIN)
+        assert len(remedies(room, room.message(BEN))[0].changes[0].makers) == 10
+
+    def test_of_a_banned_user_need_an_unban_first(self) -> None:
+        room = a_room(V11).with_join_rule("public").with_member(BEN, BAN)
+        assert told(room, room.message(BEN))[1:] == [(f"unban {BEN}", f"{BEN} joins")]
+
+    def test_may_need_two_levels(self) -> None:
+        room = a_levelled_room(V11, users={ANA: 100, BEN: 10}).with_member(BEN, JOIN)
+        room = room.with_member(CAY, BAN)
+        assert ("lower the level of ban and kick to 10",) in told(room, room.kick(BEN, CAY))
+
+    def test_may_need_somebody_of_the_highest_level_to_step_down(self) -> None:
+        room = a_levelled_room(V11, users={BEN: 2**53 - 1}).with_member(BEN, JOIN)
+        assert (f"lower the power level of {BEN} to 49",) in told(room, room.kick(ANA, BEN))
+
+    def test_that_name_who_vouches_may_leave_it_out(self) -> None:
+        room = a_room(V11).with_join_rule("public")
+        event = room.join(BEN, join_authorised_via_users_server=ANA)
+        found = remedies(room, event)
+        assert [remedy.event.event_id for remedy in found] == [event.event_id, ""]
+        signs, leaves_out = (remedy.changes[0] for remedy in found)
+        assert signs.servers == ("a.example",)
+        assert leaves_out.content == {"membership": "join"}
+
     def test_that_need_power_may_need_less(self) -> None:
         room = a_levelled_room(V10, users={ANA: 100}, events={"x": 70}).with_member(BEN, JOIN)
         assert told(room, room.event("x", BEN, {})) == [
@@ -331,6 +369,23 @@ class TestPowerLevels:
             (f"raise the power level of {BEN} to 51",),
         ]
 
+    def test_need_no_more_than_the_level_of_their_type(self) -> None:
+        room = a_levelled_room(V10, users={ANA: 100}).with_member(BEN, JOIN)
+        change = self.change(room, users={ANA: 100}, events={"x": 5})
+        assert (f"raise the power level of {BEN} to 50",) in change
+
+    def test_cannot_need_more_than_any_level_can_be(self) -> None:
+        room = a_room(V12).with_levels({BEN: 50, CAY: 2**53 - 1}, state_default=50)
+        room = room.with_member(BEN, JOIN).with_member(CAY, JOIN)
+        assert told(room, room.kick(BEN, CAY)) == [
+            ("somebody else sends it",),
+            (f"lower the power level of {CAY} to 49",),
+        ]
+
+    def test_of_the_most_powerful_need_one_more(self) -> None:
+        room = a_room(V12).with_levels({BEN: 50, CAY: 100}).with_member(BEN, JOIN)
+        assert (f"raise the power level of {BEN} to 101",) in self.change(room, users={BEN: 50})
+
     @since("10")
     def test_that_no_version_reads_lack_help(self, version: RoomVersion) -> None:
         room = a_levelled_room(version, users={ANA: 100, BEN: 50}).with_member(BEN, JOIN)
@@ -350,6 +405,17 @@ class TestWhereNothingCanHelp:
     def test_an_undecided_event_gets_no_remedy(self) -> None:
         state = RoomState.of(V11, a_room(V11).events, partial=True)
         assert auth.explain(a_room(V11).message(BEN), state).remedies == ()
+
+
+class TestInAPartialState:
+    def test_help_whatever_those_left_out_are(self) -> None:
+        room = a_levelled_room(V10, users={ANA: 100, BEN: 55}, ban=60, kick=50)
+        room = room.with_join_rule("public").with_member(BEN, BAN)
+        state = RoomState.of(V10, room.events, partial=True)
+        found = auth.explain(room.kick(BEN, CAY), state).remedies
+        sentences = [[change.sentence for change in remedy.changes] for remedy in found]
+        assert ["somebody else sends it"] in sentences
+        assert [f"unban {BEN}", f"{BEN} joins"] not in sentences
 
 
 class TestOverALookUp:

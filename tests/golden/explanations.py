@@ -41,4 +41,5 @@ def _lines() -> Iterator[str]:
 def _json(explanation: Explanation) -> Iterator[str]:
     for key, value in explanation.to_dict().items():
         entries = value if isinstance(value, list) else [value]
-        yield from ("", *(f"{key}: {json.dumps(entry, default=dict)}" for entry in entries))
+        yield f"\n{key}:"
+        yield from (f"    {json.dumps(entry, default=dict)}" for entry in entries)
