@@ -13,6 +13,7 @@ from matrix_membership.auth.every_event import otherwise
 from matrix_membership.auth.explanation import steps
 from matrix_membership.auth.facts import Measure, measures
 from matrix_membership.auth.join import while_banned
+from matrix_membership.errors import IncompleteState
 from matrix_membership.identifiers import EventID
 from matrix_membership.membership import BAN, INVITE, JOIN
 from matrix_membership.room_versions import V1, V8, V10, V11, V12
@@ -329,10 +330,16 @@ class TestPage:
         page = str(auth.explain(a_room(V11).message(ANA), state))
         assert f"  m.room.create by {ANA}" in page.splitlines()
 
-    def test_over_a_look_up_names_no_servers(self) -> None:
+    def test_names_no_servers_where_the_levels_cannot_be_told(self) -> None:
         allow = [{"type": "m.room_membership", "room_id": "!s:a.example"}]
         room = a_room(V11).with_join_rule("restricted", allow=allow)
-        explanation = auth.explain(room.join(BEN), RoomState.over(V11, room.state.get))
+
+        def get(kind: str, key: str) -> Event | None:
+            if kind == "m.room.power_levels":
+                raise IncompleteState("levels", "more")
+            return room.state.get(kind, key)
+
+        explanation = auth.explain(room.join(BEN), RoomState.over(V11, get))
         assert (explanation.rooms, explanation.servers) == (("!s:a.example",), ())
 
     def test_of_an_allowed_event_tells_of_no_help(self) -> None:
