@@ -264,9 +264,12 @@ class TestOtherEvents:
         room = a_room(version).with_join_rule("public")
         assert told(room, room.message(BEN)) == [("somebody else sends it",), (f"{BEN} joins",)]
 
+    @pytest.mark.parametrize("version", [V1, V11], ids=str)
     @pytest.mark.parametrize(("level", "anyone"), [(0, True), (1, False)])
-    def test_may_be_sent_by_anyone_of_enough_power(self, level: int, anyone: bool) -> None:
-        room = a_levelled_room(V11, events_default=level).with_member(CAY, JOIN)
+    def test_may_be_sent_by_anyone_of_enough_power(
+        self, version: RoomVersion, level: int, anyone: bool
+    ) -> None:
+        room = a_levelled_room(version, events_default=level).with_member(CAY, JOIN)
         remedy = remedies(room, room.message(BEN))[0]
         assert (remedy.event.sender, remedy.event.event_id) == (ANA, "")
         assert remedy.changes[0] == Change(
