@@ -304,6 +304,8 @@ class TestOtherEvents:
         signs, leaves_out = (remedy.changes[0] for remedy in found)
         assert signs.servers == ("a.example",)
         assert leaves_out.content == {"membership": "join"}
+        client_event = Event.from_client_event(event.to_client_event(), V11)
+        assert remedies(room, client_event)[-1].event.event_id == ""
 
     def test_that_need_power_may_need_less(self) -> None:
         room = a_levelled_room(V10, users={ANA: 100}, events={"x": 70}).with_member(BEN, JOIN)
