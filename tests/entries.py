@@ -34,6 +34,7 @@ from matrix_membership.federation import (
     JOINING,
     KNOCKING,
     LEAVING,
+    Attempts,
     ExchangeRequest,
     InvitePolicy,
     InviteRequest,
@@ -48,7 +49,7 @@ from matrix_membership.federation import (
     StoredInvite,
 )
 from matrix_membership.hashing import content_hash, event_id, reference_hash, signed_bytes
-from matrix_membership.identifiers import UserID
+from matrix_membership.identifiers import RoomID, UserID
 from matrix_membership.machine import admit
 from matrix_membership.receipt import receive
 from matrix_membership.redaction import redact, redacted_content, survivors
@@ -115,6 +116,19 @@ def _begin(handshake: Any) -> Entry:
         return step.receive(reply, at=1)
 
     return call
+
+
+def _attempted(value: Any, version: RoomVersion) -> object:
+    attempts = Attempts.begin(
+        JOINING,
+        UserID(BEN),
+        RoomID("!r:a.example"),
+        servers=["a.example", "c.example"],
+        signer=SIGNER_B,
+        room_versions={version.identifier: version},
+    )
+    assert isinstance(attempts, Attempts)
+    return [attempts.receive(status, value, at=1) for status in (200, 404, 500)]
 
 
 def _begin_with_content(handshake: Any) -> Entry:
@@ -221,6 +235,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             v
         ),
         "federation.invite_messages.StoredInvite.from_json": lambda v, _: StoredInvite.from_json(v),
+        "federation.attempts.Attempts.receive": _attempted,
         "client_state.read_event": read_event,
         "client_state.read_state": lambda v, r: read_state([v], room_version=r),
         **{f"client.requests.{name}": _client_request(name) for name in READERS},
@@ -271,6 +286,8 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "events.EventTemplate.with_fields": "the same",
         "client.drafting.sent": "takes a request that was read",
         "events.references": "takes a document that `read_pdu` gave",
+        "federation.attempts.Attempts.begin": "takes what its own server wants",
+        "federation.attempts.Attempts.receive_keys": "takes a key ring",
         "federation.drafts.draft": "takes the content that its own server writes",
         "federation.drafts.draft_fields": "the same",
         "federation.invites.draft": "the same",
