@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from base64 import b64encode
 from typing import Any
 
@@ -284,6 +285,13 @@ class TestPowerLevels:
     )
     def test_are_unreadable_with_a_float_out_of_range(self, content: Any) -> None:
         assert view(content, V5).users_readable is False
+
+    def test_can_be_pickled_and_shown(self) -> None:
+        levels = view({"users": {ANA: 5}, "ban": 7, "events": {"x": 1}}, V12)
+        again = pickle.loads(pickle.dumps(levels))  # noqa: S301 - our own
+        assert repr(again) == repr(levels)
+        assert (again.level_of(ANA), again.level_of(BEN)) == (5, 0)
+        assert "level_of" not in repr(levels)
 
     def test_say_what_a_type_needs(self) -> None:
         levels = view({"events": {"x": 7}, "events_default": 1, "state_default": 2}, V12)
