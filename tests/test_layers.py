@@ -77,6 +77,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "federation.messages",
             "federation.audit",
+            "federation.sufficiency",
             "federation.handshake",
             "federation.attempts",
             "federation.rooms",

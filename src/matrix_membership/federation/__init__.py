@@ -5,7 +5,8 @@
 - `resident`: the answers of a server that is.
 - `invites`: inviting a user of another server, from both sides.
 - `third_party`: inviting by address.
-- `audit`: what an answer to send_join is worth.
+- `audit`: what an answer to send_join is worth; `sufficiency`: whether one that was made
+  is all that it has to be.
 - `messages`, `invite_messages`: requests, answers and errors.
 """
 
@@ -17,6 +18,7 @@ from matrix_membership.federation import (
     invites,
     messages,
     resident,
+    sufficiency,
     third_party,
 )
 from matrix_membership.federation.attempts import Attempt, Attempts, Failed, Reply
@@ -109,5 +111,6 @@ __all__ = [
     "invites",
     "messages",
     "resident",
+    "sufficiency",
     "third_party",
 ]

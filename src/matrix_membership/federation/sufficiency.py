@@ -1,0 +1,160 @@
+"""Is an answer to send_join that this server made all that it has to be?
+
+The counterpart of `audit`, for whoever builds answers: each event in it can be judged
+from it, nothing in the chain could go, and the state is one state. What the audit of
+the other side would forgive is found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+
+from matrix_membership import auth
+from matrix_membership._attrs import frozen
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event
+from matrix_membership.federation.messages import SendJoinResponse
+from matrix_membership.identifiers import EventID, server_of
+from matrix_membership.membership import JOIN
+from matrix_membership.state import RoomState
+
+__all__ = ["Fault", "Shortcoming", "shortcomings"]
+
+
+class Fault(Enum):
+    """What is wrong with an answer: it does not suffice, is too much, or is not one state."""
+
+    UNREADABLE = "an event that is none"
+    MISSING_AUTH_EVENT = "an auth event that is not in the answer"
+    UNAUTHORISED = "an event that its auth events do not allow"
+    NOT_NEEDED = "an event of the chain that authorises nothing in the answer"
+    TWICE = "an event that stands twice where once would do"
+    TWO_IN_ONE_PLACE = "two events for one place of the state"
+    NO_CREATE_EVENT = "no create event"
+    NO_SERVERS = "omitted members without the servers in the room"
+    SERVER_UNTOLD = "a server of a joined member that is not among the servers in the room"
+
+    def __str__(self) -> str:
+        return self._value_
+
+
+@frozen
+class Shortcoming:
+    """One thing that is wrong with an answer.
+
+    Attributes:
+        fault: what it is.
+        event_id: the event on which it hangs; empty when on none.
+        about: the missing event, the other event, or the server that it is about.
+    """
+
+    fault: Fault
+    event_id: str = ""
+    about: str = ""
+
+    def __str__(self) -> str:
+        parts = (self.fault, self.event_id, self.about)
+        return " ".join(str(part) for part in parts if str(part))
+
+
+def shortcomings(response: SendJoinResponse, join: Event) -> tuple[Shortcoming, ...]:
+    """Find all that is wrong with an answer that this server made.
+
+    Args:
+        response: the answer.
+        join: the join that it answers, signed by whoever has to.
+
+    Returns:
+        The shortcomings; none for an answer that suffices, is minimal, and is of one
+        state. Cost: linear in the answer; signatures are not checked.
+    """
+    found: list[Shortcoming] = []
+    state = _events(response.state, join, found)
+    chain = _events(response.auth_chain, join, found)
+    at_hand = {event.event_id: event for event in (*chain, *state)}
+    found += _insufficient((*state, *chain, join), at_hand)
+    found += _too_much(state, chain, join, omitted=bool(response.members_omitted))
+    found += _not_one(state)
+    found += _servers(response, state)
+    return tuple(found)
+
+
+def _events(pdus: Iterable[bytes], join: Event, found: list[Shortcoming]) -> tuple[Event, ...]:
+    events = []
+    for pdu in pdus:
+        try:
+            event = Event.from_pdu(pdu, join.room_version)
+        except InvalidEvent as error:
+            found.append(Shortcoming(Fault.UNREADABLE, about=str(error)))
+        else:
+            # Who signed it is the audit's question; here all that have to count as having.
+            via = event.authorising_server
+            events.append(event.with_signers({event.server, *([via] if via else [])}))
+    return tuple(events)
+
+
+def _insufficient(
+    events: Iterable[Event], at_hand: Mapping[EventID, Event]
+) -> Iterator[Shortcoming]:
+    """Events that cannot be judged from the answer, or are judged badly."""
+    create = next((event for event in at_hand.values() if event.type == "m.room.create"), None)
+    if create is None:
+        yield Shortcoming(Fault.NO_CREATE_EVENT)
+    for event in dict.fromkeys(events):
+        listed = event.auth_events
+        missing = [event_id for event_id in listed if event_id not in at_hand]
+        yield from (
+            Shortcoming(Fault.MISSING_AUTH_EVENT, event.event_id, event_id) for event_id in missing
+        )
+        if missing or create is None:
+            continue
+        known = [at_hand[event_id] for event_id in listed]
+        decision = auth.check_auth_events(event, known, create=create)
+        if decision.allowed and event is not create:
+            state = RoomState.of(event.room_version, [create, *known])
+            decision = auth.check(event, state)
+        if not decision.allowed:
+            yield Shortcoming(Fault.UNAUTHORISED, event.event_id, str(decision))
+
+
+def _too_much(
+    state: tuple[Event, ...], chain: tuple[Event, ...], join: Event, *, omitted: bool
+) -> Iterator[Shortcoming]:
+    """Events of the chain that could go."""
+    by_id = {event.event_id: event for event in (*chain, *state)}
+    needed = auth.auth_chain([*state, join], by_id.get)
+    in_state = {event.event_id for event in state}
+    seen: set[EventID] = set()
+    for event in chain:
+        event_id = event.event_id
+        if event_id in seen or (omitted and event_id in in_state):
+            yield Shortcoming(Fault.TWICE, event_id)
+        elif event_id not in needed and event.type != "m.room.create":
+            yield Shortcoming(Fault.NOT_NEEDED, event_id)
+        seen.add(event_id)
+
+
+def _not_one(state: tuple[Event, ...]) -> Iterator[Shortcoming]:
+    """What contradicts that it is one state: of two events for a place one is of another time."""
+    places: dict[tuple[str, str | None], Event] = {}
+    for event in state:
+        place = (event.type, event.state_key)
+        other = places.setdefault(place, event)
+        if other is not event:
+            yield Shortcoming(Fault.TWO_IN_ONE_PLACE, event.event_id, other.event_id)
+
+
+def _servers(response: SendJoinResponse, events: Iterable[Event]) -> Iterator[Shortcoming]:
+    """Servers that have to be told when members are left out."""
+    if not response.members_omitted:
+        return
+    told = response.servers_in_room
+    if told is None:
+        yield Shortcoming(Fault.NO_SERVERS)
+        return
+    joined = (event for event in events if event.membership is JOIN)
+    for event in joined:
+        server = server_of(str(event.state_key))
+        if server not in told:
+            yield Shortcoming(Fault.SERVER_UNTOLD, event.event_id, server)
