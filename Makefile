@@ -31,7 +31,7 @@ endif
 
 .PHONY: help
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*##  */make \1: /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*##  */make \1: /p' Makefile
 
 .PHONY: demo
 demo: $(RUNTIME)  ## a conversation between servers, printed
@@ -62,8 +62,12 @@ vectors: $(DEV)  ## write docs/vectors
 	PYTHONPATH=src:. $(BIN)/python -m tests.vectors
 
 .PHONY: bench
-bench: $(DEV)  ## the table of docs/explanation/performance.md
-	$(PYTEST) -m bench tests/bench
+bench: $(DEV)  ## measure, and write the table of docs/explanation/performance.md
+	PYTHONPATH=src:. $(BIN)/python -m tests.bench
+
+.PHONY: bench-short
+bench-short: $(DEV)  ## hold the bounds that do not depend on the machine
+	$(PYTEST) -m 'bench and slow' -q -s tests/bench
 
 .PHONY: docs
 docs: $(DOCS)  ## build/docs/index.html

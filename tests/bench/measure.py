@@ -1,0 +1,82 @@
+"""CPU time, in turns with what it is compared to, so that a busy machine slows both.
+
+pytest-benchmark measures one function at a time; a ratio of two such figures is as noisy as the machine between them.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import tracemalloc
+from collections.abc import Callable, Sequence
+from time import process_time_ns
+
+Call = Callable[[], object]
+
+SLICE = 4_000_000
+"""Nanoseconds that one turn takes at least: the clock ticks in the order of one."""
+
+
+def repeats(call: Call) -> int:
+    """How often a call is made in one turn."""
+    call()  # the first one may make what the others find made
+    count = 1
+    while True:
+        taken = _taken(call, count)
+        if taken >= SLICE:
+            return count
+        count = max(count * 2, int(count * SLICE / max(taken, 1)))
+
+
+def _taken(call: Call, count: int) -> int:
+    start = process_time_ns()
+    for _ in range(count):
+        call()
+    return process_time_ns() - start
+
+
+def ratio(call: Call, base: Call, *, rounds: int = 15) -> float:
+    """How many times as long a call takes as another one: the median over turns."""
+    counts = repeats(call), repeats(base)
+    found = []
+    for _ in range(rounds):
+        one, other = _taken(call, counts[0]), _taken(base, counts[1])
+        found.append((one / counts[0]) / (other / counts[1]))
+    return statistics.median(found)
+
+
+def best(measured: Callable[[], float], *, tries: int = 3) -> float:
+    """The least of some medians: whatever else a machine does only adds to a figure."""
+    return min(measured() for _ in range(tries))
+
+
+def microseconds(call: Call, *, rounds: int = 9) -> float:
+    """How long a call takes, the median over turns."""
+    count = repeats(call)
+    return statistics.median(_taken(call, count) / count for _ in range(rounds)) / 1000
+
+
+def exponent(sizes: Sequence[int], calls: Sequence[Call], *, rounds: int = 9) -> float:
+    """With which power of the size the time grows: the slope between logarithms, by least squares.
+
+    The calls of all sizes take turns.
+    """
+    counts = [repeats(call) for call in calls]
+    times = [
+        [_taken(call, count) / count for call, count in zip(calls, counts, strict=True)]
+        for _ in range(rounds)
+    ]
+    medians = [statistics.median(column) for column in zip(*times, strict=True)]
+    return statistics.linear_regression(
+        [math.log(size) for size in sizes], [math.log(value) for value in medians]
+    ).slope
+
+
+def kilobytes(make: Callable[[int], object], count: int) -> float:
+    """What each of many values holds in memory, in units of 1,000 bytes."""
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    kept = [make(number) for number in range(count)]
+    held = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    return held / len(kept) / 1000

@@ -1,0 +1,52 @@
+"""The figures: once each, unmeasured, in `make test`; and held against their bounds in `make bench-short`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.figures import (
+    Figure,
+    answered,
+    audited,
+    explained,
+    figures,
+    judged,
+    judged_from_list,
+    received,
+)
+from tests.bench.measure import best, exponent, kilobytes, microseconds, ratio
+from tests.bench.rooms import questions
+
+pytestmark = pytest.mark.bench
+
+SHORT = figures(large=20_000, answer=300)
+BOUND = [figure for figure in SHORT if figure.kept is not None]
+
+
+class TestFigures:
+    @pytest.mark.parametrize("kind", questions(5))
+    def test_of_checks_can_be_measured(self, kind: str) -> None:
+        assert judged(kind, 5)()
+
+    def test_of_others_can_be_measured(self) -> None:
+        for call in (judged_from_list(), received(), answered(10), audited(3)):
+            assert call()
+        assert str(explained()()).startswith("rejected by rule 4.3.7 ")
+
+
+class TestMeasures:
+    def test_tell_ratios_growth_time_and_memory(self) -> None:
+        assert 0.5 < ratio(lambda: sum(range(4_000)), lambda: sum(range(4_000)), rounds=3) < 2
+        calls = [lambda size=size: sum(range(size)) for size in (10_000, 100_000)]
+        assert 0.7 < exponent((10_000, 100_000), calls, rounds=3) < 1.3
+        assert microseconds(lambda: sum(range(1_000)), rounds=3) > 1
+        assert 0.9 < kilobytes(lambda _: bytearray(1_000), 100) < 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("figure", BOUND, ids=lambda figure: figure.name)
+def test_bound_is_kept(figure: Figure) -> None:
+    measured = best(figure.measure)
+    print(f"\n{figure.name}: {measured:.3g}, bound {figure.kept}, target {figure.target}")
+    assert figure.kept is not None
+    assert measured <= figure.kept
