@@ -75,6 +75,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     (
         frozenset(),
         (
+            "federation._slices",
             "federation.messages",
             "federation.audit",
             "federation.sufficiency",

@@ -179,7 +179,7 @@ def figures(large: int, answer: int) -> tuple[Figure, ...]:
         Figure("event from JSON, with its ID", multiple, 2.6, 2.6,
                lambda: ratio(lambda: Event.from_pdu(real_join(), V11), loads)),
         Figure("receipt of one event", verification, 1.75, 1.9, lambda: ratio(received(), ed25519())),
-        Figure(f"answer to send_join verified, {answer:,} members, for each", verification, 1.6, 3.3,
+        Figure(f"answer to send_join verified, {answer:,} members, for each", verification, 1.6, 2.3,
                lambda: ratio(audited(answer), ed25519(), rounds=3) / answer),
         Figure(f"partial answer built, {large:,} members", "us", 500, None,
                lambda: microseconds(answered(large))),
