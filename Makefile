@@ -48,6 +48,10 @@ interop: $(DEV) $(SYNAPSE)  ## against a real Synapse on loopback
 oracle: $(DEV) $(SYNAPSE)  ## ORACLE_CASES cases, judged by Synapse too
 	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' ORACLE_CASES='$(ORACLE_CASES)' $(PYTEST) -m oracle tests/oracle_synapse
 
+.PHONY: statistics
+statistics: $(DEV)  ## do the strategies reach every rule of every version?
+	$(PYTEST) -n auto -m slow tests/strategies/test_cases.py
+
 .PHONY: mutants
 mutants: $(MUTANTS)  ## does a test fail when a line of the rules is wrong?
 	$(MUTANTS_VENV)/bin/python -m tests.mutants
