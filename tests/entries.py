@@ -43,6 +43,7 @@ from matrix_membership.federation import (
     MatrixError,
     OnBindRequest,
     PendingInvite,
+    SendJoinReader,
     SendJoinResponse,
     SendKnockResponse,
     SendLeaveResponse,
@@ -131,6 +132,17 @@ def _attempted(value: Any, version: RoomVersion) -> object:
     return [attempts.receive(status, value, at=1) for status in (200, 404, 500)]
 
 
+def _fed(value: Any, version: RoomVersion) -> object:
+    """An answer to send_join that is, or holds, a value; read in pieces, and audited."""
+    answer = value if isinstance(value, bytes) else _body(
+        {"auth_chain": [value], "event": value, "state": [value, value]}
+    )  # fmt: skip
+    reader = SendJoinReader(a_room(version).join(BEN), asked_to_omit=False, resident="a.example")
+    for start in range(0, len(answer), 7):
+        reader.feed(answer[start : start + 7])
+    return reader.finish().audit(KEYS)
+
+
 def _begin_with_content(handshake: Any) -> Entry:
     """Everything in the template is as it should be, but for the content."""
     begin = _begin(handshake)
@@ -201,12 +213,13 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "identifiers.is_event_id": lambda v, _: names.is_event_id(v),
         "identifiers.is_server_name": lambda v, _: names.is_server_name(v),
         "federation.messages.MakeResponse.from_json": lambda v, _: MakeResponse.from_json(v),
-        "federation.messages.SendJoinResponse.from_json": lambda v, _: SendJoinResponse.from_json(
-            v
+        "federation._join_answer.SendJoinResponse.from_json": lambda v, _: (
+            SendJoinResponse.from_json(v)
         ),
-        "federation.messages.SendJoinResponse.from_bytes": lambda v, _: SendJoinResponse.from_bytes(
-            v if isinstance(v, bytes) else b""
+        "federation._join_answer.SendJoinResponse.from_bytes": lambda v, _: (
+            SendJoinResponse.from_bytes(v if isinstance(v, bytes) else b"")
         ),
+        "federation.audit.SendJoinReader.feed": _fed,
         "federation.messages.SendKnockResponse.from_json": lambda v, _: SendKnockResponse.from_json(
             v
         ),
@@ -295,7 +308,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "federation.handshake.AwaitingKeys.receive": "the same",
         "federation.handshake.AwaitingTemplate.receive": "the same; its template is in `WITHIN`",
         "federation.third_party.AwaitingValidity.receive": "takes the caller's own answers",
-        "federation.audit.Examination.audit": "takes a key ring",
+        "federation._judging.Examination.audit": "takes a key ring",
         "federation.invite_state.examined": "is called by `InviteRequest`'s reader",
         "federation.handshake.Handshake.begin": "takes what its own server wants",
         "federation.messages.MatrixError.of": "takes what its own server says",
@@ -306,6 +319,8 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "room_versions.RoomVersion.evolve": "takes what a programmer writes",
         "signing.Signer.signature_over": "takes bytes that the package made",
         "events.Signs.signature_over": "the same",
+        "events.read_decoded": "is called by `SendJoinReader`",
+        "signing.with_signatures": "takes signatures that were checked",
         "signing.usable_signatures": "takes signatures of an event that was read",
     }
 )

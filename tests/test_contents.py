@@ -328,6 +328,10 @@ class TestBase64:
             (b"fooba", "Zm9vYmE"),
             (b"foobar", "Zm9vYmFy"),
             (b"foW", "Zm9X"),
+            (b"\xfb\xef\xbe", "++++"),
+            (b"\xfb\xef\xbe", "----"),
+            (b"\xff\xff\xff", "____"),
+            (b"\xff\xff\xff", "////"),
         ],
     )
     def test_is_read_with_and_without_padding(self, raw: bytes, text: str) -> None:

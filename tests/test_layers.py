@@ -75,8 +75,13 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     (
         frozenset(),
         (
-            "federation._slices",
+            "federation._shapes",
+            "federation._splitting",
+            "federation._join_answer",
             "federation.messages",
+            "federation._findings",
+            "federation._examining",
+            "federation._judging",
             "federation.audit",
             "federation.sufficiency",
             "federation.handshake",

@@ -251,7 +251,7 @@ class TestGatheredChecks:
         assert [server for server, _ in usable] == ["a.example"]
         key, signature = usable[0][1][0]
         checks = [
-            (b"x", ((key.verify_key, signature),)),
-            (signed_bytes(event.document, V11), ((key.verify_key, signature),)),
+            (b"x", key.verify_key, signature),
+            (signed_bytes(event.document, V11), key.verify_key, signature),
         ]
         assert signing.check_signatures(checks) == [False, True]

@@ -30,9 +30,16 @@ class PersistentMap(Generic[_Key, _Value]):
 
     def __init__(self, items: Mapping[_Key, _Value] | None = None) -> None:
         """Make a map of these items, in their order. Copies them."""
-        base = dict(items or {})
-        self._levels = ({}, base)
-        self._size = len(base)
+        self._levels = ({}, dict(items or {}))
+        self._size = len(self._levels[1])
+
+    @classmethod
+    def owning(cls, items: dict[_Key, _Value]) -> PersistentMap[_Key, _Value]:
+        """Make a map of a dict that nobody else changes any more."""
+        made: PersistentMap[_Key, _Value] = cls.__new__(cls)
+        made._levels = ({}, items)
+        made._size = len(items)
+        return made
 
     def get(self, key: _Key) -> _Value | None:
         """The value under a key, or None."""

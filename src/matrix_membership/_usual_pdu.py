@@ -17,7 +17,7 @@ from matrix_membership._json_text import DEFAULT_BUDGET, JsonValue
 from matrix_membership.event_format import MAX_PDU_BYTES, check_format
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["usual_document"]
+__all__ = ["is_usual", "scan_usual", "usual_document"]
 
 
 def usual_document(data: bytes, room_version: RoomVersion) -> dict[str, JsonValue] | None:
@@ -28,13 +28,21 @@ def usual_document(data: bytes, room_version: RoomVersion) -> dict[str, JsonValu
     """
     try:
         text = str(data, "utf-8")
-        document, end = _scan(text, 0)
-        if end != len(text) or end > _SURELY_SHORT or not _has_usual_keys(document, room_version):
-            return None
-        check_format(document, room_version)
-        return document if _lost_no_text(document, text) else None
+        document, end = scan_usual(text, 0)
     except (ValueError, RecursionError, StopIteration):
         return None
+    return document if end == len(text) and is_usual(document, text, room_version) else None
+
+
+def is_usual(document: JsonValue, text: str, room_version: RoomVersion) -> bool:
+    """Whether that which `scan_usual` made of a text is a usual PDU, and right."""
+    try:
+        if len(text) > _SURELY_SHORT or not _has_usual_keys(document, room_version):
+            return False
+        check_format(document, room_version)
+        return _lost_no_text(document, text)
+    except ValueError:
+        return False
 
 
 def _has_usual_keys(document: JsonValue, room_version: RoomVersion) -> bool:
@@ -100,6 +108,6 @@ def _refuse(_: str) -> Never:
     raise ValueError
 
 
-_scan: Final[Callable[[str, int], tuple[JsonValue, int]]] = vars(
+scan_usual: Final[Callable[[str, int], tuple[JsonValue, int]]] = vars(
     json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
 )["scan_once"]

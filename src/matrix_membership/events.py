@@ -8,13 +8,13 @@ is no event, and `EventTemplate.complete` is the only way to make it one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from matrix_membership._attrs import constant, evolve, frozen
 from matrix_membership._event_facts import MEMBER_KINDS, Case, Facts, View, facts_of
 from matrix_membership._pdu_text import ANY, USUAL, WITH_FLOATS, Form, covered_bytes, document_of
-from matrix_membership._usual_pdu import usual_document
+from matrix_membership._usual_pdu import is_usual, usual_document
 from matrix_membership.canonical_json import (
     Budget,
     JsonObject,
@@ -49,8 +49,10 @@ __all__ = [
     "ReadPdu",
     "Signs",
     "View",
+    "read_decoded",
     "read_pdu",
     "references",
+    "with_evidence",
 ]
 
 # The budget of one PDU in any dress: white space and escapes may be more than the
@@ -250,25 +252,13 @@ class Event(Facts):
         >>> event.with_signers(["a.example"]).signed_by
         frozenset({'a.example'})
         """
-        copy = Facts()
-        copy.event_id, copy.room_version, copy.room_id = (
-            self.event_id,
-            self.room_version,
-            self.room_id,
-        )
-        copy.type, copy.kind, copy.case, copy.view = self.type, self.kind, self.case, self.view
-        copy.sender, copy.server, copy.state_key = self.sender, self.server, self.state_key
-        copy.membership, copy.authorised_via = self.membership, self.authorised_via
-        copy.authorising_server = self.authorising_server
-        copy.pdu, copy.client_form = self.pdu, self.client_form
-        copy.signed_by = frozenset(map(ServerName, servers))
-        return _sealed(copy)
+        return with_evidence(self, frozenset(map(ServerName, servers)))
 
     def redacted(self) -> Event:
         """The event as redaction leaves it: same ID, same signers."""
         pdu = encode(redact(self.document, self.room_version), strict=False)
         redacted = Event.from_pdu(pdu, self.room_version, event_id=self.event_id)
-        return redacted.with_signers(self.signed_by)
+        return with_evidence(redacted, self.signed_by)
 
     @property
     def content_hash_matches(self) -> bool:
@@ -277,6 +267,23 @@ class Event(Facts):
         Cost: linear in the size of the event.
         """
         return content_hash_matches(*document_of(self.pdu or self.client_form, self.room_version))
+
+
+def with_evidence(event: Event, signed_by: frozenset[ServerName]) -> Event:
+    """`Event.with_signers` for a set that others share."""
+    copy = Facts()
+    copy.event_id, copy.room_version, copy.room_id = (
+        event.event_id,
+        event.room_version,
+        event.room_id,
+    )
+    copy.type, copy.kind, copy.case, copy.view = event.type, event.kind, event.case, event.view
+    copy.sender, copy.server, copy.state_key = event.sender, event.server, event.state_key
+    copy.membership, copy.authorised_via = event.membership, event.authorised_via
+    copy.authorising_server = event.authorising_server
+    copy.pdu, copy.client_form = event.pdu, event.client_form
+    copy.signed_by = signed_by
+    return _sealed(copy)
 
 
 def _sealed(facts: Facts) -> Event:
@@ -323,6 +330,42 @@ def read_pdu(
     return ReadPdu(*_read(pdu, room_version, event_id))
 
 
+def read_decoded(
+    pdu: str | bytes,
+    document: JsonValue,
+    room_version: RoomVersion,
+    share: Callable[[Any, Any], Any],
+) -> tuple[Event, Mapping[str, JsonValue], Form, bytes | None]:
+    """Read a PDU that was decoded on the way, one of many.
+
+    Args:
+        pdu: the PDU; as text when there is a document.
+        document: what `scan_usual` made of the text; None when it could not, or did not.
+        room_version: the version of its room.
+        share: `setdefault` of a dict: texts that many of them have are held once.
+
+    Returns:
+        The fields of a `ReadPdu`.
+
+    Raises:
+        InvalidEvent: as `Event.from_pdu`.
+    """
+    if isinstance(pdu, str) and is_usual(document, pdu, room_version):
+        read = _made(pdu.encode(), document, USUAL, room_version, None)
+    else:
+        read = _read(pdu, room_version, None)
+    event = read[0]
+    _keep_type(event, share(event.type, event.type))
+    _keep_server(event, share(event.server, event.server))
+    _keep_room_id(event, share(event.room_id, event.room_id))
+    return read
+
+
+_keep_type, _keep_server, _keep_room_id = [
+    vars(Facts)[name].__set__ for name in ("type", "server", "room_id")
+]
+
+
 def _read(
     pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, event_id: str | None
 ) -> tuple[Event, Mapping[str, JsonValue], Form, bytes | None]:
@@ -332,6 +375,16 @@ def _read(
     document: Mapping[str, JsonValue] | None = usual_document(data, room_version)
     if document is None:
         data, document, form = _read_unusual(data, room_version)
+    return _made(data, document, form, room_version, event_id)
+
+
+def _made(
+    data: bytes,
+    document: Mapping[str, JsonValue],
+    form: Form,
+    room_version: RoomVersion,
+    event_id: str | None,
+) -> tuple[Event, Mapping[str, JsonValue], Form, bytes | None]:
     covered = None
     if event_id is not None:
         try:

@@ -50,6 +50,7 @@ __all__ = [
     "verify",
     "verify_json",
     "verify_read",
+    "with_signatures",
 ]
 
 LONGEST_KEY_VALIDITY_MS: Final = 7 * 24 * 60 * 60 * 1000
@@ -295,17 +296,17 @@ def sign(event: Event, signer: Signer) -> Event:
     """
     pdu = event.to_pdu()
     signature = signer.signature_over(signed_bytes(pdu, event.room_version))
-    signatures = {
-        name: dict(keys) if isinstance(keys, Mapping) else keys
-        for name, keys in pdu["signatures"].items()
-    }
-    own = signatures.get(signer.server_name)
-    signatures[signer.server_name] = {
-        **(own if isinstance(own, dict) else {}),
-        signer.key_id: signature,
-    }
+    return with_signatures(event, signer.server_name, {signer.key_id: signature})
+
+
+def with_signatures(event: Event, server: ServerName, added: Mapping[str, JsonValue]) -> Event:
+    """The event with good signatures of a server added, by key ID."""
+    pdu = event.to_pdu()
+    signatures = dict(pdu["signatures"])
+    own = signatures.get(server)
+    signatures[server] = {**(own if isinstance(own, Mapping) else {}), **added}
     data = encode({**pdu, "signatures": signatures}, strict=False)
-    return evolve(event, pdu=data, signed_by=event.signed_by | {signer.server_name})
+    return evolve(event, pdu=data, signed_by=event.signed_by | {server})
 
 
 def verify(event: Event, keys: KeyRing) -> Event:
@@ -384,8 +385,8 @@ def usable_signatures(
     return found
 
 
-SignatureCheck = tuple[bytes, tuple[tuple[bytes, JsonValue], ...]]
-"""Bytes, and pairs of a public key and a signature over them: plain data, to be sent anywhere."""
+SignatureCheck = tuple[bytes, bytes, JsonValue]
+"""Bytes, a public key, a signature: plain data, to be sent anywhere."""
 
 
 def check_signatures(checks: Iterable[SignatureCheck]) -> list[bool]:
@@ -398,15 +399,15 @@ def check_signatures(checks: Iterable[SignatureCheck]) -> list[bool]:
         checks: what to check.
 
     Returns:
-        For each check whether all its signatures are good.
+        For each check whether the signature is good.
     """
     keys: dict[bytes, PublishedKey] = {}
     verdicts = []
-    for covered, pairs in checks:
-        for raw, _ in pairs:
-            if raw not in keys:
-                keys[raw] = PublishedKey(raw)
-        verdicts.append(all(keys[raw].verifies(covered, signature) for raw, signature in pairs))
+    for covered, raw, signature in checks:
+        key = keys.get(raw)
+        if key is None:
+            key = keys[raw] = PublishedKey(raw)
+        verdicts.append(key.verifies(covered, signature))
     return verdicts
 
 

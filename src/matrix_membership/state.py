@@ -507,7 +507,11 @@ class _Roster:
             if event.membership is JOIN:
                 server = server_of(user)
                 servers[server] = servers.get(server, 0) + 1
-        return cls(PersistentMap(present), PersistentMap(absent), PersistentMap(servers))
+        return cls(
+            PersistentMap.owning(present),
+            PersistentMap.owning(absent),
+            PersistentMap.owning(servers),
+        )
 
     def get(self, user: str) -> Event | None:
         return self.present.get(user) or self.absent.get(user)

@@ -304,6 +304,13 @@ class TestOtherFacts:
         assert {entry.event_id for entry in explanation.facts} == {None}
 
 
+class TestRooms:
+    def test_are_none_of_a_room_without_a_create_event(self) -> None:
+        found = auth.explain(a_room(V10).join(BEN), RoomState.of(V10, []))
+        assert (found.rooms, found.servers) == ((), ())
+        assert found.decision.number == "2.4"
+
+
 class TestPage:
     def test_of_every_case_is_as_written(self) -> None:
         """When it should differ: `python -m tests.golden`, and review the difference."""

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix_membership._attrs import evolve
-from matrix_membership.errors import InvalidIdentifier, LocalProtocolError
+from matrix_membership.canonical_json import encode
+from matrix_membership.errors import InvalidIdentifier, InvalidMessage, LocalProtocolError
 from matrix_membership.federation import (
     JOINING,
     KNOCKING,
     LEAVING,
+    AnswerBudget,
     Attempt,
     Attempts,
     Failed,
@@ -190,6 +192,43 @@ class TestOldEndpoint:
     def test_is_not_tried_for_a_room_that_is_not_found(self) -> None:
         attempts = told(begun(), templated(), NOT_FOUND)
         assert attempts.destination == "c.example"
+
+
+class TestReader:
+    def test_reads_the_answer_to_a_join_piece_by_piece(self) -> None:
+        attempts = told(begun(), templated())
+        _, body = accepted(attempts, ROOM)
+        reader = attempts.reader()
+        for byte in encode(body):
+            reader.feed(bytes([byte]))
+        awaiting = told(attempts, (200, reader))
+        assert isinstance(awaiting.receive_keys(KEYS), Joined)
+
+    def test_remembers_what_was_wrong(self) -> None:
+        attempts = told(begun(), templated())
+        reader = attempts.reader(budget=AnswerBudget(max_bytes=9))
+        with pytest.raises(InvalidMessage):
+            reader.feed(b"x" * 10)
+        after = told(attempts, (200, reader))
+        assert after.destination == "c.example"
+        assert after.transcript[-1].reply is Reply.NONSENSE
+        assert "at most 9 bytes" in after.transcript[-1].error.error
+
+    def test_has_nothing_to_say_about_an_error(self) -> None:
+        attempts = told(begun(), templated())
+        assert told(attempts, (502, attempts.reader())).transcript[-1].reply is Reply.BROKEN
+
+    def test_is_for_no_small_answer(self) -> None:
+        assert begun().reader() is None
+        room = with_state(a_signed_room(V11), "m.room.join_rules", {"join_rule": "knock"})
+        attempts = told(begun(room, KNOCKING), templated(room, KNOCKING))
+        assert attempts.reader() is None
+
+    def test_of_a_join_reads_no_template(self) -> None:
+        reader = told(begun(), templated()).reader()
+        reader.feed(b'{"state":[],"auth_chain":[]}')
+        with pytest.raises(LocalProtocolError):
+            told(begun(), (200, reader))
 
 
 class TestEnd:

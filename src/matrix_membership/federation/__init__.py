@@ -22,7 +22,14 @@ from matrix_membership.federation import (
     third_party,
 )
 from matrix_membership.federation.attempts import Attempt, Attempts, Failed, Reply
-from matrix_membership.federation.audit import Audit, Defect, Severity
+from matrix_membership.federation.audit import (
+    AnswerBudget,
+    Audit,
+    Defect,
+    Examination,
+    SendJoinReader,
+    Severity,
+)
 from matrix_membership.federation.handshake import (
     JOINING,
     KNOCKING,
@@ -68,6 +75,7 @@ __all__ = [
     "LEAVING",
     "STEPS",
     "Accepted",
+    "AnswerBudget",
     "Attempt",
     "Attempts",
     "Audit",
@@ -77,6 +85,7 @@ __all__ = [
     "AwaitingValidity",
     "Countersigned",
     "Defect",
+    "Examination",
     "ExchangeRequest",
     "Failed",
     "Handshake",
@@ -99,6 +108,7 @@ __all__ = [
     "Reply",
     "Request",
     "ResidentRoom",
+    "SendJoinReader",
     "SendJoinResponse",
     "SendKnockResponse",
     "SendLeaveResponse",

@@ -28,6 +28,7 @@ from typing import Any, Final
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import InvalidMessage, LocalProtocolError, RemoteProtocolError
+from matrix_membership.federation.audit import DEFAULT_BUDGET, AnswerBudget, SendJoinReader
 from matrix_membership.federation.handshake import (
     JOINING,
     KNOCKING,
@@ -305,12 +306,29 @@ class Attempts:
         """Whether `receive_keys` comes next; none may be needed that is not at hand."""
         return isinstance(self.step, AwaitingKeys)
 
-    def receive(self, status: int, body: JsonValue, *, at: int) -> Attempts | End:
+    def reader(self, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinReader | None:
+        """What reads the answer that comes now piece by piece, if it may be a large one.
+
+        Feed it the answer to a request that succeeded, and give it to `receive` in place
+        of a body; it remembers an error that `feed` raised.
+
+        Args:
+            budget: what the answer may cost.
+
+        Returns:
+            The reader; None when the answer is small.
+        """
+        if isinstance(self.step, AwaitingAcceptance) and self.handshake is JOINING:
+            return self.step.reader(budget=budget)
+        return None
+
+    def receive(self, status: int, body: JsonValue | SendJoinReader, *, at: int) -> Attempts | End:
         """Take what came back.
 
         Args:
             status: the HTTP status.
-            body: the parsed body; None for one that is no JSON.
+            body: the parsed body; None for one that is no JSON; or the `reader` that
+                has been fed with it.
             at: the time now, in milliseconds since 1970: the event's own time.
 
         Returns:
@@ -324,8 +342,7 @@ class Attempts:
             if isinstance(step, AwaitingTemplate):
                 return self._after(step.receive(_read(status, body, MakeResponse.from_json), at=at))
             if isinstance(step, AwaitingAcceptance):
-                answer = _read(status, body, _SENT[self.handshake])
-                return self._after(step.receive(answer))
+                return self._after(step.receive(_read(status, body, _SENT[self.handshake])))
         except (InvalidMessage, RemoteProtocolError) as error:
             return self._nonsense(error)
         raise LocalProtocolError("receive_keys", "an answer")
@@ -410,7 +427,9 @@ _ASKED: Final[Mapping[type, Callable[[Handshake], str]]] = MappingProxyType(
 )
 
 
-def _read(status: int, body: JsonValue, message: Callable[[JsonValue], Any]) -> Any:
-    if status in range(200, 300):
-        return message(body)
-    return MatrixError.from_json(body, status=status)
+def _read(
+    status: int, body: JsonValue | SendJoinReader, message: Callable[[JsonValue], Any]
+) -> Any:
+    if status not in range(200, 300):
+        return MatrixError.from_json(body, status=status)
+    return body.finish() if isinstance(body, SendJoinReader) else message(body)

@@ -33,7 +33,14 @@ from matrix_membership.errors import (
     RemoteProtocolError,
 )
 from matrix_membership.events import Event, EventTemplate
-from matrix_membership.federation.audit import Audit, Examination, examine
+from matrix_membership.federation.audit import (
+    DEFAULT_BUDGET,
+    AnswerBudget,
+    Audit,
+    Examination,
+    SendJoinReader,
+    examine,
+)
 from matrix_membership.federation.messages import (
     MakeResponse,
     MatrixError,
@@ -326,13 +333,39 @@ class AwaitingAcceptance:
             self.event.pdu,
         )
 
+    def reader(self, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinReader:
+        """What reads the answer to a join while it comes in.
+
+        Feed it what comes, and let `receive` take what it finds::
+
+            reader = step.reader()
+            for data in body:
+                reader.feed(data)
+            step = step.receive(reader.finish())
+
+        Args:
+            budget: what the answer may cost.
+
+        Raises:
+            LocalProtocolError: this is no join.
+        """
+        if self.handshake is not JOINING:
+            raise LocalProtocolError("a join, whose answer may be large", self.handshake.send)
+        return SendJoinReader(
+            self.event,
+            asked_to_omit=self.omit_members,
+            resident=self.destination,
+            budget=budget,
+        )
+
     def receive(
         self, message: object
     ) -> AwaitingKeys | AwaitingAcceptance | Knocked | Left | Refused:
         """Take the answer.
 
         Args:
-            message: the answer to this handshake's send request, or a `MatrixError`.
+            message: the answer to this handshake's send request, for a join perhaps as
+                the `Examination` that a `reader` gave; or a `MatrixError`.
 
         Returns:
             The next step; after an error that means an unknown endpoint, this step
@@ -362,6 +395,8 @@ class AwaitingAcceptance:
                         resident=self.destination,
                     )
                 )
+            case Examination() if self.handshake is JOINING and message.join == self.event:
+                return AwaitingKeys(message)
             case SendKnockResponse() if self.handshake is KNOCKING:
                 return Knocked(self.event, message.knock_room_state)
             case SendLeaveResponse() if self.handshake is LEAVING:
@@ -464,6 +499,7 @@ STEPS: Final[Mapping[type, Mapping[type, tuple[type, ...]]]] = MappingProxyType(
         AwaitingAcceptance: MappingProxyType(
             {
                 SendJoinResponse: (AwaitingKeys,),
+                Examination: (AwaitingKeys,),
                 SendKnockResponse: (Knocked,),
                 SendLeaveResponse: (Left,),
                 MatrixError: (Refused, AwaitingAcceptance),

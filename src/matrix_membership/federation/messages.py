@@ -9,28 +9,26 @@ __ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import (
-    Budget,
     JsonObject,
     JsonValue,
     decode,
-    encode,
     freeze,
-    read,
     thaw,
 )
 from matrix_membership.errors import InvalidJson, InvalidMessage
-from matrix_membership.events import Event
-from matrix_membership.federation._slices import sliced
-from matrix_membership.identifiers import is_server_name
+from matrix_membership.federation._join_answer import SendJoinResponse
+from matrix_membership.federation._shapes import frozen_of, object_of, objects_of, unpaired
+from matrix_membership.federation._splitting import AnswerBudget
 
 __all__ = [
+    "AnswerBudget",
     "MakeRequest",
     "MakeResponse",
     "MatrixError",
@@ -213,12 +211,12 @@ class MakeResponse:
         Raises:
             InvalidMessage: it is not of that form.
         """
-        body = _object(body, "make answer")
-        event = _object(body.get("event"), "make answer.event")
+        body = object_of(body, "make answer")
+        event = object_of(body.get("event"), "make answer.event")
         version = body.get("room_version")
         if version is not None and not isinstance(version, str):
             raise InvalidMessage("make answer.room_version", "text", version)
-        return cls(_freeze(event, "make answer.event"), version)
+        return cls(frozen_of(event, "make answer.event"), version)
 
     def to_json(self) -> dict[str, JsonValue]:
         """The body of the answer."""
@@ -256,7 +254,7 @@ class SendLeaveResponse:
         Raises:
             InvalidMessage: it is neither an object nor such a pair.
         """
-        _object(_unpaired(body), "send_leave answer")
+        object_of(unpaired(body), "send_leave answer")
         return cls()
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -282,169 +280,10 @@ class SendKnockResponse:
         Raises:
             InvalidMessage: it is not of that form.
         """
-        body = _object(body, "send_knock answer")
-        listed = _objects(body.get("knock_room_state"), "send_knock answer.knock_room_state")
+        body = object_of(body, "send_knock answer")
+        listed = objects_of(body.get("knock_room_state"), "send_knock answer.knock_room_state")
         return cls(tuple(listed))
 
     def to_json(self) -> dict[str, JsonValue]:
         """The body of the answer."""
         return {"knock_room_state": thaw(self.knock_room_state)}
-
-
-@frozen
-class SendJoinResponse:
-    """The answer to send_join: the room before the join, and what authorises it.
-
-    Attributes:
-        state: the PDUs of the state before the join.
-        auth_chain: the PDUs of the auth chains of the state and the join.
-        event: the join, with the resident server's signature if that was needed.
-        members_omitted: whether memberships were left out of the state.
-        servers_in_room: the servers in the room before the join; None if not said.
-    """
-
-    state: tuple[bytes, ...]
-    auth_chain: tuple[bytes, ...]
-    event: bytes | None = None
-    members_omitted: bool = False
-    servers_in_room: tuple[str, ...] | None = None
-
-    @classmethod
-    def of(
-        cls,
-        state: Iterable[Event],
-        auth_chain: Iterable[Event],
-        *,
-        event: Event | None = None,
-        servers_in_room: Iterable[str] | None = None,
-    ) -> SendJoinResponse:
-        """The answer that consists of these events.
-
-        Args:
-            state: the state before the join.
-            auth_chain: what authorises state and join.
-            event: the join with the resident server's signature.
-            servers_in_room: given when memberships were left out: the servers in
-                the room before the join.
-        """
-        return cls(
-            tuple(entry.pdu for entry in state),
-            tuple(entry.pdu for entry in auth_chain),
-            None if event is None else event.pdu,
-            servers_in_room is not None,
-            None if servers_in_room is None else tuple(servers_in_room),
-        )
-
-    @classmethod
-    def from_json(cls, body: JsonValue) -> SendJoinResponse:
-        """Read the parsed answer; of v1, a pair of status and object.
-
-        Raises:
-            InvalidMessage: it is not of that form.
-        """
-        body = _object(_unpaired(body), "send_join answer")
-        event = body.get("event")
-        if event is not None:
-            event = _bytes(_object(event, "send_join answer.event"))
-        return _send_join(
-            body,
-            tuple(map(_bytes, _objects(body.get("state"), "send_join answer.state"))),
-            tuple(map(_bytes, _objects(body.get("auth_chain"), "send_join answer.auth_chain"))),
-            event,
-        )
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> SendJoinResponse:
-        """Read the answer as it came.
-
-        PDUs are kept as they came: `examine` reads them, and says of each what is wrong
-        with it. Cost: linear, as one `json.loads`.
-
-        Raises:
-            InvalidMessage: it is not of that form.
-        """
-        found = sliced(data, max_bytes=Budget().max_bytes)
-        if found is None:
-            try:
-                return cls.from_json(read(data, strict=False)[0])
-            except InvalidJson as error:
-                raise InvalidMessage("send_join answer", "JSON", str(error)) from error
-        body, events = found
-        for name in ("state", "auth_chain"):
-            if name not in events:
-                raise InvalidMessage(f"send_join answer.{name}", "a list of events", body.get(name))
-        if body.get("event") is not None:
-            raise InvalidMessage("send_join answer.event", "an object", body["event"])
-        return _send_join(
-            body,
-            events.get("state", ()),
-            events.get("auth_chain", ()),
-            next(iter(events.get("event", ())), None),
-        )
-
-    def to_json(self) -> dict[str, JsonValue]:
-        """The body of the answer, parsed."""
-        return dict(read(self.to_bytes(), strict=False)[0])
-
-    def to_bytes(self) -> bytes:
-        """The body of the answer. No PDU is encoded again."""
-        parts = [
-            b'"auth_chain":[' + b",".join(self.auth_chain) + b"]",
-            b'"members_omitted":' + (b"true" if self.members_omitted else b"false"),
-            b'"state":[' + b",".join(self.state) + b"]",
-        ]
-        if self.event is not None:
-            parts.append(b'"event":' + self.event)
-        if self.servers_in_room is not None:
-            parts.append(b'"servers_in_room":' + encode(list(self.servers_in_room)))
-        return b"{" + b",".join(parts) + b"}"
-
-
-def _send_join(
-    body: Mapping[str, JsonValue],
-    state: tuple[bytes, ...],
-    auth_chain: tuple[bytes, ...],
-    event: bytes | None,
-) -> SendJoinResponse:
-    omitted = body.get("members_omitted", False)
-    if not isinstance(omitted, bool):
-        raise InvalidMessage("send_join answer.members_omitted", "true or false", omitted)
-    servers = body.get("servers_in_room")
-    if servers is not None and not (
-        isinstance(servers, (list, tuple)) and all(map(is_server_name, servers))
-    ):
-        raise InvalidMessage("send_join answer.servers_in_room", "server names", servers)
-    return SendJoinResponse(
-        state, auth_chain, event, omitted, None if servers is None else tuple(servers)
-    )
-
-
-def _object(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
-    if not isinstance(value, Mapping):
-        raise InvalidMessage(where, "an object", value)
-    return value
-
-
-def _objects(value: JsonValue, where: str) -> Iterator[JsonObject]:
-    if not isinstance(value, (list, tuple)):
-        raise InvalidMessage(where, "a list of events", value)
-    for index, entry in enumerate(value):
-        yield _freeze(_object(entry, f"{where}[{index}]"), f"{where}[{index}]")
-
-
-def _freeze(value: Mapping[str, JsonValue], where: str) -> Any:
-    try:
-        return freeze(dict(value))
-    except InvalidJson as error:
-        raise InvalidMessage(where, "JSON values", str(error)) from error
-
-
-def _bytes(value: Mapping[str, JsonValue]) -> bytes:
-    return encode(value, strict=False)
-
-
-def _unpaired(body: JsonValue) -> JsonValue:
-    """The object of a v1 answer, which is a pair of 200 and the object."""
-    if isinstance(body, (list, tuple)) and len(body) == 2 and body[0] == 200:  # noqa: PLR2004
-        return body[1]
-    return body

@@ -1,0 +1,151 @@
+"""Reading the events of an answer to send_join, one after the other, as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matrix_membership._pdu_text import covered_bytes
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.contents import Create
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event, read_decoded, references
+from matrix_membership.federation._findings import Defect, Entry, Severity
+from matrix_membership.hashing import content_hash_matches
+from matrix_membership.identifiers import EventID
+
+__all__ = ["Examiner"]
+
+
+class Examiner:
+    """Reads one answer; lives no longer than that."""
+
+    def __init__(self, join: Event) -> None:
+        self.join = join
+        self.version = join.room_version
+        # What is wrong with the answer, and with events of the one list and the other.
+        self.of_answer: list[Defect] = []
+        self.of_list: dict[str, list[Defect]] = {"state": [], "auth_chain": []}
+        self.counts = {"state": 0, "auth_chain": 0}
+        self.chained: dict[EventID, Entry] = {}
+        self.state: dict[str, dict[str, Entry]] = {}
+        self.two_creates = False
+        self.came_back: Entry | None = None
+        # Most names, IDs and lists of them are the same few: one of each serves all.
+        self.shared: dict[Any, Any] = {}
+
+    @property
+    def defects(self) -> tuple[Defect, ...]:
+        """All that is wrong so far."""
+        return (*self.of_answer, *self.of_list["state"], *self.of_list["auth_chain"])
+
+    def fatal(self, code: str, detail: str) -> None:
+        self.of_answer.append(Defect(Severity.FATAL, code, detail))
+
+    def take(self, key: str, pdu: str | bytes, document: JsonValue = None) -> None:
+        """Take an event of the answer: its key, its text, and what `scan_usual` made of it."""
+        if key == "event":
+            self.came_back = self.returned(pdu, document)
+            return
+        index = self.counts[key]
+        self.counts[key] = index + 1
+        dropped = self.of_list[key]
+        try:
+            entry = self.entry(pdu, document)
+        except InvalidEvent as error:
+            detail = f"{key}[{index}] is no event: {error}"
+            dropped.append(Defect(Severity.DROPPED, "malformed", detail))
+            return
+        event = entry.event
+        if event.room_id != self.join.room_id:
+            detail = "it belongs to another room"
+            dropped.append(Defect(Severity.DROPPED, "other_room", detail, event.event_id))
+        elif key == "auth_chain":
+            self.chained[event.event_id] = entry
+        else:
+            self.place(entry, dropped)
+
+    def place(self, entry: Entry, dropped: list[Defect]) -> None:
+        """Put an event in its place of the state, unless another one is there."""
+        event = entry.event
+        if event.state_key is None:
+            detail = "it stands in the state and is none"
+            dropped.append(Defect(Severity.DROPPED, "no_state", detail, event.event_id))
+            return
+        of_type = self.state.get(event.type)
+        if of_type is None:
+            of_type = self.state[event.type] = {}
+        first = of_type.setdefault(event.state_key, entry)
+        if first is entry or first.event == event:
+            return
+        if event.type == "m.room.create":
+            self.two_creates = True
+        else:
+            detail = f"{first.event.event_id} has its place"
+            dropped.append(Defect(Severity.DROPPED, "same_place", detail, event.event_id))
+
+    def entry(self, pdu: str | bytes, document: JsonValue) -> Entry:
+        version, share = self.version, self.shared.setdefault
+        event, read, form, covered = read_decoded(pdu, document, version, share)
+        listed: Any = tuple(
+            [share(found, found) for found in references(read, "auth_events", version)]
+        )
+        signatures: Any = [
+            one
+            for server, of_server in read["signatures"].items()
+            if isinstance(of_server, Mapping)
+            for key_id, signature in of_server.items()
+            for one in (share(server, server), share(key_id, key_id), signature)
+        ]
+        return Entry(
+            event,
+            covered_bytes(read, version, form) if covered is None else covered,
+            tuple(signatures),
+            read["origin_server_ts"] if version.enforces_key_validity else None,
+            share(listed, listed),
+            content_hash_matches(read, form),
+        )
+
+    def returned(self, pdu: str | bytes, document: JsonValue) -> Entry | None:
+        """The join as the answer gives it back."""
+        try:
+            entry = self.entry(pdu, document)
+        except InvalidEvent as error:
+            self.fatal("altered_join", f"the join came back as no event: {error}")
+            return None
+        if entry.event != self.join:
+            self.fatal("altered_join", f"another event came back: {entry.event.event_id}")
+            return None
+        return entry
+
+    def create(self) -> EventID | None:
+        """The ID of the create event, after all events have come."""
+        if self.two_creates:
+            self.fatal("two_create_events", "the state has two create events")
+        creates = self.state.get("m.room.create", {})
+        if len(creates) != 1:
+            self.fatal("no_create_event", f"the state has {len(creates)} create events, not one")
+            return None
+        (create,) = [entry.event for entry in creates.values()]
+        announced = self.version.identifier
+        named = create.view.room_version if isinstance(create.view, Create) else None
+        if named != announced:
+            self.fatal(
+                "other_room_version",
+                f"the create event names room version {named!r}, make_join named {announced!r}",
+            )
+        for entry in self.chained.values():
+            if entry.event.type == "m.room.create" and entry.event != create:
+                self.fatal("two_create_events", "the auth chain has another create event")
+        return create.event_id
+
+    def give(self) -> tuple[dict[EventID, Entry], tuple[EventID, ...]]:
+        """All entries, and the IDs of those that are the state; nothing is held after that."""
+        entries, self.chained = self.chained, {}
+        in_state = []
+        while self.state:
+            _, of_type = self.state.popitem()
+            for entry in of_type.values():
+                entries[entry.event.event_id] = entry
+                in_state.append(entry.event.event_id)
+        return entries, tuple(in_state)

@@ -1,0 +1,106 @@
+"""What is found out about an answer to send_join: its events, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+
+from matrix_membership._attrs import constant, frozen
+from matrix_membership.auth import Decision
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.events import Event
+from matrix_membership.identifiers import EventID, ServerName
+from matrix_membership.state import RoomState
+
+__all__ = ["Audit", "Defect", "Entry", "Severity"]
+
+
+class Severity(Enum):
+    """What a defect does to an answer."""
+
+    FATAL = "fatal"
+    DROPPED = "dropped"
+    REDACTED = "redacted"
+    NOTED = "noted"
+
+    def __str__(self) -> str:
+        return self._value_
+
+
+@frozen
+class Defect:
+    """Something wrong with an answer.
+
+    Attributes:
+        severity: what it does to the answer.
+        code: its name, such as `bad_signature`.
+        detail: a sentence for people.
+        event_id: the event on which it hangs; empty when on none.
+        root: of an event that fell with another one, the first that fell.
+        decision: the decision that rejected the event, if one did.
+    """
+
+    severity: Severity
+    code: str
+    detail: str
+    event_id: str = ""
+    root: str = ""
+    decision: Decision | None = None
+
+    def __str__(self) -> str:
+        where = f" {self.event_id}" if self.event_id else ""
+        return f"{self.severity}{where}: {self.detail}"
+
+
+@frozen
+class Audit:
+    """What an answer is worth. It is true when the room can be joined with it.
+
+    Attributes:
+        event: the join, with the signatures that the answer added and that are good.
+        state: the room after the join; None when a defect is fatal.
+        auth_chain: the events that authorise state and join, by ID.
+        servers: the servers in the room, as far as the answer says.
+        defects: all that is wrong, the fatal first.
+    """
+
+    event: Event
+    state: RoomState | None
+    auth_chain: Mapping[EventID, Event]
+    servers: frozenset[ServerName]
+    defects: tuple[Defect, ...]
+
+    def __bool__(self) -> bool:
+        return self.state is not None
+
+    def __str__(self) -> str:
+        if not self.defects:
+            return "no defects"
+        return "\n".join(map(str, self.defects))
+
+
+@constant
+class Entry:
+    """One PDU of the answer, read: what is left to check of it.
+
+    Attributes:
+        event: the event, signed by nobody yet.
+        covered: the bytes that its signatures cover.
+        signatures: its signatures, as they came: server, key ID, signature; and so on.
+        sent: when it was sent, if its keys must have been valid then.
+        auth_events: the IDs of the events that authorise it.
+        hash_matches: whether its content is the one that was hashed.
+    """
+
+    event: Event
+    covered: bytes
+    signatures: tuple[JsonValue, ...]
+    sent: int | None
+    auth_events: tuple[EventID, ...]
+    hash_matches: bool
+
+    @property
+    def signed(self) -> Iterator[tuple[ServerName, str, JsonValue]]:
+        """Its signatures: server, key ID, signature of each."""
+        flat = iter(self.signatures)
+        return zip(flat, flat, flat, strict=True)

@@ -1,0 +1,146 @@
+"""The answer to send_join: the one message that can be larger than what a server wants to hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import JsonValue, encode, read
+from matrix_membership.errors import InvalidMessage
+from matrix_membership.events import Event
+from matrix_membership.federation._shapes import bytes_of, object_of, objects_of, unpaired
+from matrix_membership.federation._splitting import DEFAULT_BUDGET, AnswerBudget, Splitter
+from matrix_membership.identifiers import is_server_name
+
+__all__ = ["SendJoinResponse", "beside_events"]
+
+
+@frozen
+class SendJoinResponse:
+    """The answer to send_join: the room before the join, and what authorises it.
+
+    Attributes:
+        state: the PDUs of the state before the join.
+        auth_chain: the PDUs of the auth chains of the state and the join.
+        event: the join, with the resident server's signature if that was needed.
+        members_omitted: whether memberships were left out of the state.
+        servers_in_room: the servers in the room before the join; None if not said.
+    """
+
+    state: tuple[bytes, ...]
+    auth_chain: tuple[bytes, ...]
+    event: bytes | None = None
+    members_omitted: bool = False
+    servers_in_room: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        state: Iterable[Event],
+        auth_chain: Iterable[Event],
+        *,
+        event: Event | None = None,
+        servers_in_room: Iterable[str] | None = None,
+    ) -> SendJoinResponse:
+        """The answer that consists of these events.
+
+        Args:
+            state: the state before the join.
+            auth_chain: what authorises state and join.
+            event: the join with the resident server's signature.
+            servers_in_room: given when memberships were left out: the servers in
+                the room before the join.
+        """
+        return cls(
+            tuple(entry.pdu for entry in state),
+            tuple(entry.pdu for entry in auth_chain),
+            None if event is None else event.pdu,
+            servers_in_room is not None,
+            None if servers_in_room is None else tuple(servers_in_room),
+        )
+
+    @classmethod
+    def from_json(cls, body: JsonValue) -> SendJoinResponse:
+        """Read the parsed answer; of v1, a pair of status and object.
+
+        Raises:
+            InvalidMessage: it is not of that form.
+        """
+        body = object_of(unpaired(body), "send_join answer")
+        event = body.get("event")
+        if event is not None:
+            event = bytes_of(object_of(event, "send_join answer.event"))
+        return _send_join(
+            body,
+            tuple(map(bytes_of, objects_of(body.get("state"), "send_join answer.state"))),
+            tuple(map(bytes_of, objects_of(body.get("auth_chain"), "send_join answer.auth_chain"))),
+            event,
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinResponse:
+        """Read the answer as it came, in one piece.
+
+        PDUs are kept as they came: `examine` reads them, and says of each what is wrong
+        with it. `AwaitingAcceptance.reader` reads piece by piece, which takes less memory.
+        Cost: linear, as one `json.loads`.
+
+        Raises:
+            InvalidMessage: it is not of that form, or more than the budget.
+        """
+        found: dict[str, list[bytes]] = {"state": [], "auth_chain": [], "event": []}
+        splitter = Splitter(lambda key, text, _: found[key].append(text.encode()), budget)
+        splitter.feed(data)
+        body = splitter.finish()
+        return _send_join(
+            body,
+            tuple(found["state"]),
+            tuple(found["auth_chain"]),
+            next(iter(found["event"]), None),
+        )
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The body of the answer, parsed."""
+        return dict(read(self.to_bytes(), strict=False)[0])
+
+    def to_bytes(self) -> bytes:
+        """The body of the answer. No PDU is encoded again."""
+        parts = [
+            b'"auth_chain":[' + b",".join(self.auth_chain) + b"]",
+            b'"members_omitted":' + (b"true" if self.members_omitted else b"false"),
+            b'"state":[' + b",".join(self.state) + b"]",
+        ]
+        if self.event is not None:
+            parts.append(b'"event":' + self.event)
+        if self.servers_in_room is not None:
+            parts.append(b'"servers_in_room":' + encode(list(self.servers_in_room)))
+        return b"{" + b",".join(parts) + b"}"
+
+
+def _send_join(
+    body: Mapping[str, JsonValue],
+    state: tuple[bytes, ...],
+    auth_chain: tuple[bytes, ...],
+    event: bytes | None,
+) -> SendJoinResponse:
+    return SendJoinResponse(state, auth_chain, event, *beside_events(body))
+
+
+def beside_events(body: Mapping[str, JsonValue]) -> tuple[bool, tuple[str, ...] | None]:
+    """What an answer to send_join says beside its events.
+
+    Returns:
+        Whether members were omitted, and the servers in the room if it names them.
+
+    Raises:
+        InvalidMessage: one of these is of a wrong kind.
+    """
+    omitted = body.get("members_omitted", False)
+    if not isinstance(omitted, bool):
+        raise InvalidMessage("send_join answer.members_omitted", "true or false", omitted)
+    servers = body.get("servers_in_room")
+    if servers is not None and not (
+        isinstance(servers, (list, tuple)) and all(map(is_server_name, servers))
+    ):
+        raise InvalidMessage("send_join answer.servers_in_room", "server names", servers)
+    return omitted, None if servers is None else tuple(servers)

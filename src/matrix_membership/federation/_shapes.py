@@ -1,0 +1,42 @@
+"""The shapes that messages are made of, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze
+from matrix_membership.errors import InvalidJson, InvalidMessage
+
+__all__ = ["bytes_of", "frozen_of", "object_of", "objects_of", "unpaired"]
+
+
+def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
+    if not isinstance(value, Mapping):
+        raise InvalidMessage(where, "an object", value)
+    return value
+
+
+def objects_of(value: JsonValue, where: str) -> Iterator[JsonObject]:
+    if not isinstance(value, (list, tuple)):
+        raise InvalidMessage(where, "a list of events", value)
+    for index, entry in enumerate(value):
+        yield frozen_of(object_of(entry, f"{where}[{index}]"), f"{where}[{index}]")
+
+
+def frozen_of(value: Mapping[str, JsonValue], where: str) -> Any:
+    try:
+        return freeze(dict(value))
+    except InvalidJson as error:
+        raise InvalidMessage(where, "JSON values", str(error)) from error
+
+
+def bytes_of(value: Mapping[str, JsonValue]) -> bytes:
+    return encode(value, strict=False)
+
+
+def unpaired(body: JsonValue) -> JsonValue:
+    """The object of a v1 answer, which is a pair of 200 and the object."""
+    if isinstance(body, (list, tuple)) and len(body) == 2 and body[0] == 200:  # noqa: PLR2004
+        return body[1]
+    return body
