@@ -10,7 +10,8 @@ Read in this order:
 - `inviting`: invites, from both sides;
 - `client_endpoints`: what it answers its own users;
 - `endpoints`: what it answers when others join, knock, leave, or send events;
-- `history`: what it answers when others ask for events and state.
+- `history`: what it answers when others ask for events and state;
+- `__main__`: the server as a process, for a person with curl: `python -m homeserver --help`.
 
 It forgets everything when it stops, resolves no forks in a room's state, and of the client
 API serves membership alone: its users are whoever names them, by `client_endpoints` or by

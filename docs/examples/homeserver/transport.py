@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Self
 
 import aiohttp
@@ -70,6 +71,7 @@ class Transport:
     Args:
         signer: who signs them.
         scheme: `http` on loopback, `https` everywhere else.
+        addresses: where servers listen that are not where their names say.
         context: which certificates of others are good.
         witness: is told of every request, and of its answer.
     """
@@ -79,11 +81,13 @@ class Transport:
         signer: Signer,
         *,
         scheme: str = "https",
+        addresses: Mapping[str, str] = MappingProxyType({}),
         context: ssl.SSLContext | None = None,
         witness: Witness = lambda *_: None,
     ) -> None:
         self.signer = signer
         self.scheme = scheme
+        self.addresses = addresses
         self.context = context
         self.witness = witness
         self._session: aiohttp.ClientSession | None = None
@@ -94,11 +98,12 @@ class Transport:
             self._session = aiohttp.ClientSession(timeout=SECONDS)
         self.witness(self.signer.server_name, destination, request, None)
         header = str(authorize(self.signer, destination, request))
+        address = self.addresses.get(destination, destination)
         try:
             async with self._session.request(
                 request.method,
                 # What was signed is sent as it is, not encoded a second time.
-                URL(f"{self.scheme}://{destination}{request.uri}", encoded=True),
+                URL(f"{self.scheme}://{address}{request.uri}", encoded=True),
                 data=request.body,
                 headers={"Authorization": header, "Content-Type": "application/json"},
                 ssl=self.context or True,

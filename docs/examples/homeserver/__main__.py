@@ -1,0 +1,132 @@
+"""The server as a process, on loopback and without TLS, for a person with curl.
+
+    python -m homeserver --name a.example --port 8008 --peer b.example=127.0.0.1:8009
+    python -m homeserver --name b.example --port 8009 --peer a.example=127.0.0.1:8008
+
+It prints a line when it listens, and one for every request that it makes of another server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import signal
+import socket
+import sys
+from base64 import b64encode
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Final
+from urllib.parse import unquote
+
+import attrs
+
+from homeserver.endpoints import Endpoints
+from homeserver.server import Homeserver
+from homeserver.transport import Answer, Transport, listening
+from matrix_membership import Signer
+from matrix_membership.errors import InvalidKey
+from matrix_membership.federation import Request
+from matrix_membership.identifiers import is_server_name
+
+LOOPBACK: Final = "127.0.0.1"
+KEY_ID: Final = "ed25519:1"
+
+
+@attrs.frozen
+class Options:
+    """What the command line says.
+
+    Attributes:
+        name: the server's name; None for the address at which it listens.
+        port: where it listens; 0 for any port that is free.
+        seed: of its key, in base64; None for one that follows from its name.
+        peers: where other servers listen, by name.
+    """
+
+    name: str | None
+    port: int
+    seed: str | None
+    peers: dict[str, str]
+
+    @classmethod
+    def read(cls, arguments: Sequence[str]) -> Options:
+        """Read the command line; ends the process when it makes no sense."""
+        parser = argparse.ArgumentParser(prog="homeserver", description="An example homeserver.")
+        parser.add_argument("--name", type=_name, help="its name; else 127.0.0.1 and the port")
+        parser.add_argument("--port", type=int, default=8008, help="on loopback; 0 for a free one")
+        parser.add_argument(
+            "--seed", type=_seed, help="of its Ed25519 key, in base64; else one made from its name"
+        )
+        parser.add_argument(
+            "--peer",
+            type=_peer,
+            action="append",
+            default=[],
+            metavar="NAME=HOST:PORT",
+            help="where another server listens; else its name is taken for its address",
+        )
+        read = parser.parse_args(arguments)
+        return cls(read.name, read.port, read.seed, dict(read.peer))
+
+
+def _name(text: str) -> str:
+    if not is_server_name(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no server name")
+    return text
+
+
+def _seed(text: str) -> str:
+    try:
+        Signer.from_seed(LOOPBACK, KEY_ID, text)
+    except InvalidKey as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _peer(text: str) -> tuple[str, str]:
+    name, _, address = text.partition("=")
+    if not is_server_name(name) or not is_server_name(address):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=HOST:PORT")
+    return name, address
+
+
+def seed_of(name: str) -> str:
+    """A seed that is the same at every start, and that everybody knows: for loopback alone."""
+    return b64encode(hashlib.sha256(name.encode()).digest()).decode().rstrip("=")
+
+
+def witness(_: str, destination: str, request: Request, answer: Answer | None) -> None:
+    """Print what was asked of another server, and what it answered."""
+    if answer is not None:
+        path = unquote(request.path)
+        print(f"to {destination}: {request.method} {path} -> {answer.status}", flush=True)
+
+
+async def serve(options: Options) -> None:
+    """Listen until the process is told to end."""
+    listener = socket.create_server((LOOPBACK, options.port))
+    address = f"{LOOPBACK}:{listener.getsockname()[1]}"
+    name = options.name or address
+    signer = Signer.from_seed(name, KEY_ID, options.seed or seed_of(name))
+    transport = Transport(signer, scheme="http", addresses=options.peers, witness=witness)
+    server = Homeserver(transport)
+    told_to_end = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(listening(Endpoints(server).application(), listener))
+        stack.push_async_callback(server.close)
+        print(f"{name} listens on http://{address}", flush=True)
+        await told_to_end.wait()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve; gives the exit status."""
+    asyncio.run(serve(Options.read(arguments)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
