@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from homeserver.server import Homeserver
+from matrix_membership.federation import Offered
 from matrix_membership.membership import BAN, JOIN, KNOCK, LEAVE
 from tests.test_examples import two_servers
 
@@ -122,6 +123,24 @@ def test_an_invite_is_rejected_and_another_one_withdrawn() -> None:
         await until(lambda: held[room_id, ben.user_id].membership is LEAVE)
         status, answer = await ben.post(f"join/{quote(room_id)}?via={ana.server.name}")
         assert (status, answer["errcode"]) == (403, "M_FORBIDDEN")
+
+    played(scenario)
+
+
+def test_an_invite_that_was_withdrawn_does_not_come_back() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await ana.room()
+        await ana.act(room_id, "invite", user_id=ben.user_id)
+        invite = ana.server.rooms[room_id].state.get("m.room.member", ben.user_id)
+        assert invite is not None
+        await ana.act(room_id, "kick", user_id=ben.user_id)
+        held = ben.server.held
+        await until(lambda: held[room_id, ben.user_id].membership is LEAVE)
+        create = ana.server.rooms[room_id].state.create_event
+        assert create is not None
+        again = Offered(invite, (create,))
+        answer = await ana.server.transport.ask(ben.server.name, again.request)
+        assert (answer.status, held[room_id, ben.user_id].membership) == (200, LEAVE)
 
     played(scenario)
 

@@ -12,6 +12,7 @@ from matrix_membership import Event
 from matrix_membership.errors import InvalidEvent, InvalidMessage, RemoteProtocolError
 from matrix_membership.events import read_pdu
 from matrix_membership.federation import (
+    Countersigned,
     InviteRequest,
     InviteResponse,
     MatrixError,
@@ -88,13 +89,21 @@ class Inviting:
                 server.refusals.append(answer)
                 return Answer.refusing(answer)
             if room is None:  # in a room that we are in, it comes as an event too
-                held = OutOfBand.invited(
-                    answer.event, at=server.now(), room_state=answer.room_state
-                )
-                server.held[asked.room_id, UserID(str(answer.event.state_key))] = held
+                self.hold(answer)
             return Answer.of(answer.response.to_json())
 
         return respond
+
+    def hold(self, answer: Countersigned) -> None:
+        """Keep an invite to a room that we are not in, unless it was withdrawn before."""
+        event, now = answer.event, self.server.now()
+        place = (event.room_id, UserID(str(event.state_key)))
+        held = self.server.held.get(place)
+        if held is None:
+            held = OutOfBand.invited(event, at=now, room_state=answer.room_state)
+        else:
+            held = held.receive(event, at=now, room_state=answer.room_state).after
+        self.server.held[place] = held
 
     async def take(self, pdu: Any) -> bool:
         """Take an event of a room that we are not in: it may end an invite that a user holds."""
