@@ -162,6 +162,8 @@ def test_a_user_knocks_is_let_in_and_banned() -> None:
         knock = f"knock/{quote(room_id)}"
         assert await ben.post(knock, reason="please") == (200, {"room_id": room_id})
         assert ana.membership(room_id, ben.user_id) is KNOCK
+        told = ben.server.held[room_id, ben.user_id].room_state
+        assert [event.type for event in told] == ["m.room.create", "m.room.join_rules"]
         await ana.act(room_id, "invite", user_id=ben.user_id)
         assert (await ben.post(f"join/{quote(room_id)}"))[0] == 200
         assert await ana.act(room_id, "ban", user_id=ben.user_id) == (200, {})

@@ -7,7 +7,7 @@ The example has no passwords: the access token is the name of the user.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from aiohttp import web
@@ -28,6 +28,8 @@ from matrix_membership.federation import (
     MatrixError,
     Request,
 )
+from matrix_membership.federation.invite_messages import key_ids_of
+from matrix_membership.federation.invite_state import examined
 from matrix_membership.federation.messages import path_of
 from matrix_membership.identifiers import RoomID, ServerName, UserID, is_user_id, server_of
 from matrix_membership.out_of_band import OutOfBand
@@ -196,10 +198,8 @@ class ClientEndpoints:
             case Joined(event=event):
                 server.rooms[outcome.room_id] = Room(event.room_version, end)
                 server.held.pop(place, None)
-            case Knocked(event=event):
-                server.held[place] = OutOfBand.knocked(
-                    event, at=server.now(), servers=outcome.servers
-                )
+            case Knocked():
+                server.held[place] = await self.knocked(end, outcome.servers)
             case Left(event=event):
                 server.held[place] = server.held[place].receive(event, at=server.now()).after
             case Failed() if outcome.locally is not None:
@@ -208,6 +208,16 @@ class ClientEndpoints:
                 server.refusals.append(end.error)
                 return Answer.refusing(end.error)
         return Answer.of(outcome.answer_with)
+
+    async def knocked(self, end: Knocked, servers: Iterable[str]) -> OutOfBand:
+        """What to keep of a knock: what the room tells of itself is checked first."""
+        needs: dict[ServerName, frozenset[str]] = {}
+        for pdu in end.knock_room_state:
+            sender = server_of(str(pdu.get("sender")))
+            needs[sender] = needs.get(sender, frozenset()) | key_ids_of(pdu, sender)
+        keys = await self.server.keys_for(needs)
+        shown, _ = examined(end.knock_room_state, end.event, keys)
+        return OutOfBand.knocked(end.event, at=self.server.now(), room_state=shown, servers=servers)
 
     async def create_room(self, request: web.Request) -> Answer:
         """Make a room: `room_version`, `join_rule`, `name` and `room_alias_name` are looked at."""
