@@ -39,7 +39,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     ),
     (
         frozenset(),
-        ("state", "restricted", "client_state"),
+        ("_roster", "_storage", "state", "restricted", "client_state"),
     ),
     (
         frozenset(),

@@ -43,7 +43,7 @@ def admit(event: Event, state: RoomState) -> Admission:
         The admission. Cost: that of `auth.check` and `RoomState.with_event`.
 
     Raises:
-        IncompleteState: the event is allowed, and the state is over a look-up, which
+        IncompleteState: the event is allowed, and the state is over a mere look-up, which
             cannot be changed.
 
     >>> from matrix_membership.room_versions import V11

@@ -8,17 +8,20 @@ state in amortised constant time and leaves the old one valid.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final, Never, TypeVar
 
-from matrix_membership._persistent import PersistentMap
+from matrix_membership._roster import ABSENT, PRESENT, Members, Roster
+from matrix_membership._storage import GetEvent, Storage, Stored
 from matrix_membership.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
-from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
-from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE, UNKNOWN, JoinRule, Membership
+from matrix_membership.identifiers import RoomID, ServerName, UserID
+from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["CREATOR_POWER_LEVEL", "FIRST_CREATOR_POWER_LEVEL", "HEROES", "RoomState"]
+__all__ = ["CREATOR_POWER_LEVEL", "FIRST_CREATOR_POWER_LEVEL", "HEROES", "RoomState", "Storage"]
 
 CREATOR_POWER_LEVEL: Final = 2**53
 """The infinite level of version 12's creators: one more than any level can be."""
@@ -31,8 +34,6 @@ HEROES: Final = 5
 
 _NOT_TO_PREPARE: Final = (None, False, None)
 _TO_PREPARE: Final = (None, True, None)
-
-GetEvent = Callable[[str, str], Event | None]
 
 _MEMBER: Final = "m.room.member"
 _NO_CREATE: Final = Create(
@@ -62,6 +63,7 @@ class _Fields:
         "_roster",
         "_servers",
         "_single",
+        "_stored",
         "_unseen",
         "allow",
         "create",
@@ -90,9 +92,10 @@ class _Fields:
     # What is no member, by type: with the state key "", and by other state keys.
     _single: Mapping[str, Event]
     _keyed: Mapping[str, Mapping[str, Event]]
-    _roster: _Roster
+    _roster: Roster
     _servers: frozenset[ServerName] | None
     _lookup: GetEvent
+    _stored: Stored | None
 
 
 class RoomState(_Fields):
@@ -182,32 +185,29 @@ class RoomState(_Fields):
         return made  # type: ignore[no-any-return]  # the line above made it one
 
     @classmethod
-    def over(cls, room_version: RoomVersion, get: GetEvent, *, partial: bool = False) -> RoomState:
-        """The state behind a look-up of the caller's own.
+    def over(
+        cls, room_version: RoomVersion, source: GetEvent | Storage, *, partial: bool = False
+    ) -> RoomState:
+        """The state behind a look-up, or in a storage, of the caller's own.
 
-        Only what a question needs is looked up. Questions about the whole room
-        raise `IncompleteState`.
+        Only what a question needs is looked up. Over a mere look-up, questions about the
+        whole room raise `IncompleteState`, and so does `with_event`.
 
         Args:
             room_version: the version of the room.
-            get: takes a type and a state key, gives the event or None. It must
-                answer the same for as long as the state is used.
+            source: a function that takes a type and a state key, and gives the event or
+                None; or a `Storage`. It must answer the same for as long as the state is
+                used.
             partial: members may be missing from it: their membership is unknown.
 
         >>> from matrix_membership.room_versions import V11
         >>> RoomState.over(V11, lambda type, state_key: None).join_rule
         <JoinRule.INVITE: 'invite'>
         """
-        state = _Fields()
-        state.room_version = room_version
-        state._lookup = get
-        state._members = None
-        state.get_member = lambda user: get(_MEMBER, user)
-        state._unseen = UNKNOWN if partial else LEAVE
-        state._servers = None
-        state.is_partial = partial
-        state.prepared = _NOT_TO_PREPARE
-        return _sealed(state)
+        if isinstance(source, Storage):
+            stored = Stored(source)
+            return _looked_up(room_version, stored.get, stored, partial=partial)
+        return _looked_up(room_version, source, None, partial=partial)
 
     def __getattr__(self, name: str) -> Any:
         """Fill in what was not needed until now."""
@@ -224,7 +224,7 @@ class RoomState(_Fields):
             _keep(self, "join_rule", rules.join_rule)
             _keep(self, "allow", rules.allow)
         elif name == "_roster":
-            _keep(self, "_roster", _Roster.of(self._whole("the order of members")))
+            _keep(self, "_roster", Roster.of(self._whole("the order of members")))
         else:
             raise AttributeError(f"RoomState has no attribute {name!r}")
         return getattr(self, name)
@@ -263,12 +263,14 @@ class RoomState(_Fields):
             state that `of` made, linear in its members.
 
         Raises:
-            IncompleteState: the state is over a look-up.
+            IncompleteState: the state is over a mere look-up.
         """
         state_key = event.state_key
         if state_key is None:
             return self
-        self._whole("a changed state")
+        if self._members is None:
+            stored = self._in_storage("a changed state").with_event(event)
+            return _looked_up(self.room_version, stored.get, stored, partial=self.is_partial)
         state = _Fields()
         state.room_version = self.room_version
         state.is_partial = self.is_partial
@@ -283,7 +285,7 @@ class RoomState(_Fields):
             elif roster.servers is not before.servers:
                 servers = None
             state._roster = roster
-            state._members = _Members(roster)
+            state._members = Members(roster)
             state.get_member = roster.get
             state._single, state._keyed = self._single, self._keyed
             state._servers = servers
@@ -310,7 +312,7 @@ class RoomState(_Fields):
         """All member events by user, in the order in which they came.
 
         Raises:
-            IncompleteState: the state is over a look-up.
+            IncompleteState: the state is over a mere look-up.
         """
         return self._whole("the members")
 
@@ -319,20 +321,26 @@ class RoomState(_Fields):
         """All events of the state: what is no member first.
 
         Raises:
-            IncompleteState: the state is over a look-up.
+            IncompleteState: the state is over a mere look-up.
         """
-        members = self._whole("all events")
-        yield from self.events_but_members
-        yield from members.values()
+        if self._members is None:
+            stored = self._in_storage("all events")
+            yield from stored.others()
+            yield from stored.members(None)
+        else:
+            yield from self.events_but_members
+            yield from self._members.values()
 
     @property
     def events_but_members(self) -> Iterator[Event]:
         """All events of the state but the members.
 
         Raises:
-            IncompleteState: the state is over a look-up.
+            IncompleteState: the state is over a mere look-up.
         """
-        self._whole("all events but members")
+        if self._members is None:
+            yield from self._in_storage("all events but members").others()
+            return
         yield from self._single.values()
         for of_type in self._keyed.values():
             yield from of_type.values()
@@ -341,17 +349,21 @@ class RoomState(_Fields):
     def servers_in_room(self) -> frozenset[ServerName]:
         """The servers that have a joined member.
 
-        Cost: constant, but for the first question after servers came or went.
+        Cost: constant, but for the first question after servers came or went; in a storage
+        that of `Storage.servers`, and linear in the members after one of them left.
 
         Raises:
-            IncompleteState: the state is over a look-up, or partial without
+            IncompleteState: the state is over a mere look-up, or partial without
                 having been told the servers.
         """
-        if self._members is None or (self.is_partial and self._servers is None):
-            raise IncompleteState("servers in the room", "all members")
         servers = self._servers
         if servers is None:
-            servers = frozenset(self._roster.servers)
+            if self._members is None:
+                servers = self._in_storage("servers in the room").servers()
+            elif self.is_partial:
+                raise IncompleteState("servers in the room", "all members")
+            else:
+                servers = frozenset(self._roster.servers)
             _keep(self, "_servers", servers)
         return servers
 
@@ -369,33 +381,24 @@ class RoomState(_Fields):
             Their user IDs. Cost: independent of the size of the room.
 
         Raises:
-            IncompleteState: the state is over a look-up.
+            IncompleteState: the state is over a mere look-up.
 
         __ https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
         """
-        self._whole("the heroes")
-        roster = self._roster
-        found: list[UserID] = []
-        for candidates, wanted in ((roster.present, _PRESENT), (roster.absent, _ABSENT)):
-            for user, event in candidates.items():
-                if len(found) >= at_most:
-                    break
-                if user != excluding and event.membership in wanted:
-                    found.append(UserID(user))
+        for wanted in (PRESENT, ABSENT):
+            users = (user for user in self._members_of(wanted) if user != excluding)
+            found = tuple(islice(users, max(at_most, 0)))
             if found:
-                break
-        return tuple(found)
+                return found
+        return ()
 
     def joined_members(self) -> Iterator[UserID]:
         """The users who are joined, in the order in which they came.
 
         Raises:
-            IncompleteState: the state is over a look-up.
+            IncompleteState: the state is over a mere look-up.
         """
-        self._whole("the joined members")
-        return (
-            UserID(user) for user, event in self._roster.present.items() if event.membership is JOIN
-        )
+        return self._members_of((JOIN,), "the joined members")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RoomState):
@@ -427,8 +430,27 @@ class RoomState(_Fields):
 
     def _whole(self, question: str) -> Mapping[str, Event]:
         if self._members is None:
-            raise IncompleteState(question, "all members")
+            found = self._in_storage(question).members(None)
+            return MappingProxyType(
+                {entry.state_key: entry for entry in found if entry.state_key is not None}
+            )
         return self._members
+
+    def _members_of(
+        self, wanted: tuple[Membership, ...], question: str = "the heroes"
+    ) -> Iterator[UserID]:
+        """The users of these memberships, in the order in which they came."""
+        if self._members is None:
+            found = self._in_storage(question).members(wanted)
+            return (UserID(entry.state_key) for entry in found if entry.state_key is not None)
+        roster = self._roster
+        members = roster.absent if LEAVE in wanted else roster.present
+        return (UserID(user) for user, event in members.items() if event.membership in wanted)
+
+    def _in_storage(self, question: str) -> Stored:
+        if self._stored is None:
+            raise IncompleteState(question, "all members")
+        return self._stored
 
 
 _keep = object.__setattr__
@@ -438,6 +460,22 @@ def _sealed(state: _Fields) -> RoomState:
     made: Any = state
     made.__class__ = RoomState
     return made  # type: ignore[no-any-return]  # the line above made it one
+
+
+def _looked_up(
+    room_version: RoomVersion, get: GetEvent, stored: Stored | None, *, partial: bool
+) -> RoomState:
+    state = _Fields()
+    state.room_version = room_version
+    state._lookup = get
+    state._stored = stored
+    state._members = None
+    state.get_member = lambda user: get(_MEMBER, user)
+    state._unseen = UNKNOWN if partial else LEAVE
+    state._servers = None
+    state.is_partial = partial
+    state.prepared = _NOT_TO_PREPARE
+    return _sealed(state)
 
 
 def _fill_in_views(state: _Fields) -> None:
@@ -480,79 +518,6 @@ def _view(event: Event | None, kind: type[_View], default: _View) -> _View:
 
 
 _View = TypeVar("_View")
-
-
-class _Roster:
-    """The members of a room in their order, and how many are joined per server."""
-
-    __slots__ = ("absent", "present", "servers")
-
-    def __init__(
-        self,
-        present: PersistentMap[str, Event],
-        absent: PersistentMap[str, Event],
-        servers: PersistentMap[ServerName, int],
-    ) -> None:
-        self.present = present
-        self.absent = absent
-        self.servers = servers
-
-    @classmethod
-    def of(cls, members: Mapping[str, Event]) -> _Roster:
-        present: dict[str, Event] = {}
-        absent: dict[str, Event] = {}
-        servers: dict[ServerName, int] = {}
-        for user, event in members.items():
-            (present if event.membership in _PRESENT else absent)[user] = event
-            if event.membership is JOIN:
-                server = server_of(user)
-                servers[server] = servers.get(server, 0) + 1
-        return cls(
-            PersistentMap.owning(present),
-            PersistentMap.owning(absent),
-            PersistentMap.owning(servers),
-        )
-
-    def get(self, user: str) -> Event | None:
-        return self.present.get(user) or self.absent.get(user)
-
-    def with_member(self, user: str, event: Event) -> _Roster:
-        before = self.get(user)
-        joins = (event.membership is JOIN) - (before is not None and before.membership is JOIN)
-        servers = self.servers
-        if joins:
-            server = server_of(user)
-            count = (servers.get(server) or 0) + joins
-            servers = servers.with_item(server, count) if count else servers.without(server)
-        if event.membership in _PRESENT:
-            return _Roster(self.present.with_item(user, event), self.absent.without(user), servers)
-        return _Roster(self.present.without(user), self.absent.with_item(user, event), servers)
-
-
-_PRESENT: Final = (JOIN, INVITE)
-_ABSENT: Final = (LEAVE, BAN)
-
-
-class _Members(Mapping[str, Event]):
-    """All members of a roster as one mapping."""
-
-    __slots__ = ("_roster",)
-
-    def __init__(self, roster: _Roster) -> None:
-        self._roster = roster
-
-    def __getitem__(self, user: str) -> Event:
-        event = self._roster.get(user)
-        if event is None:
-            raise KeyError(user)
-        return event
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._roster.present
-        yield from self._roster.absent
-
-    def __len__(self) -> int:
-        return len(self._roster.present) + len(self._roster.absent)
 
 
 def _unpickled(

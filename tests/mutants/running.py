@@ -156,7 +156,9 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "auth._rule": ("auth/test_rule.py", "auth/test_auth.py"),
     "auth._suppositions": ("auth/test_auth.py",),
     "auth.facts": ("auth/test_explanation.py", "auth/test_remedies.py"),
-    "state": ("test_state.py", "auth/test_program.py"),
+    "state": ("test_state.py", "test_storage.py", "auth/test_program.py"),
+    "_roster": ("test_state.py",),
+    "_storage": ("test_storage.py",),
     "auth.remedies": ("auth/test_remedies.py", "auth/test_explanation.py"),
 }
 """Where a module is tested that has no test file of its name, or one that says little."""
