@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, reduce
 from types import MappingProxyType
 from typing import Final
 
@@ -14,10 +14,11 @@ from matrix_membership.canonical_json import encode
 from matrix_membership.federation import ResidentRoom
 from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import V11
-from tests.builders import ANA, BEN, CAY, a_room
+from matrix_membership.signing import KeyRing, Signer
+from tests.builders import ANA, BEN, CAY, KEYS, a_room
 from tests.captures import captures, pdus
 from tests.federation.conversation import a_public_room
-from tests.federation.signed_rooms import with_member
+from tests.federation.signed_rooms import with_state
 
 ALLOW: Final = ({"type": "m.room_membership", "room_id": "!s:a.example"},)
 
@@ -91,15 +92,32 @@ def crowded(members: int) -> ResidentRoom:
     return evolve(room, state=state, local_users=(ANA,))
 
 
+SERVERS: Final = tuple(
+    Signer.from_seed(f"matrix-{number}.example.org", "ed25519:a_KeyV", "A" * 40 + f"{letters}A")
+    for number, letters in enumerate(a + b for a in "ABCDE" for b in "ABCD")
+)
+RING: Final = reduce(KeyRing.with_keys, [server.key_ring for server in SERVERS], KEYS)
+
+
 @cache
 def really_signed(members: int) -> ResidentRoom:
-    """A room of as many members of one server, hashed, signed, and referring to each other."""
+    """A room of as many members of some servers, hashed, signed, and referring to each other.
+
+    Their joins are as long as those that Synapse sends.
+    """
     room = a_public_room(V11)
     events: dict[EventID, Event] = {event.event_id: event for event in room.state.events}
     for number in range(members):
-        room = with_member(room, f"@member{number}:a.example", "join")
-        event = room.state.get("m.room.member", f"@member{number}:a.example")
+        server = SERVERS[number % len(SERVERS)]
+        user = f"@member{number}:{server.server_name}"
+        avatar = f"mxc://{server.server_name}/{number:024}"
+        content = {"membership": "join", "displayname": f"Member {number}", "avatar_url": avatar}
+        elsewhere = evolve(room, server_name=server.server_name)
+        joined = with_state(
+            elsewhere, "m.room.member", content, sender=user, state_key=user, signer=server
+        )
+        event = joined.state.get("m.room.member", user)
         assert event is not None
         events[event.event_id] = event
-        room = evolve(room, get_event=events.get)
+        room = evolve(joined, server_name=room.server_name, get_event=events.get)
     return room

@@ -22,9 +22,9 @@ B: Final = SIGNER_B
 NO_KEYS: Final = KeyRing.of({})
 
 
-def a_signed_room(version: RoomVersion) -> ResidentRoom:
-    """A room of Ana's, who is alone in it."""
-    content: dict[str, Any] = {"room_version": version.identifier}
+def a_signed_room(version: RoomVersion, **more: Any) -> ResidentRoom:
+    """A room of Ana's, who is alone in it; its create event may say more."""
+    content: dict[str, Any] = {"room_version": version.identifier, **more}
     if version.creator_in_content:
         content["creator"] = ANA
     fields: dict[str, Any] = {

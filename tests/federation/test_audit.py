@@ -29,7 +29,7 @@ from tests.federation.conversation import (
     fatal_codes,
     signed,
 )
-from tests.federation.signed_rooms import A, B, with_member, with_state
+from tests.federation.signed_rooms import A, B, a_signed_room, with_member, with_state
 
 Pdu = dict[str, Any]
 
@@ -178,6 +178,17 @@ class TestFallenEvent:
             response, lambda pdu: {**pdu, "room_id": "!x:a.example"}, "m.room.member", CAY
         )
         assert found(audit(step, moved)) == {("dropped", "other_room")}
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_that_made_the_room_takes_all_along(self, order: int) -> None:
+        bad = a_signed_room(V12, additional_creators=7)
+        room = with_state(bad, "m.room.join_rules", {"join_rule": "public"})
+        step = signed(room, omit_members=False)
+        response = answer(room, step)
+        result = audit(step, evolve(response, state=response.state[::order]))
+        assert result.state is None
+        dropped = {d.event_id for d in result.defects if d.severity is Severity.DROPPED}
+        assert dropped == {event.event_id for event in room.state.events}
 
     def test_that_is_no_event_is_dropped(self) -> None:
         step, response = with_ben_of(V11)

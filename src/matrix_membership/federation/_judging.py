@@ -158,12 +158,16 @@ def _found(entries: Iterable[Entry], keys: KeyRing, verdicts: Iterable[bool]) ->
 class _Listed:
     """What some auth events have to say about the events that list them."""
 
-    __slots__ = ("events", "in_order", "root", "state")
+    __slots__ = ("events", "in_order", "places", "root", "state")
 
     def __init__(self, events: list[Event], root: EventID | None) -> None:
         self.events = events
         self.root = root  # of what fell or is missing among them, the first that fell
         self.state: RoomState | None = None
+        # Once they were in order, they are for all events that may list their places:
+        # nothing else about an event, which is of this room, decides on that.
+        self.in_order = False
+        self.places = {(event.type, event.state_key) for event in events}
 
 
 class _Judgement:
@@ -226,7 +230,6 @@ class _Judgement:
 
     def judge_all(self) -> None:
         """Judge every event after those that authorise it."""
-        create = self.good.get(self.read.create) if self.read.create else None
         for event_id in self.in_order():
             event = self.good.get(event_id)
             if event is None:
@@ -235,7 +238,7 @@ class _Judgement:
             if listed.root is not None:
                 self.fall(event, listed.root)
                 continue
-            decision = self.judge(event, listed, create)
+            decision = self.judge(event, listed)
             if not decision.allowed:
                 del self.good[event_id]
                 self.drop(event, "rejected", str(decision), decision)
@@ -264,10 +267,13 @@ class _Judgement:
             Defect(Severity.DROPPED, "depends_on_fallen", detail, event.event_id, root)
         )
 
-    def judge(self, event: Event, listed: _Listed, create: Event | None) -> Decision:
-        decision = auth.check_auth_events(event, listed.events, create=create)
-        if not decision.allowed or event.type == "m.room.create":
-            return decision
+    def judge(self, event: Event, listed: _Listed) -> Decision:
+        create = self.good.get(self.read.create) if self.read.create else None
+        if not listed.in_order or not listed.places <= auth.select_auth_events(event):
+            decision = auth.check_auth_events(event, listed.events, create=create)
+            if not decision.allowed or event.type == "m.room.create":
+                return decision
+            listed.in_order = True
         if listed.state is None:
             events = listed.events
             if self.version.room_id_is_create_event and create is not None:
@@ -276,12 +282,16 @@ class _Judgement:
         return auth.check(event, listed.state)
 
     def in_order(self) -> Iterator[EventID]:
-        """All entries, each after its auth events. What goes in a circle is dropped."""
+        """All entries, each after its auth events. What goes in a circle is dropped.
+
+        The create event is the first: in version 12 all depend on it, and none says so.
+        """
         done: set[EventID] = set()
         open_: set[EventID] = set()
         lists = self.lists
-        for start, entry in self.entries.items():
-            if entry.auth_events in lists and start not in done:
+        first = [self.read.create] if self.read.create else []
+        for start in (*first, *self.entries):
+            if self.entries[start].auth_events in lists and start not in done:
                 done.add(start)  # one with the same auth events came before
                 yield start
                 continue
@@ -362,7 +372,7 @@ class _Judgement:
             )
         if absent:
             return
-        decision = self.judge(join, self.listed(listed), state.create_event)
+        decision = self.judge(join, self.listed(listed))
         if decision.allowed:
             decision = auth.check(join, state)
         if not decision.allowed and not decision.undecided:
