@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import partial
-from typing import Final
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cache, partial
+from typing import Any, Final
 
 import attrs
 from nacl.signing import SigningKey
 
 from matrix_membership import Event, RoomState, auth
-from matrix_membership.federation import JOINING, Accepted, SendJoinResponse
-from matrix_membership.federation.audit import examine
+from matrix_membership._attrs import evolve
+from matrix_membership.federation import (
+    JOINING,
+    Accepted,
+    AwaitingAcceptance,
+    ResidentRoom,
+    SendJoinResponse,
+)
 from matrix_membership.federation.resident import answer_send
+from matrix_membership.identifiers import EventID
 from matrix_membership.receipt import receive
 from matrix_membership.room_versions import V11
-from tests.bench.measure import Call, exponent, kilobytes, microseconds, ratio
-from tests.bench.rooms import crowded, levelled, member, questions, real_join, really_signed
-from tests.builders import BEN, KEYS
+from matrix_membership.state import Storage
+from tests.bench.measure import (
+    Call,
+    elapsed_ratio,
+    exponent,
+    kilobytes,
+    microseconds,
+    peak,
+    ratio,
+)
+from tests.bench.rooms import RING, crowded, levelled, member, questions, real_join, really_signed
+from tests.builders import BEN, KEYS, a_room
 from tests.federation.conversation import accepted, send_request, signed
 from tests.federation.signed_rooms import A
 
@@ -35,6 +53,7 @@ class Figure:
         target: the target.
         kept: what CI asserts: the target where it is met, else a bound that is kept.
         measure: measures it.
+        more_is_better: whether the target is the least that is wanted, not the most.
     """
 
     name: str
@@ -42,6 +61,13 @@ class Figure:
     target: float | None
     kept: float | None
     measure: Callable[[], float]
+    more_is_better: bool = False
+
+    def met(self, value: float) -> bool:
+        """Whether a value meets the target, if there is one."""
+        if self.target is None:
+            return True
+        return value >= self.target if self.more_is_better else value <= self.target
 
 
 def loads() -> object:
@@ -90,10 +116,20 @@ def received() -> Call:
     return call
 
 
-def answered(members: int) -> Call:
-    """A partial answer to send_join, from the request to its bytes."""
+def answered(members: int, *, omit: bool = True) -> Call:
+    """An answer to send_join, partial or with all members, from the request to its bytes."""
     room = crowded(members)
-    step = signed(room)
+    return _answered_by(room, signed(room, omit_members=omit))
+
+
+def servers_after_a_join(members: int) -> Call:
+    """The servers in a room where somebody of another server has just come in."""
+    state = crowded(members).state
+    join = a_room(V11).join("@somebody:elsewhere.example")
+    return lambda: state.with_event(join).servers_in_room
+
+
+def _answered_by(room: ResidentRoom, step: AwaitingAcceptance) -> Call:
     request = send_request(step)
 
     def call() -> object:
@@ -105,21 +141,78 @@ def answered(members: int) -> Call:
     return call
 
 
-def audited(members: int) -> Call:
-    """A whole answer to send_join read and verified on one core."""
+def audited(members: int, mapped: Callable[..., Iterable[Any]] = map) -> Call:
+    """A whole answer to send_join read piece by piece and verified."""
+    step, data = whole_answer(members)
+    view = memoryview(data)
+
+    def call() -> object:
+        reader = step.reader()
+        for start in range(0, len(data), PIECE):
+            reader.feed(bytes(view[start : start + PIECE]))
+        audit = reader.finish().audit(RING, map=mapped)
+        assert audit.defects == ()
+        return audit
+
+    return call
+
+
+PIECE: Final = 64 * 1024
+
+
+@cache
+def whole_answer(members: int) -> tuple[AwaitingAcceptance, bytes]:
+    """A join, and the answer to it with all members."""
     room = really_signed(members)
     step = signed(room, omit_members=False)
     response = accepted(room, step).response
     assert isinstance(response, SendJoinResponse)
-    data = response.to_bytes()
+    return step, response.to_bytes()
 
-    def call() -> object:
-        read = SendJoinResponse.from_bytes(data)
-        audit = examine(read, step.event, asked_to_omit=False, resident="a.example").audit(KEYS)
-        assert audit.state is not None
-        return audit
 
-    return call
+def peak_of_audit(members: int) -> float:
+    """The most memory that reading and verifying an answer takes, as a multiple of the answer."""
+    return peak(audited(members)) / len(whole_answer(members)[1])
+
+
+def gain(members: int, pool: Callable[[], Executor]) -> float:
+    """How many times as fast an answer is verified with a pool."""
+    with pool() as workers:
+        list(workers.map(abs, range(CORES)))  # they are there before the clock runs
+        return elapsed_ratio(audited(members), audited(members, workers.map))
+
+
+CORES: Final = os.cpu_count() or 1
+
+
+def stored(members: int) -> Call:
+    """A partial answer from a storage of look-ups."""
+    room = crowded(members)
+    events = {event.event_id: event.pdu for event in room.state.events}
+    ids = {(event.type, event.state_key): event.event_id for event in room.state.events}
+    others = [event.event_id for event in room.state.events_but_members]
+    servers = tuple(room.state.servers_in_room)
+
+    def load(event_id: EventID) -> Event | None:
+        pdu = events.get(event_id)
+        return None if pdu is None else Event.from_pdu(pdu, V11, event_id=event_id)
+
+    def get(event_type: str, state_key: str) -> Event | None:
+        event_id = ids.get((event_type, state_key))
+        return None if event_id is None else load(event_id)
+
+    def members_in_order(_: object) -> Iterator[Event]:
+        found = (load(event_id) for place, event_id in ids.items() if place[0] == "m.room.member")
+        return (event for event in found if event is not None)
+
+    storage = Storage(
+        get,
+        lambda: [event for event_id in others if (event := load(event_id))],
+        members_in_order,
+        lambda: servers,
+    )
+    snapshot = evolve(room, state=RoomState.over(V11, storage), get_event=load)
+    return _answered_by(snapshot, signed(room))
 
 
 def replayed(members: int) -> float:
@@ -134,6 +227,33 @@ def replayed(members: int) -> float:
         return state
 
     return microseconds(call, rounds=3) / members
+
+
+def changed(members: int, changes: int) -> float:
+    """Microseconds for each change of a room of as many members."""
+    room = crowded(members)
+    events = [member(number, crowded(1)) for number in range(members, members + changes)]
+
+    def call() -> object:
+        state = room.state
+        for event in events:
+            state = state.with_event(event)
+        return state
+
+    return microseconds(call, rounds=5) / changes
+
+
+def retained(members: int) -> float:
+    """What one more state of a room of as many members holds in memory."""
+    room = crowded(members)
+    events = [member(number, crowded(1)) for number in range(members, members + 2_000)]
+    states = [room.state]
+
+    def next_state(number: int) -> RoomState:
+        states.append(states[-1].with_event(events[number]))
+        return states[-1]
+
+    return kilobytes(next_state, len(events))
 
 
 def explained() -> Call:
@@ -152,14 +272,29 @@ def _event_in_memory() -> float:
     return kilobytes(lambda n: Event.from_pdu(bytes(bytearray(pdus[n])), V11), len(pdus))
 
 
-def figures(large: int, answer: int) -> tuple[Figure, ...]:
-    """All figures.
+@attrs.frozen
+class Sizes:
+    """How many members the rooms have that are measured.
 
-    Args:
-        large: members of the largest room.
-        answer: members in the answer that is verified whole.
+    Attributes:
+        state: of a room that is at hand or in a storage.
+        changed: of a room that changes.
+        answer: of an answer that is verified whole.
+        large_answer: of a larger one.
+        pools: of one that pools verify; None when there are not cores enough to tell.
     """
-    sizes = (1_000, large)
+
+    state: int
+    changed: int
+    answer: int
+    large_answer: int
+    pools: int | None
+
+
+def figures(sizes: Sizes) -> tuple[Figure, ...]:
+    """All figures."""
+    small_and_large = (1_000, sizes.state)
+    answers = (sizes.answer, sizes.large_answer)
     multiple, verification = "json.loads of a join", "Ed25519 verification"
     kinds = ("restricted join", "invite", "kick", "ban", "message")
     return (
@@ -179,18 +314,46 @@ def figures(large: int, answer: int) -> tuple[Figure, ...]:
         Figure("event from JSON, with its ID", multiple, 2.6, 2.6,
                lambda: ratio(lambda: Event.from_pdu(real_join(), V11), loads)),
         Figure("receipt of one event", verification, 1.75, 1.9, lambda: ratio(received(), ed25519())),
-        Figure(f"answer to send_join verified, {answer:,} members, for each", verification, 1.6, 2.3,
-               lambda: ratio(audited(answer), ed25519(), rounds=3) / answer),
-        Figure(f"partial answer built, {large:,} members", "us", 500, None,
-               lambda: microseconds(answered(large))),
-        Figure("partial answer built, growth with members", "exponent", 0.05, 0.05,
-               lambda: exponent(sizes, [answered(size) for size in sizes])),
-        Figure(f"heroes, {large:,} members", "us", 5, None,
-               lambda: microseconds(lambda: crowded(large).state.heroes(excluding=BEN))),
+        Figure(f"answer to send_join verified, {sizes.answer:,} members, for each", verification,
+               1.6, 1.85,
+               lambda: ratio(audited(sizes.answer), ed25519(), rounds=3) / sizes.answer),
+        Figure(f"answer to send_join verified, {answers[0]:,} to {answers[1]:,} members", "exponent",
+               1.08, 1.15,
+               lambda: exponent(answers, [audited(size) for size in answers], rounds=3)),
+        Figure("answer to send_join verified, peak memory", "body", 3.5, 3.5,
+               lambda: peak_of_audit(sizes.answer)),
+        *(
+            Figure(f"the same, {CORES} {kind} over one core", "as fast", wanted, None,
+                   partial(gain, sizes.pools, pool), more_is_better=True)
+            for kind, wanted, pool in (
+                ("threads", 1.35, partial(ThreadPoolExecutor, CORES)),
+                ("processes", 1.5, partial(ProcessPoolExecutor, CORES)),
+            )
+            if sizes.pools
+        ),
+        Figure(f"partial answer built, {sizes.state:,} members at hand", "us", 500, None,
+               lambda: microseconds(answered(sizes.state))),
+        Figure(f"partial answer built, {sizes.state:,} members in a storage", "us", None, None,
+               lambda: microseconds(stored(sizes.state))),
+        Figure("partial answer built, growth with members at hand", "exponent", 0.05, 0.05,
+               lambda: exponent(small_and_large, list(map(answered, small_and_large)))),
+        Figure("partial answer built, growth with members in a storage", "exponent", 0.05, 0.05,
+               lambda: exponent(small_and_large, list(map(stored, small_and_large)))),
+        Figure(f"full answer built, {sizes.changed:,} members, for each", "us", None, None,
+               lambda: microseconds(answered(sizes.changed, omit=False), rounds=3) / sizes.changed),
+        Figure(f"servers in room after a join, {sizes.state:,} members", "us", None, None,
+               lambda: microseconds(servers_after_a_join(sizes.state))),
+        Figure(f"heroes, {sizes.state:,} members", "us", 5, None,
+               lambda: microseconds(lambda: crowded(sizes.state).state.heroes(excluding=BEN))),
         Figure("heroes, growth with members", "exponent", 0.05, 0.1,
                lambda: exponent(
-                   sizes, [crowded(size).state.heroes for size in sizes])),
-        Figure("with_event, for each of 20,000 joins", "us", 5, None, lambda: replayed(20_000)),
+                   small_and_large, [crowded(size).state.heroes for size in small_and_large])),
+        Figure("with_event, for each of 20,000 joins of a room that fills", "us", 5, None,
+               lambda: replayed(20_000)),
+        Figure(f"with_event, for each of 20,000 joins, {sizes.changed:,} members", "us", 5, None,
+               lambda: changed(sizes.changed, 20_000)),
+        Figure(f"memory of one state retained, {sizes.changed:,} members", "KB", 2.5, 2.5,
+               lambda: retained(sizes.changed)),
         Figure("explanation of a refusal", multiple, None, None, lambda: ratio(explained(), loads)),
         Figure("memory of one event", "KB", 1.4, 1.4, _event_in_memory),
     )  # fmt: skip

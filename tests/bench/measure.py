@@ -5,11 +5,12 @@ pytest-benchmark measures one function at a time; a ratio of two such figures is
 
 from __future__ import annotations
 
+import gc
 import math
 import statistics
 import tracemalloc
 from collections.abc import Callable, Sequence
-from time import process_time_ns
+from time import perf_counter_ns, process_time_ns
 
 Call = Callable[[], object]
 
@@ -45,9 +46,10 @@ def ratio(call: Call, base: Call, *, rounds: int = 15) -> float:
     return statistics.median(found)
 
 
-def best(measured: Callable[[], float], *, tries: int = 3) -> float:
-    """The least of some medians: whatever else a machine does only adds to a figure."""
-    return min(measured() for _ in range(tries))
+def best(measured: Callable[[], float], *, tries: int = 3, most: bool = False) -> float:
+    """The best of some medians: whatever else a machine does only makes a figure worse."""
+    found = [measured() for _ in range(tries)]
+    return max(found) if most else min(found)
 
 
 def microseconds(call: Call, *, rounds: int = 9) -> float:
@@ -80,3 +82,28 @@ def kilobytes(make: Callable[[int], object], count: int) -> float:
     held = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     return held / len(kept) / 1000
+
+
+def peak(call: Call) -> float:
+    """The most memory that a call holds at once, in bytes."""
+    call()  # what is made once and kept
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    call()
+    held = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    return held
+
+
+def elapsed_ratio(call: Call, other: Call, *, rounds: int = 5) -> float:
+    """How many times as long a call takes as another one by the clock on the wall: the median over turns."""
+    found = []
+    for _ in range(rounds):
+        times = []
+        for one in (call, other):
+            start = perf_counter_ns()
+            one()
+            times.append(perf_counter_ns() - start)
+        found.append(times[0] / times[1])
+    return statistics.median(found)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import pytest
 
 from tests.bench.figures import (
     Figure,
+    Sizes,
     answered,
     audited,
     explained,
     figures,
+    gain,
     judged,
     judged_from_list,
+    peak_of_audit,
     received,
+    retained,
+    servers_after_a_join,
+    stored,
 )
 from tests.bench.measure import best, exponent, kilobytes, microseconds, ratio
 from tests.bench.rooms import questions
 
 pytestmark = pytest.mark.bench
 
-SHORT = figures(large=20_000, answer=300)
+SHORT = figures(Sizes(state=20_000, changed=20_000, answer=1_000, large_answer=4_000, pools=None))
 BOUND = [figure for figure in SHORT if figure.kept is not None]
 
 
@@ -29,8 +38,13 @@ class TestFigures:
         assert judged(kind, 5)()
 
     def test_of_others_can_be_measured(self) -> None:
-        for call in (judged_from_list(), received(), answered(10), audited(3)):
+        for call in (judged_from_list(), received(), answered(10), stored(10), audited(3)):
             assert call()
+        for call in (answered(10, omit=False), servers_after_a_join(10)):
+            assert call()
+        assert peak_of_audit(3) > 1
+        assert retained(10) > 0
+        assert gain(3, partial(ThreadPoolExecutor, 1)) > 0
         assert str(explained()()).startswith("rejected by rule 4.3.7 ")
 
 
