@@ -311,6 +311,41 @@ class TestRooms:
         assert found.decision.number == "2.4"
 
 
+class TestChangeOfPowerLevels:
+    @staticmethod
+    def told(content: dict[str, Any], **before: Any) -> list[str]:
+        room = a_room(V10).with_levels({ANA: 100, **before.pop("users", {})}, **before)
+        event = room.event("m.room.power_levels", ANA, {"users": {ANA: 100}, **content}, "")
+        found = auth.explain(event, room.state).facts
+        return [str(fact) for fact in found if fact.name.startswith("change")]
+
+    def test_tells_each_level_before_and_after(self) -> None:
+        content = {"ban": 60, "events": {"a": 1, "b": 2}, "notifications": {"room": 7}}
+        assert self.told(content, ban=70, kick=5, events={"b": 3, "c": 4}, users={BEN: 9}) == [
+            "change of ban: 70 to 60 (event: m.room.power_levels: ban)",
+            "change of kick: 5 to 50 by default (event: m.room.power_levels: kick)",
+            "change of b: 3 to 2 (event: m.room.power_levels: events)",
+            "change of c: 4 to none (event: m.room.power_levels: events)",
+            "change of a: none to 1 (event: m.room.power_levels: events)",
+            "change of room: none to 7 (event: m.room.power_levels: notifications)",
+            f"change of {BEN}: 9 to none (event: m.room.power_levels: users)",
+        ]
+
+    def test_tells_a_default_that_is_written_down(self) -> None:
+        assert self.told({"ban": 50}) == [
+            "change of ban: 50 by default to 50 (event: m.room.power_levels: ban)"
+        ]
+
+    def test_is_none_of_the_first_ones_or_of_another_event(self) -> None:
+        room = a_room(V10)
+        for event, state in (
+            (room.event("m.room.power_levels", ANA, {"ban": 60}, ""), room.state),
+            (room.ban(ANA, BEN), a_levelled_room(V10, ban=60).state),
+        ):
+            found = auth.explain(event, state).facts
+            assert [fact for fact in found if fact.name.startswith("change")] == []
+
+
 class TestPage:
     def test_of_every_case_is_as_written(self) -> None:
         """When it should differ: `python -m tests.golden`, and review the difference."""

@@ -11,6 +11,7 @@ from enum import Enum
 
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue
+from matrix_membership.contents import NAMED_LEVELS, PowerLevels
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE, UNKNOWN, JoinRule
@@ -24,12 +25,13 @@ StateKey = tuple[str, str]
 class Origin(Enum):
     """Where a fact comes from.
 
-    `STATE` is the content of an event, `DEFAULT` what holds when no event says
-    otherwise, `CREATOR` the power of who created the room, `UNKNOWN` a member whom a
-    partial state leaves out.
+    `STATE` is the content of an event, `EVENT` that of the event which is judged,
+    `DEFAULT` what holds when no event says otherwise, `CREATOR` the power of who created
+    the room, `UNKNOWN` a member whom a partial state leaves out.
     """
 
     STATE = "state"
+    EVENT = "event"
     DEFAULT = "default"
     CREATOR = "creator"
     UNKNOWN = "unknown"
@@ -90,6 +92,7 @@ def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterat
         involved = dict.fromkeys((event.sender, *users))
         yield from (_level(user, state) for user in involved)
         yield from (_needed(measure, state) for measure in measures(event, state))
+        yield from _changes(event, state.power_levels)
     if ("m.room.join_rules", "") in read:
         yield from _join_rule(state)
     for event_type, state_key in read:
@@ -132,7 +135,28 @@ def _of_power_levels(name: str, field: str, state: RoomState) -> Fact:
     if field in levels.named:
         event_id = _id(state.get("m.room.power_levels"))
         return Fact(name, level, Origin.STATE, f"m.room.power_levels: {field}", event_id)
+    if not levels.exists:
+        return Fact(name, level, Origin.DEFAULT, "the room has no m.room.power_levels")
     return Fact(name, level, Origin.DEFAULT, f"m.room.power_levels without {field}")
+
+
+def _changes(event: Event, before: PowerLevels) -> Iterator[Fact]:
+    """What new power levels change in those that the room has."""
+    after = event.view
+    if not before.exists or not isinstance(after, PowerLevels):
+        return
+    for field, old, new in (
+        ("", before.named, after.named),
+        ("events", before.events, after.events),
+        ("notifications", before.notifications, after.notifications),
+        ("users", before.users, after.users),
+    ):
+        for key in dict.fromkeys((*old, *new)):
+            if old.get(key) != new.get(key):
+                absent = "none" if field else f"{NAMED_LEVELS[key]} by default"
+                value = f"{old.get(key, absent)} to {new.get(key, absent)}"
+                place = f"m.room.power_levels: {field or key}"
+                yield Fact(f"change of {key}", value, Origin.EVENT, place, _id(event))
 
 
 @frozen
