@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from matrix_membership._attrs import frozen
-from matrix_membership.auth._rule import Decision, Rule, Section, number_in
+from matrix_membership.auth._rule import MALFORMED, Decision, Rule, Section, number_in
 from matrix_membership.auth.facts import Fact, facts
 from matrix_membership.auth.remedies import Remedy
 from matrix_membership.canonical_json import JsonValue
@@ -186,7 +186,9 @@ def _try(
             tried.append(Step(number, row.name, row.text, verdict, fired, _once(read)))
             if fired:
                 return True
-        elif row.is_about(kind):
+        elif row.membership is MALFORMED or row.is_about(
+            kind
+        ):  # the first is tried on every member
             if row.when is not None:
                 entered = row.when(event, against(read))
                 tried.append(Step(number, "", row.text, "", entered, _once(read)))
