@@ -186,9 +186,8 @@ def _try(
             tried.append(Step(number, row.name, row.text, verdict, fired, _once(read)))
             if fired:
                 return True
-        elif row.membership is MALFORMED or row.is_about(
-            kind
-        ):  # the first is tried on every member
+        # The rule on malformed members is tried on all of them, although their kind settles it.
+        elif row.membership is MALFORMED or row.is_about(kind):
             if row.when is not None:
                 entered = row.when(event, against(read))
                 tried.append(Step(number, "", row.text, "", entered, _once(read)))
