@@ -309,7 +309,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "federation.handshake.AwaitingTemplate.receive": "the same; its template is in `WITHIN`",
         "federation.third_party.AwaitingValidity.receive": "takes the caller's own answers",
         "federation._judging.Examination.audit": "takes a key ring",
-        "federation.invite_state.examined": "is called by `InviteRequest`'s reader",
+        "federation.invite_state.examined": "takes what `InviteRequest` and `SendKnockResponse` read",
         "federation.handshake.Handshake.begin": "takes what its own server wants",
         "federation.messages.MatrixError.of": "takes what its own server says",
         "permission.May.send": "takes what its own user wants",

@@ -60,6 +60,17 @@ def changed(response: MakeResponse, **fields: Any) -> MakeResponse:
     return evolve(response, event=freeze({**response.event, **fields}))
 
 
+def knocked(version: RoomVersion) -> Knocked:
+    """Ben knocks at a room of that version."""
+    room = with_state(a_signed_room(version), "m.room.join_rules", {"join_rule": "knock"})
+    step = signed(room, KNOCKING)
+    answer = accepted(room, step)
+    assert answer.state.membership_of(BEN) is KNOCK
+    end = step.receive(SendKnockResponse.from_json(answer.response.to_json()))
+    assert isinstance(end, Knocked)
+    return end
+
+
 class TestJoining:
     @pytest.mark.parametrize("version", VERSIONS, ids=str)
     @pytest.mark.parametrize("omit", [True, False])
@@ -105,14 +116,26 @@ class TestJoining:
 class TestKnocking:
     @pytest.mark.parametrize("version", KNOCKABLE, ids=str)
     def test_ends_at_the_door(self, version: RoomVersion) -> None:
-        room = with_state(a_signed_room(version), "m.room.join_rules", {"join_rule": "knock"})
-        step = signed(room, KNOCKING)
-        answer = accepted(room, step)
-        assert answer.state.membership_of(BEN) is KNOCK
-        end = step.receive(SendKnockResponse.from_json(answer.response.to_json()))
-        assert isinstance(end, Knocked)
+        end = knocked(version)
+        assert end.event.membership is KNOCK
         kinds = [entry["type"] for entry in end.knock_room_state]
         assert kinds == ["m.room.create", "m.room.join_rules"]
+
+    @pytest.mark.parametrize("version", KNOCKABLE, ids=str)
+    def test_is_told_of_the_room_what_can_be_checked(self, version: RoomVersion) -> None:
+        end = knocked(version)
+        assert end.needs == {"a.example": {"ed25519:a"}}
+        shown, faults = end.examined(KEYS)
+        assert [freeze(event.to_pdu()) for event in shown] == list(end.knock_room_state)
+        assert all(event.signed_by == {"a.example"} for event in shown)
+        assert faults == ()
+
+    def test_finds_what_is_wrong_with_what_it_is_told(self) -> None:
+        end = evolve(knocked(V11), knock_room_state=(freeze({"type": "m.room.name"}),))
+        (missing, other) = end.examined(KEYS)[1]
+        sentence = "knock_room_state has no create event"
+        assert (end.needs, missing) == ({}, MatrixError.of("M_MISSING_PARAM", sentence))
+        assert other.error.startswith("knock_room_state[0] is no event of room version 11: ")
 
     def test_offers_only_versions_that_have_it(self) -> None:
         offered = [version for _, version in begin(a_public_room(V11), KNOCKING).request.query]

@@ -66,6 +66,11 @@ class TestExamined:
         _, faults = examined(entries, invite_in(a_room(V12)), KEYS)
         assert faults[0] == MISSING
 
+    def test_speaks_of_what_was_looked_at(self) -> None:
+        _, faults = examined([None], invite_in(a_room(V12)), KEYS, where="knock_room_state")
+        told = ["knock_room_state has no create event", "knock_room_state[0] is no event"]
+        assert [fault.error for fault in faults] == told
+
     @pytest.mark.parametrize("entry", [None, 1, "x", []])
     def test_finds_what_is_no_event(self, entry: Any) -> None:
         room = a_room(V12)

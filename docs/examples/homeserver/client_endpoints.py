@@ -28,8 +28,6 @@ from matrix_membership.federation import (
     MatrixError,
     Request,
 )
-from matrix_membership.federation.invite_messages import key_ids_of
-from matrix_membership.federation.invite_state import examined
 from matrix_membership.federation.messages import path_of
 from matrix_membership.identifiers import RoomID, ServerName, UserID, is_user_id, server_of
 from matrix_membership.out_of_band import OutOfBand
@@ -211,12 +209,8 @@ class ClientEndpoints:
 
     async def knocked(self, end: Knocked, servers: Iterable[str]) -> OutOfBand:
         """What to keep of a knock: what the room tells of itself is checked first."""
-        needs: dict[ServerName, frozenset[str]] = {}
-        for pdu in end.knock_room_state:
-            sender = server_of(str(pdu.get("sender")))
-            needs[sender] = needs.get(sender, frozenset()) | key_ids_of(pdu, sender)
-        keys = await self.server.keys_for(needs)
-        shown, _ = examined(end.knock_room_state, end.event, keys)
+        shown, faults = end.examined(await self.server.keys_for(end.needs))
+        self.server.refusals.extend(faults)
         return OutOfBand.knocked(end.event, at=self.server.now(), room_state=shown, servers=servers)
 
     async def create_room(self, request: web.Request) -> Answer:

@@ -41,6 +41,8 @@ from matrix_membership.federation.audit import (
     SendJoinReader,
     examine,
 )
+from matrix_membership.federation.invite_messages import key_needs_of
+from matrix_membership.federation.invite_state import examined
 from matrix_membership.federation.messages import (
     MakeResponse,
     MatrixError,
@@ -471,11 +473,28 @@ class Knocked:
 
     Attributes:
         event: the knock.
-        knock_room_state: what the resident server tells of the room.
+        knock_room_state: what the resident server tells of the room, as it came.
     """
 
     event: Event
     knock_room_state: tuple[JsonObject, ...]
+
+    @property
+    def needs(self) -> dict[ServerName, frozenset[str]]:
+        """The keys to fetch before `examined`: for each server, key IDs."""
+        return key_needs_of(self.knock_room_state)
+
+    def examined(self, keys: KeyRing) -> tuple[tuple[Event, ...], tuple[MatrixError, ...]]:
+        """Check what the resident server tells of the room.
+
+        Args:
+            keys: what could be had of `needs`.
+
+        Returns:
+            The events that can be shown to the user, and kept (`OutOfBand.knocked`), and
+            an error for each fault. Cost: that of checking one signature for each entry.
+        """
+        return examined(self.knock_room_state, self.event, keys, where="knock_room_state")
 
 
 @frozen

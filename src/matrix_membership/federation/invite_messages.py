@@ -7,7 +7,7 @@ kept as they came: whoever signs one must not change it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from matrix_membership._attrs import frozen
@@ -124,15 +124,7 @@ class InviteRequest:
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
         """The keys to fetch: for each server that must have signed, key IDs that it used."""
-        found: dict[ServerName, frozenset[str]] = {}
-        for pdu in (self.event, *self.invite_room_state):
-            if isinstance(pdu, Mapping):
-                for name in ("sender", "event_id"):
-                    server = server_of(str(pdu.get(name, "")))
-                    key_ids = key_ids_of(pdu, server)
-                    if key_ids:
-                        found[server] = found.get(server, frozenset()) | key_ids
-        return found
+        return key_needs_of((self.event, *self.invite_room_state))
 
 
 @frozen
@@ -344,6 +336,19 @@ def key_ids_of(pdu: Mapping[str, JsonValue], server: str) -> frozenset[str]:
     signatures = pdu.get("signatures")
     of_server = signatures.get(server) if isinstance(signatures, Mapping) else None
     return frozenset(of_server) if isinstance(of_server, Mapping) else frozenset()
+
+
+def key_needs_of(pdus: Iterable[JsonValue]) -> dict[ServerName, frozenset[str]]:
+    """The keys that verify PDUs: for each server that must have signed, key IDs that it used."""
+    found: dict[ServerName, frozenset[str]] = {}
+    for pdu in pdus:
+        if isinstance(pdu, Mapping):
+            for name in ("sender", "event_id"):
+                server = server_of(str(pdu.get(name, "")))
+                key_ids = key_ids_of(pdu, server)
+                if key_ids:
+                    found[server] = found.get(server, frozenset()) | key_ids
+    return found
 
 
 def public_key_of(entry: Mapping[str, JsonValue]) -> bytes | None:

@@ -1,7 +1,8 @@
 """What an invite tells of its room: building it, and checking what came.
 
 Since version 1.16 of the specification the entries of `invite_room_state` are full
-PDUs, the create event among them; older servers send four keys of each.
+PDUs, the create event among them; older servers send four keys of each. The answer to a
+knock tells the same in `knock_room_state`, and is checked in the same way.
 """
 
 from __future__ import annotations
@@ -52,14 +53,19 @@ def described(invite: Event, state: RoomState) -> tuple[Event, ...]:
 
 
 def examined(
-    entries: Iterable[JsonValue], invite: Event, keys: KeyRing
+    entries: Iterable[JsonValue],
+    event: Event,
+    keys: KeyRing,
+    *,
+    where: str = "invite_room_state",
 ) -> tuple[tuple[Event, ...], tuple[MatrixError, ...]]:
-    """Check what an invite tells of its room.
+    """Check what comes with an invite, or with the answer to a knock, to tell of the room.
 
     Args:
-        entries: `invite_room_state`, as it came.
-        invite: the invite.
+        entries: `invite_room_state` or `knock_room_state`, as it came.
+        event: the invite or the knock.
         keys: the keys of those who sent these events, as far as they are known.
+        where: which of the two it is, for the errors.
 
     Returns:
         The events that can be shown, and an error for each fault. Cost: that of
@@ -70,14 +76,14 @@ def examined(
     has_create = False
     for index, entry in enumerate(entries):
         has_create = has_create or _is_create(entry)
-        event, fault = _examined(entry, invite, keys)
-        if event is not None:
-            events.append(event)
+        shown, fault = _examined(entry, event, keys)
+        if shown is not None:
+            events.append(shown)
         if fault:
-            sentence = f"invite_room_state[{index}] {fault}"
+            sentence = f"{where}[{index}] {fault}"
             faults.append(MatrixError.of("M_INVALID_PARAM", sentence))
     if not has_create:
-        missing = "invite_room_state has no create event"
+        missing = f"{where} has no create event"
         faults.insert(0, MatrixError.of("M_MISSING_PARAM", missing))
     return tuple(events), tuple(faults)
 
@@ -90,9 +96,9 @@ def _is_create(entry: JsonValue) -> bool:
     )
 
 
-def _examined(entry: JsonValue, invite: Event, keys: KeyRing) -> tuple[Event | None, str]:
+def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | None, str]:
     """One event that describes the room, if it can be shown, and what is wrong with it."""
-    version = invite.room_version
+    version = about.room_version
     if not isinstance(entry, Mapping):
         return None, "is no event"
     try:
@@ -101,7 +107,7 @@ def _examined(entry: JsonValue, invite: Event, keys: KeyRing) -> tuple[Event | N
         return _stripped(entry, version), f"is no event of room version {version}: {error}"
     named = event.view.room_version if isinstance(event.view, Create) else version.identifier
     for wrong, fault in (
-        (event.room_id != invite.room_id, "is of another room"),
+        (event.room_id != about.room_id, "is of another room"),
         (missing_signers(event), "has no signature that could be verified"),
         (not event.is_state, "is no state event"),
         (named != version.identifier, f"names another room version, {named!r}"),
