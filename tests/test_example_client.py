@@ -177,6 +177,17 @@ def test_a_user_knocks_is_let_in_and_banned() -> None:
     played(scenario)
 
 
+def test_a_knock_is_held_with_the_server_that_took_it() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await ana.room(join_rule="knock")
+        asked = f"via=127.0.0.1:1&via={ana.server.name}"
+        assert (await ben.post(f"knock/{quote(room_id)}?{asked}"))[0] == 200
+        held = ben.server.held[room_id, ben.user_id]
+        assert held.servers == {ana.server.name}
+
+    played(scenario)
+
+
 def test_a_user_of_the_same_server_joins_a_restricted_room_through_another_one() -> None:
     async def scenario(ana: Client, _: Client) -> None:
         dan = Client(ana.session, ana.server, "dan")

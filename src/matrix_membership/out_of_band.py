@@ -187,7 +187,7 @@ class OutOfBand:
             at: the time now, in milliseconds since 1970.
             room_state: the events of `knock_room_state` that can be shown.
             servers: servers that are known to be in the room: above all the one that
-                took the knock.
+                took the knock, `Knocked.resident`.
 
         Raises:
             LocalProtocolError: it is no knock, or lacks a signature that it owes.

@@ -238,17 +238,23 @@ class TestEnd:
         attempts = told(begun(room), BROKEN, templated(room))
         attempts = told(attempts, accepted(attempts, room))
         assert set(attempts.needs) >= {"a.example"}
-        assert isinstance(attempts.receive_keys(KEYS, map=map), Joined)
+        end = attempts.receive_keys(KEYS, map=map)
+        assert isinstance(end, Joined)
+        assert end.resident == "c.example"
 
     def test_of_a_knock_is_a_knock(self) -> None:
         room = with_state(a_signed_room(V11), "m.room.join_rules", {"join_rule": "knock"})
-        attempts = told(begun(room, KNOCKING), templated(room, KNOCKING))
-        assert isinstance(told(attempts, accepted(attempts, room)), Knocked)
+        attempts = told(begun(room, KNOCKING), BROKEN, templated(room, KNOCKING))
+        end = told(attempts, accepted(attempts, room))
+        assert isinstance(end, Knocked)
+        assert end.resident == "c.example"
 
     def test_of_a_rejected_invite_is_a_leave(self) -> None:
         room = with_member(a_signed_room(V11), BEN, "invite")
         attempts = told(begun(room, LEAVING), NOT_FOUND, templated(room, LEAVING))
-        assert isinstance(told(attempts, accepted(attempts, room)), Left)
+        end = told(attempts, accepted(attempts, room))
+        assert isinstance(end, Left)
+        assert end.resident == "c.example"
 
     def test_of_a_restricted_join_goes_through_who_vouches(self) -> None:
         room = a_restricted_room(V11)
@@ -258,6 +264,7 @@ class TestEnd:
         end = attempts.receive_keys(KEYS)
         assert isinstance(end, Joined)
         assert end.event.signed_by == {"a.example", "b.example"}
+        assert end.resident == "a.example"
 
     def test_carries_what_the_user_wants_said(self) -> None:
         attempts = told(begun(content={"reason": "hi"}), BROKEN, templated())

@@ -36,6 +36,7 @@ from matrix_membership.federation.messages import (
     SendKnockResponse,
     SendLeaveResponse,
 )
+from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import JOIN, KNOCK, UNKNOWN
 from matrix_membership.room_versions import KNOWN, V1, V2, V6, V9, V11, V12, RoomVersion
 from tests.builders import ANA, BEN, KEYS, VERSIONS
@@ -80,6 +81,7 @@ class TestJoining:
         assert end.state.membership_of(BEN) is JOIN
         assert end.state.is_partial is omit
         assert end.event.signed_by == {"b.example"}
+        assert end.resident == "a.example"
 
     @pytest.mark.parametrize("version", RESTRICTED, ids=str)
     def test_of_a_restricted_room_is_vouched_for(self, version: RoomVersion) -> None:
@@ -106,8 +108,12 @@ class TestJoining:
         assert signed(room).event == signed(room).event
 
     def test_goes_to_the_server_that_vouches(self) -> None:
-        step = evolve(signed(a_restricted_room(V11)), resident="other.example")
+        room = a_restricted_room(V11)
+        step = evolve(signed(room), resident="other.example")
         assert step.destination == "a.example"
+        response = accepted(room, step).response
+        assert isinstance(response, SendJoinResponse)
+        assert finish(step, response).resident == "a.example"
 
     def test_goes_to_the_resident_server_otherwise(self) -> None:
         assert signed(a_public_room(V11)).destination == "a.example"
@@ -118,6 +124,7 @@ class TestKnocking:
     def test_ends_at_the_door(self, version: RoomVersion) -> None:
         end = knocked(version)
         assert end.event.membership is KNOCK
+        assert end.resident == "a.example"
         kinds = [entry["type"] for entry in end.knock_room_state]
         assert kinds == ["m.room.create", "m.room.join_rules"]
 
@@ -156,7 +163,7 @@ class TestLeaving:
         step = signed(room, LEAVING)
         answer = accepted(room, step)
         end = step.receive(SendLeaveResponse.from_json(answer.response.to_json()))
-        assert end == Left(step.event)
+        assert end == Left(step.event, ServerName("a.example"))
 
     def test_names_no_versions(self) -> None:
         assert begin(a_public_room(V11), LEAVING).request.query == ()

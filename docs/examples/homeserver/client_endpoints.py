@@ -7,7 +7,7 @@ The example has no passwords: the access token is the name of the user.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
@@ -197,7 +197,7 @@ class ClientEndpoints:
                 server.rooms[outcome.room_id] = Room(event.room_version, end)
                 server.held.pop(place, None)
             case Knocked():
-                server.held[place] = await self.knocked(end, outcome.servers)
+                server.held[place] = await self.knocked(end)
             case Left(event=event):
                 server.held[place] = server.held[place].receive(event, at=server.now()).after
             case Failed() if outcome.locally is not None:
@@ -207,11 +207,14 @@ class ClientEndpoints:
                 return Answer.refusing(end.error)
         return Answer.of(outcome.answer_with)
 
-    async def knocked(self, end: Knocked, servers: Iterable[str]) -> OutOfBand:
+    async def knocked(self, end: Knocked) -> OutOfBand:
         """What to keep of a knock: what the room tells of itself is checked first."""
         shown, faults = end.examined(await self.server.keys_for(end.needs))
         self.server.refusals.extend(faults)
-        return OutOfBand.knocked(end.event, at=self.server.now(), room_state=shown, servers=servers)
+        # Of the servers that were asked, it alone is known to be in the room.
+        return OutOfBand.knocked(
+            end.event, at=self.server.now(), room_state=shown, servers=[end.resident]
+        )
 
     async def create_room(self, request: web.Request) -> Answer:
         """Make a room: `room_version`, `join_rule`, `name` and `room_alias_name` are looked at."""

@@ -108,7 +108,7 @@ class Handshake:
             user: who wants to join, knock or leave; a user of the signer's server.
             room: the room.
             signer: this server's key.
-            resident: the server that is asked, for transcripts and answers.
+            resident: the server that is asked, which steps and ends name.
             room_versions: the room versions that this server speaks.
             content: further keys of the event's content, such as `displayname` and
                 `reason`.
@@ -389,20 +389,19 @@ class AwaitingAcceptance:
                     )
                 return Refused(message)
             case SendJoinResponse() if self.handshake is JOINING:
-                return AwaitingKeys(
-                    examine(
-                        message,
-                        self.event,
-                        asked_to_omit=self.omit_members,
-                        resident=self.destination,
-                    )
+                examination = examine(
+                    message,
+                    self.event,
+                    asked_to_omit=self.omit_members,
+                    resident=self.destination,
                 )
+                return AwaitingKeys(examination, self.destination)
             case Examination() if self.handshake is JOINING and message.join == self.event:
-                return AwaitingKeys(message)
+                return AwaitingKeys(message, self.destination)
             case SendKnockResponse() if self.handshake is KNOCKING:
-                return Knocked(self.event, message.knock_room_state)
+                return Knocked(self.event, message.knock_room_state, self.destination)
             case SendLeaveResponse() if self.handshake is LEAVING:
-                return Left(self.event)
+                return Left(self.event, self.destination)
             case _:
                 raise _unexpected(self, message)
 
@@ -413,9 +412,11 @@ class AwaitingKeys:
 
     Attributes:
         examination: the answer, read.
+        resident: the server that answered.
     """
 
     examination: Examination
+    resident: ServerName
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
@@ -449,7 +450,7 @@ class AwaitingKeys:
             raise RemoteProtocolError(
                 "an answer that a join can stand on", str(audit), "M_UNKNOWN", 502
             )
-        return Joined(audit.event, audit.state, audit)
+        return Joined(audit.event, audit.state, audit, self.resident)
 
 
 @frozen
@@ -460,11 +461,13 @@ class Joined:
         event: the join, with all signatures.
         state: the room after the join; partial when memberships were left out.
         audit: what was wrong with the answer, what authorises the room, who is in it.
+        resident: the server that let the user in.
     """
 
     event: Event
     state: RoomState
     audit: Audit
+    resident: ServerName
 
 
 @frozen
@@ -474,10 +477,12 @@ class Knocked:
     Attributes:
         event: the knock.
         knock_room_state: what the resident server tells of the room, as it came.
+        resident: the server that took the knock.
     """
 
     event: Event
     knock_room_state: tuple[JsonObject, ...]
+    resident: ServerName
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
@@ -503,9 +508,11 @@ class Left:
 
     Attributes:
         event: the leave.
+        resident: the server that took it.
     """
 
     event: Event
+    resident: ServerName
 
 
 Step = AwaitingTemplate | AwaitingAcceptance | AwaitingKeys | Joined | Knocked | Left | Refused
