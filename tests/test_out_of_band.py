@@ -496,8 +496,12 @@ class TestRejectLocally:
     def test_forgets_what_was_likely(self) -> None:
         assert invited().held.with_refusal().reject_locally(at=NOW).likely is None
 
+    def test_changes_nothing_the_second_time(self) -> None:
+        held = invited().held.reject_locally(at=THEN)
+        assert held.reject_locally(at=NOW) is held
+
     @pytest.mark.parametrize("end", ["leave", "ban"])
-    def test_cannot_be_done_twice_over(self, end: str) -> None:
+    def test_needs_an_invite_or_a_knock(self, end: str) -> None:
         case = invited().after(end)
         with pytest.raises(LocalProtocolError) as caught:
             case.held.reject_locally(at=NOW)

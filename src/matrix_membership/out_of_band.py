@@ -267,9 +267,14 @@ class OutOfBand:
         Args:
             at: the time now, in milliseconds since 1970.
 
+        Returns:
+            The membership given up; the very same one when it was rejected locally before.
+
         Raises:
             LocalProtocolError: there is neither invite nor knock.
         """
+        if self.rejected_locally:
+            return self
         if self.membership not in _ASKED_OR_ASKING:
             raise LocalProtocolError("an invite or a knock", str(self.membership))
         return evolve(self, rejected_locally=True, since=at, likely=None)
