@@ -200,11 +200,15 @@ class TestProcess:
 
 class TestOptions:
     def test_are_few_by_default(self) -> None:
-        assert Options.read([]) == Options(None, 8008, None, {})
+        assert Options.read([]) == Options(None, 8008, None, {}, frozenset())
 
     def test_name_other_servers(self) -> None:
         read = Options.read(["--peer", "b.example=127.0.0.1:1", "--peer", "c.example=[::1]:2"])
         assert read.peers == {"b.example": "127.0.0.1:1", "c.example": "[::1]:2"}
+
+    def test_name_identity_servers(self) -> None:
+        read = Options.read(["--identity-server", "id.example", "--identity-server", "[::1]:2"])
+        assert read.identity_servers == {"id.example", "[::1]:2"}
 
     @pytest.mark.parametrize(
         "wrong",

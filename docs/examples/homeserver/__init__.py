@@ -7,7 +7,7 @@ Read in this order:
 - `rooms`: rooms and their events;
 - `server`: the server: its rooms, its keys, and the events that it sends;
 - `joining`: what it asks of others for its users: to join, to knock, to leave;
-- `inviting`: invites, from both sides;
+- `inviting`: invites, from both sides; `by_address`: those of whom only an address is known;
 - `client_endpoints`: what it answers its own users;
 - `endpoints`: what it answers when others join, knock, leave, or send events;
 - `history`: what it answers when others ask for events and state;

@@ -43,12 +43,14 @@ class Options:
         port: where it listens; 0 for any port that is free.
         seed: of its key, in base64; None for one that follows from its name.
         peers: where other servers listen, by name.
+        identity_servers: the identity servers that it trusts.
     """
 
     name: str | None
     port: int
     seed: str | None
     peers: dict[str, str]
+    identity_servers: frozenset[str]
 
     @classmethod
     def read(cls, arguments: Sequence[str]) -> Options:
@@ -67,8 +69,17 @@ class Options:
             metavar="NAME=HOST:PORT",
             help="where another server listens; else its name is taken for its address",
         )
+        parser.add_argument(
+            "--identity-server",
+            type=_name,
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="trust it with invites by address; a --peer too, where its name is no address",
+        )
         read = parser.parse_args(arguments)
-        return cls(read.name, read.port, read.seed, dict(read.peer))
+        identity_servers = frozenset(read.identity_server)
+        return cls(read.name, read.port, read.seed, dict(read.peer), identity_servers)
 
 
 def _name(text: str) -> str:
@@ -112,6 +123,7 @@ async def serve(options: Options) -> None:
     signer = Signer.from_seed(name, KEY_ID, options.seed or seed_of(name))
     transport = Transport(signer, scheme="http", addresses=options.peers, witness=witness)
     server = Homeserver(transport)
+    server.identity_servers = options.identity_servers
     told_to_end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)

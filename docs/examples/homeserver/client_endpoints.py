@@ -8,11 +8,14 @@ The example has no passwords: the access token is the name of the user.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
+import attrs
 from aiohttp import web
 
 from homeserver import joining
+from homeserver.by_address import ByAddress
 from homeserver.inviting import Inviting
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
@@ -27,9 +30,11 @@ from matrix_membership.federation import (
     Left,
     MatrixError,
     Request,
+    ResidentRoom,
+    StoredInvite,
 )
 from matrix_membership.federation.messages import path_of
-from matrix_membership.identifiers import RoomID, ServerName, UserID, is_user_id, server_of
+from matrix_membership.identifiers import RoomID, ServerName, UserID, is_user_id
 from matrix_membership.out_of_band import OutOfBand
 
 CLIENT: Final = "/_matrix/client/v3"
@@ -45,9 +50,10 @@ UNTIMED: Final = (client.forget, client.joined_members)
 class ClientEndpoints:
     """The client-server endpoints of one server."""
 
-    def __init__(self, server: Homeserver, inviting: Inviting) -> None:
+    def __init__(self, server: Homeserver, inviting: Inviting, by_address: ByAddress) -> None:
         self.server = server
         self.inviting = inviting
+        self.by_address = by_address
         self.buckets: dict[UserID, client.TokenBucket] = {}
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -111,20 +117,39 @@ class ClientEndpoints:
 
     async def carry_out(self, ask: Ask, request: Any) -> Answer:
         """Ask the library until it needs no more, and do what it says."""
-        options: dict[str, Any] = {}
         while True:
             timed = {} if ask in UNTIMED else {"at": self.server.now()}
-            outcome = ask(request, self.known(request), **timed, **options)
-            if isinstance(outcome, client.NeedsMemberships):
-                found = {room: self.server.membership(outcome.user, room) for room in outcome.rooms}
-                options["memberships"] = found
-            elif isinstance(outcome, client.NeedsAlias):
-                resolved = await self.resolve(outcome.alias)
-                if isinstance(resolved, MatrixError):
-                    return Answer.refusing(resolved)
-                request = request.with_room(*resolved)
-            else:
-                return await self.do(outcome)
+            outcome = ask(request, self.known(request), **timed)
+            match outcome:
+                case client.NeedsMemberships(user=user, rooms=rooms):
+                    looked_up = {room: self.server.membership(user, room) for room in rooms}
+                    ask, again = partial(ask, memberships=looked_up), request
+                case client.NeedsAlias(alias=alias):
+                    found = await self.resolve(alias)
+                    again = request.with_room(*found) if isinstance(found, tuple) else found
+                case client.NeedsIdentityServer():
+                    again = await self.by_address.find(request)
+                    if isinstance(again, StoredInvite):
+                        ask, again = partial(self.invite_stored, again), request
+                case client.NeedsExchange(pending=pending):
+                    # Then the user is invited, or is not: the word is worth nothing more.
+                    again = await self.by_address.redeem(pending) or attrs.evolve(
+                        request, third_party_signed=None
+                    )
+                case _:
+                    return await self.do(outcome)
+            if isinstance(again, MatrixError):
+                return Answer.refusing(again)
+            request = again
+
+    @staticmethod
+    def invite_stored(
+        stored: StoredInvite, request: client.AddressRequest, room: client.KnownRoom, *, at: int
+    ) -> client.Outcome:
+        """Put an invite by address into the room, if we are still in it."""
+        if not isinstance(room, ResidentRoom):
+            return MatrixError.of("M_FORBIDDEN", "you are not in this room")
+        return client.invite_stored(request, stored, room, at=at)
 
     async def do(self, outcome: client.Outcome) -> Answer:
         """Do what the library says, and answer."""
@@ -140,16 +165,12 @@ class ClientEndpoints:
                 return Answer.of(body)
             case MatrixError():
                 return Answer.refusing(outcome)
-        error = MatrixError.of("M_UNRECOGNIZED", "there is no identity server here")
-        return Answer.refusing(error)
+        raise AssertionError(outcome)
 
     def known(self, request: Any) -> client.KnownRoom:
         """The room as we know it."""
-        if self.server.takes_part_in(request.room):
-            return self.server.rooms[request.room].snapshot(
-                self.server.name, self.server.membership
-            )
-        return self.server.held.get((request.room, request.user))
+        room = self.server.snapshot(request.room)
+        return room or self.server.held.get((request.room, request.user))
 
     async def resolve(self, alias: str) -> tuple[RoomID, list[str]] | MatrixError:
         """The room of an alias, and servers that are in it."""
@@ -167,17 +188,13 @@ class ClientEndpoints:
 
     async def send(self, outcome: client.Send) -> Answer:
         """Build an event, have an invite signed by the other server, store and send it."""
-        server = self.server
-        event = outcome.template.complete(server.signer)
-        if outcome.offer_to is not None:
-            signed = await self.inviting.offer(event)
-            if isinstance(signed, MatrixError):
-                return Answer.refusing(signed)
-            event = signed
-        room = server.rooms[event.room_id]
-        concerned = {*room.state.servers_in_room, server_of(event.state_key or "")}
-        room.store(event)
-        server.in_background(server.tell(concerned, event))
+        event = outcome.template.complete(self.server.signer)
+        if outcome.offer_to is None:
+            self.server.publish(event)
+        else:
+            refusal = await self.inviting.issue(event)
+            if refusal is not None:
+                return Answer.refusing(refusal)
         return Answer.of(outcome.answer(event))
 
     async def begin(self, outcome: client.Begin) -> Answer:

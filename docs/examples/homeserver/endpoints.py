@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from homeserver.by_address import ByAddress
 from homeserver.client_endpoints import ClientEndpoints
 from homeserver.history import History
 from homeserver.inviting import Inviting
@@ -25,11 +26,11 @@ from matrix_membership.federation import (
     Handshake,
     MakeRequest,
     MatrixError,
-    ResidentRoom,
     SendJoinResponse,
     SendRequest,
     resident,
 )
+from matrix_membership.federation.invite_messages import ON_BIND_METHODS, ON_BIND_PATH
 from matrix_membership.identifiers import ServerName
 from matrix_membership.receipt import Disposition
 from matrix_membership.signing import sign_json
@@ -48,7 +49,8 @@ class Endpoints:
         self.server = server
         self.history = History(server)
         self.inviting = Inviting(server)
-        self.client = ClientEndpoints(server, self.inviting)
+        self.by_address = ByAddress(server, self.inviting)
+        self.client = ClientEndpoints(server, self.inviting, self.by_address)
 
     def application(self) -> web.Application:
         """The application, for aiohttp to run."""
@@ -69,9 +71,12 @@ class Endpoints:
             ("GET", "/v1/query/profile", self.profile),
             ("GET", "/v1/query/directory", self.directory),
             *self.inviting.endpoints,
+            *self.by_address.endpoints,
             *self.history.endpoints,
         ):
             route(method, federation + path, serving(self.authenticated(responder)))
+        for method in ON_BIND_METHODS:
+            route(method, ON_BIND_PATH, serving(self.by_address.on_bind))
         self.client.add_to(application.router)
         route("*", "/{anything:.*}", serving(self.unknown))
         return application
@@ -128,12 +133,6 @@ class Endpoints:
 
     # ------------------------------------------------------------------ handshakes
 
-    def room(self, room_id: str) -> ResidentRoom | None:
-        """The room at this moment; None for one in which we have no say."""
-        if not self.server.takes_part_in(room_id):
-            return None
-        return self.server.rooms[room_id].snapshot(self.server.name, self.server.membership)
-
     def make(self, handshake: Handshake) -> Authenticated:
         """make_join, make_knock, make_leave: an event for the other server to sign."""
 
@@ -145,7 +144,7 @@ class Endpoints:
                 tuple(request.query.getall("ver", ["1"])),
             )
             answer = resident.answer_make(
-                handshake, asked, self.room(asked.room_id), at=self.server.now()
+                handshake, asked, self.server.snapshot(asked.room_id), at=self.server.now()
             )
             if isinstance(answer, MatrixError):
                 return self.refuse(answer)
@@ -166,7 +165,7 @@ class Endpoints:
                 omits,
             )
             keys = await self.keys_of_signers(content)
-            room = self.room(asked.room_id)
+            room = self.server.snapshot(asked.room_id)
             answer = resident.answer_send(handshake, asked, room, self.server.signer, keys=keys)
             if isinstance(answer, MatrixError):
                 return self.refuse(answer)

@@ -60,6 +60,14 @@ class Inviting:
                 return MatrixError("M_UNKNOWN", f"{step.destination}: {error}", 502)
         return step if isinstance(step, MatrixError) else step.event
 
+    async def issue(self, event: Event) -> MatrixError | None:
+        """Have the invited user's server sign an invite, then send it; or say why it did not."""
+        signed = await self.offer(event)
+        if isinstance(signed, MatrixError):
+            return signed
+        self.server.publish(signed)
+        return None
+
     # ------------------------------------------------------------------ the invited server
 
     def answering(self, endpoint: str) -> Any:

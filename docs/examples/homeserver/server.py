@@ -12,9 +12,9 @@ from homeserver.transport import Transport
 from matrix_membership import KNOWN, Event, KeyRing, RoomVersion, Signer
 from matrix_membership.canonical_json import decode, encode
 from matrix_membership.errors import InvalidKey
-from matrix_membership.federation import MatrixError, Request
+from matrix_membership.federation import MatrixError, Request, ResidentRoom
 from matrix_membership.federation.messages import path_of
-from matrix_membership.identifiers import RoomID, ServerName, UserID, is_server_name
+from matrix_membership.identifiers import RoomID, ServerName, UserID, is_server_name, server_of
 from matrix_membership.membership import UNKNOWN, Membership
 from matrix_membership.out_of_band import OutOfBand
 
@@ -31,6 +31,7 @@ class Homeserver:
         held: invites and knocks of its users in rooms that it is not in, by room and user.
         keys: the keys of servers, as far as it has seen them.
         room_versions: the room versions that it speaks.
+        identity_servers: the identity servers that it trusts.
         omits_members: whether it leaves members out of an answer when it is allowed to.
         refusals: what it said no to, for its log.
     """
@@ -44,6 +45,7 @@ class Homeserver:
         self.held: dict[tuple[str, str], OutOfBand] = {}
         self.keys = self.signer.key_ring
         self.room_versions = {name: KNOWN[name] for name in room_versions}
+        self.identity_servers: frozenset[str] = frozenset()
         self.omits_members = True
         self.refusals: list[MatrixError] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -141,6 +143,21 @@ class Homeserver:
             return None
         found = self.rooms[room_id].state.membership_of(user)
         return None if found is UNKNOWN else found
+
+    def snapshot(self, room_id: str) -> ResidentRoom | None:
+        """A room at this moment; None for one in which we have no say."""
+        if not self.takes_part_in(room_id):
+            return None
+        return self.rooms[room_id].snapshot(self.name, self.membership)
+
+    def publish(self, event: Event) -> None:
+        """Keep an event of ours that was judged, and have the servers told that it concerns."""
+        room = self.rooms[event.room_id]
+        concerned = set(room.state.servers_in_room)
+        if event.membership is not None:
+            concerned.add(server_of(event.state_key or ""))
+        room.store(event)
+        self.in_background(self.tell(concerned, event))
 
     # ------------------------------------------------------------------ asking others
 

@@ -94,26 +94,45 @@ class Transport:
 
     async def ask(self, destination: str, request: Request) -> Answer:
         """Send a request; whoever cannot be reached counts as a gateway that failed."""
+        self.witness(self.signer.server_name, destination, request, None)
+        answer = await self.call(
+            destination,
+            request.method,
+            request.uri,
+            body=request.body,
+            authorization=str(authorize(self.signer, destination, request)),
+        )
+        self.witness(self.signer.server_name, destination, request, answer)
+        return answer
+
+    async def call(
+        self,
+        destination: str,
+        method: str,
+        uri: str,
+        *,
+        body: bytes | None = None,
+        authorization: str = "",
+    ) -> Answer:
+        """Send a request that is not signed, as identity servers get them; follow no redirect."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=SECONDS)
-        self.witness(self.signer.server_name, destination, request, None)
-        header = str(authorize(self.signer, destination, request))
         address = self.addresses.get(destination, destination)
         try:
             async with self._session.request(
-                request.method,
+                method,
                 # What was signed is sent as it is, not encoded a second time.
-                URL(f"{self.scheme}://{address}{request.uri}", encoded=True),
-                data=request.body,
-                headers={"Authorization": header, "Content-Type": "application/json"},
+                URL(f"{self.scheme}://{address}{uri}", encoded=True),
+                data=body,
+                headers={"Content-Type": "application/json"}
+                | ({"Authorization": authorization} if authorization else {}),
                 ssl=self.context or True,
+                allow_redirects=False,
             ) as response:
-                answer = Answer(response.status, await response.read())
+                return Answer(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
             said = f"{destination} cannot be reached: {error}"
-            answer = Answer.refusing(MatrixError("M_UNKNOWN", said, HTTPStatus.BAD_GATEWAY))
-        self.witness(self.signer.server_name, destination, request, answer)
-        return answer
+            return Answer.refusing(MatrixError("M_UNKNOWN", said, HTTPStatus.BAD_GATEWAY))
 
     async def close(self) -> None:
         """Close the connections."""
