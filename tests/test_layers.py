@@ -86,6 +86,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.sufficiency",
             "federation.invite_messages",
             "federation.invite_state",
+            "federation._ends",
             "federation.handshake",
             "federation.attempts",
             "federation.rooms",
