@@ -87,6 +87,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.invite_messages",
             "federation.invite_state",
             "federation._ends",
+            "federation._template",
             "federation.handshake",
             "federation.attempts",
             "federation.rooms",

@@ -18,22 +18,19 @@ __ https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invi
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership._attrs import frozen
-from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import (
-    InvalidEvent,
-    InvalidJson,
     LocalProtocolError,
     RemoteProtocolError,
 )
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation._ends import Joined, Knocked, Left, Refused
+from matrix_membership.federation._template import completed
 from matrix_membership.federation.audit import (
     DEFAULT_BUDGET,
     AnswerBudget,
@@ -200,10 +197,16 @@ class AwaitingTemplate:
             return Refused(message)
         if not isinstance(message, MakeResponse):
             raise _unexpected(self, message)
-        version = self._version(message)
-        template = EventTemplate.of(message.event, version)
-        self._check(template)
-        event = self._complete(template, at)
+        template = EventTemplate.of(message.event, self._version(message))
+        event = completed(
+            template,
+            self.handshake.membership,
+            self.user_id,
+            self.room_id,
+            content=self.content,
+            signer=self.signer,
+            at=at,
+        )
         return AwaitingAcceptance(
             self.handshake,
             event,
@@ -222,49 +225,6 @@ class AwaitingTemplate:
                 "a room version that was offered", named, "M_INCOMPATIBLE_ROOM_VERSION"
             )
         return version
-
-    def _check(self, template: EventTemplate) -> None:
-        for field, came, asked in (
-            ("type", template.get("type"), "m.room.member"),
-            ("room_id", template.get("room_id"), self.room_id),
-            ("sender", template.get("sender"), self.user_id),
-            ("state_key", template.get("state_key"), self.user_id),
-            ("membership", template.content.get("membership"), str(self.handshake.membership)),
-        ):
-            if came != asked:
-                raise RemoteProtocolError(f"a template whose {field} is {asked}", came)
-
-    def _complete(self, template: EventTemplate, at: int) -> Event:
-        content = {**self.content, "membership": str(self.handshake.membership)}
-        authoriser = template.content.get(_AUTHORISER)
-        # Only on a join has it business; elsewhere its server would have to sign.
-        if authoriser is not None and self.handshake.membership is JOIN:
-            content[_AUTHORISER] = authoriser
-        fields = {
-            "type": "m.room.member",
-            "room_id": self.room_id,
-            "sender": self.user_id,
-            "state_key": self.user_id,
-            "content": content,
-            "origin": self.signer.server_name,
-            "origin_server_ts": at,
-            **{name: template.get(name) for name in ("depth", "auth_events", "prev_events")},
-        }
-        event_id = None
-        if template.room_version.event_id_in_pdu:
-            digest = sha256(encode(fields, strict=False)).digest()
-            opaque = urlsafe_b64encode(digest)[:43].decode()
-            event_id = f"${opaque}:{self.signer.server_name}"
-        try:
-            completed = EventTemplate.of(fields, template.room_version)
-            if event_id is not None:
-                completed = completed.with_fields(event_id=event_id)
-            return completed.complete(self.signer)
-        except (InvalidEvent, InvalidJson) as error:
-            raise RemoteProtocolError("a template of an event", str(error)) from error
-
-
-_AUTHORISER: Final = "join_authorised_via_users_server"
 
 
 @frozen

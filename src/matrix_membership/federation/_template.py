@@ -1,0 +1,82 @@
+"""What becomes of the template that a resident server gives: checked, completed, signed."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+from matrix_membership.canonical_json import JsonValue, encode
+from matrix_membership.errors import InvalidEvent, InvalidJson, RemoteProtocolError
+from matrix_membership.events import Event, EventTemplate
+from matrix_membership.identifiers import RoomID, UserID
+from matrix_membership.membership import JOIN, Membership
+from matrix_membership.signing import Signer
+
+__all__ = ["completed"]
+
+_AUTHORISER: Final = "join_authorised_via_users_server"
+
+
+def completed(
+    template: EventTemplate,
+    membership: Membership,
+    user: UserID,
+    room: RoomID,
+    *,
+    content: Mapping[str, JsonValue],
+    signer: Signer,
+    at: int,
+) -> Event:
+    """The member event that a template is for, hashed and signed.
+
+    Of the template only its references, its depth and, on a join, who vouches are taken.
+
+    Args:
+        template: the template.
+        membership: the membership that was asked for.
+        user: the user for whom.
+        room: the room.
+        content: further keys of the event's content.
+        signer: the user's server.
+        at: the event's own time, in milliseconds since 1970.
+
+    Raises:
+        RemoteProtocolError: the template is not for what was asked, or for no event.
+    """
+    _check(template, membership, user, room)
+    fields: dict[str, Any] = {
+        "type": "m.room.member",
+        "room_id": room,
+        "sender": user,
+        "state_key": user,
+        "content": {**content, "membership": str(membership)},
+        "origin": signer.server_name,
+        "origin_server_ts": at,
+        **{name: template.get(name) for name in ("depth", "auth_events", "prev_events")},
+    }
+    authoriser = template.content.get(_AUTHORISER)
+    # Only on a join has it business; elsewhere its server would have to sign.
+    if authoriser is not None and membership is JOIN:
+        fields["content"][_AUTHORISER] = authoriser
+    event_id = None
+    if template.room_version.event_id_in_pdu:
+        digest = sha256(encode(fields, strict=False)).digest()
+        event_id = f"${urlsafe_b64encode(digest)[:43].decode()}:{signer.server_name}"
+    try:
+        return EventTemplate.of(fields, template.room_version).complete(signer, event_id=event_id)
+    except (InvalidEvent, InvalidJson) as error:
+        raise RemoteProtocolError("a template of an event", str(error)) from error
+
+
+def _check(template: EventTemplate, membership: Membership, user: UserID, room: RoomID) -> None:
+    for field, came, asked in (
+        ("type", template.get("type"), "m.room.member"),
+        ("room_id", template.get("room_id"), room),
+        ("sender", template.get("sender"), user),
+        ("state_key", template.get("state_key"), user),
+        ("membership", template.content.get("membership"), str(membership)),
+    ):
+        if came != asked:
+            raise RemoteProtocolError(f"a template whose {field} is {asked}", came)
