@@ -3,6 +3,7 @@
 PYTHON ?= python3
 ORACLE_CASES ?= 100000
 FUZZ_SECONDS ?= 60
+BENCH_MEMBERS ?= 1000 10000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,7 +47,7 @@ interop: $(DEV) $(SYNAPSE)  ## against a real Synapse on loopback
 
 .PHONY: oracle
 oracle: $(DEV) $(SYNAPSE)  ## ORACLE_CASES cases, judged by Synapse too
-	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' ORACLE_CASES='$(ORACLE_CASES)' $(PYTEST) -m oracle tests/oracle_synapse
+	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' ORACLE_CASES='$(ORACLE_CASES)' $(PYTEST) -m oracle tests/oracle_synapse tests/bench_synapse
 
 .PHONY: statistics
 statistics: $(DEV)  ## do the strategies reach every rule of every version?
@@ -68,6 +69,12 @@ vectors: $(DEV)  ## write docs/vectors
 .PHONY: bench
 bench: $(DEV)  ## measure, and write the table of docs/explanation/performance.md
 	PYTHONPATH=src:. $(BIN)/python -m tests.bench
+
+# Both engines in one process: that of Synapse's environment, which needs nothing more.
+.PHONY: bench-synapse
+bench-synapse: $(DEV) $(SYNAPSE)  ## the same work by Synapse's functions, in turns; answers of BENCH_MEMBERS
+	PYTHONPATH=src:. $(BIN)/python -m tests.bench_synapse.rooms build/bench-synapse/rooms.json --members $(BENCH_MEMBERS)
+	PYTHONPATH=src:. '$(SYNAPSE_PYTHON)' -m tests.bench_synapse build/bench-synapse/rooms.json
 
 .PHONY: bench-short
 bench-short: $(DEV)  ## hold the bounds that do not depend on the machine

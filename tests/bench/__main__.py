@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import platform
 from html import escape
-from pathlib import Path
 from typing import Final
 
 from tests.bench.figures import CORES, Figure, Sizes, figures
 from tests.bench.measure import best
+from tests.bench.page import PAGE, shown, write_between
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "performance.md"
 PICTURE: Final = PAGE.with_name("performance.svg")
 BEGIN: Final = "<!-- written by make bench -->"
 END: Final = "<!-- until here -->"
 SIZES: Final = Sizes(
     state=1_000_000, changed=100_000, answer=10_000, large_answer=100_000, pools=10_000
 )
-
-
-def shown(value: float | None) -> str:
-    """A figure in three digits."""
-    return "-" if value is None else f"{value:.3g}"
 
 
 def table(measured: list[tuple[Figure, float]]) -> str:
@@ -80,10 +74,7 @@ def main() -> None:
         value = best(figure.measure, most=figure.more_is_better)
         measured.append((figure, value))
         print(f"{figure.name}: {shown(value)} ({figure.unit}), target {shown(figure.target)}")
-    text = PAGE.read_text("utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table(measured)}\n\n{END}{after}", "utf-8")
+    write_between(BEGIN, END, table(measured))
     PICTURE.write_text(picture(measured), "utf-8")
 
 

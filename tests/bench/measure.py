@@ -36,14 +36,18 @@ def _taken(call: Call, count: int) -> int:
     return process_time_ns() - start
 
 
+def turns(calls: Sequence[Call], *, rounds: int) -> list[list[float]]:
+    """How many nanoseconds each call took in each round: in every one, all take a turn."""
+    counts = [repeats(call) for call in calls]
+    return [
+        [_taken(call, count) / count for call, count in zip(calls, counts, strict=True)]
+        for _ in range(rounds)
+    ]
+
+
 def ratio(call: Call, base: Call, *, rounds: int = 15) -> float:
     """How many times as long a call takes as another one: the median over turns."""
-    counts = repeats(call), repeats(base)
-    found = []
-    for _ in range(rounds):
-        one, other = _taken(call, counts[0]), _taken(base, counts[1])
-        found.append((one / counts[0]) / (other / counts[1]))
-    return statistics.median(found)
+    return statistics.median(one / other for one, other in turns((call, base), rounds=rounds))
 
 
 def best(measured: Callable[[], float], *, tries: int = 3, most: bool = False) -> float:
@@ -59,18 +63,15 @@ def microseconds(call: Call, *, rounds: int = 9) -> float:
 
 
 def exponent(sizes: Sequence[int], calls: Sequence[Call], *, rounds: int = 9) -> float:
-    """With which power of the size the time grows: the slope between logarithms, by least squares.
+    """With which power of the size the time grows: the calls of all sizes take turns."""
+    times = turns(calls, rounds=rounds)
+    return slope(sizes, [statistics.median(column) for column in zip(*times, strict=True)])
 
-    The calls of all sizes take turns.
-    """
-    counts = [repeats(call) for call in calls]
-    times = [
-        [_taken(call, count) / count for call, count in zip(calls, counts, strict=True)]
-        for _ in range(rounds)
-    ]
-    medians = [statistics.median(column) for column in zip(*times, strict=True)]
+
+def slope(sizes: Sequence[int], times: Sequence[float]) -> float:
+    """The slope between logarithms, by least squares."""
     return statistics.linear_regression(
-        [math.log(size) for size in sizes], [math.log(value) for value in medians]
+        [math.log(size) for size in sizes], [math.log(time) for time in times]
     ).slope
 
 

@@ -101,11 +101,15 @@ RING: Final = reduce(KeyRing.with_keys, [server.key_ring for server in SERVERS],
 
 @cache
 def really_signed(members: int) -> ResidentRoom:
-    """A room of as many members of some servers, hashed, signed, and referring to each other.
+    """A public room with as many members."""
+    return filled(a_public_room(V11), members)
+
+
+def filled(room: ResidentRoom, members: int) -> ResidentRoom:
+    """The room with more members of some servers, hashed, signed, and referring to each other.
 
     Their joins are as long as those that Synapse sends.
     """
-    room = a_public_room(V11)
     events: dict[EventID, Event] = {event.event_id: event for event in room.state.events}
     for number in range(members):
         server = SERVERS[number % len(SERVERS)]

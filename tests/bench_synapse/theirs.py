@@ -1,0 +1,194 @@
+"""The work, done by Synapse's functions: those that its own code calls for it, without database, keyring or reactor.
+
+What is left out favours Synapse. So do two things that it does and that are not done here: it parses nothing
+of a transaction around a PDU, and it fetches no keys and no events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from signedjson.key import decode_verify_key_bytes
+from signedjson.sign import SignatureVerifyException, verify_signed_json
+from synapse.api.errors import SynapseError
+from synapse.api.room_versions import RoomVersions
+from synapse.crypto.event_signing import check_event_content_hash
+from synapse.crypto.keyring import VerifyJsonRequest
+from synapse.event_auth import (
+    auth_types_for_event,
+    check_state_dependent_auth_rules,
+    check_state_independent_auth_rules,
+    validate_event_for_room_version,
+)
+from synapse.events import make_event_from_dict
+from synapse.events.utils import prune_event
+from synapse.federation.federation_base import event_from_pdu_json
+from synapse.federation.transport.client import SendJoinParser
+from synapse.types import get_domain_from_id
+from synapse.types.state import StateFilter
+from synapse.util.iterutils import sorted_topologically
+from synapse.util.json import json_decoder
+from unpaddedbase64 import decode_base64
+
+from tests.bench_synapse.tasks import ANSWER, CROWD, LISTED, PREPARED, READ, RECEIPT, Task
+from tests.bench_synapse.work import Answer, Question, Work
+
+# Synapse is not there when types are checked.
+SynapseEvent: TypeAlias = Any
+VerifyKey: TypeAlias = Any
+Places: TypeAlias = Mapping[tuple[str, str], SynapseEvent]
+Keys: TypeAlias = Mapping[str, Mapping[str, VerifyKey]]
+
+V11 = RoomVersions.V11
+CHUNK = 65_536
+"""Bytes that a connection hands on at once."""
+
+
+def tasks(work: Work) -> Iterator[tuple[str, Task]]:
+    """All that is to be done, by name; what this library does prepared, Synapse does as ever."""
+    for kind, sizes in work.questions.items():
+        for users, question in sizes.items():
+            for name in (LISTED, PREPARED):
+                yield name.format(kind=kind, users=users), _judged(question)
+    keys = {
+        server: {
+            key_id: decode_verify_key_bytes(key_id, decode_base64(key))
+            for key_id, key in published.items()
+        }
+        for server, published in work.keys.items()
+    }
+    yield READ, _read(work.join)
+    for room, received in work.receipts.items():
+        yield RECEIPT.format(room=room), _received(received, keys)
+    for room, answers in work.answers.items():
+        for members, answer in answers.items():
+            yield ANSWER.format(members=members, room=room), _answer(answer, keys)
+    public = work.questions["public join"]
+    yield CROWD.format(crowd=work.crowd), _crowd(public[min(public)], work.crowd)
+
+
+def _made(pdu: str) -> SynapseEvent:
+    return make_event_from_dict(json_decoder.decode(pdu), V11)
+
+
+def _places(events: Iterable[SynapseEvent]) -> Places:
+    return {(event.type, event.state_key): event for event in events}
+
+
+def _selected(event: SynapseEvent, state: Places) -> list[SynapseEvent]:
+    """The events of the state that authorise an event."""
+    return [state[place] for place in auth_types_for_event(V11, event) if place in state]
+
+
+def _judged(question: Question) -> Task:
+    event = _made(question.event)
+    listed = _selected(event, _places(map(_made, question.state)))
+
+    def result() -> bool:
+        try:
+            check_state_dependent_auth_rules(event, listed)
+        except SynapseError:
+            return False
+        return True
+
+    return Task(lambda: check_state_dependent_auth_rules(event, listed), result)
+
+
+def _read(text: str) -> Task:
+    pdu = text.encode()
+
+    def call() -> object:
+        return _made(pdu.decode()).event_id
+
+    return Task(call, call)
+
+
+class Store:
+    """The one method of Synapse's store that its rules before the state call."""
+
+    def __init__(self, events: Mapping[str, SynapseEvent]) -> None:
+        self._events = events
+
+    async def get_events(
+        self, event_ids: Collection[str], *_: object, **__: object
+    ) -> dict[str, SynapseEvent]:
+        """Those of the events that are there."""
+        return {id: self._events[id] for id in event_ids if id in self._events}
+
+
+def _authorise(event: SynapseEvent, at_hand: Mapping[str, SynapseEvent]) -> None:
+    """Check an event against the events that it lists, before the state and by it."""
+    validate_event_for_room_version(event)
+    before = check_state_independent_auth_rules(Store(at_hand), event, at_hand)
+    try:
+        before.send(None)
+    except StopIteration:
+        check_state_dependent_auth_rules(event, [at_hand[id] for id in event.auth_event_ids()])
+        return
+    raise RuntimeError("Synapse waits for something that is not here")
+
+
+def _verify(event: SynapseEvent, keys: Keys) -> SynapseEvent:
+    """The event, if its server signed it; redacted, if its content is not the one that was hashed."""
+    server = get_domain_from_id(event.sender)
+    request = VerifyJsonRequest.from_event(server, event, 0)
+    for key_id in request.key_ids:
+        verify_signed_json(request.get_json_object(), server, keys[server][key_id])
+    return event if check_event_content_hash(event) else prune_event(event)
+
+
+def _received(question: Question, keys: Keys) -> Task:
+    pdu = question.event.encode()
+    state = _places(map(_made, question.state))
+    at_hand = {event.event_id: event for event in state.values()}
+
+    def call() -> object:
+        event = event_from_pdu_json(json_decoder.decode(pdu.decode()), V11)
+        verified = _verify(event, keys)
+        _authorise(verified, at_hand)
+        # When the state selects what the event lists, Synapse does not judge it again.
+        selected = _selected(verified, state)
+        if {found.event_id for found in selected} != set(verified.auth_event_ids()):
+            check_state_dependent_auth_rules(verified, selected)
+        return event.event_id if verified is event else None
+
+    return Task(call, call)
+
+
+def _answer(answer: Answer, keys: Keys) -> Task:
+    body = answer.body.encode()
+
+    def call() -> dict[str, SynapseEvent]:
+        parser = SendJoinParser(V11, v1_api=False)
+        for start in range(0, len(body), CHUNK):
+            parser.write(body[start : start + CHUNK])
+        response = parser.finish()
+        # Synapse verifies an event once for each place where it stands; here it is done once.
+        events = {event.event_id: event for event in (*response.auth_events, *response.state)}
+        events[response.event.event_id] = response.event
+        good: dict[str, SynapseEvent] = {}
+        refers = {event_id: event.auth_event_ids() for event_id, event in events.items()}
+        for event_id in sorted_topologically(events, refers):
+            try:
+                event = _verify(events[event_id], keys)
+                if all(listed in good for listed in refers[event_id]):
+                    _authorise(event, good)
+                    good[event_id] = event
+            except (SynapseError, SignatureVerifyException):
+                continue
+        return good
+
+    return Task(call, lambda: {id: event.get_pdu_json()["content"] for id, event in call().items()})
+
+
+def _crowd(question: Question, members: int) -> Task:
+    state = {place: event.event_id for place, event in _places(map(_made, question.state)).items()}
+    for number in range(members):
+        user = f"@member{number}:a.example"
+        state["m.room.member", user] = f"${number}"
+    no_members = StateFilter.freeze({"m.room.member": ()}, include_others=True)
+    return Task(
+        lambda: no_members.filter_state(state),
+        lambda: sorted(no_members.filter_state(state).values()),
+    )
