@@ -35,7 +35,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     ),
     (
         frozenset({"nacl", "signedjson"}),
-        ("_event_facts", "events", "signing"),
+        ("_event_facts", "_pdu_reading", "_event", "_event_template", "events", "signing"),
     ),
     (
         frozenset(),

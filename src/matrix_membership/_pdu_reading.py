@@ -1,0 +1,111 @@
+"""Reading a PDU: from its bytes to the facts of an event, the format checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from matrix_membership._event_facts import Facts, facts_of
+from matrix_membership._pdu_text import ANY, USUAL, WITH_FLOATS, Form, covered_bytes
+from matrix_membership._usual_pdu import usual_document
+from matrix_membership.canonical_json import Budget, JsonValue, encode, read
+from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidJson
+from matrix_membership.event_format import MAX_PDU_BYTES, check_format
+from matrix_membership.hashing import id_of
+from matrix_membership.identifiers import EventID
+from matrix_membership.identifiers import event_id as read_event_id
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["facts_of_document", "read_facts", "references"]
+
+# The budget of one PDU in any dress: white space and escapes may be more than the
+# canonical form that the limit speaks of.
+_PDU_BUDGET: Final = Budget(max_bytes=8 * MAX_PDU_BYTES)
+
+
+def read_facts(
+    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, event_id: str | None
+) -> tuple[Facts, Mapping[str, JsonValue], Form, bytes | None]:
+    """Read a PDU, as `events.Event.from_pdu` says.
+
+    Returns:
+        The facts of the event, and what else was read on the way: the other fields of
+        an `events.ReadPdu`.
+    """
+    data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
+    form = USUAL
+    document: Mapping[str, JsonValue] | None = usual_document(data, room_version)
+    if document is None:
+        data, document, form = _read_unusual(data, room_version)
+    return facts_of_document(data, document, form, room_version, event_id)
+
+
+def facts_of_document(
+    data: bytes,
+    document: Mapping[str, JsonValue],
+    form: Form,
+    room_version: RoomVersion,
+    event_id: str | None,
+) -> tuple[Facts, Mapping[str, JsonValue], Form, bytes | None]:
+    """What `read_facts` gives, of a PDU that was decoded and whose format was checked."""
+    covered = None
+    if event_id is not None:
+        try:
+            known_id = read_event_id(event_id)
+        except InvalidIdentifier as error:
+            raise InvalidEvent("event_id", error.expected, event_id) from error
+    elif room_version.event_id_in_pdu:
+        known_id = document["event_id"]
+    else:
+        covered = covered_bytes(document, room_version, form)
+        known_id = id_of(covered, room_version)
+    facts = facts_of(document, room_version, known_id)
+    facts.pdu = data
+    return facts, document, form, covered
+
+
+def _bytes_of(pdu: object, room_version: RoomVersion) -> bytes:
+    try:
+        if isinstance(pdu, Mapping):
+            return encode(dict(pdu), strict=room_version.strict_json)
+        if isinstance(pdu, str):
+            return pdu.encode()
+    except (InvalidJson, UnicodeEncodeError) as error:
+        raise _not_json(error) from error
+    if isinstance(pdu, (bytearray, memoryview)):
+        return bytes(pdu)
+    # What stands in a message where a PDU should; `bytes` would take a number for a length.
+    raise InvalidEvent("PDU", "an object", pdu)
+
+
+def _not_json(error: InvalidJson | UnicodeEncodeError) -> InvalidEvent:
+    return InvalidEvent("PDU", "JSON that the room version takes", str(error))
+
+
+def _read_unusual(
+    data: bytes, room_version: RoomVersion
+) -> tuple[bytes, Mapping[str, JsonValue], Form]:
+    """The bytes to keep, the PDU, and its form."""
+    try:
+        document, has_float = read(data, strict=room_version.strict_json, budget=_PDU_BUDGET)
+    except InvalidJson as error:
+        raise _not_json(error) from error
+    if not isinstance(document, dict):
+        raise InvalidEvent("PDU", "an object", document)
+    check_format(document, room_version)
+    # The canonical form is never longer than the form that came.
+    if len(data) > MAX_PDU_BYTES:
+        data = encode(document, strict=False)
+        if len(data) > MAX_PDU_BYTES:
+            raise InvalidEvent("PDU", f"at most {MAX_PDU_BYTES} bytes", len(data))
+    return data, document, WITH_FLOATS if has_float else ANY
+
+
+def references(
+    pdu: Mapping[str, JsonValue], field: str, room_version: RoomVersion
+) -> tuple[EventID, ...]:
+    """The event IDs in `auth_events` or `prev_events`, from pairs or plain."""
+    listed = pdu.get(field, ())
+    if room_version.event_id_in_pdu:
+        return tuple([pair[0] for pair in listed])
+    return tuple(listed)
