@@ -42,6 +42,16 @@ from tests.test_events import pdu
 OTHER = Signer.from_seed("a.example", "ed25519:other", "D" * 42 + "A")
 
 
+class Vault:
+    """Signs where its key is kept, which it never shows."""
+
+    server_name = SIGNER_A.server_name
+    key_id = SIGNER_A.key_id
+
+    def signature_over(self, message: bytes) -> str:
+        return SIGNER_A.signature_over(message)
+
+
 def signed(version: RoomVersion, **changes: Any) -> Event:
     return EventTemplate.of(pdu(version, **changes), version).complete(SIGNER_A)
 
@@ -116,6 +126,11 @@ class TestSign:
             "ed25519:a",
             "ed25519:other",
         }
+
+    def test_takes_whoever_signs(self) -> None:
+        event = EventTemplate.of(pdu(V11), V11).complete(SIGNER_B)
+        assert verify(sign(event, Vault()), KEYS).signed_by == {"a.example", "b.example"}
+        assert sign_json({}, Vault()) == sign_json({}, SIGNER_A)
 
 
 class TestRequiredSigners:

@@ -28,7 +28,7 @@ from matrix_membership._pdu_text import covered_bytes, document_of
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.contents import SignedInvite, unpadded_base64
 from matrix_membership.errors import InvalidEvent, InvalidKey
-from matrix_membership.events import Event, ReadPdu
+from matrix_membership.events import Event, ReadPdu, Signs
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, is_server_name, server_name, server_of
 from matrix_membership.membership import INVITE
@@ -284,12 +284,12 @@ def _texts(keys: JsonValue, where: str) -> dict[str, JsonValue]:
     return {key_id: entry.get("key") for key_id, entry in keys.items()}
 
 
-def sign(event: Event, signer: Signer) -> Event:
+def sign(event: Event, signer: Signs) -> Event:
     """Add a server's signature to an event. Its ID does not change.
 
     Args:
         event: the event; whose signatures were verified stays known.
-        signer: who signs.
+        signer: who signs; a `Signer` is one.
 
     Raises:
         InvalidEvent: the event came in client format, which is not all of it.
@@ -430,12 +430,12 @@ def missing_signers(event: Event) -> frozenset[ServerName]:
     return required_signers(event) - event.signed_by
 
 
-def sign_json(document: Mapping[str, JsonValue], signer: Signer) -> dict[str, JsonValue]:
+def sign_json(document: Mapping[str, JsonValue], signer: Signs) -> dict[str, JsonValue]:
     """Sign an object that is no event: `Signing JSON`__.
 
     Args:
         document: any object; `signatures` and `unsigned` are not signed.
-        signer: who signs.
+        signer: who signs; a `Signer` is one.
 
     Returns:
         A copy with the signature added.
