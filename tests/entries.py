@@ -171,15 +171,17 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "_event_template.EventTemplate.of": lambda v, r: EventTemplate.of(v, r).complete(SIGNER_B),
         "events.read_pdu": read_pdu,
         "event_format.check_format": lambda v, r: check_format(v, r) if _object(v) else None,
-        "signing.KeyRing.from_documents": lambda v, _: KeyRing.from_documents([v], at=0),
-        "signing.KeyRing.of": lambda v, _: KeyRing.of(v),
-        "signing.Signer.from_seed": lambda v, _: Signer.from_seed(v, v, v),
-        "signing.PublishedKey.verifies": lambda v, _: KEY.verifies(b"", v),
-        "signing.sign_json": lambda v, _: signing.sign_json(v, SIGNER_B) if _object(v) else None,
-        "signing.signed_by_key": lambda v, _: (
+        "_keys.KeyRing.from_documents": lambda v, _: KeyRing.from_documents([v], at=0),
+        "_keys.KeyRing.of": lambda v, _: KeyRing.of(v),
+        "_keys.Signer.from_seed": lambda v, _: Signer.from_seed(v, v, v),
+        "_signatures.PublishedKey.verifies": lambda v, _: KEY.verifies(b"", v),
+        "_signatures.sign_json": lambda v, _: (
+            signing.sign_json(v, SIGNER_B) if _object(v) else None
+        ),
+        "_signatures.signed_by_key": lambda v, _: (
             signing.signed_by_key(v, [b"0" * 32]) if _object(v) else None
         ),
-        "signing.verify_json": lambda v, _: (
+        "_signatures.verify_json": lambda v, _: (
             signing.verify_json(v, "b.example", "ed25519:b", KEY) if _object(v) else None
         ),
         "acl.ServerAcl.from_content": lambda v, _: (
@@ -317,7 +319,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "policy_server.PolicyServer.has_signed": "takes an event",
         "redaction.redacted_content": "takes the content of a document that was read",
         "room_versions.RoomVersion.evolve": "takes what a programmer writes",
-        "signing.Signer.signature_over": "takes bytes that the package made",
+        "_keys.Signer.signature_over": "takes bytes that the package made",
         "_event_template.Signs.signature_over": "the same",
         "events.read_decoded": "is called by `SendJoinReader`",
         "signing.with_signatures": "takes signatures that were checked",

@@ -35,7 +35,16 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     ),
     (
         frozenset({"nacl", "signedjson"}),
-        ("_event_facts", "_pdu_reading", "_event", "_event_template", "events", "signing"),
+        (
+            "_event_facts",
+            "_pdu_reading",
+            "_event",
+            "_event_template",
+            "events",
+            "_signatures",
+            "_keys",
+            "signing",
+        ),
     ),
     (
         frozenset(),
