@@ -103,6 +103,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.drafts",
             "federation.resident",
             "federation.invite_policy",
+            "federation._countersigning",
             "federation.invites",
             "federation.third_party",
             "federation",
