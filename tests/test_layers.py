@@ -72,6 +72,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "auth.rulebook",
             "auth._suppositions",
             "auth.facts",
+            "auth._changes",
             "auth.remedies",
             "auth.explanation",
             "auth",
@@ -173,7 +174,7 @@ THE_RULES_AS_A_WHOLE: Final = frozenset(
     {"auth._rule", "auth._probe", "auth._program", "auth.rulebook"}
 )
 AROUND_THE_RULES: Final = frozenset(
-    {"auth._suppositions", "auth.facts", "auth.remedies", "auth.explanation"}
+    {"auth._suppositions", "auth.facts", "auth._changes", "auth.remedies", "auth.explanation"}
 )
 
 ORDER: Final = tuple(module for _, modules in LAYERS for module in modules)

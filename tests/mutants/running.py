@@ -151,6 +151,7 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = {
         "auth/test_auth_events.py",
         "auth/test_auth.py",
     ),
+    "auth._changes": ("auth/test_remedies.py", "auth/test_explanation.py"),
     "auth._probe": ("auth/test_probe.py", "auth/test_program.py", "auth/test_rule.py"),
     "auth._program": ("auth/test_program.py", "auth/test_rule.py", "auth/test_auth.py"),
     "auth._rule": ("auth/test_rule.py", "auth/test_auth.py"),

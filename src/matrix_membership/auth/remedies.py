@@ -8,22 +8,37 @@ somebody who may make it, then the event, all by the same engine.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import combinations, islice
-from typing import Any
 
 from matrix_membership._attrs import constant, evolve, frozen
+from matrix_membership.auth._changes import (
+    VIA,
+    Change,
+    Move,
+    evidence,
+    invite,
+    join_rule,
+    joins,
+    levels_content,
+    levels_move,
+    rewritten,
+    sent_by,
+    state_after,
+    state_event,
+    unban,
+)
 from matrix_membership.auth._rule import Decision
 from matrix_membership.auth.facts import measures
-from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
+from matrix_membership.canonical_json import JsonValue, freeze
 from matrix_membership.contents import NAMED_LEVELS, PowerLevels, SignedInvite
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
-from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
-from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, JoinRule, Membership
+from matrix_membership.identifiers import UserID, is_user_id, server_of
+from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, JoinRule
 from matrix_membership.restricted import is_restricted
-from matrix_membership.state import CREATOR_POWER_LEVEL, FIRST_CREATOR_POWER_LEVEL, RoomState
+from matrix_membership.state import CREATOR_POWER_LEVEL, RoomState
 
 __all__ = ["Change", "Remedy", "find_remedies", "levels_content"]
 
@@ -34,56 +49,6 @@ _AT_ONCE = 3
 
 _MAKERS = 10
 """How many of those who can make a change are named."""
-
-
-@frozen
-class Change:
-    """One thing that somebody has to do.
-
-    Attributes:
-        sentence: what, in words.
-        makers: who in the room could, the most powerful first, at most ten; empty
-            for what only a server does.
-        anyone_joined: every joined member of default power could.
-        servers: the servers that would have to sign.
-        type: the type of the state event to send; empty when it is the judged event
-            that changes.
-        state_key: its state key.
-        content: its content.
-    """
-
-    sentence: str
-    makers: tuple[UserID, ...] = ()
-    anyone_joined: bool = False
-    servers: tuple[ServerName, ...] = ()
-    type: str = ""
-    state_key: str = ""
-    content: JsonObject = JsonObject()
-
-    def __str__(self) -> str:
-        """The change and who could make it."""
-        named = [*self.makers[:_SHOWN], *self.servers[:_SHOWN]]
-        if len(self.makers) > _SHOWN:
-            named.append("others")
-        if self.anyone_joined:
-            named.append("any joined member")
-        return f"{self.sentence} (by {' or '.join(named)})" if named else self.sentence
-
-    def to_dict(self) -> dict[str, JsonValue]:
-        """The change as a JSON object."""
-        return {
-            "sentence": self.sentence,
-            "makers": list(self.makers),
-            "anyone_joined": self.anyone_joined,
-            "servers": list(self.servers),
-            "type": self.type,
-            "state_key": self.state_key,
-            "content": thaw(self.content),
-        }
-
-
-_SHOWN = 3
-"""How many of those who can make a change a sentence names."""
 
 
 @frozen
@@ -118,23 +83,6 @@ class Remedy:
         }
 
 
-@constant
-class _Move:
-    """A change to try: of the state, or of the judged event.
-
-    Attributes:
-        change: it, its makers not yet known.
-        slot: what it is about; two changes of one slot exclude each other.
-        by: the only one who can make it; None when it is to be found out.
-        event: the judged event after it; None for a change of the state.
-    """
-
-    change: Change
-    slot: str
-    by: UserID | None = None
-    event: Event | None = None
-
-
 def find_remedies(event: Event, state: RoomState, judge: Judge) -> tuple[Remedy, ...]:
     """Find what would let a rejected event pass.
 
@@ -157,7 +105,7 @@ def find_remedies(event: Event, state: RoomState, judge: Judge) -> tuple[Remedy,
 def _found(event: Event, state: RoomState, judge: Judge) -> Iterator[Remedy]:
     search = _Search(event, state, judge, _powerful(event, state), _plain_member(event, state))
     moves = tuple(search.moves())
-    found: list[frozenset[_Move]] = []
+    found: list[frozenset[Move]] = []
     for size in range(1, _AT_ONCE + 1):
         for chosen in combinations(moves, size):
             if len({move.slot for move in chosen}) < size:
@@ -180,19 +128,19 @@ class _Search:
     powerful: tuple[UserID, ...]
     plain: UserID | None
 
-    def remedy(self, moves: tuple[_Move, ...]) -> Remedy | None:
+    def remedy(self, moves: tuple[Move, ...]) -> Remedy | None:
         """These moves as a remedy, if they help and somebody can make each in turn."""
         event, state = self.event, self.state
         for move in moves:
             if move.event is None:
-                state = _with(state, _state_event(move.change, event.sender, state))
+                state = state_after(state, state_event(move.change, event.sender, state))
             else:
                 event = move.event
         decision = self.judge(event, state)
         changes = self._made(moves) if decision else None
         return None if changes is None else Remedy(changes, event, decision)
 
-    def _made(self, moves: tuple[_Move, ...]) -> tuple[Change, ...] | None:
+    def _made(self, moves: tuple[Move, ...]) -> tuple[Change, ...] | None:
         """The changes with those who can make them; None when nobody can make one."""
         state = self.state
         changes: list[Change] = []
@@ -202,13 +150,13 @@ class _Search:
                 change = self._with_makers(move, state)
                 if not change.makers and not change.anyone_joined:
                     return None
-                state = _with(state, _state_event(change, self.event.sender, state))
+                state = state_after(state, state_event(change, self.event.sender, state))
             changes.append(change)
         return tuple(changes)
 
-    def _with_makers(self, move: _Move, state: RoomState) -> Change:
+    def _with_makers(self, move: Move, state: RoomState) -> Change:
         def may(user: UserID) -> bool:
-            return self.judge(_state_event(move.change, user, state), state).allowed
+            return self.judge(state_event(move.change, user, state), state).allowed
 
         if move.by is not None:
             return evolve(move.change, makers=(move.by,) if may(move.by) else ())
@@ -216,47 +164,47 @@ class _Search:
         anyone = self.plain is not None and may(self.plain)
         return evolve(move.change, makers=makers, anyone_joined=anyone)
 
-    def moves(self) -> Iterator[_Move]:
+    def moves(self) -> Iterator[Move]:
         """What could have to do with the verdict, in the order in which it is to be done."""
         event, state = self.event, self.state
         sender, target = event.sender, UserID(event.state_key or "")
         is_member = event.type == "m.room.member"
         yield from self._sent_by_another()
-        yield from _evidence(event)
+        yield from evidence(event)
         if is_member and event.membership in (JOIN, INVITE, KNOCK):
-            yield from _unban(target, state)
+            yield from unban(target, state)
         if is_member and sender == target:
             if event.membership is JOIN:
-                yield from _invite(target, state)
-                yield from _join_rule(event, state, JoinRule.PUBLIC)
+                yield from invite(target, state)
+                yield from join_rule(event, state, JoinRule.PUBLIC)
                 yield from self._vouched_for()
             elif event.membership is KNOCK:
                 restricted = is_restricted(state)
                 rule = JoinRule.KNOCK_RESTRICTED if restricted else JoinRule.KNOCK
-                yield from _join_rule(event, state, rule)
+                yield from join_rule(event, state, rule)
         else:
-            yield from _unban(sender, state)
-            yield from _invite(sender, state)
-            yield from _joins(sender, state)
+            yield from unban(sender, state)
+            yield from invite(sender, state)
+            yield from joins(sender, state)
             yield from self._levels()
 
-    def _sent_by_another(self) -> Iterator[_Move]:
+    def _sent_by_another(self) -> Iterator[Move]:
         """Somebody else sends the event."""
         event = self.event
         # A user who leaves is not kicked.
         kept_out = {event.sender, event.state_key if event.membership is LEAVE else None}
 
         def may(user: UserID) -> bool:
-            return user not in kept_out and self.judge(_sent_by(user, event), self.state).allowed
+            return user not in kept_out and self.judge(sent_by(user, event), self.state).allowed
 
         makers = tuple(islice(filter(may, self.powerful), _MAKERS))
         anyone = self.plain is not None and may(self.plain)
         sender = makers[0] if makers else self.plain
         if sender is not None and (makers or anyone):
             change = Change("somebody else sends it", makers, anyone_joined=anyone)
-            yield _Move(change, "event", event=_sent_by(sender, event))
+            yield Move(change, "event", event=sent_by(sender, event))
 
-    def _vouched_for(self) -> Iterator[_Move]:
+    def _vouched_for(self) -> Iterator[Move]:
         """A joined member who may invite vouches for the user."""
         state = self.state
         if not is_restricted(state):
@@ -270,15 +218,15 @@ class _Search:
         ]
         if able:
             servers = tuple(dict.fromkeys(map(server_of, able)))[:_MAKERS]
-            content = {**self.event.content, _VIA: able[0]}
-            event = _rewritten(self.event, content, {*self.event.signed_by, server_of(able[0])})
-            sentence = f"the join names a member who may invite in {_VIA}, whose server signs it"
+            content = {**self.event.content, VIA: able[0]}
+            event = rewritten(self.event, content, {*self.event.signed_by, server_of(able[0])})
+            sentence = f"the join names a member who may invite in {VIA}, whose server signs it"
             change = Change(
                 sentence, tuple(able[:_MAKERS]), servers=servers, content=freeze(content)
             )
-            yield _Move(change, "event", event=event)
+            yield Move(change, "event", event=event)
 
-    def _levels(self) -> Iterator[_Move]:
+    def _levels(self) -> Iterator[Move]:
         """The sender gets power, the event needs less, or the target has less."""
         event, state = self.event, self.state
         sender, target = event.sender, event.state_key or ""
@@ -292,17 +240,17 @@ class _Search:
             needed = max(needed, above)
             if own < above <= CREATOR_POWER_LEVEL:
                 sentence = f"lower the power level of {target} to {own - 1}"
-                yield _levels_move(sentence, {("users", target): own - 1}, state)
+                yield levels_move(sentence, {("users", target): own - 1}, state)
         if event.type == "m.room.power_levels":
             needed = self._sufficient(needed)
         if own < needed < CREATOR_POWER_LEVEL:
             sentence = f"raise the power level of {sender} to {needed}"
-            yield _levels_move(sentence, {("users", sender): needed}, state)
+            yield levels_move(sentence, {("users", sender): needed}, state)
         too_high = [path for path, level in asked.items() if level > own]
         if too_high:
             names = " and ".join(".".join(path) for path in too_high)
             sentence = f"lower the level of {names} to {own}"
-            yield _levels_move(sentence, dict.fromkeys(too_high, own), state)
+            yield levels_move(sentence, dict.fromkeys(too_high, own), state)
 
     def _sufficient(self, at_least: int) -> int:
         """The lowest level at which the sender may make this change of power levels."""
@@ -318,92 +266,13 @@ class _Search:
         def suffices(level: int) -> bool:
             content = levels_content({("users", self.event.sender): level}, self.state)
             change = Change("", type="m.room.power_levels", content=freeze(content))
-            state = _with(self.state, _state_event(change, self.event.sender, self.state))
+            state = state_after(self.state, state_event(change, self.event.sender, self.state))
             return self.judge(self.event, state).allowed
 
         return candidates[bisect_left(candidates, True, key=suffices, hi=len(candidates) - 1)]  # noqa: FBT003 - what is sought
 
 
-# ------------------------------------------------------------------ what to try
-
-_VIA = "join_authorised_via_users_server"
-
-
-def _evidence(event: Event) -> Iterator[_Move]:
-    """The server that has to sign does, or is no longer named."""
-    via = event.authorised_via
-    if via is None:
-        return
-    if via and server_of(via) not in event.signed_by:
-        server = server_of(via)
-        change = Change(f"{server} signs the event", servers=(server,))
-        yield _Move(change, "event", event=event.with_signers({*event.signed_by, server}))
-    content = {key: value for key, value in event.content.items() if key != _VIA}
-    change = Change(f"the event leaves out {_VIA}", content=freeze(content))
-    yield _Move(change, "event", event=_rewritten(event, content, event.signed_by))
-
-
-def _unban(user: UserID, state: RoomState) -> Iterator[_Move]:
-    if state.membership_of(user) is BAN:
-        yield _member_move(f"unban {user}", user, LEAVE)
-
-
-def _invite(user: UserID, state: RoomState) -> Iterator[_Move]:
-    if state.membership_of(user) in (LEAVE, KNOCK, BAN):
-        yield _member_move(f"invite {user}", user, INVITE)
-
-
-def _joins(user: UserID, state: RoomState) -> Iterator[_Move]:
-    if state.membership_of(user) is not JOIN:
-        yield _member_move(f"{user} joins", user, JOIN, by=user)
-
-
-def _member_move(
-    sentence: str, user: UserID, membership: Membership, *, by: UserID | None = None
-) -> _Move:
-    content = freeze({"membership": str(membership)})
-    change = Change(sentence, type="m.room.member", state_key=user, content=content)
-    return _Move(change, f"{membership} {user}", by)
-
-
-def _join_rule(event: Event, state: RoomState, rule: JoinRule) -> Iterator[_Move]:
-    if rule is state.join_rule or rule not in event.room_version.join_rules:
-        return
-    rules = state.get("m.room.join_rules")
-    content = {**({} if rules is None else rules.content), "join_rule": str(rule)}
-    sentence = f"set the join rule to {rule}"
-    change = Change(sentence, type="m.room.join_rules", content=freeze(content))
-    yield _Move(change, "join rule")
-
-
-def _levels_move(sentence: str, levels: Mapping[tuple[str, ...], int], state: RoomState) -> _Move:
-    content = freeze(levels_content(levels, state))
-    return _Move(Change(sentence, type="m.room.power_levels", content=content), "levels")
-
-
-def levels_content(levels: Mapping[tuple[str, ...], int], state: RoomState) -> dict[str, JsonValue]:
-    """The content of the room's power levels with some of them set.
-
-    Args:
-        levels: levels by where they stand in the content: `("ban",)`,
-            `("users", user_id)`, `("events", event_type)`.
-        state: the state of the room.
-    """
-    current = state.get("m.room.power_levels")
-    content: dict[str, Any] = {} if current is None else dict(current.content)
-    creator = state.create.creator
-    if current is None and creator is not None and not state.create.privileged:
-        content["users"] = {creator: FIRST_CREATOR_POWER_LEVEL}
-    for path, level in levels.items():
-        if len(path) == 1:
-            content[path[0]] = level
-        else:
-            entries = content.get(path[0])
-            content[path[0]] = {**(entries if isinstance(entries, dict) else {}), path[1]: level}
-    return content
-
-
-# ------------------------------------------------------------------ who, and where
+# ------------------------------------------------------------------ who could
 
 
 def _powerful(event: Event, state: RoomState) -> tuple[UserID, ...]:
@@ -423,38 +292,3 @@ def _plain_member(event: Event, state: RoomState) -> UserID | None:
     with suppress(IncompleteState):
         return next((user for user in state.joined_members() if user not in involved), None)
     return None
-
-
-def _state_event(change: Change, sender: UserID, state: RoomState) -> Event:
-    """The state event of a change."""
-    fields = {
-        "type": change.type,
-        "state_key": change.state_key,
-        "sender": sender,
-        "content": change.content,
-    }
-    return Event.from_client_event(fields, state.room_version)
-
-
-def _with(state: RoomState, event: Event) -> RoomState:
-    """The state after an event, in constant time whatever the size of the room."""
-    place = (event.type, event.state_key)
-
-    def get(event_type: str, state_key: str) -> Event | None:
-        return event if (event_type, state_key) == place else state.get(event_type, state_key)
-
-    return RoomState.over(state.room_version, get, partial=state.is_partial)
-
-
-def _sent_by(user: UserID, event: Event) -> Event:
-    """The event as another user would send it."""
-    fields = {key: value for key, value in event.document.items() if key != "event_id"}
-    sent = Event.from_client_event({**fields, "sender": user}, event.room_version)
-    return sent.with_signers({*event.signed_by, sent.server})
-
-
-def _rewritten(event: Event, content: Mapping[str, JsonValue], signers: Iterable[str]) -> Event:
-    """The event with another content."""
-    fields = {key: value for key, value in event.document.items() if key != "event_id"}
-    made = Event.from_client_event({**fields, "content": content}, event.room_version)
-    return made.with_signers(signers)
