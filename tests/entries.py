@@ -192,7 +192,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "_json_text.read": lambda v, _: read(v, strict=False) if _text(v) else None,
         "canonical_json.freeze": lambda v, _: freeze(v),
         "canonical_json.thaw": lambda v, _: thaw(freeze(v)),
-        "contents.level_of": level_of,
+        "_levels.level_of": level_of,
         "hashing.content_hash": lambda v, _: content_hash(v) if _object(v) else None,
         "hashing.event_id": lambda v, r: event_id(v, r) if _object(v) else None,
         "hashing.reference_hash": lambda v, r: reference_hash(v, r) if _object(v) else None,

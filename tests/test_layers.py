@@ -29,6 +29,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "redaction",
             "_pdu_text",
             "hashing",
+            "_levels",
             "contents",
             "_persistent",
         ),

@@ -7,16 +7,15 @@ never fails: what the content holds instead of what it should is a fact of the v
 
 from __future__ import annotations
 
-import re
 from binascii import a2b_base64
 from collections.abc import Callable, Mapping
-from math import isfinite
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from attrs import field
 
 from matrix_membership._attrs import constant
+from matrix_membership._levels import NO_LEVELS, level_of, levels_of, out_of_range
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.identifiers import RoomID, UserID, is_room_id, is_user_id
 from matrix_membership.membership import JOIN_RULES, JoinRule
@@ -130,9 +129,6 @@ NAMED_LEVELS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """The levels that `m.room.power_levels` names, with their defaults, in the rules' order."""
 
-# A JsonObject, unlike a mapping proxy, can be pickled.
-_NO_LEVELS: Final[Mapping[str, int]] = JsonObject()
-
 
 @constant
 class PowerLevels:
@@ -208,10 +204,10 @@ def _named(levels: Mapping[str, int]) -> dict[str, Any]:
 
 NO_POWER_LEVELS: Final = PowerLevels(
     **_named({}),
-    users=_NO_LEVELS,
-    events=_NO_LEVELS,
-    notifications=_NO_LEVELS,
-    named=_NO_LEVELS,
+    users=NO_LEVELS,
+    events=NO_LEVELS,
+    notifications=NO_LEVELS,
+    named=NO_LEVELS,
     exists=False,
 )
 """The power levels of a room that has no such event."""
@@ -225,13 +221,13 @@ def power_levels_view(content: Mapping[str, JsonValue], room_version: RoomVersio
         if name in content:
             level = level_of(content[name], room_version)
             readable = readable and level is not None
-            in_range = in_range and not _out_of_range(content[name])
+            in_range = in_range and not out_of_range(content[name])
             named[name] = default if level is None else level
-    events, events_readable, events_in_range = _levels(content.get("events", {}), room_version)
-    notifications, notifications_readable, notifications_in_range = _levels(
+    events, events_readable, events_in_range = levels_of(content.get("events", {}), room_version)
+    notifications, notifications_readable, notifications_in_range = levels_of(
         content.get("notifications", {}), room_version
     )
-    users, users_readable, users_in_range = _levels(content.get("users", {}), room_version)
+    users, users_readable, users_in_range = levels_of(content.get("users", {}), room_version)
     return PowerLevels(
         **_named(named),
         users=users,
@@ -248,62 +244,6 @@ def power_levels_view(content: Mapping[str, JsonValue], room_version: RoomVersio
         and notifications_in_range
         and users_in_range,
     )
-
-
-def _levels(value: JsonValue, room_version: RoomVersion) -> tuple[Mapping[str, int], bool, bool]:
-    """The levels of a map that can be read; whether all can; whether no float is too large."""
-    if not isinstance(value, Mapping):
-        return _NO_LEVELS, False, True
-    levels = {}
-    in_range = True
-    for key, item in value.items():
-        level = level_of(item, room_version)
-        if level is not None:
-            levels[key] = level
-        elif _out_of_range(item):
-            in_range = False
-    return JsonObject(levels), len(levels) == len(value), in_range
-
-
-# Python's \s and str.strip know more white space than the Unicode property that
-# other implementations strip, and int() knows underscores and other digits.
-_WHITE_SPACE: Final = (
-    "\t\n\v\f\r \x85\xa0\u1680"
-    + "".join(map(chr, range(0x2000, 0x200B)))
-    + ("\u2028\u2029\u202f\u205f\u3000")
-)
-_matches_level = re.compile(r"([+-]?)0*([0-9]{1,400})").fullmatch
-
-
-def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
-    """Read one power level by the grammar of a room version.
-
-    Args:
-        value: what stands in the event.
-        room_version: versions 1 to 9 take decimal text too, versions 1 to 5 floats,
-            cut at the point.
-
-    Returns:
-        The level, or None for what is none.
-
-    >>> from matrix_membership.room_versions import V5, V10
-    >>> level_of(" +050 ", V5), level_of(50.57, V5), level_of("50", V10), level_of(True, V10)
-    (50, 50, None, None)
-    """
-    if value.__class__ is int:
-        return int(value)
-    if room_version.integer_levels:
-        return None
-    if isinstance(value, str):
-        match = _matches_level(value.strip(_WHITE_SPACE))
-        return int(match[1] + match[2]) if match else None
-    if isinstance(value, float) and room_version.float_levels and isfinite(value):
-        return int(value)
-    return None
-
-
-def _out_of_range(value: JsonValue) -> bool:
-    return isinstance(value, float) and not isfinite(value)
 
 
 @constant

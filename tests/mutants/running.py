@@ -158,6 +158,7 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "auth._suppositions": ("auth/test_auth.py",),
     "auth.facts": ("auth/test_explanation.py", "auth/test_remedies.py"),
     "state": ("test_state.py", "test_storage.py", "auth/test_program.py"),
+    "_levels": ("test_contents.py",),
     "_roster": ("test_state.py",),
     "_storage": ("test_storage.py",),
     "auth.remedies": ("auth/test_remedies.py", "auth/test_explanation.py"),
