@@ -22,7 +22,7 @@ from matrix_membership._signatures import PublishedKey, sign_json, signed_by_key
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.contents import SignedInvite
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event, ReadPdu, Signs
+from matrix_membership.events import Event, ReadPdu, Signs, with_evidence
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import INVITE
@@ -95,7 +95,7 @@ def verify(event: Event, keys: KeyRing) -> Event:
         raise InvalidEvent("event", "one read from a PDU", repr(event))
     pdu, form = document_of(event.pdu, event.room_version)
     covered = covered_bytes(pdu, event.room_version, form)
-    return event.with_signers(_signers(pdu, covered, event.room_version, keys))
+    return with_evidence(event, _signers(pdu, covered, event.room_version, keys))
 
 
 def verify_read(read: ReadPdu, keys: KeyRing) -> Event:
@@ -104,7 +104,7 @@ def verify_read(read: ReadPdu, keys: KeyRing) -> Event:
     covered = read.covered
     if covered is None:
         covered = covered_bytes(read.document, version, read.form)
-    return read.event.with_signers(_signers(read.document, covered, version, keys))
+    return with_evidence(read.event, _signers(read.document, covered, version, keys))
 
 
 def _signers(

@@ -180,9 +180,7 @@ class RoomState(_Fields):
         state._servers = None if servers is None else frozenset(map(ServerName, servers))
         state.is_partial = partial
         _fill_in_views(state)
-        made: Any = state
-        made.__class__ = RoomState
-        return made  # type: ignore[no-any-return]  # the line above made it one
+        return _sealed(state)
 
     @classmethod
     def over(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from matrix_membership import Event, RoomState, auth
-from matrix_membership.federation import SendJoinResponse
-from matrix_membership.federation.audit import Audit, examine
+from matrix_membership.federation import SendJoinReader
+from matrix_membership.federation.audit import Audit
 from matrix_membership.receipt import Receipt, receive
 from matrix_membership.room_versions import V11
 from matrix_membership.signing import KeyRing
@@ -39,7 +40,8 @@ def _event_and_state(question: Question) -> tuple[Event, list[Event]]:
 def _prepared(question: Question) -> Task:
     event, events = _event_and_state(question)
     state = RoomState.of(V11, events)
-    return Task(lambda: auth.check(event, state), lambda: auth.check(event, state).allowed)
+    call = partial(auth.check, event, state)
+    return Task(call, lambda: call().allowed)
 
 
 def _listed(question: Question) -> Task:
@@ -54,7 +56,8 @@ def _listed(question: Question) -> Task:
 
 def _read(text: str) -> Task:
     pdu = text.encode()
-    return Task(lambda: Event.from_pdu(pdu, V11), lambda: Event.from_pdu(pdu, V11).event_id)
+    call = partial(Event.from_pdu, pdu, V11)
+    return Task(call, lambda: call().event_id)
 
 
 def _received(question: Question, keys: KeyRing) -> Task:
@@ -79,8 +82,9 @@ def _answer(answer: Answer, keys: KeyRing) -> Task:
     join = Event.from_pdu(answer.join, V11).with_signers(keys.servers)
 
     def call() -> Audit:
-        read = SendJoinResponse.from_bytes(body)
-        return examine(read, join, asked_to_omit=False, resident="a.example").audit(keys)
+        reader = SendJoinReader(join, asked_to_omit=False, resident="a.example")
+        reader.feed(body)
+        return reader.finish().audit(keys)
 
     def result() -> object:
         audit = call()

@@ -7,6 +7,7 @@ of a transaction around a PDU, and it fetches no keys and no events.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 from signedjson.key import decode_verify_key_bytes
@@ -92,7 +93,7 @@ def _judged(question: Question) -> Task:
             return False
         return True
 
-    return Task(lambda: check_state_dependent_auth_rules(event, listed), result)
+    return Task(partial(check_state_dependent_auth_rules, event, listed), result)
 
 
 def _read(text: str) -> Task:

@@ -65,7 +65,9 @@ def unexpected(event: Event, auth: AuthEvents) -> bool:
 @rejects(v1="2.3", v12="3.3")
 def rejected(event: Event, auth: AuthEvents) -> bool:
     """An auth event was itself rejected."""
-    return not auth.rejected.isdisjoint([entry.event_id for entry in auth.events])
+    return bool(auth.rejected) and not auth.rejected.isdisjoint(
+        [entry.event_id for entry in auth.events]
+    )
 
 
 @rejects(v1="2.4", v12=None)
@@ -77,7 +79,7 @@ def no_create_event(event: Event, auth: AuthEvents) -> bool:
 @rejects(v1="2.5", v12="3.4")
 def of_another_room(event: Event, auth: AuthEvents) -> bool:
     """An auth event belongs to another room."""
-    return not {entry.room_id for entry in auth.events} <= {event.room_id}
+    return bool([entry for entry in auth.events if entry.room_id != event.room_id])
 
 
 @allows(v1="2", v12="3")

@@ -34,8 +34,9 @@ def sender_not_joined(event: Event, state: RoomState) -> bool:
 @rejects(v1="8", v6="7", v12="8")
 def sender_below_required_power_level(event: Event, state: RoomState) -> bool:
     """The sender's power level is below the one that this type of event needs."""
-    required = state.power_levels.required_for(event.type, is_state=event.state_key is not None)
-    return required > state.power_level_of(event.sender)
+    levels = state.power_levels
+    needed = levels.message_level_of if event.state_key is None else levels.state_level_of
+    return needed(event.type) > state.power_level_of(event.sender)
 
 
 @rejects(v1="9", v6="8", v12="9")
