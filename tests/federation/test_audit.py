@@ -26,10 +26,12 @@ from tests.federation.conversation import (
     a_public_room,
     a_restricted_room,
     accepted,
+    begin,
     fatal_codes,
     signed,
+    template,
 )
-from tests.federation.signed_rooms import A, B, a_signed_room, with_member, with_state
+from tests.federation.signed_rooms import AT, A, B, a_signed_room, with_member, with_state
 
 Pdu = dict[str, Any]
 
@@ -281,6 +283,20 @@ class TestFatalDefect:
         response = answer(room, step)
         odd = evolve(response, state=(other.pdu, *response.state[1:]))
         assert "other_room_version" in fatal_codes(step, odd, KEYS)
+
+    @pytest.mark.parametrize("version", [V8, V10], ids=str)
+    def test_a_room_version_that_somebody_put_there(self, version: RoomVersion) -> None:
+        """Redaction takes it out, so the event has the same ID."""
+        room = with_cay(a_public_room(KNOWN["9"]))
+        response = answer(room, signed(room, omit_members=False))
+
+        def lying(pdu: Pdu) -> Pdu:
+            return {**pdu, "content": {**pdu["content"], "room_version": str(version)}}
+
+        offered = evolve(template(room), room_version=str(version))
+        step: Any = begin(room, omit_members=False).receive(offered, at=AT + 1)
+        lie = evolve(altered(response, lying, "m.room.create"), event=None)
+        assert ("fatal", "other_room_version") in found(audit(step, lie))
 
     def test_members_left_out_unasked(self) -> None:
         step, response = with_ben_of(V11)

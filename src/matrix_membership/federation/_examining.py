@@ -7,10 +7,9 @@ from typing import Any
 
 from matrix_membership._pdu_text import covered_bytes
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.contents import Create
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, read_decoded, references
-from matrix_membership.federation._findings import Defect, Entry, Severity
+from matrix_membership.federation._findings import Defect, Entry, Severity, other_version
 from matrix_membership.hashing import content_hash_matches
 from matrix_membership.identifiers import EventID
 
@@ -127,13 +126,9 @@ class Examiner:
             self.fatal("no_create_event", f"the state has {len(creates)} create events, not one")
             return None
         (create,) = [entry.event for entry in creates.values()]
-        announced = self.version.identifier
-        named = create.view.room_version if isinstance(create.view, Create) else None
-        if named != announced:
-            self.fatal(
-                "other_room_version",
-                f"the create event names room version {named!r}, make_join named {announced!r}",
-            )
+        defect = other_version(create, self.version)
+        if defect is not None:
+            self.of_answer.append(defect)
         for entry in self.chained.values():
             if entry.event.type == "m.room.create" and entry.event != create:
                 self.fatal("two_create_events", "the auth chain has another create event")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from typing import Final
 
 from matrix_membership._attrs import constant, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonValue
+from matrix_membership.contents import Create
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID, ServerName
+from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
-__all__ = ["Audit", "Defect", "Entry", "Severity"]
+__all__ = ["OTHER_VERSION", "Audit", "Defect", "Entry", "Severity", "other_version"]
+
+OTHER_VERSION: Final = "other_room_version"
 
 
 class Severity(Enum):
@@ -50,6 +55,17 @@ class Defect:
     def __str__(self) -> str:
         where = f" {self.event_id}" if self.event_id else ""
         return f"{self.severity}{where}: {self.detail}"
+
+
+def other_version(create: Event, announced: RoomVersion) -> Defect | None:
+    """The defect of a create event that is not of the room version that make_join named."""
+    named = create.view.room_version if isinstance(create.view, Create) else None
+    if named == announced.identifier:
+        return None
+    detail = (
+        f"the create event names room version {named!r}, make_join named {announced.identifier!r}"
+    )
+    return Defect(Severity.FATAL, OTHER_VERSION, detail)
 
 
 @frozen

@@ -16,7 +16,14 @@ from matrix_membership._attrs import constant
 from matrix_membership.auth import Decision
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import Event, with_evidence
-from matrix_membership.federation._findings import Audit, Defect, Entry, Severity
+from matrix_membership.federation._findings import (
+    OTHER_VERSION,
+    Audit,
+    Defect,
+    Entry,
+    Severity,
+    other_version,
+)
 from matrix_membership.identifiers import EventID, ServerName, server_of
 from matrix_membership.signing import (
     KeyRing,
@@ -188,6 +195,7 @@ class _Judgement:
     def audit(self) -> Audit:
         for entry, signers in zip(self.entries.values(), self.signed, strict=False):
             self.take(entry, signers)
+        self.compare_version()
         self.judge_all()
         join = self.countersigned(self.signed[-1] if self.read.returned else _NOBODY)
         state = self.state()
@@ -227,6 +235,19 @@ class _Judgement:
         self.defects.append(
             Defect(Severity.DROPPED, code, detail, event.event_id, decision=decision)
         )
+
+    def compare_version(self) -> None:
+        """Compare the room version with what is left of the create event.
+
+        Up to version 10 redaction takes the version out of it: a liar may have put
+        another one there, and the event would still have its ID.
+        """
+        create = self.good.get(self.read.create) if self.read.create else None
+        if create is None or any(defect.code == OTHER_VERSION for defect in self.defects):
+            return
+        defect = other_version(create, self.version)
+        if defect is not None:
+            self.defects.append(defect)
 
     def judge_all(self) -> None:
         """Judge every event after those that authorise it."""
