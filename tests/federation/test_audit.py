@@ -165,6 +165,16 @@ class TestFallenEvent:
         assert ("fatal", "join_unauthorised") in found(result)
         assert not result
 
+    @pytest.mark.parametrize("version", [V11, V12], ids=str)
+    def test_that_is_the_create_event_is_the_root_of_all(self, version: RoomVersion) -> None:
+        """In version 12 too, where no event lists it."""
+        step, response = with_ben_of(version)
+        result = audit(step, altered(response, unsigned, "m.room.create"))
+        dropped = [defect for defect in result.defects if defect.severity is Severity.DROPPED]
+        assert not result
+        assert {defect.root for defect in dropped} == {"", dropped[0].event_id}
+        assert [defect.root for defect in dropped].count("") == 1
+
     def test_with_altered_content_is_redacted(self) -> None:
         step, response = with_ben_of(V11)
         result = audit(step, altered(response, renamed, "m.room.member", CAY))

@@ -251,13 +251,18 @@ class _Judgement:
 
     def judge_all(self) -> None:
         """Judge every event after those that authorise it."""
+        # The one on which all others depend without listing it.
+        unlisted = self.read.create if self.version.room_id_is_create_event else None
         for event_id in self.in_order():
             event = self.good.get(event_id)
             if event is None:
                 continue
             listed = self.listed(self.entries[event_id].auth_events)
-            if listed.root is not None:
-                self.fall(event, listed.root)
+            root = listed.root
+            if root is None and unlisted in self.fallen:
+                root = unlisted
+            if root is not None:
+                self.fall(event, root)
                 continue
             decision = self.judge(event, listed)
             if not decision.allowed:
