@@ -355,6 +355,37 @@ class TestFatalDefect:
         assert "join_unauthorised" in fatal_codes(step, odd, KEYS)
 
 
+class TestJoinThatCameBack:
+    @staticmethod
+    def changed(event: bytes, change: Callable[[Pdu], Pdu]) -> bytes:
+        return json.dumps(change(json.loads(event))).encode()
+
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_with_altered_content_is_noted_and_not_taken_over(self, version: RoomVersion) -> None:
+        step, response = with_ben_of(version)
+        result = audit(step, evolve(response, event=self.changed(step.event.pdu, renamed)))
+        assert found(result) == {("noted", "altered_join")}
+        assert result.event.pdu == step.event.pdu
+
+    def test_as_another_event_of_the_same_id_is_fatal(self) -> None:
+        step, response = with_ben_of(V1)
+        another = self.changed(step.event.pdu, lambda pdu: {**pdu, "depth": 1})
+        assert fatal_codes(step, evolve(response, event=another)) == {"altered_join"}
+
+    def test_gives_only_the_signatures_that_are_good(self) -> None:
+        room = a_restricted_room(V11)
+        step = signed(room, omit_members=False)
+        response = answer(room, step)
+
+        def stuffed(pdu: Pdu) -> Pdu:
+            own = {**pdu["signatures"]["a.example"], "ed25519:none": {"x": []}, "x": 7}
+            return {**pdu, "signatures": {**pdu["signatures"], "a.example": own, "x": {}}}
+
+        result = audit(step, evolve(response, event=self.changed(response.event or b"", stuffed)))
+        assert result.event.pdu == audit(step, response).event.pdu
+        assert result.event.signed_by == {"a.example", "b.example"}
+
+
 class TestJoinThatWeVouchFor:
     def test_needs_no_signature_but_ours(self) -> None:
         room = with_member(a_restricted_room(V11), "@bob:b.example", "join")

@@ -10,7 +10,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, read_decoded, references
 from matrix_membership.federation._findings import Defect, Entry, Severity, other_version
-from matrix_membership.hashing import content_hash_matches
+from matrix_membership.hashing import content_hash_matches, signed_bytes
 from matrix_membership.identifiers import EventID
 
 __all__ = ["Examiner"]
@@ -112,10 +112,21 @@ class Examiner:
         except InvalidEvent as error:
             self.fatal("altered_join", f"the join came back as no event: {error}")
             return None
-        if entry.event != self.join:
+        if entry.event != self.join or not self.is_same(entry):
             self.fatal("altered_join", f"another event came back: {entry.event.event_id}")
             return None
+        if not entry.hash_matches:
+            # Nothing of it counts but signatures, which do not cover what was altered.
+            detail = "the join came back with its content altered"
+            defect = Defect(Severity.NOTED, "altered_join", detail, self.join.event_id)
+            self.of_answer.append(defect)
         return entry
+
+    def is_same(self, entry: Entry) -> bool:
+        """Whether an event with the ID of the join is the join: up to version 2 it need not be."""
+        if not self.version.event_id_in_pdu:
+            return True
+        return entry.covered == signed_bytes(self.join.document, self.version)
 
     def create(self) -> EventID | None:
         """The ID of the create event, after all events have come."""

@@ -110,22 +110,22 @@ class Examination:
         supposed, pieces = _checks(entries, keys, piece)
         count = sum(len(checks) for checks in pieces)
         coming = map(check_signatures, pieces)
-        audit = _Judgement(self, supposed).audit()
+        audit = _Judgement(self, supposed, keys).audit()
         verdicts = list(chain.from_iterable(coming))
         if len(verdicts) != count:
             raise LocalProtocolError("a map that gives a verdict for each check", len(verdicts))
         if all(verdicts):
             return audit
-        return _Judgement(self, _found(entries, keys, verdicts)).audit()
+        return _Judgement(self, _found(entries, keys, verdicts), keys).audit()
 
 
-def _usable(entry: Entry, keys: KeyRing) -> Iterator[tuple[ServerName, bytes, Any]]:
-    """The signatures of an entry that can be checked, each with its server and key."""
+def _usable(entry: Entry, keys: KeyRing) -> Iterator[tuple[ServerName, str, bytes, Any]]:
+    """The signatures of an entry that can be checked: server, key ID, key, signature of each."""
     for server, key_id, signature in entry.signed:
         known = keys.servers.get(server)
         key = None if known is None else known.get(key_id)
         if key is not None and (entry.sent is None or key.good_at(entry.sent)):
-            yield server, key.verify_key, signature
+            yield server, key_id, key.verify_key, signature
 
 
 def _checks(
@@ -138,7 +138,7 @@ def _checks(
     pieces = [checks]
     for entry in entries:
         signers = _NOBODY
-        for server, key, signature in _usable(entry, keys):
+        for server, _, key, signature in _usable(entry, keys):
             if len(checks) >= piece:
                 checks = []
                 pieces.append(checks)
@@ -156,7 +156,7 @@ def _found(entries: Iterable[Entry], keys: KeyRing, verdicts: Iterable[bool]) ->
     found: list[Signers] = []
     coming = iter(verdicts)
     for entry in entries:
-        signed = [(server, next(coming)) for server, _, _ in _usable(entry, keys)]
+        signed = [(server, next(coming)) for server, *_ in _usable(entry, keys)]
         wrong = {server for server, good in signed if not good}
         found.append(frozenset(server for server, _ in signed if server not in wrong))
     return found
@@ -180,8 +180,9 @@ class _Listed:
 class _Judgement:
     """Judges the events of one answer, given who signed them; lives no longer than that."""
 
-    def __init__(self, read: Examination, signed: Sequence[Signers]) -> None:
+    def __init__(self, read: Examination, signed: Sequence[Signers], keys: KeyRing) -> None:
         self.read = read
+        self.keys = keys
         self.entries = read.entries
         self.join = read.join
         self.version = read.join.room_version
@@ -366,8 +367,16 @@ class _Judgement:
                     )
                 )
             return join
-        added = {key: text for name, key, text in returned.signed if name == server}
-        return with_signatures(join, server, added)
+        # The others of that server may be anything, and would go with the join to all servers.
+        return with_signatures(
+            join,
+            server,
+            {
+                key_id: text
+                for name, key_id, _, text in _usable(returned, self.keys)
+                if name == server
+            },
+        )
 
     def state(self) -> RoomState:
         good = self.good
