@@ -424,6 +424,26 @@ class TestNeeds:
         assert not examination.audit(KEYS)
 
 
+class TestServersInRoom:
+    def test_are_those_of_the_members_when_all_are_there(self) -> None:
+        step, response = with_ben_of(V11)
+        told = evolve(response, servers_in_room=("a.example", "c.example", "evil.example"))
+        result = audit(step, told)
+        assert result.servers == {"a.example", "c.example"}
+        assert result.defects == ()
+
+    @pytest.mark.parametrize("omit_members", [False, True])
+    def test_that_leave_out_a_member_who_is_shown_are_noted(self, omit_members: bool) -> None:
+        room = with_cay(a_public_room(V11))
+        step = signed(room, omit_members=omit_members)
+        result = audit(step, evolve(answer(room, step), servers_in_room=("d.example",)))
+        told = {"d.example"} if omit_members else set()
+        assert found(result) == {("noted", "server_untold")}
+        assert result.servers == {"a.example", "c.example"} | told
+        assert result.state is not None
+        assert result.state.servers_in_room == result.servers | {"b.example"}
+
+
 class TestPartialState:
     def test_counts_the_servers_that_the_answer_names(self) -> None:
         room = with_cay(a_public_room(V11))

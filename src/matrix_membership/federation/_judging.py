@@ -51,7 +51,8 @@ class Examination:
         returned: the join as it came back.
         create: the ID of the create event.
         members_omitted: whether memberships were left out.
-        servers: the servers in the room, when the answer names them.
+        servers: the servers that the answer names as those in the room, and the one
+            that gave it; None when it names none.
     """
 
     join: Event
@@ -379,19 +380,28 @@ class _Judgement:
         )
 
     def state(self) -> RoomState:
-        good = self.good
-        return RoomState.of(
+        """The state before the join; who is in it counts for more than who is said to be."""
+        read, good = self.read, self.good
+        state = RoomState.of(
             self.version,
-            [good[event_id] for event_id in self.read.in_state if event_id in good],
-            partial=self.read.members_omitted,
-            servers=self.read.servers,
+            [good[event_id] for event_id in read.in_state if event_id in good],
+            partial=read.members_omitted,
+            servers=read.servers if read.members_omitted else None,
         )
+        if read.servers is None:
+            return state
+        shown = frozenset(map(server_of, state.joined_members()))
+        for server in sorted(shown - read.servers):
+            detail = f"{server} has a joined member, and is not among the servers in the room"
+            self.defects.append(Defect(Severity.NOTED, "server_untold", detail))
+        if not read.members_omitted:
+            return state
+        return RoomState.of(self.version, state.events, partial=True, servers=read.servers | shown)
 
     def servers(self, state: RoomState) -> frozenset[ServerName]:
-        named = self.read.servers
-        if named is not None:
-            return named
-        return _NOBODY if state.is_partial else state.servers_in_room
+        if state.is_partial and self.read.servers is None:
+            return _NOBODY
+        return state.servers_in_room
 
     def judge_join(self, join: Event, state: RoomState) -> None:
         listed = join.auth_events
