@@ -269,6 +269,77 @@ class TestFallenEvent:
         assert found(audit(step, odd)) == {("dropped", "bad_signature")}
 
 
+def badly_signed(pdu: Pdu) -> Pdu:
+    return {**pdu, "signatures": {"a.example": {A.key_id: "A" * 86}}}
+
+
+def both_signed(pdu: Pdu) -> Pdu:
+    return signing.sign(Event.from_pdu(json.dumps(pdu), V11), B).to_pdu()
+
+
+class TestCopy:
+    """An event that stands in the answer more than once, not always alike."""
+
+    RULES = ("m.room.join_rules", "")
+
+    @pytest.mark.parametrize("change", [unsigned, badly_signed, renamed])
+    @pytest.mark.parametrize("place", ["state", "auth_chain"])
+    @pytest.mark.parametrize("first", [True, False])
+    def test_that_is_bad_does_no_harm(
+        self, change: Callable[[Pdu], Pdu], place: str, first: bool
+    ) -> None:
+        step, response = with_ben_of(V11)
+        good, bad = (
+            getattr(answer, place) for answer in (response, altered(response, change, *self.RULES))
+        )
+        result = audit(step, evolve(response, **{place: bad + good if first else good + bad}))
+        assert found(result) == {("noted", "bad_copy")}
+        assert result.state == audit(step, response).state
+
+    @pytest.mark.parametrize("place", ["state", "auth_chain"])
+    def test_in_the_other_list_counts_when_it_is_the_good_one(self, place: str) -> None:
+        step, response = with_ben_of(V11)
+        bad = getattr(altered(response, unsigned, *self.RULES), place)
+        result = audit(step, evolve(response, **{place: bad}))
+        assert found(result) == {("noted", "bad_copy")}
+
+    def test_with_more_signatures_is_no_defect(self) -> None:
+        step, response = with_ben_of(V11)
+        more = altered(response, both_signed, *self.RULES)
+        result = audit(step, evolve(response, auth_chain=more.auth_chain + response.auth_chain))
+        assert result.defects == ()
+        assert result.state is not None
+        rules = result.state.get("m.room.join_rules")
+        assert rules is not None
+        assert rules.signed_by == {"a.example", "b.example"}
+
+    def test_counts_among_the_keys_that_are_needed(self) -> None:
+        step, response = with_ben_of(V11)
+
+        def another_key(pdu: Pdu) -> Pdu:
+            return {**pdu, "signatures": {"a.example": {"ed25519:old": "A" * 86}}}
+
+        chain = altered(response, another_key, *self.RULES).auth_chain
+        examination = examine(
+            evolve(response, auth_chain=chain), step.event, asked_to_omit=False, resident="x"
+        )
+        assert examination.needs["a.example"] == {A.key_id, "ed25519:old"}  # type: ignore[index]  # a name
+
+    @pytest.mark.parametrize("place", ["state", "auth_chain"])
+    @pytest.mark.parametrize("change", [{"depth": 9}, {"type": "m.room.name"}])
+    def test_that_is_another_event_is_dropped(self, place: str, change: Pdu) -> None:
+        """Up to version 2, where the ID stands in the event."""
+        step, response = with_ben_of(V1)
+
+        def another(pdu: Pdu) -> Pdu:
+            return EventTemplate.of({**pdu, **change}, V1).complete(A).to_pdu()
+
+        both = getattr(response, place) + getattr(altered(response, another, *self.RULES), place)
+        result = audit(step, evolve(response, **{place: both}))
+        assert found(result) == {("dropped", "same_id")}
+        assert result.state == audit(step, response).state
+
+
 class TestFatalDefect:
     def test_no_create_event(self) -> None:
         step, response = with_ben_of(V11)

@@ -28,6 +28,10 @@ class Examiner:
         self.counts = {"state": 0, "auth_chain": 0}
         self.chained: dict[EventID, Entry] = {}
         self.state: dict[str, dict[str, Entry]] = {}
+        # Up to version 2, where two events may come with one ID: the state by ID.
+        self.placed: dict[EventID, Entry] = {}
+        # Of events that are at hand, other copies: with other signatures, or altered.
+        self.copies: list[Entry] = []
         self.two_creates = False
         self.came_back: Entry | None = None
         # Most names, IDs and lists of them are the same few: one of each serves all.
@@ -60,7 +64,7 @@ class Examiner:
             detail = "it belongs to another room"
             dropped.append(Defect(Severity.DROPPED, "other_room", detail, event.event_id))
         elif key == "auth_chain":
-            self.chained[event.event_id] = entry
+            self.compare(self.chained.setdefault(event.event_id, entry), entry, dropped)
         else:
             self.place(entry, dropped)
 
@@ -71,17 +75,32 @@ class Examiner:
             detail = "it stands in the state and is none"
             dropped.append(Defect(Severity.DROPPED, "no_state", detail, event.event_id))
             return
+        if self.version.event_id_in_pdu:
+            first = self.placed.setdefault(event.event_id, entry)
+            if first.covered != entry.covered:
+                self.compare(first, entry, dropped)
+                return
         of_type = self.state.get(event.type)
         if of_type is None:
             of_type = self.state[event.type] = {}
         first = of_type.setdefault(event.state_key, entry)
-        if first is entry or first.event == event:
-            return
-        if event.type == "m.room.create":
+        if first.event == event:
+            self.compare(first, entry, dropped)
+        elif event.type == "m.room.create":
             self.two_creates = True
         else:
             detail = f"{first.event.event_id} has its place"
             dropped.append(Defect(Severity.DROPPED, "same_place", detail, event.event_id))
+
+    def compare(self, first: Entry, entry: Entry, dropped: list[Defect]) -> None:
+        """Compare an event with the one of the same ID that came before, or is the same."""
+        if first is entry:
+            return
+        if first.covered != entry.covered:
+            detail = "another event has its ID"
+            dropped.append(Defect(Severity.DROPPED, "same_id", detail, entry.event.event_id))
+        elif (first.signatures, first.hash_matches) != (entry.signatures, entry.hash_matches):
+            self.copies.append(entry)
 
     def entry(self, pdu: str | bytes, document: JsonValue) -> Entry:
         version, share = self.version, self.shared.setdefault
@@ -152,6 +171,10 @@ class Examiner:
         while self.state:
             _, of_type = self.state.popitem()
             for entry in of_type.values():
-                entries[entry.event.event_id] = entry
-                in_state.append(entry.event.event_id)
+                event_id = entry.event.event_id
+                chained = entries.get(event_id)
+                if chained is not None:
+                    self.compare(entry, chained, self.of_list["auth_chain"])
+                entries[event_id] = entry
+                in_state.append(event_id)
         return entries, tuple(in_state)

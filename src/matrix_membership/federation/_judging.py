@@ -48,6 +48,7 @@ class Examination:
         defects: what is wrong already.
         entries: the events of state and auth chain, by ID.
         in_state: the IDs of those that are the state.
+        copies: other copies of them, with other signatures or altered.
         returned: the join as it came back.
         create: the ID of the create event.
         members_omitted: whether memberships were left out.
@@ -59,6 +60,7 @@ class Examination:
     defects: tuple[Defect, ...]
     entries: Mapping[EventID, Entry]
     in_state: tuple[EventID, ...]
+    copies: tuple[Entry, ...]
     returned: Entry | None
     create: EventID | None
     members_omitted: bool
@@ -68,7 +70,7 @@ class Examination:
     def needs(self) -> dict[ServerName, frozenset[str]]:
         """The keys to fetch: for each server that must have signed, key IDs that it used."""
         needed: dict[ServerName, set[str]] = {}
-        for entry in self.entries.values():
+        for entry in (*self.entries.values(), *self.copies):
             required = required_signers(entry.event)
             voucher = entry.event.authorising_server
             for server, key_id, _ in entry.signed:
@@ -105,7 +107,7 @@ class Examination:
         Raises:
             LocalProtocolError: the map did not give a verdict for each signature.
         """
-        entries = list(self.entries.values())
+        entries = [*self.entries.values(), *self.copies]
         if self.returned is not None:
             entries.append(self.returned)
         supposed, pieces = _checks(entries, keys, piece)
@@ -163,6 +165,11 @@ def _found(entries: Iterable[Entry], keys: KeyRing, verdicts: Iterable[bool]) ->
     return found
 
 
+def _worth(entry: Entry, signers: Signers) -> tuple[bool, bool, int]:
+    """What makes a copy of an event better than another one."""
+    return not required_signers(entry.event) - signers, entry.hash_matches, len(signers)
+
+
 class _Listed:
     """What some auth events have to say about the events that list them."""
 
@@ -195,8 +202,9 @@ class _Judgement:
         self.lists: dict[tuple[EventID, ...], _Listed] = {}
 
     def audit(self) -> Audit:
-        for entry, signers in zip(self.entries.values(), self.signed, strict=False):
-            self.take(entry, signers)
+        better = self.better() if self.read.copies else {}
+        for first, signed in zip(self.entries.values(), self.signed, strict=False):
+            self.take(*better.get(first.event.event_id, (first, signed)))
         self.compare_version()
         self.judge_all()
         join = self.countersigned(self.signed[-1] if self.read.returned else _NOBODY)
@@ -215,6 +223,26 @@ class _Judgement:
             servers=self.servers(state),
             defects=tuple(fatal + others),
         )
+
+    def better(self) -> dict[EventID, tuple[Entry, Signers]]:
+        """Of the events of which there are copies, the best, and who signed it.
+
+        A copy that is worse harms nobody: somebody on the way may have altered it.
+        """
+        first = dict(zip(self.entries, self.signed, strict=False))
+        best: dict[EventID, tuple[Entry, Signers]] = {}
+        worse: dict[EventID, None] = {}
+        for entry, signers in zip(self.read.copies, self.signed[len(first) :], strict=False):
+            event_id = entry.event.event_id
+            held = best.get(event_id, (self.entries[event_id], first[event_id]))
+            worth, other = _worth(entry, signers), _worth(*held)
+            best[event_id] = (entry, signers) if worth > other else held
+            if worth[:2] != other[:2]:
+                worse[event_id] = None
+        for event_id in worse:
+            detail = "a copy of it was altered or lacks a good signature"
+            self.defects.append(Defect(Severity.NOTED, "bad_copy", detail, event_id))
+        return best
 
     def take(self, entry: Entry, signers: Signers) -> None:
         """Take an event whose signatures suffice, redacted if it was altered."""

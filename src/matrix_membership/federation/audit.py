@@ -180,6 +180,7 @@ def _examined(
         defects=examiner.defects,
         entries=entries,
         in_state=in_state,
+        copies=tuple(examiner.copies),
         returned=examiner.came_back,
         create=create,
         members_omitted=omitted,
