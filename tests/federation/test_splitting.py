@@ -151,7 +151,15 @@ class TestCut:
         many.feed(b'{"state":[')
         for number in range(1_000):
             many.feed(encode({"number": number, "more": "x" * 500}) + b",")
-            assert len(many.text) - many.place + many.waiting < 1_200
+            assert len(many.text) - many.place + len(many.came) < 1_200
+
+    def test_leaves_nothing_behind_that_nobody_asks_for(self) -> None:
+        many = splitter()
+        many.feed(b'{"state":[],"auth_chain":[],"members_omitted":true')
+        for number in range(90):
+            many.feed(encode({str(number): ["x" * 1_000]}).replace(b"{", b",")[:-1])
+        many.feed(b"}")
+        assert many.finish() == {"members_omitted": True}
 
     def test_makes_reading_no_dearer_than_twice_the_text(self) -> None:
         looked_at = 0
@@ -196,6 +204,14 @@ class TestBudget:
             with pytest.raises(InvalidMessage) as repeated:
                 again()
             assert repeated.value == raised.value
+
+    @pytest.mark.parametrize(
+        "keys", [[str(number) for number in range(101)], ["x" * 256]], ids=["many", "long"]
+    )
+    def test_is_kept_of_keys(self, keys: list[str]) -> None:
+        kept = splitter()
+        with pytest.raises(InvalidMessage):
+            kept.feed(encode(dict.fromkeys(keys)))
 
     @pytest.mark.parametrize("text", [b'{"state":[{"a":"', b'{"more":"', b'{"more":[', b'{"'])
     def test_ends_what_does_not_end(self, text: bytes) -> None:

@@ -19,7 +19,15 @@ from matrix_membership._usual_pdu import scan_usual
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidMessage, LocalProtocolError
 
-__all__ = ["DEFAULT_BUDGET", "SEND_JOIN", "STATE", "AnswerBudget", "Splitter", "Take"]
+__all__ = [
+    "BESIDE_EVENTS",
+    "DEFAULT_BUDGET",
+    "SEND_JOIN",
+    "STATE",
+    "AnswerBudget",
+    "Splitter",
+    "Take",
+]
 
 _WHERE: Final = "send_join answer"
 SEND_JOIN: Final[Mapping[str, str]] = MappingProxyType(
@@ -29,6 +37,9 @@ SEND_JOIN: Final[Mapping[str, str]] = MappingProxyType(
 
 STATE: Final[Mapping[str, str]] = MappingProxyType({"pdus": "state", "auth_chain": "auth_chain"})
 """What the keys of an answer to `GET /state` hold."""
+
+BESIDE_EVENTS: Final = ("members_omitted", "servers_in_room")
+"""What else an answer says that counts."""
 
 Take = Callable[[str, str, JsonValue], object]
 """Takes what an event is part of, its text, and what `scan_usual` made of it, or None."""
@@ -64,11 +75,11 @@ class Splitter:
         self.held = held
         self.budget = budget
         self.body: dict[str, JsonValue] = {}
-        self.seen: set[str] = set()
+        self.seen: set[str] = set()  # the keys that have come
+        self.read: set[str] = set()  # those of them that hold events
         self.text = ""
         self.place = 0
-        self.came: list[bytes] = []
-        self.waiting = 0  # how many bytes have come that are not in `text` yet
+        self.came = bytearray()  # what is not in `text` yet
         self.wanted = 1  # how many are waited for
         self.bytes = self.events = 0
         self.ended = False
@@ -91,16 +102,14 @@ class Splitter:
             raise self.error
         view = memoryview(data)
         for start in range(0, len(data), _PIECE):
-            piece = bytes(view[start : start + _PIECE])
-            self.came.append(piece)
-            self.waiting += len(piece)
+            self.came += view[start : start + _PIECE]
             # So much as was left over, at least: an answer that comes byte by byte is not
             # looked at more often than one that doubles.
-            if self.waiting >= self.wanted:
+            if len(self.came) >= self.wanted:
                 self.go_on()
 
     def finish(self) -> dict[str, JsonValue]:
-        """The keys of the answer without its events, when all of it has come.
+        """What the answer says beside its events, when all of it has come.
 
         Raises:
             InvalidMessage: something is missing or of a wrong kind, or was when it came.
@@ -110,7 +119,7 @@ class Splitter:
         self.ended = True
         self.go_on()
         for name, holds in self.held.items():
-            if holds != "event" and name not in self.seen:
+            if holds != "event" and name not in self.read:
                 raise InvalidMessage(f"{_WHERE}.{name}", "a list of events", self.body.get(name))
         if self.body.get("event") is not None:
             raise InvalidMessage(f"{_WHERE}.event", "an object", self.body["event"])
@@ -126,9 +135,9 @@ class Splitter:
     def go_on(self) -> None:
         """Go on until the text ends."""
         try:
-            more = self.decode(b"".join(self.came), self.ended)
+            more = self.decode(bytes(self.came), self.ended)
             self.came.clear()
-            self.waiting, self.wanted = 0, 1
+            self.wanted = 1
             self.text, self.place = self.text[self.place :] + more, 0
             next(self.steps, None)
         except InvalidMessage as error:
@@ -210,18 +219,29 @@ class Splitter:
         sign = yield from self.sign()
         while sign != "}":
             key = yield from self.value()
-            if not isinstance(key, str) or key in self.body or key in self.seen:
-                raise ValueError(f"a key that is none, or stands twice: {key!r}")
+            self.name(key)
             yield from self.expect(":")
             sign = yield from self.sign()
             holds = self.held.get(key)
             if holds is not None and sign == ("{" if holds == "event" else "["):
-                self.seen.add(key)
+                self.read.add(key)
                 yield from self.event(holds) if sign == "{" else self.list(key, holds)
             else:
-                self.body[key] = yield from self.value()
+                value = yield from self.value()
+                # What nobody asks for may be large, and there may be much of it.
+                if holds is not None or key in BESIDE_EVENTS:
+                    self.body[key] = value
             sign = yield from self.next_of("}")
         self.place += 1
+
+    def name(self, key: JsonValue) -> None:
+        """Take note of a key."""
+        if not isinstance(key, str) or key in self.seen:
+            raise ValueError(f"a key that is none, or stands twice: {key!r}")
+        if len(key) > _LONGEST_KEY or len(self.seen) >= _MOST_KEYS:
+            most = f"at most {_MOST_KEYS} keys of {_LONGEST_KEY} characters"
+            raise InvalidMessage(_WHERE, most, key)
+        self.seen.add(key)
 
     def next_of(self, end: str) -> Generator[None, None, str]:
         """Pass the comma between two values; the sign after it, or the end, which is not passed."""
@@ -294,6 +314,9 @@ _PIECE: Final = 64 * 1024
 """So many bytes are looked at in one go: what is held beside the events is of this order."""
 
 _OK: Final = 200
+
+_MOST_KEYS: Final = 100
+_LONGEST_KEY: Final = 255
 
 
 def _check_object(text: str, place: int) -> None:
