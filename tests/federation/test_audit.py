@@ -84,6 +84,12 @@ def altered(
     return evolve(response, state=each(response.state), auth_chain=each(response.auth_chain))
 
 
+def kept(pdus: tuple[bytes, ...], kind: str, key: str = "") -> tuple[bytes, ...]:
+    """Of these PDUs, those that are in one place."""
+    documents = [(pdu, json.loads(pdu)) for pdu in pdus]
+    return tuple(pdu for pdu, read in documents if (read["type"], read["state_key"]) == (kind, key))
+
+
 def audit(step: AwaitingAcceptance, response: SendJoinResponse) -> Audit:
     examination = examine(
         response, step.event, asked_to_omit=step.omit_members, resident="a.example"
@@ -424,6 +430,54 @@ class TestFatalDefect:
         step, response = with_ben_of(V11)
         odd = altered(response, gone, "m.room.join_rules")
         assert "join_unauthorised" in fatal_codes(step, odd, KEYS)
+
+
+class TestStateThatContradictsItself:
+    @staticmethod
+    def answered(levels: int, **options: Any) -> tuple[AwaitingAcceptance, SendJoinResponse]:
+        """An answer of a room whose power levels were sent so many times."""
+        room = with_cay(a_public_room(V11))
+        for level in range(levels):
+            content = {"users": {ANA: 100}, "invite": level}
+            room = with_state(room, "m.room.power_levels", content)
+        step = signed(room, omit_members=False, **options)
+        return step, answer(room, step)
+
+    def test_by_having_the_join_is_noted(self) -> None:
+        step, response = with_ben_of(V11)
+        pdus = (*response.state, step.event.pdu)
+        assert found(audit(step, evolve(response, state=pdus))) == {("noted", "after_join")}
+
+    def test_by_an_empty_place_is_noted(self) -> None:
+        step, response = self.answered(1)
+        levels = ("m.room.power_levels",)
+        chain = (*response.auth_chain, *kept(response.state, *levels))
+        lie = evolve(altered(response, gone, *levels), auth_chain=chain)
+        assert found(audit(step, lie)) == {("noted", "absent_from_state")}
+
+    def test_by_an_event_that_was_replaced_is_noted(self) -> None:
+        step, response = self.answered(2)
+        levels = ("m.room.power_levels",)
+        (newer,) = kept(response.state, *levels)
+        older = [pdu for pdu in kept(response.auth_chain, *levels) if pdu != newer]
+        state = (*altered(response, gone, *levels).state, *older)
+        assert found(audit(step, evolve(response, state=state))) == {("noted", "replaced")}
+
+    def test_is_not_shown_by_members_left_out(self) -> None:
+        room = with_member(with_cay(a_public_room(V11)), CAY, "leave")
+        room = with_state(with_state(room, "m.room.name", {"name": "x"}), "m.room.topic", {})
+        step = signed(room)
+        assert audit(step, answer(room, step)).defects == ()
+
+    def test_is_not_shown_by_what_fell(self) -> None:
+        step, response = self.answered(2)
+        levels = ("m.room.power_levels",)
+        lie = evolve(response, state=altered(response, unsigned, *levels).state, auth_chain=[
+            pdu for pdu in response.auth_chain if pdu not in kept(response.state, *levels)
+        ])  # fmt: skip
+        codes = {code for _, code in found(audit(step, lie))}
+        assert "bad_signature" in codes
+        assert "absent_from_state" not in codes
 
 
 class TestJoinThatCameBack:

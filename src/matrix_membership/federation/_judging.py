@@ -209,17 +209,19 @@ class _Judgement:
         self.judge_all()
         join = self.countersigned(self.signed[-1] if self.read.returned else _NOBODY)
         state = self.state()
+        auth_chain = {
+            event_id: event
+            for event_id, event in self.good.items()
+            if event.state_key is None or state.get(event.type, event.state_key) is not event
+        }
+        self.compare_state(state, auth_chain)
         self.judge_join(join, state)
         fatal = [defect for defect in self.defects if defect.severity is Severity.FATAL]
         others = [defect for defect in self.defects if defect.severity is not Severity.FATAL]
         return Audit(
             event=join,
             state=None if fatal else state.with_event(join),
-            auth_chain={
-                event_id: event
-                for event_id, event in self.good.items()
-                if event.state_key is None or state.get(event.type, event.state_key) is not event
-            },
+            auth_chain=auth_chain,
             servers=self.servers(state),
             defects=tuple(fatal + others),
         )
@@ -425,6 +427,34 @@ class _Judgement:
         if not read.members_omitted:
             return state
         return RoomState.of(self.version, state.events, partial=True, servers=read.servers | shown)
+
+    def compare_state(self, state: RoomState, auth_chain: Mapping[EventID, Event]) -> None:
+        """Note where the chain shows that the state is not the one before the join.
+
+        State resolution can undo an event, so none of this is certain to be a lie.
+        """
+        join_id = self.join.event_id
+        if join_id in self.read.in_state:
+            self.note("after_join", "the state is the one after the join", join_id)
+        alone = []
+        for event_id, event in auth_chain.items():
+            there = state.get(event.type, event.state_key or "")
+            if there is None:
+                alone.append(event)
+            elif event.is_state and there.event_id in self.entries[event_id].auth_events:
+                self.note("replaced", f"{event_id} of the chain has replaced it", there.event_id)
+        if not alone:
+            return
+        told = [self.entries[event_id].event for event_id in self.read.in_state]
+        places = {(event.type, event.state_key) for event in told}
+        omitted = self.read.members_omitted
+        for event in alone:
+            left_out = omitted and event.type == "m.room.member"
+            if event.is_state and not left_out and (event.type, event.state_key) not in places:
+                self.note("absent_from_state", "nothing in the state has its place", event.event_id)
+
+    def note(self, code: str, detail: str, event_id: EventID) -> None:
+        self.defects.append(Defect(Severity.NOTED, code, detail, event_id))
 
     def servers(self, state: RoomState) -> frozenset[ServerName]:
         if state.is_partial and self.read.servers is None:
