@@ -17,7 +17,7 @@ from matrix_membership.federation.handshake import AwaitingAcceptance
 from matrix_membership.federation.sufficiency import Fault, Shortcoming, shortcomings
 from matrix_membership.room_versions import V11, V12
 from matrix_membership.strategies import Resident, residents
-from tests.builders import VERSIONS, everywhere
+from tests.builders import ANA, VERSIONS, everywhere
 from tests.federation.conversation import a_public_room, a_restricted_room, accepted, signed
 from tests.federation.signed_rooms import with_member, with_state
 
@@ -50,6 +50,11 @@ def without(pdus: tuple[bytes, ...], kind: str, key: str = "") -> tuple[bytes, .
         for pdu in pdus
         if (json.loads(pdu)["type"], json.loads(pdu)["state_key"]) != (kind, key)
     )
+
+
+def only(pdus: tuple[bytes, ...], kind: str) -> tuple[bytes, ...]:
+    """The PDUs of one type."""
+    return tuple(pdu for pdu in pdus if json.loads(pdu)["type"] == kind)
 
 
 class TestOurAnswers:
@@ -97,6 +102,64 @@ class TestShortcoming:
             auth_chain=without(response.auth_chain, "m.room.create"),
         )
         assert Fault.NO_CREATE_EVENT in faults(step, broken)
+
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_is_a_create_event_that_only_the_chain_has(self, version: RoomVersion) -> None:
+        step, response = answered(version)
+        (create,) = only(response.state, "m.room.create")
+        state = without(response.state, "m.room.create")
+        broken = evolve(response, state=state, auth_chain=(create, *response.auth_chain))
+        assert Fault.NO_CREATE_EVENT in faults(step, broken)
+
+    def test_is_a_create_event_in_the_chain_of_version_12(self) -> None:
+        step, response = answered(V12)
+        chain = (*only(response.state, "m.room.create"), *response.auth_chain)
+        assert faults(step, evolve(response, auth_chain=chain)) == {Fault.NOT_NEEDED}
+
+    def test_is_an_event_of_another_room(self) -> None:
+        step, response = answered()
+        pdu = {**json.loads(only(response.state, "m.room.name")[0]), "room_id": "!x:a.example"}
+        broken = evolve(response, state=(*response.state, json.dumps(pdu).encode()))
+        assert Fault.OTHER_ROOM in faults(step, broken)
+
+    def test_is_a_message_in_the_state(self) -> None:
+        step, response = answered()
+        pdu = json.loads(only(response.state, "m.room.name")[0])
+        del pdu["state_key"]
+        broken = evolve(response, state=(*response.state, json.dumps(pdu).encode()))
+        assert faults(step, broken) == {Fault.NO_STATE}
+
+    def test_is_a_state_with_the_join(self) -> None:
+        step, response = answered()
+        broken = evolve(response, state=(*response.state, step.event.pdu))
+        assert faults(step, broken) == {Fault.AFTER_THE_JOIN}
+
+    def test_is_a_place_that_is_empty(self) -> None:
+        step, response = answered()
+        broken = evolve(response, state=without(response.state, "m.room.join_rules"))
+        assert faults(step, broken) == {Fault.EMPTY_PLACE}
+
+    def test_is_a_state_event_that_was_replaced(self) -> None:
+        room = with_state(a_public_room(V11), "m.room.power_levels", {"users": {ANA: 100}})
+        older = room.state.get("m.room.power_levels")
+        room = with_state(room, "m.room.power_levels", {"users": {ANA: 99}})
+        step = signed(room, omit_members=False)
+        response = accepted(room, step).response
+        assert isinstance(response, SendJoinResponse)
+        assert older is not None
+        state = (*without(response.state, "m.room.power_levels"), older.pdu)
+        assert faults(step, evolve(response, state=state)) == {Fault.REPLACED}
+
+    @pytest.mark.parametrize("event", [None, b"{}", "uncountersigned", "another"])
+    def test_is_a_join_without_the_signature_of_who_vouches(self, event: Any) -> None:
+        room = a_restricted_room(V11)
+        step = signed(room, omit_members=False)
+        taken = accepted(room, step)
+        assert isinstance(taken.response, SendJoinResponse)
+        events = {"uncountersigned": step.event.pdu, "another": taken.response.state[0]}
+        broken = evolve(taken.response, event=events.get(event, event))
+        missing = Shortcoming(Fault.NOT_COUNTERSIGNED, step.event.event_id, "a.example")
+        assert shortcomings(broken, taken.event) == (missing,)
 
     def test_is_a_missing_auth_event(self) -> None:
         step, response = answered()
