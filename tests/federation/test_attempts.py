@@ -321,6 +321,31 @@ class TestFailed:
         failed = told(begun(), answer, answer, answer)
         assert (failed.error.status, failed.error.errcode) == (502, "M_UNKNOWN")
 
+    @pytest.mark.parametrize(
+        ("status", "errcode"),
+        [
+            (400, "M_MISSING_PARAM"),
+            (400, "M_INVALID_PARAM"),
+            (400, "M_UNRECOGNIZED"),
+            (401, "M_UNAUTHORIZED"),
+            (405, "M_FOREIGN"),
+        ],
+    )
+    def test_does_not_blame_the_client_for_our_request(self, status: int, errcode: str) -> None:
+        failed = told(begun(), (status, {"errcode": errcode, "error": "no"}))
+        assert failed.most_telling.reply is Reply.REFUSED
+        assert (failed.error.status, failed.error.errcode) == (502, "M_UNKNOWN")
+
+    @pytest.mark.parametrize(("status", "errcode"), [(400, "M_FOREIGN"), (403, "M_USER_SUSPENDED")])
+    def test_passes_a_refusal_on(self, status: int, errcode: str) -> None:
+        failed = told(begun(), (status, {"errcode": errcode, "error": "no"}))
+        assert (failed.error.status, failed.error.errcode) == (status, errcode)
+
+    def test_speaks_of_the_room_when_an_endpoint_is_not_there(self) -> None:
+        unknown = (404, {"errcode": "M_UNRECOGNIZED", "error": "what?"})
+        failed = told(begun(), unknown, unknown, unknown)
+        assert (failed.error.status, failed.error.errcode) == (404, "M_NOT_FOUND")
+
     def test_keeps_what_else_an_error_says(self) -> None:
         failed = told(begun(), INCOMPATIBLE)
         assert failed.error.extra == {"room_version": "x"}

@@ -150,12 +150,15 @@ class Failed:
     def error(self) -> MatrixError:
         """The error to answer to the client: the most telling one.
 
-        What says that servers failed, rather than that they refuse, is 502.
+        What says that servers failed, rather than that they refuse, is 502; so is what
+        says that they did not like our request, which no client has made.
         """
         told = self.most_telling
         if told is None:
             return MatrixError.of("M_NOT_FOUND", "no server is known that is in the room")
-        if told.reply in (Reply.UNREACHABLE, Reply.BROKEN, Reply.NONSENSE):
+        if told.reply is Reply.NOT_FOUND:
+            return MatrixError.of("M_NOT_FOUND", self.sentence)
+        if told.reply in _FAILED or (told.reply is Reply.REFUSED and _blames_us(told.error)):
             return MatrixError("M_UNKNOWN", self.sentence, 502)
         return evolve(told.error, error=self.sentence)
 
@@ -173,6 +176,17 @@ class Failed:
         return "; ".join(
             [first, *(f"{', '.join(servers)} {reply}" for reply, servers in others.items())]
         )
+
+
+_FAILED: Final = (Reply.UNREACHABLE, Reply.BROKEN, Reply.NONSENSE)
+
+
+def _blames_us(error: MatrixError) -> bool:
+    """Whether an error is about this server's request; a 401 would log the client out."""
+    return error.status not in (400, 403) or error.errcode in _ABOUT_A_REQUEST
+
+
+_ABOUT_A_REQUEST: Final = ("M_MISSING_PARAM", "M_INVALID_PARAM", "M_UNRECOGNIZED")
 
 
 End = Joined | Knocked | Left | Failed
