@@ -260,6 +260,21 @@ class TestSend:
         assert isinstance(answer, MatrixError)
         assert answer.decision == decision("auth_events.unexpected", V11)
 
+    @pytest.mark.parametrize("version", [V1, V11, V12], ids=str)
+    def test_refuses_an_event_whose_auth_events_it_does_not_know(
+        self, version: RoomVersion
+    ) -> None:
+        """It would send on what nobody can judge."""
+        room = a_public_room(version)
+        step = signed(room)
+        unknown: Any = ["$x:a.example", {}] if version is V1 else "$" + "A" * 43
+        pdu = step.event.to_pdu()
+        fields = {**pdu, "auth_events": [*pdu["auth_events"], unknown]}
+        event = EventTemplate.of(fields, version).complete(B)
+        answer = sent(room, evolve(step, event=event))
+        assert isinstance(answer, MatrixError)
+        assert (answer.status, answer.errcode) == (404, "M_NOT_FOUND")
+
     def test_judges_by_the_rules(self) -> None:
         room = a_public_room(V11)
         step = signed(room)

@@ -252,6 +252,12 @@ def _read(
     ):
         if wrong:
             return MatrixError.of("M_INVALID_PARAM", f"the event was refused: {sentence}")
+    unknown = [event_id for event_id in event.auth_events if room.get_event(event_id) is None]
+    if unknown:
+        # Nobody whom we send it could judge it; a server that knows them can take it.
+        return MatrixError.of(
+            "M_NOT_FOUND", f"this server does not know the auth events {', '.join(unknown)}"
+        )
     return event
 
 
@@ -271,7 +277,7 @@ def _judge(event: Event, room: ResidentRoom) -> auth.Decision:
     """The decision on an event, by its auth events and by the state."""
     state = room.state
     version = state.room_version
-    found = [room.get_event(event_id) for event_id in event.auth_events]
+    found = map(room.get_event, event.auth_events)
     listed = [entry for entry in found if entry is not None]
     create = state.create_event
     decision = auth.check_auth_events(event, listed, rejected=room.rejected, create=create)
