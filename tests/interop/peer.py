@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from typing import Any, Self, TypeVar, cast
 
 from aiohttp import web
@@ -44,6 +45,7 @@ class Peer:
         server: The homeserver; what changes it belongs into `run` or `call`.
         name: Its name.
         heard: Method and path of every request that came, in order.
+        refused: The codes of the errors that it answered, in order.
         lacks: Beginnings of paths that it does not know.
         twist: Changes what it answers, given the path and the parsed body.
     """
@@ -58,6 +60,7 @@ class Peer:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         self.server = Homeserver(Transport(signer, context=context))
         self.heard: list[str] = []
+        self.refused: list[str] = []
         self.lacks: tuple[str, ...] = ()
         self.twist: Callable[[str, Any], Any] | None = None
         self._loop = asyncio.new_event_loop()
@@ -147,6 +150,8 @@ class Peer:
         if request.path.startswith(self.lacks):
             return web.json_response({"errcode": "M_UNRECOGNIZED", "error": "no"}, status=404)
         answer: web.StreamResponse = await handler(request)
+        if isinstance(answer, web.Response) and answer.status >= HTTPStatus.BAD_REQUEST:
+            self.refused.append(json.loads(cast("bytes", answer.body))["errcode"])
         if self.twist is not None and isinstance(answer, web.Response) and answer.status == 200:
             body = json.loads(cast("bytes", answer.body))
             return web.json_response(self.twist(request.path, body))

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.interop
 VERSIONS = tuple(KNOWN)
 RESTRICTED = tuple(name for name, version in KNOWN.items() if version.restricted_joins)
 PATIENCE = 60.0
+FAILED_VIA_ANY_SERVER = 502
+"""What Synapse tells its client, whatever the servers answered, when none lets the user in."""
 
 State = Mapping[tuple[str, str], str]
 
@@ -122,6 +124,41 @@ class TestSynapseJoinsOurRoom:
         assert join.authorised_via == peer.user("ana")
         assert join.signed_by == {peer.name, sam.user_id.partition(":")[2]}
         assert state_shown_to(sam, room.room_id) == state_of(room)
+
+    @pytest.mark.parametrize("version", RESTRICTED)
+    def test_unless_we_cannot_tell(
+        self, peer: Peer, sam: SynapseUser, version: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(peer, "refused", [])
+        allowed = f"!elsewhere:{peer.name}"
+        room = peer.create_room(version, join_rule="restricted", allow=[allowed])
+        with pytest.raises(CallFailed) as refused:
+            sam.join(room.room_id, via=[peer.name], timeout=PATIENCE)
+        assert peer.refused == ["M_UNABLE_TO_AUTHORISE_JOIN"]
+        assert refused.value.status == FAILED_VIA_ANY_SERVER
+
+    @pytest.mark.parametrize("version", RESTRICTED)
+    def test_unless_nobody_here_may_invite(
+        self, peer: Peer, sam: SynapseUser, version: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        club = peer.create_room(version)
+        sam.join(club.room_id, via=[peer.name], timeout=PATIENCE)
+        room = peer.create_room(version, members=1)
+        ana = peer.user("ana")
+        # The creator of version 12 is no part of the levels, and could always invite.
+        users = {} if KNOWN[version] is V12 else {ana: 100}
+        allow = [{"type": "m.room_membership", "room_id": club.room_id}]
+        for kind, key, content in (
+            ("m.room.join_rules", "", {"join_rule": "restricted", "allow": allow}),
+            ("m.room.power_levels", "", {"users": users, "invite": 100}),
+            ("m.room.member", ana, {"membership": "leave"}),
+        ):
+            peer.send(room, ana, kind, content, state_key=key)
+        monkeypatch.setattr(peer, "refused", [])
+        with pytest.raises(CallFailed) as refused:
+            sam.join(room.room_id, via=[peer.name], timeout=PATIENCE)
+        assert peer.refused == ["M_UNABLE_TO_GRANT_JOIN"]
+        assert refused.value.status == FAILED_VIA_ANY_SERVER
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_unless_banned(self, peer: Peer, sam: SynapseUser, version: str) -> None:

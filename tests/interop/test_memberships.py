@@ -163,6 +163,20 @@ class TestSynapsesUserInOurRoom:
         sam.join(room.room_id, timeout=PATIENCE)
         until_known(peer, room.room_id, sam.user_id, JOIN)
 
+    @every_knocking_version
+    def test_knocks_and_retracts_in_silence(
+        self, peer: Peer, sam: SynapseUser, version: str
+    ) -> None:
+        """Synapse tells nobody: the room goes on to have the knock."""
+        room = peer.create_room(version, join_rule="knock")
+        sam.knock(room.room_id, via=[peer.name], timeout=PATIENCE)
+        until_known(peer, room.room_id, sam.user_id, KNOCK)
+        before = len(peer.heard)
+        sam.leave(room.room_id, timeout=PATIENCE)
+        wait_until(lambda: room.room_id not in sam.sync()["rooms"].get("knock", {}), PATIENCE)
+        assert not [call for call in peer.heard[before:] if "_leave" in call]
+        assert known(peer, room.room_id, sam.user_id) is KNOCK
+
     @every_version
     @pytest.mark.parametrize("endpoint", ["v2", "v1"])
     def test_is_invited_and_rejects_then_joins(

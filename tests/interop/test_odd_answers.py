@@ -47,6 +47,19 @@ def in_event(**fields: Any) -> Callable[[str, Any], Any]:
     return of_make(lambda body: {**body, "event": {**body["event"], **fields}})
 
 
+def badly_signed(event: Any) -> Any:
+    """An event with the signatures of another one."""
+    signatures = {
+        server: dict.fromkeys(keys, "A" * 86) for server, keys in event["signatures"].items()
+    }
+    return {**event, "signatures": signatures}
+
+
+def named(event: Any, version: str) -> Any:
+    """A create event that names another room version."""
+    return {**event, "content": {**event["content"], "room_version": version}}
+
+
 # What comes of each with Synapse 1.163.2; docs/explanation/conformance.md says what comes of it with us.
 OUTCOMES: Final = MappingProxyType(
     {
@@ -61,6 +74,12 @@ OUTCOMES: Final = MappingProxyType(
         "no create event": (of_events("m.room.create", lambda _: None), "refused"),
         "unsigned create event": (
             of_events("m.room.create", lambda event: {**event, "signatures": {}}),
+            "refused",
+        ),
+        "badly signed create event": (of_events("m.room.create", badly_signed), "refused"),
+        "badly signed join rules": (of_events("m.room.join_rules", badly_signed), "refused"),
+        "create event of another version": (
+            of_events("m.room.create", lambda event: named(event, "10")),
             "refused",
         ),
         "unsigned join rules": (
