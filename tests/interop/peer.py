@@ -20,9 +20,9 @@ from homeserver import joining
 from homeserver.endpoints import Endpoints
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from homeserver.transport import Transport, listening
+from homeserver.transport import Answer, Transport, listening
 from matrix_membership import Event, Signer
-from matrix_membership.federation import Joined, MatrixError, Refused
+from matrix_membership.federation import Joined, MatrixError, Refused, Request
 from matrix_membership.membership import Membership
 from tests.interop.configuration import LOOPBACK
 from tests.interop.synapse import Certificate
@@ -33,6 +33,21 @@ T = TypeVar("T")
 
 TIMEOUT = 60.0
 """Seconds that anything the peer is told to do may take."""
+
+
+class SelectiveTransport(Transport):
+    """Finds other servers, but not all of their endpoints.
+
+    Attributes:
+        missed: Parts of the paths that it does not find.
+    """
+
+    missed: tuple[str, ...] = ()
+
+    async def ask(self, destination: str, request: Request) -> Answer:
+        if any(part in request.path for part in self.missed):
+            return Answer.refusing(MatrixError.of("M_UNRECOGNIZED", "no"))
+        return await super().ask(destination, request)
 
 
 class Peer:
@@ -47,6 +62,7 @@ class Peer:
         heard: Method and path of every request that came, in order.
         refused: The codes of the errors that it answered, in order.
         lacks: Beginnings of paths that it does not know.
+        transport: How it asks other servers.
         twist: Changes what it answers, given the path and the parsed body.
     """
 
@@ -58,7 +74,8 @@ class Peer:
         signer = Signer.from_seed(self.name, "ed25519:peer", seed)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        self.server = Homeserver(Transport(signer, context=context))
+        self.transport = SelectiveTransport(signer, context=context)
+        self.server = Homeserver(self.transport)
         self.heard: list[str] = []
         self.refused: list[str] = []
         self.lacks: tuple[str, ...] = ()

@@ -179,6 +179,22 @@ class TestSynapseJoinsOurRoom:
 
 class TestWeJoinSynapsesRoom:
     @pytest.mark.parametrize("version", VERSIONS)
+    def test_by_the_first_version_of_send_join(
+        self,
+        peer: Peer,
+        synapse: Synapse,
+        sam: SynapseUser,
+        version: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(peer.transport, "missed", ("/v2/send_join/",))
+        room_id = sam.create_room(version)
+        end = peer.join("ben", room_id, [synapse.server_name])
+        assert isinstance(end, Joined), end
+        assert (end.audit.defects, end.state.is_partial) == ((), False)
+        assert peer.user("ben") in sam.joined_members(room_id)
+
+    @pytest.mark.parametrize("version", VERSIONS)
     def test_with_all_members(
         self, peer: Peer, synapse: Synapse, sam: SynapseUser, tom: SynapseUser, version: str
     ) -> None:

@@ -115,7 +115,16 @@ class TestOurUserInSynapsesRoom:
         until_shown(sam, room_id, ben, "join")
 
     @every_version
-    def test_is_invited_and_rejects(self, peer: Peer, sam: SynapseUser, version: str) -> None:
+    @pytest.mark.parametrize("missed", [(), ("/v2/send_leave/",)], ids=["v2", "v1"])
+    def test_is_invited_and_rejects(
+        self,
+        peer: Peer,
+        sam: SynapseUser,
+        version: str,
+        missed: tuple[str, ...],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(peer.transport, "missed", missed)
         room_id, ben = synapses_room(sam, version, "invite"), peer.user("ben")
         sam.invite(room_id, ben)
         assert leaves(peer, ben, room_id) == (200, {})
@@ -231,6 +240,17 @@ class TestSynapsesUserInOurRoom:
         until_shown(tom, room_id, sam.user_id, "leave")
         tom.leave(room_id, timeout=PATIENCE)
         until_known(peer, room_id, tom.user_id, LEAVE)
+
+    @pytest.mark.parametrize("version", ["1", "2"])
+    def test_is_invited_by_us_over_the_endpoint_of_old(
+        self, peer: Peer, sam: SynapseUser, version: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(peer.transport, "missed", ("/v2/invite/",))
+        room = peer.create_room(version, join_rule="invite")
+        assert acts(peer, client.invite, peer.user("ana"), room.room_id, sam.user_id)[0] == 200
+        assert room.room_id in invites_of(sam)
+        sam.join(room.room_id, timeout=PATIENCE)
+        until_known(peer, room.room_id, sam.user_id, JOIN)
 
     @pytest.mark.parametrize("version", ["1", "2"])
     def test_is_invited_over_the_endpoint_of_old(
