@@ -469,6 +469,16 @@ class TestStateThatContradictsItself:
         step = signed(room)
         assert audit(step, answer(room, step)).defects == ()
 
+    def test_is_not_shown_by_a_message_in_the_chain(self) -> None:
+        step, response = with_ben_of(V11)
+        pdu = json.loads(kept(response.state, "m.room.join_rules")[0])
+        del pdu["state_key"]
+        message = EventTemplate.of({**pdu, "type": "m.room.message"}, V11).complete(A)
+        lie = evolve(response, auth_chain=(*response.auth_chain, message.pdu))
+        result = audit(step, lie)
+        assert result.defects == ()
+        assert message.event_id in result.auth_chain
+
     def test_is_not_shown_by_what_fell(self) -> None:
         step, response = self.answered(2)
         levels = ("m.room.power_levels",)

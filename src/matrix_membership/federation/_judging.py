@@ -16,6 +16,7 @@ from matrix_membership._attrs import constant
 from matrix_membership.auth import Decision
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import Event, with_evidence
+from matrix_membership.federation._contradictions import contradictions, untold
 from matrix_membership.federation._findings import (
     OTHER_VERSION,
     Audit,
@@ -214,7 +215,8 @@ class _Judgement:
             for event_id, event in self.good.items()
             if event.state_key is None or state.get(event.type, event.state_key) is not event
         }
-        self.compare_state(state, auth_chain)
+        told = [self.entries[event_id] for event_id in self.read.in_state]
+        self.defects += contradictions(state, told, auth_chain, self.entries, join)
         self.judge_join(join, state)
         fatal = [defect for defect in self.defects if defect.severity is Severity.FATAL]
         others = [defect for defect in self.defects if defect.severity is not Severity.FATAL]
@@ -421,40 +423,10 @@ class _Judgement:
         if read.servers is None:
             return state
         shown = frozenset(map(server_of, state.joined_members()))
-        for server in sorted(shown - read.servers):
-            detail = f"{server} has a joined member, and is not among the servers in the room"
-            self.defects.append(Defect(Severity.NOTED, "server_untold", detail))
+        self.defects += untold(shown - read.servers)
         if not read.members_omitted:
             return state
         return RoomState.of(self.version, state.events, partial=True, servers=read.servers | shown)
-
-    def compare_state(self, state: RoomState, auth_chain: Mapping[EventID, Event]) -> None:
-        """Note where the chain shows that the state is not the one before the join.
-
-        State resolution can undo an event, so none of this is certain to be a lie.
-        """
-        join_id = self.join.event_id
-        if join_id in self.read.in_state:
-            self.note("after_join", "the state is the one after the join", join_id)
-        alone = []
-        for event_id, event in auth_chain.items():
-            there = state.get(event.type, event.state_key or "")
-            if there is None:
-                alone.append(event)
-            elif event.is_state and there.event_id in self.entries[event_id].auth_events:
-                self.note("replaced", f"{event_id} of the chain has replaced it", there.event_id)
-        if not alone:
-            return
-        told = [self.entries[event_id].event for event_id in self.read.in_state]
-        places = {(event.type, event.state_key) for event in told}
-        omitted = self.read.members_omitted
-        for event in alone:
-            left_out = omitted and event.type == "m.room.member"
-            if event.is_state and not left_out and (event.type, event.state_key) not in places:
-                self.note("absent_from_state", "nothing in the state has its place", event.event_id)
-
-    def note(self, code: str, detail: str, event_id: EventID) -> None:
-        self.defects.append(Defect(Severity.NOTED, code, detail, event_id))
 
     def servers(self, state: RoomState) -> frozenset[ServerName]:
         if state.is_partial and self.read.servers is None:
