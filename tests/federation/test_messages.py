@@ -52,6 +52,22 @@ class TestMatrixError:
     def test_is_read_from_anything(self, body: Any, expected: MatrixError) -> None:
         assert MatrixError.from_json(body, status=400) == expected
 
+    @pytest.mark.parametrize(
+        ("status", "body", "unknown"),
+        [
+            (404, None, True),
+            (405, "Method Not Allowed", True),
+            (404, {"errcode": "M_UNRECOGNIZED", "error": "no"}, True),
+            (404, {"errcode": "M_UNKNOWN", "error": "no such room"}, False),
+            (404, {"errcode": "M_UNKNOWN"}, False),
+            (404, {"errcode": "M_NOT_FOUND", "error": "no"}, False),
+            (500, None, False),
+            (500, {"errcode": "M_UNRECOGNIZED", "error": "no"}, False),
+        ],
+    )
+    def test_means_an_unknown_endpoint(self, status: int, body: Any, unknown: bool) -> None:
+        assert MatrixError.from_json(body, status=status).means_unknown_endpoint is unknown
+
     def test_writes_what_it_read(self) -> None:
         body = {"errcode": "M_INCOMPATIBLE_ROOM_VERSION", "error": "", "room_version": "9"}
         assert MatrixError.from_json(body, status=400).to_json() == body

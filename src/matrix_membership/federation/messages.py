@@ -154,7 +154,9 @@ class MatrixError:
         """
         if self.errcode == "M_UNRECOGNIZED":
             return self.status in (400, 404, 405)
-        return self.errcode == "M_UNKNOWN" and self.status in (404, 405)
+        # A server may answer `M_UNKNOWN` itself, and then it has the endpoint.
+        nothing_said = MatrixError.from_json(None, status=self.status)
+        return self.status in (404, 405) and self == nothing_said
 
     def __str__(self) -> str:
         return f"{self.status} {self.errcode}: {self.error}"
