@@ -26,7 +26,7 @@ from matrix_membership.membership import JOIN
 from matrix_membership.room_versions import V1, V8, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing
 from matrix_membership.state import RoomState
-from tests.builders import ANA, BEN, CAY, DAN, KEYS, VERSIONS, decision
+from tests.builders import ANA, BEN, CAY, DAN, KEYS, VERSIONS, decision, everywhere
 from tests.federation.conversation import (
     a_public_room,
     a_restricted_room,
@@ -36,7 +36,7 @@ from tests.federation.conversation import (
     sent,
     signed,
 )
-from tests.federation.signed_rooms import AT, A, B, a_signed_room, with_member, with_state
+from tests.federation.signed_rooms import AT, A, B, a_signed_room, after, with_member, with_state
 
 
 def refused_make(room: ResidentRoom | None, request: MakeRequest, **options: Any) -> MatrixError:
@@ -348,6 +348,24 @@ class TestJoinAnswer:
     def test_repeats_nothing_without_members(self) -> None:
         response = join_answer(a_public_room(V11), omit_members=True)
         assert response.auth_chain == ()
+
+    @everywhere
+    @pytest.mark.parametrize("membership", ["invite", None])
+    @pytest.mark.parametrize("omit_members", [True, False])
+    def test_is_of_the_state_before_when_the_join_is_sent_again(
+        self, version: RoomVersion, membership: str | None, omit_members: bool
+    ) -> None:
+        room = a_public_room(version)
+        if membership is not None:
+            content = {"membership": membership}
+            room = with_state(room, "m.room.member", content, state_key=BEN)
+        step = signed(room, omit_members=omit_members)
+        first = accepted(room, step)
+        again = accepted(after(room, first.event), step)
+        assert isinstance(first.response, SendJoinResponse)
+        assert isinstance(again.response, SendJoinResponse)
+        assert set(again.response.state) == set(first.response.state)
+        assert set(again.response.auth_chain) == set(first.response.auth_chain)
 
     def test_has_the_chain_of_who_vouches(self) -> None:
         room = with_state(a_restricted_room(V10), "m.room.name", {"name": "x"})

@@ -312,6 +312,10 @@ def _join_answer(event: Event, room: ResidentRoom, *, omit_members: bool) -> Sen
     shown = list(state.events_but_members if omit_members else state.events)
     if omit_members:
         shown += _members_shown(event.sender, state)
+    if state.get("m.room.member", event.sender) == event:
+        # It was sent before, and the answer did not arrive.
+        before = _membership_before(event, room)
+        shown = [entry for entry in shown if entry != event] + before
     listed = auth.auth_chain([*shown, event], room.get_event)
     if omit_members:
         for entry in shown:
@@ -322,6 +326,13 @@ def _join_answer(event: Event, room: ResidentRoom, *, omit_members: bool) -> Sen
         event=event,
         servers_in_room=sorted(state.servers_in_room) if omit_members else None,
     )
+
+
+def _membership_before(event: Event, room: ResidentRoom) -> list[Event]:
+    """The membership that an event replaced, if there was one: it is among its auth events."""
+    found = map(room.get_event, event.auth_events)
+    place = (event.type, event.state_key)
+    return [entry for entry in found if entry and (entry.type, entry.state_key) == place]
 
 
 def _members_shown(user: str, state: RoomState) -> list[Event]:
