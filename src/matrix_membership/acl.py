@@ -169,7 +169,7 @@ def _lower(text: str) -> bytes:
 
     Server names have no others, and Unicode would take the Kelvin sign for a k.
     """
-    return text.encode("utf-8", "replace").lower()
+    return text.encode("utf-8", "surrogatepass").lower()
 
 
 def _any_matches(patterns: Iterable[str], name: bytes) -> bool:
