@@ -51,6 +51,10 @@ _Steps = Generator[None, None, None]
 class AnswerBudget:
     """What the answer to send_join may cost.
 
+    How deep an event may be is no matter of the answer: one that is deeper than the budget
+    of `canonical_json` is dropped, and the others stay. Anything else that is deeper than
+    the interpreter can read spoils the answer.
+
     Attributes:
         max_bytes: bytes of the whole answer.
         max_events: events in it, all lists together.
