@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from matrix_membership import KNOWN
 from tests.interop.client_api import CallFailed, SynapseUser
 from tests.interop.peer import Peer
 
@@ -58,6 +59,11 @@ def badly_signed(event: Any) -> Any:
 def named(event: Any, version: str) -> Any:
     """A create event that names another room version."""
     return {**event, "content": {**event["content"], "room_version": version}}
+
+
+def noted_upon(event: Any) -> Any:
+    """An event with more content than was hashed."""
+    return {**event, "content": {**event["content"], "x": 1}}
 
 
 # What comes of each with Synapse 1.163.2; docs/explanation/conformance.md says what comes of it with us.
@@ -114,3 +120,19 @@ def test_synapse_takes_an_odd_answer_as_stated(
     if outcome == "joined":
         names = [e["content"] for e in sam.state(room.room_id) if e["type"] == "m.room.name"]
         assert {"name": "Eve's"} not in names
+
+
+@pytest.mark.parametrize("version", list(KNOWN))
+def test_synapse_reads_the_version_of_what_is_left(
+    peer: Peer, sam: SynapseUser, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to version 10 an altered create event is redacted, and then is of version 1."""
+    peer.server.omits_members = False
+    room = peer.create_room(version)
+    altered = of_events("m.room.create", noted_upon)
+    monkeypatch.setattr(peer, "twist", altered)
+    if version == "1":
+        assert sam.join(room.room_id, via=[peer.name], timeout=PATIENCE) == room.room_id
+    else:
+        with pytest.raises(CallFailed):
+            sam.join(room.room_id, via=[peer.name], timeout=PATIENCE)
