@@ -233,6 +233,19 @@ class TestFallenEvent:
         odd = evolve(response, state=(*response.state, rules.pdu, response.state[0]))
         assert found(audit(step, odd)) == {("dropped", "same_place")}
 
+    def test_in_a_taken_place_is_not_said_to_be_absent(self) -> None:
+        step, response = with_ben_of(V11)
+        other = with_state(a_public_room(V11), "m.room.join_rules", {"join_rule": "knock"})
+        another = other.state.get("m.room.join_rules")
+        assert another is not None
+        state = (another.pdu, *response.state)
+        chain = altered(response, gone, "m.room.join_rules").auth_chain
+        codes = {
+            code for _, code in found(audit(step, evolve(response, state=state, auth_chain=chain)))
+        }
+        assert {"same_place", "depends_on_fallen", "join_unauthorised"} <= codes
+        assert "missing_auth_event" not in codes
+
     def test_that_the_rules_reject_is_dropped(self) -> None:
         room = a_public_room(V11)
         step = signed(room, omit_members=False)

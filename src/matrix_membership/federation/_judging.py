@@ -303,7 +303,8 @@ class _Judgement:
                 del self.good[event_id]
                 self.drop(event, "rejected", str(decision), decision)
         absent = {found for listed in self.lists for found in listed if found not in self.entries}
-        for event_id in sorted(absent):
+        # What came and was put aside when it was read is not absent.
+        for event_id in sorted(absent.difference(defect.event_id for defect in self.read.defects)):
             self.defects.append(
                 Defect(Severity.NOTED, "missing_auth_event", "it is listed and absent", event_id)
             )
