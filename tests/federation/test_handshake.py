@@ -36,6 +36,7 @@ from matrix_membership.federation.messages import (
     SendKnockResponse,
     SendLeaveResponse,
 )
+from matrix_membership.federation.rooms import ResidentRoom
 from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import JOIN, KNOCK, UNKNOWN
 from matrix_membership.room_versions import KNOWN, V1, V2, V6, V9, V11, V12, RoomVersion
@@ -70,6 +71,12 @@ def knocked(version: RoomVersion) -> Knocked:
     end = step.receive(SendKnockResponse.from_json(answer.response.to_json()))
     assert isinstance(end, Knocked)
     return end
+
+
+def vouched_for(room: ResidentRoom, voucher: Any) -> MakeResponse:
+    """A template in which somebody, or something, vouches."""
+    content = {"membership": "join", "join_authorised_via_users_server": voucher}
+    return changed(template(room), content=content)
 
 
 class TestJoining:
@@ -114,6 +121,24 @@ class TestJoining:
         response = accepted(room, step).response
         assert isinstance(response, SendJoinResponse)
         assert finish(step, response).resident == "a.example"
+
+    @pytest.mark.parametrize("version", [V6, KNOWN["7"]], ids=str)
+    def test_has_nobody_vouch_before_version_8(self, version: RoomVersion) -> None:
+        room = a_public_room(version)
+        step = begin(room).receive(vouched_for(room, "@eve:evil.example"), at=AT)
+        assert isinstance(step, AwaitingAcceptance)
+        assert (step.destination, step.event.content) == ("a.example", {"membership": "join"})
+
+    def test_lets_no_user_say_who_vouches(self) -> None:
+        content = {"join_authorised_via_users_server": "@eve:evil.example"}
+        step = signed(a_public_room(V11), content=content)
+        assert (step.destination, step.event.content) == ("a.example", {"membership": "join"})
+
+    @pytest.mark.parametrize("voucher", [7, "", "ana", "@ana", [ANA], {}])
+    def test_refuses_a_template_in_which_no_user_vouches(self, voucher: Any) -> None:
+        room = a_public_room(V11)
+        with pytest.raises(RemoteProtocolError):
+            begin(room).receive(vouched_for(room, voucher), at=AT)
 
     def test_goes_to_the_resident_server_otherwise(self) -> None:
         assert signed(a_public_room(V11)).destination == "a.example"

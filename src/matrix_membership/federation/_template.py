@@ -10,7 +10,7 @@ from typing import Any, Final
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.errors import InvalidEvent, InvalidJson, RemoteProtocolError
 from matrix_membership.events import Event, EventTemplate
-from matrix_membership.identifiers import RoomID, UserID
+from matrix_membership.identifiers import RoomID, UserID, is_user_id
 from matrix_membership.membership import JOIN, Membership
 from matrix_membership.signing import Signer
 
@@ -51,15 +51,11 @@ def completed(
         "room_id": room,
         "sender": user,
         "state_key": user,
-        "content": {**content, "membership": str(membership)},
+        "content": _content(template, membership, content),
         "origin": signer.server_name,
         "origin_server_ts": at,
         **{name: template.get(name) for name in ("depth", "auth_events", "prev_events")},
     }
-    authoriser = template.content.get(_AUTHORISER)
-    # Only on a join has it business; elsewhere its server would have to sign.
-    if authoriser is not None and membership is JOIN:
-        fields["content"][_AUTHORISER] = authoriser
     event_id = None
     if template.room_version.event_id_in_pdu:
         digest = sha256(encode(fields, strict=False)).digest()
@@ -68,6 +64,22 @@ def completed(
         return EventTemplate.of(fields, template.room_version).complete(signer, event_id=event_id)
     except (InvalidEvent, InvalidJson) as error:
         raise RemoteProtocolError("a template of an event", str(error)) from error
+
+
+def _content(
+    template: EventTemplate, membership: Membership, content: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """The content: what the user says, and who vouches for a join, which no user says."""
+    said = {key: content[key] for key in content if key != _AUTHORISER}
+    said["membership"] = str(membership)
+    authoriser = template.content.get(_AUTHORISER)
+    # Only on a join has it business; elsewhere its server would have to sign.
+    restricted = membership is JOIN and template.room_version.restricted_joins
+    if authoriser is None or not restricted:
+        return said
+    if not is_user_id(authoriser):
+        raise RemoteProtocolError("a template in which a user vouches", authoriser)
+    return {**said, _AUTHORISER: authoriser}
 
 
 def _check(template: EventTemplate, membership: Membership, user: UserID, room: RoomID) -> None:
