@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 from matrix_membership import auth
 from matrix_membership._attrs import constant
@@ -17,6 +17,13 @@ from matrix_membership.auth import Decision
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import Event, with_evidence
 from matrix_membership.federation._contradictions import contradictions, untold
+from matrix_membership.federation._evidence import (
+    NOBODY,
+    Signers,
+    found_signers,
+    supposed_signers,
+    usable,
+)
 from matrix_membership.federation._findings import (
     OTHER_VERSION,
     Audit,
@@ -28,7 +35,6 @@ from matrix_membership.federation._findings import (
 from matrix_membership.identifiers import EventID, ServerName, server_of
 from matrix_membership.signing import (
     KeyRing,
-    SignatureCheck,
     check_signatures,
     required_signers,
     with_signatures,
@@ -36,8 +42,6 @@ from matrix_membership.signing import (
 from matrix_membership.state import RoomState
 
 __all__ = ["Examination"]
-
-Signers = frozenset[ServerName]
 
 
 @constant
@@ -111,7 +115,7 @@ class Examination:
         entries = [*self.entries.values(), *self.copies]
         if self.returned is not None:
             entries.append(self.returned)
-        supposed, pieces = _checks(entries, keys, piece)
+        supposed, pieces = supposed_signers(entries, keys, piece)
         count = sum(len(checks) for checks in pieces)
         coming = map(check_signatures, pieces)
         audit = _Judgement(self, supposed, keys).audit()
@@ -120,50 +124,7 @@ class Examination:
             raise LocalProtocolError("a map that gives a verdict for each check", len(verdicts))
         if all(verdicts):
             return audit
-        return _Judgement(self, _found(entries, keys, verdicts), keys).audit()
-
-
-def _usable(entry: Entry, keys: KeyRing) -> Iterator[tuple[ServerName, str, bytes, Any]]:
-    """The signatures of an entry that can be checked: server, key ID, key, signature of each."""
-    for server, key_id, signature in entry.signed:
-        known = keys.servers.get(server)
-        key = None if known is None else known.get(key_id)
-        if key is not None and (entry.sent is None or key.good_at(entry.sent)):
-            yield server, key_id, key.verify_key, signature
-
-
-def _checks(
-    entries: Sequence[Entry], keys: KeyRing, piece: int
-) -> tuple[list[Signers], list[list[SignatureCheck]]]:
-    """Who signed each entry if all signatures are good, and the signatures to check."""
-    alone: dict[ServerName, Signers] = {}
-    supposed: list[Signers] = []
-    checks: list[SignatureCheck] = []
-    pieces = [checks]
-    for entry in entries:
-        signers = _NOBODY
-        for server, _, key, signature in _usable(entry, keys):
-            if len(checks) >= piece:
-                checks = []
-                pieces.append(checks)
-            checks.append((entry.covered, key, signature))
-            one = alone.get(server)
-            if one is None:
-                one = alone[server] = frozenset((server,))
-            signers = signers | one if signers else one
-        supposed.append(signers)
-    return supposed, pieces
-
-
-def _found(entries: Iterable[Entry], keys: KeyRing, verdicts: Iterable[bool]) -> list[Signers]:
-    """Who signed each entry: the servers all of whose signatures are good."""
-    found: list[Signers] = []
-    coming = iter(verdicts)
-    for entry in entries:
-        signed = [(server, next(coming)) for server, *_ in _usable(entry, keys)]
-        wrong = {server for server, good in signed if not good}
-        found.append(frozenset(server for server, _ in signed if server not in wrong))
-    return found
+        return _Judgement(self, found_signers(entries, keys, verdicts), keys).audit()
 
 
 def _worth(entry: Entry, signers: Signers) -> tuple[bool, bool, int]:
@@ -208,7 +169,7 @@ class _Judgement:
             self.take(*better.get(first.event.event_id, (first, signed)))
         self.compare_version()
         self.judge_all()
-        join = self.countersigned(self.signed[-1] if self.read.returned else _NOBODY)
+        join = self.countersigned(self.signed[-1] if self.read.returned else NOBODY)
         state = self.state()
         auth_chain = {
             event_id: event
@@ -407,7 +368,7 @@ class _Judgement:
             server,
             {
                 key_id: text
-                for name, key_id, _, text in _usable(returned, self.keys)
+                for name, key_id, _, text in usable(returned, self.keys)
                 if name == server
             },
         )
@@ -431,7 +392,7 @@ class _Judgement:
 
     def servers(self, state: RoomState) -> frozenset[ServerName]:
         if state.is_partial and self.read.servers is None:
-            return _NOBODY
+            return NOBODY
         return state.servers_in_room
 
     def judge_join(self, join: Event, state: RoomState) -> None:
@@ -455,6 +416,3 @@ class _Judgement:
             self.defects.append(
                 Defect(Severity.FATAL, "join_rejected", str(decision), join.event_id, "", decision)
             )
-
-
-_NOBODY: Final[frozenset[ServerName]] = frozenset()
