@@ -90,6 +90,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation._splitting",
             "federation._join_answer",
             "federation.messages",
+            "federation.policy",
             "federation._findings",
             "federation._evidence",
             "federation._contradictions",

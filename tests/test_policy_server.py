@@ -65,6 +65,23 @@ def policed(history: History) -> PolicyServer:
     return policy
 
 
+class TestLacking:
+    def test_is_who_has_not_signed(self) -> None:
+        history = a_policed_history()
+        event = history.member(BEN, "leave")
+        assert PolicyServer.lacking(event, history.state) == policed(history)
+        assert PolicyServer.lacking(sign(event, POLICY), history.state) is None
+
+    def test_is_nobody_for_the_event_that_names_it(self) -> None:
+        history = a_policed_history()
+        event = history.event("m.room.policy", ANA, {}, "")
+        assert PolicyServer.lacking(event, history.state) is None
+
+    def test_is_nobody_in_a_room_without(self) -> None:
+        history = a_history(V11)
+        assert PolicyServer.lacking(history.member(BEN, "join"), history.state) is None
+
+
 class TestMustSign:
     def test_every_event(self) -> None:
         history = a_policed_history()

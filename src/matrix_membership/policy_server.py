@@ -67,6 +67,28 @@ class PolicyServer:
         in_room = _is_in_room(server, state)
         return None if in_room is False else cls(ServerName(server), key, in_room)
 
+    @classmethod
+    def lacking(
+        cls, event: Event, state: RoomState, *, covered: bytes | None = None
+    ) -> PolicyServer | None:
+        """The policy server that has to sign an event and has not; None when none has to.
+
+        A server that is in the room asks it for its signature before it sends the event
+        to anybody: `federation.policy`. An event that came without it is soft-failed.
+
+        Args:
+            event: the event.
+            state: the current state of the room.
+            covered: the bytes that the event's signatures cover, when they are at hand.
+
+        Raises:
+            InvalidEvent: the event came in client format, which is not all of it.
+        """
+        policy = cls.of(state)
+        if policy is None or not policy.must_sign(event):
+            return None
+        return None if policy.has_signed(event, covered=covered) else policy
+
     def must_sign(self, event: Event) -> bool:
         """Whether an event owes its signature: all but the event that names it."""
         return event.type != _EVENT_TYPE or event.state_key != ""

@@ -326,7 +326,7 @@ def _judge(
         if decision is None or not decision.undecided:
             decision = latest
     else:
-        policy = _policy_server_without_signature(event, room.current_state, covered)
+        policy = PolicyServer.lacking(event, room.current_state, covered=covered)
         if policy is not None:
             failed, owed = Check.POLICY_SERVER, frozenset({policy.server_name})
             provisional = provisional or policy.in_room is None
@@ -342,16 +342,6 @@ def _judge(
         missing_auth_events=missing,
         missing_signers=owed,
     )
-
-
-def _policy_server_without_signature(
-    event: Event, state: RoomState, covered: bytes | None
-) -> PolicyServer | None:
-    """The policy server that should have signed an event, if it did not."""
-    policy = PolicyServer.of(state)
-    if policy is None or not policy.must_sign(event) or policy.has_signed(event, covered=covered):
-        return None
-    return policy
 
 
 def _decisions(

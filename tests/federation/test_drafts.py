@@ -38,6 +38,23 @@ class TestDraft:
         assert len(listed) == len(event.auth_events)
         assert auth.check_auth_events(event, listed, create=create)
 
+    @pytest.mark.parametrize(
+        ("user", "membership", "kept"),
+        [(BEN, "join", True), (BEN, "invite", False), (BEN, "leave", False), (ANA, "join", False)],
+    )
+    def test_names_who_vouches_where_somebody_has_to(
+        self, user: str, membership: str, kept: bool
+    ) -> None:
+        content = {"membership": membership, "join_authorised_via_users_server": ANA}
+        room = a_signed_room(V12)
+        template = draft(room, "m.room.member", user, sender=user, content=content, at=AT)
+        assert ("join_authorised_via_users_server" in template.content) is kept
+
+    def test_leaves_other_contents_alone(self) -> None:
+        content = {"join_authorised_via_users_server": ANA}
+        template = draft(a_signed_room(V12), "x.y", "", sender=ANA, content=content, at=AT)
+        assert template.content == content
+
     def test_follows_the_newest_events(self) -> None:
         room = a_signed_room(V12)
         event = invite_in(room)

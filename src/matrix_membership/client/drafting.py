@@ -20,6 +20,7 @@ from matrix_membership.federation.rooms import ResidentRoom
 from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import Membership
 from matrix_membership.out_of_band import OutOfBand
+from matrix_membership.policy_server import PolicyServer
 
 __all__ = [
     "NOTHING",
@@ -128,4 +129,11 @@ def sent(
     decision = auth.check(event.with_signers([room.server_name]), state)
     if not decision.allowed:
         return refused(decision, event, state)
-    return Send(template, decision, answer_with, offer_to, tells_event_id=request.is_state)
+    return Send(
+        template,
+        decision,
+        answer_with,
+        offer_to,
+        tells_event_id=request.is_state,
+        policy_server=PolicyServer.of(state),
+    )

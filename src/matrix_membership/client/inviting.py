@@ -31,6 +31,7 @@ from matrix_membership.federation.rooms import ResidentRoom
 from matrix_membership.federation.third_party import content_of
 from matrix_membership.identifiers import server_of
 from matrix_membership.membership import INVITE, JOIN
+from matrix_membership.policy_server import PolicyServer
 
 __all__ = ["invite", "invite_stored"]
 
@@ -106,4 +107,6 @@ def _third_party_invite(
         return MatrixError.of("M_BAD_JSON", str(error))
     event = Event.from_client_event(template.fields, room.state.room_version)
     decision = auth.check(event.with_signers([room.server_name]), room.state)
-    return Send(template, decision) if decision else refused(decision, event, room.state)
+    if not decision:
+        return refused(decision, event, room.state)
+    return Send(template, decision, policy_server=PolicyServer.of(room.state))

@@ -14,6 +14,7 @@ from matrix_membership.federation.invite_messages import PendingInvite
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import RoomID, ServerName, UserID
 from matrix_membership.out_of_band import OutOfBand
+from matrix_membership.policy_server import PolicyServer
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import Signer
 
@@ -41,6 +42,9 @@ class Send:
         offer_to: the invited user's server, which has to sign an invite of its user
             first (`federation.invites.offer`); None when nobody else has to.
         tells_event_id: the answer carries the event's ID.
+        policy_server: the room's policy server, when its signature has to be asked for
+            before the event is sent: `federation.policy`. An error that it answers is
+            answered to the client.
     """
 
     template: EventTemplate
@@ -48,6 +52,7 @@ class Send:
     answer_with: JsonObject = JsonObject()
     offer_to: ServerName | None = None
     tells_event_id: bool = False
+    policy_server: PolicyServer | None = None
 
     def answer(self, event: Event) -> dict[str, JsonValue]:
         """The body of the answer, once the event is sent."""

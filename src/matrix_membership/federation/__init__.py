@@ -5,6 +5,7 @@
 - `resident`: the answers of a server that is.
 - `invites`: inviting a user of another server, from both sides.
 - `third_party`: inviting by address.
+- `policy`: asking a room's policy server for its signature.
 - `audit`: what an answer to send_join is worth; `sufficiency`: whether one that was made
   is all that it has to be.
 - `messages`, `invite_messages`: requests, answers and errors.
@@ -17,6 +18,7 @@ from matrix_membership.federation import (
     invite_messages,
     invites,
     messages,
+    policy,
     resident,
     sufficiency,
     third_party,
@@ -120,6 +122,7 @@ __all__ = [
     "invite_messages",
     "invites",
     "messages",
+    "policy",
     "resident",
     "sufficiency",
     "third_party",

@@ -18,6 +18,7 @@ from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation.rooms import ResidentRoom
 from matrix_membership.hashing import reference_hash
 from matrix_membership.identifiers import EventID
+from matrix_membership.membership import INVITE, JOIN
 
 __all__ = ["draft", "draft_fields"]
 
@@ -38,7 +39,7 @@ def draft(
         event_type: its type.
         state_key: its state key.
         sender: who sends it.
-        content: its content.
+        content: its content; who vouches is left out where nobody has to.
         at: the time now, in milliseconds since 1970.
 
     Returns:
@@ -81,7 +82,7 @@ def draft_fields(
         "room_id": room.room_id,
         "sender": sender,
         "state_key": state_key,
-        "content": dict(content),
+        "content": _content(room, event_type, state_key, content),
         "origin_server_ts": at,
         "depth": min(room.depth + 1, version.max_depth),
         "prev_events": _referred(room.prev_events, room),
@@ -90,6 +91,22 @@ def draft_fields(
     found = [room.state.get(*place) for place in sorted(auth.select_auth_events(event))]
     fields["auth_events"] = _referred([entry.event_id for entry in found if entry], room)
     return fields
+
+
+def _content(
+    room: ResidentRoom, event_type: str, state_key: str, content: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """The content, without a name of who vouches where nobody has to.
+
+    That user's server would have to sign all the same: by the letter of the rule, an event
+    that carries the key owes the signature.
+    """
+    kept = dict(content)
+    if event_type == "m.room.member":
+        needed = room.state.membership_of(state_key) not in (JOIN, INVITE)
+        if kept.get("membership") != "join" or not needed:
+            kept.pop("join_authorised_via_users_server", None)
+    return kept
 
 
 def _referred(event_ids: Iterable[EventID], room: ResidentRoom) -> list[JsonValue]:

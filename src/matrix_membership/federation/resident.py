@@ -35,6 +35,7 @@ from matrix_membership.federation.rooms import ResidentRoom
 from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
 from matrix_membership.machine import admit
 from matrix_membership.membership import JOIN, KNOCK, Membership
+from matrix_membership.policy_server import PolicyServer
 from matrix_membership.restricted import (
     Forbidden,
     Granted,
@@ -81,12 +82,15 @@ class Accepted:
             vouches.
         state: the state after it.
         send_to: the other servers in the room, which must be told.
+        policy_server: the room's policy server, when its signature has to be asked for
+            before the event is sent on: `federation.policy`.
     """
 
     response: Answer
     event: Event
     state: RoomState
     send_to: frozenset[ServerName]
+    policy_server: PolicyServer | None
 
 
 def answer_make(
@@ -179,6 +183,7 @@ def answer_send(
         event,
         admission.state,
         room.state.servers_in_room - {room.server_name, ServerName(request.origin)},
+        PolicyServer.lacking(event, room.state),
     )
 
 
