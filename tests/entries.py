@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,7 +28,7 @@ from matrix_membership.acl import ServerAcl, permits
 from matrix_membership.canonical_json import decode, encode, freeze, read, thaw
 from matrix_membership.client_state import read_event, read_state
 from matrix_membership.contents import level_of
-from matrix_membership.errors import MatrixMembershipError
+from matrix_membership.errors import MatrixMembershipError, RemoteProtocolError
 from matrix_membership.event_format import check_format
 from matrix_membership.events import read_pdu
 from matrix_membership.federation import (
@@ -48,15 +49,18 @@ from matrix_membership.federation import (
     SendKnockResponse,
     SendLeaveResponse,
     StoredInvite,
+    policy,
 )
 from matrix_membership.hashing import content_hash, event_id, reference_hash, signed_bytes
 from matrix_membership.identifiers import RoomID, UserID
 from matrix_membership.machine import admit
+from matrix_membership.policy_server import POLICY_KEY_ID, PolicyServer
 from matrix_membership.receipt import receive
 from matrix_membership.redaction import redact, redacted_content, survivors
 from matrix_membership.room_versions import room_version
 from matrix_membership.signing import KeyRing
 from tests.builders import ANA, BEN, KEYS, SIGNER_B, a_room, an_empty_room
+from tests.federation.signed_rooms import a_signed_room
 from tests.sources import PUBLIC, full_name
 
 Entry = Callable[[Any, RoomVersion], object]
@@ -69,6 +73,7 @@ READERS: Final = (
     "read_invite",
 )
 
+POLICED: Final = PolicyServer(SIGNER_B.server_name, SIGNER_B.verify_key, in_room=True)
 KEY: Final = KEYS.servers[SIGNER_B.server_name]["ed25519:b"]
 
 
@@ -141,6 +146,15 @@ def _fed(value: Any, version: RoomVersion) -> object:
     for start in range(0, len(answer), 7):
         reader.feed(answer[start : start + 7])
     return reader.finish().audit(KEYS)
+
+
+def _concluded(value: Any, version: RoomVersion) -> object:
+    """What a policy server answers is a value, or holds one where its signature should be."""
+    event = a_signed_room(version).state.create_event
+    assert event is not None
+    with suppress(RemoteProtocolError):
+        policy.conclude(event, POLICED, {POLICED.server_name: {POLICY_KEY_ID: value}})
+    return policy.conclude(event, POLICED, value)
 
 
 def _begin_with_content(handshake: Any) -> Entry:
@@ -222,6 +236,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             SendJoinResponse.from_bytes(v if isinstance(v, bytes) else b"")
         ),
         "federation.audit.SendJoinReader.feed": _fed,
+        "federation.policy.conclude": _concluded,
         "federation.messages.SendKnockResponse.from_json": lambda v, _: SendKnockResponse.from_json(
             v
         ),
@@ -317,6 +332,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "permission.May.send": "takes what its own user wants",
         "permission.May.set": "the same",
         "policy_server.PolicyServer.has_signed": "takes an event",
+        "policy_server.PolicyServer.lacking": "takes an event",
         "redaction.redacted_content": "takes the content of a document that was read",
         "room_versions.RoomVersion.evolve": "takes what a programmer writes",
         "_keys.Signer.signature_over": "takes bytes that the package made",
