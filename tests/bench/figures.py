@@ -167,6 +167,9 @@ def whole_answer(members: int) -> tuple[AwaitingAcceptance, bytes]:
     step = signed(room, omit_members=False)
     response = accepted(room, step).response
     assert isinstance(response, SendJoinResponse)
+    # The room itself is in nobody's way any more: not in memory, and not in the garbage
+    # collector's, which looks through all that there is.
+    really_signed.cache_clear()
     return step, response.to_bytes()
 
 
