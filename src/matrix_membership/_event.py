@@ -166,25 +166,29 @@ class Event(Facts):
         """The whole event, immutable. Cost: linear in the size of the event."""
         return decode(self.pdu or self.client_form, strict=False)  # type: ignore[no-any-return]  # an object
 
+    def _once(self) -> Mapping[str, JsonValue]:
+        """The keys of the event to look at once: of a PDU not made immutable, which costs more than reading it."""
+        return read(self.pdu, strict=False)[0] if self.pdu else self.document
+
     @property
     def auth_events(self) -> tuple[EventID, ...]:
         """The IDs of the events that it says authorise it. Cost: as `content`."""
-        return references(self.document, "auth_events", self.room_version)
+        return references(self._once(), "auth_events", self.room_version)
 
     @property
     def prev_events(self) -> tuple[EventID, ...]:
         """The IDs of the events that came before it. Cost: as `content`."""
-        return references(self.document, "prev_events", self.room_version)
+        return references(self._once(), "prev_events", self.room_version)
 
     @property
     def depth(self) -> int:
         """Its depth; 0 for an event in client format. Cost: as `content`."""
-        return int(self.document.get("depth", 0))
+        return int(self._once().get("depth", 0))
 
     @property
     def origin_server_ts(self) -> int:
         """When its server says it sent it, in milliseconds since 1970. Cost: as `content`."""
-        return int(self.document.get("origin_server_ts", 0))
+        return int(self._once().get("origin_server_ts", 0))
 
     @property
     def is_state(self) -> bool:
