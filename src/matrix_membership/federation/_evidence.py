@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from matrix_membership.federation._findings import Entry
@@ -15,13 +15,16 @@ Signers = frozenset[ServerName]
 NOBODY: Final[Signers] = frozenset()
 
 
-def usable(entry: Entry, keys: KeyRing) -> Iterator[tuple[ServerName, str, bytes, Any]]:
+def usable(entry: Entry, keys: KeyRing) -> list[tuple[ServerName, str, bytes, Any]]:
     """The signatures of an entry that can be checked: server, key ID, key, signature of each."""
-    for server, key_id, signature in entry.signed:
-        known = keys.servers.get(server)
+    find, sent, flat = keys.servers.get, entry.sent, iter(entry.signatures)
+    found = []
+    for server, key_id, signature in zip(flat, flat, flat):  # noqa: B905 - it is whole
+        known = find(server)
         key = None if known is None else known.get(key_id)
-        if key is not None and (entry.sent is None or key.good_at(entry.sent)):
-            yield server, key_id, key.verify_key, signature
+        if key is not None and (sent is None or key.good_at(sent)):
+            found.append((server, key_id, key.verify_key, signature))
+    return found
 
 
 def supposed_signers(
