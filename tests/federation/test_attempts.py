@@ -188,6 +188,18 @@ class TestOldEndpoint:
         attempts = told(begun(), templated(), answer)
         assert attempts.destination == "a.example"
         assert attempts.request.path.startswith("/_matrix/federation/v1/send_join/")
+        (attempt,) = attempts.transcript
+        assert (attempt.server, attempt.asked, attempt.reply) == (
+            "a.example",
+            "send_join",
+            Reply.OLDER,
+        )
+
+    def test_is_not_told_when_others_have_more_to_say(self) -> None:
+        older = (404, {"errcode": "M_UNRECOGNIZED", "error": "?"})
+        failed = told(begun(servers=("a.example",)), templated(), older, NOT_FOUND)
+        assert [attempt.reply for attempt in failed.transcript] == [Reply.OLDER, Reply.NOT_FOUND]
+        assert failed.sentence == "a.example does not know the room: what room?"
 
     def test_is_not_tried_for_a_room_that_is_not_found(self) -> None:
         attempts = told(begun(), templated(), NOT_FOUND)

@@ -60,10 +60,11 @@ __all__ = ["Attempt", "Attempts", "Failed", "Reply", "goes_on", "reply_of"]
 class Reply(Enum):
     """What became of one attempt, the least telling first.
 
-    After most of them another server may do better; the last three speak for the room,
-    and end the search.
+    After the first the same server is asked at its older endpoint, after most of them
+    another server may do better; the last three speak for the room, and end the search.
     """
 
+    OLDER = "has the older endpoint only"
     UNREACHABLE = "could not be reached"
     NOT_FOUND = "does not know the room"
     BROKEN = "failed"
@@ -170,7 +171,7 @@ class Failed:
             return "no server is known that is in the room"
         others: dict[str, list[str]] = {}
         for attempt in self.transcript:
-            if attempt is not told:
+            if attempt is not told and attempt.reply is not Reply.OLDER:
                 others.setdefault(str(attempt.reply), []).append(attempt.server)
         first = f"{told.server} {told.reply}: {told.error.error}"
         return "; ".join(
@@ -356,7 +357,11 @@ class Attempts:
             if isinstance(step, AwaitingTemplate):
                 return self._after(step.receive(_read(status, body, MakeResponse.from_json), at=at))
             if isinstance(step, AwaitingAcceptance):
-                return self._after(step.receive(_read(status, body, _SENT[self.handshake])))
+                answer = _read(status, body, _SENT[self.handshake])
+                after = step.receive(answer)
+                if isinstance(after, AwaitingAcceptance):
+                    return evolve(self, step=after, transcript=self._with(Reply.OLDER, answer))
+                return self._after(after)
         except (InvalidMessage, RemoteProtocolError) as error:
             return self._nonsense(error)
         raise LocalProtocolError("receive_keys", "an answer")
@@ -408,10 +413,14 @@ class Attempts:
     def _nonsense(self, error: InvalidMessage | RemoteProtocolError) -> Attempts | Failed:
         return self._without(Reply.NONSENSE, MatrixError("M_UNKNOWN", str(error), 502))
 
+    def _with(self, reply: Reply, error: MatrixError) -> tuple[Attempt, ...]:
+        """The transcript with the present attempt."""
+        asked = _ASKED[type(self.step)](self.handshake)
+        return (*self.transcript, Attempt(self.destination, asked, reply, error))
+
     def _without(self, reply: Reply, error: MatrixError) -> Attempts | Failed:
         """The attempts after one that led to nothing."""
-        attempt = Attempt(self.destination, _ASKED[type(self.step)](self.handshake), reply, error)
-        transcript = (*self.transcript, attempt)
+        transcript = self._with(reply, error)
         if not self.waiting or not goes_on(reply):
             return Failed(transcript)
         step = self.handshake.begin(
