@@ -124,7 +124,6 @@ class TestNextServer:
         [
             (NOT_FOUND, Reply.NOT_FOUND),
             (BROKEN, Reply.BROKEN),
-            (BUSY, Reply.BUSY),
             (NONSENSE, Reply.NONSENSE),
             ((200, None), Reply.NONSENSE),
             ((301, None), Reply.BROKEN),
@@ -165,6 +164,7 @@ class TestNextServer:
         [
             (FORBIDDEN, Reply.FORBIDDEN),
             (INCOMPATIBLE, Reply.INCOMPATIBLE),
+            (BUSY, Reply.BUSY),
             (ODD, Reply.REFUSED),
             ((401, {"errcode": "M_UNAUTHORIZED", "error": "who?"}), Reply.REFUSED),
         ],
@@ -176,7 +176,12 @@ class TestNextServer:
 
     @pytest.mark.parametrize("reply", Reply)
     def test_is_a_matter_of_one_table(self, reply: Reply) -> None:
-        assert goes_on(reply) is (reply not in (Reply.REFUSED, Reply.INCOMPATIBLE, Reply.FORBIDDEN))
+        ends = (Reply.BUSY, Reply.REFUSED, Reply.INCOMPATIBLE, Reply.FORBIDDEN)
+        assert goes_on(reply) is (reply not in ends)
+
+    def test_is_not_asked_when_the_client_has_to_wait(self) -> None:
+        failed = told(begun(), NOT_FOUND, BUSY)
+        assert (failed.error.status, failed.error.headers) == (429, (("Retry-After", "1"),))
 
     def test_is_no_matter_of_the_code_alone(self) -> None:
         assert reply_of(MatrixError("M_FORBIDDEN", "", 500)) is Reply.BROKEN

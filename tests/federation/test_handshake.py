@@ -325,7 +325,7 @@ class TestRefused:
             (MatrixError.of("M_UNABLE_TO_AUTHORISE_JOIN", ""), True),
             (MatrixError.of("M_UNABLE_TO_GRANT_JOIN", ""), True),
             (MatrixError.of("M_NOT_FOUND", ""), True),
-            (MatrixError.of("M_LIMIT_EXCEEDED", ""), True),
+            (MatrixError.of("M_LIMIT_EXCEEDED", ""), False),
             (MatrixError.from_json("bad gateway", status=502), True),
         ],
         ids=str,

@@ -97,11 +97,11 @@ class Refused:
     def try_another_server(self) -> bool:
         """Whether another resident server may answer otherwise.
 
-        Yes after 5xx, 404, 429 and the two codes of a restricted room's server that
+        Yes after 5xx, 404 and the two codes of a restricted room's server that
         cannot vouch; no after any other 4xx.
         """
         return (
             self.error.status not in range(400, 500)
-            or self.error.status in (404, 429)
+            or self.error.status == 404  # noqa: PLR2004 - no such room here
             or self.error.errcode in ("M_UNABLE_TO_AUTHORISE_JOIN", "M_UNABLE_TO_GRANT_JOIN")
         )

@@ -61,7 +61,7 @@ class Reply(Enum):
     """What became of one attempt, the least telling first.
 
     After the first the same server is asked at its older endpoint, after most of them
-    another server may do better; the last three speak for the room, and end the search.
+    another server may do better; the last four end the search.
     """
 
     OLDER = "has the older endpoint only"
@@ -69,9 +69,9 @@ class Reply(Enum):
     NOT_FOUND = "does not know the room"
     BROKEN = "failed"
     NONSENSE = "answered what makes no sense"
-    BUSY = "asks to come back later"
     CANNOT_AUTHORISE = "cannot look into the rooms whose members may join"
     CANNOT_GRANT = "has nobody in the room who may let users in"
+    BUSY = "asks to come back later"
     REFUSED = "refused the request"
     INCOMPATIBLE = "speaks of a room version that is not known here"
     FORBIDDEN = "forbids it"
@@ -80,7 +80,7 @@ class Reply(Enum):
         return self._value_
 
 
-_ENDS_THE_SEARCH: Final = (Reply.REFUSED, Reply.INCOMPATIBLE, Reply.FORBIDDEN)
+_ENDS_THE_SEARCH: Final = (Reply.BUSY, Reply.REFUSED, Reply.INCOMPATIBLE, Reply.FORBIDDEN)
 _BY_CODE: Final[Mapping[str, Reply]] = MappingProxyType(
     {
         "M_FORBIDDEN": Reply.FORBIDDEN,
