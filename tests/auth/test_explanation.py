@@ -331,6 +331,14 @@ class TestChangeOfPowerLevels:
             f"change of {BEN}: 9 to none (event: m.room.power_levels: users)",
         ]
 
+    def test_is_what_the_event_itself_says(self) -> None:
+        room = a_levelled_room(V10, ban=60)
+        event = room.event("m.room.power_levels", ANA, {"ban": 55}, "")
+        found = auth.explain(event, room.state).facts
+        said = {fact.event_id for fact in found if fact.origin is Origin.EVENT}
+        assert said == {event.event_id}
+        assert event.event_id
+
     def test_tells_a_default_that_is_written_down(self) -> None:
         assert self.told({"ban": 50}) == [
             "change of ban: 50 by default to 50 (event: m.room.power_levels: ban)"
