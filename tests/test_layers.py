@@ -103,6 +103,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation._ends",
             "federation._template",
             "federation.handshake",
+            "federation._transcript",
             "federation.attempts",
             "federation.rooms",
             "federation.drafts",

@@ -193,7 +193,7 @@ def server_of(identifier: str) -> ServerName:
     '[::1]:8448'
     """
     # A NewType is a function that returns what it is given, and takes its time.
-    return identifier.partition(":")[2]  # type: ignore[return-value]
+    return identifier.partition(":")[2]  # type: ignore[return-value]  # see above
 
 
 def _fits(value: str) -> bool:

@@ -75,7 +75,7 @@ class Examination:
     def needs(self) -> dict[ServerName, frozenset[str]]:
         """The keys to fetch: for each server that must have signed, key IDs that it used."""
         needed: dict[ServerName, set[str]] = {}
-        for entry in (*self.entries.values(), *self.copies):
+        for entry in chain(self.entries.values(), self.copies):
             required = required_signers(entry.event)
             voucher = entry.event.authorising_server
             for server, key_id, _ in entry.signed:

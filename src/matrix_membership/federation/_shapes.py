@@ -37,6 +37,6 @@ def bytes_of(value: Mapping[str, JsonValue]) -> bytes:
 
 def unpaired(body: JsonValue) -> JsonValue:
     """The object of a v1 answer, which is a pair of 200 and the object."""
-    if isinstance(body, (list, tuple)) and len(body) == 2 and body[0] == 200:  # noqa: PLR2004
+    if isinstance(body, (list, tuple)) and len(body) == 2 and body[0] == 200:  # noqa: PLR2004 - a pair
         return body[1]
     return body

@@ -1,0 +1,147 @@
+"""What became of each server that was asked, which of it tells most, and whether it ends the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+from matrix_membership._attrs import evolve, frozen
+from matrix_membership.federation.messages import MatrixError
+from matrix_membership.identifiers import ServerName
+
+__all__ = ["Attempt", "Failed", "Reply", "goes_on", "reply_of"]
+
+
+class Reply(Enum):
+    """What became of one attempt, the least telling first.
+
+    After the first the same server is asked at its older endpoint, after most of them
+    another server may do better; the last four end the search.
+    """
+
+    OLDER = "has the older endpoint only"
+    UNREACHABLE = "could not be reached"
+    NOT_FOUND = "does not know the room"
+    BROKEN = "failed"
+    NONSENSE = "answered what makes no sense"
+    CANNOT_AUTHORISE = "cannot look into the rooms whose members may join"
+    CANNOT_GRANT = "has nobody in the room who may let users in"
+    BUSY = "asks to come back later"
+    REFUSED = "refused the request"
+    INCOMPATIBLE = "speaks of a room version that is not known here"
+    FORBIDDEN = "forbids it"
+
+    def __str__(self) -> str:
+        return self._value_
+
+
+_ENDS_THE_SEARCH: Final = (Reply.BUSY, Reply.REFUSED, Reply.INCOMPATIBLE, Reply.FORBIDDEN)
+_BY_CODE: Final[Mapping[str, Reply]] = MappingProxyType(
+    {
+        "M_FORBIDDEN": Reply.FORBIDDEN,
+        "M_INCOMPATIBLE_ROOM_VERSION": Reply.INCOMPATIBLE,
+        "M_UNABLE_TO_AUTHORISE_JOIN": Reply.CANNOT_AUTHORISE,
+        "M_UNABLE_TO_GRANT_JOIN": Reply.CANNOT_GRANT,
+    }
+)
+_BY_STATUS: Final[Mapping[int, Reply]] = MappingProxyType({404: Reply.NOT_FOUND, 429: Reply.BUSY})
+_ORDER: Final = tuple(Reply)
+
+
+def reply_of(error: MatrixError) -> Reply:
+    """What an error answer means for the search.
+
+    >>> reply_of(MatrixError.of("M_UNABLE_TO_GRANT_JOIN", "nobody here"))
+    <Reply.CANNOT_GRANT: 'has nobody in the room who may let users in'>
+    """
+    if error.status in _BY_STATUS:
+        return _BY_STATUS[error.status]
+    if error.status not in range(400, 500):
+        return Reply.BROKEN
+    return _BY_CODE.get(error.errcode, Reply.REFUSED)
+
+
+def goes_on(reply: Reply) -> bool:
+    """Whether the next server is asked after such a reply."""
+    return reply not in _ENDS_THE_SEARCH
+
+
+@frozen
+class Attempt:
+    """One attempt that did not lead to the end.
+
+    Attributes:
+        server: the server that was asked.
+        asked: what it was asked: `make_join`, `send_join`, or `keys` for an answer that
+            could not be verified.
+        reply: what became of it.
+        error: what it answered, or what was wrong with that.
+    """
+
+    server: ServerName
+    asked: str
+    reply: Reply
+    error: MatrixError
+
+    def __str__(self) -> str:
+        return f"{self.server} {self.reply} ({self.asked}: {self.error.error})"
+
+
+@frozen
+class Failed:
+    """No server let the user in, or out.
+
+    Attributes:
+        transcript: every attempt, in order.
+    """
+
+    transcript: tuple[Attempt, ...]
+
+    @property
+    def most_telling(self) -> Attempt | None:
+        """The attempt that tells most; the first of several; None when there was none."""
+        return max(self.transcript, key=lambda attempt: _ORDER.index(attempt.reply), default=None)
+
+    @property
+    def error(self) -> MatrixError:
+        """The error to answer to the client: the most telling one.
+
+        What says that servers failed, rather than that they refuse, is 502; so is what
+        says that they did not like our request, which no client has made.
+        """
+        told = self.most_telling
+        if told is None:
+            return MatrixError.of("M_NOT_FOUND", "no server is known that is in the room")
+        if told.reply is Reply.NOT_FOUND:
+            return MatrixError.of("M_NOT_FOUND", self.sentence)
+        if told.reply in _FAILED or (told.reply is Reply.REFUSED and _blames_us(told.error)):
+            return MatrixError("M_UNKNOWN", self.sentence, 502)
+        return evolve(told.error, error=self.sentence)
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for a person: the most telling reply first, then the others."""
+        told = self.most_telling
+        if told is None:
+            return "no server is known that is in the room"
+        others: dict[str, list[str]] = {}
+        for attempt in self.transcript:
+            if attempt is not told and attempt.reply is not Reply.OLDER:
+                others.setdefault(str(attempt.reply), []).append(attempt.server)
+        first = f"{told.server} {told.reply}: {told.error.error}"
+        return "; ".join(
+            [first, *(f"{', '.join(servers)} {reply}" for reply, servers in others.items())]
+        )
+
+
+_FAILED: Final = (Reply.UNREACHABLE, Reply.BROKEN, Reply.NONSENSE)
+
+
+def _blames_us(error: MatrixError) -> bool:
+    """Whether an error is about this server's request; a 401 would log the client out."""
+    return error.status not in (400, 403) or error.errcode in _ABOUT_A_REQUEST
+
+
+_ABOUT_A_REQUEST: Final = ("M_MISSING_PARAM", "M_INVALID_PARAM", "M_UNRECOGNIZED")
