@@ -91,6 +91,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation._join_answer",
             "federation.messages",
             "federation.policy",
+            "federation._arrival",
             "federation._findings",
             "federation._evidence",
             "federation._contradictions",

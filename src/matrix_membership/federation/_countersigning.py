@@ -6,6 +6,7 @@ Only a server that is in the room already can ask its rules and its access list.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final
 
 from matrix_membership import auth
@@ -14,6 +15,7 @@ from matrix_membership.acl import permits
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, read_pdu
+from matrix_membership.federation._arrival import faults
 from matrix_membership.federation.invite_messages import InviteRequest, InviteResponse
 from matrix_membership.federation.invite_policy import InvitePolicy, InviteVerdict
 from matrix_membership.federation.invite_state import examined
@@ -21,7 +23,7 @@ from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import ServerName, is_user_id, server_of
 from matrix_membership.membership import INVITE
 from matrix_membership.room_versions import KNOWN, RoomVersion
-from matrix_membership.signing import KeyRing, Signer, missing_signers, sign, verify_read
+from matrix_membership.signing import KeyRing, Signer, sign, verify_read
 from matrix_membership.state import RoomState
 
 __all__ = ["Countersigned", "answer"]
@@ -155,23 +157,21 @@ def _read(
         unsigned = pdu["unsigned"]
         pdu["unsigned"] = {key: unsigned[key] for key in unsigned if key != "invite_room_state"}
     try:
-        event = verify_read(read_pdu(pdu, version), keys)
+        read = read_pdu(pdu, version)
     except InvalidEvent as error:
         code = "M_BAD_JSON" if error.where == "PDU" else "M_INVALID_PARAM"
         return MatrixError.of(code, str(error))
-    for wrong, sentence in (
+    event = verify_read(read, keys)
+    wrong = (
         (event.type != "m.room.member", f"its type is {event.type}, not m.room.member"),
         (event.membership is not INVITE, f"its membership is {event.membership}, not invite"),
         (
             not is_user_id(event.state_key) or server_of(event.state_key) != server,
             f"{event.state_key} is not a user of {server}",
         ),
-        (event.server != request.origin, f"its sender is not a user of {request.origin}"),
-        (event.room_id != request.room_id, "its room is not the one in the path"),
-        (event.event_id != request.event_id, f"its ID is {event.event_id}, not that in the path"),
-        (missing_signers(event), "its signature could not be verified"),
-        (not event.content_hash_matches, "its content hash is wrong"),
-    ):
-        if wrong:
-            return MatrixError.of("M_INVALID_PARAM", f"the invite was refused: {sentence}")
+    )
+    told = chain((text for holds, text in wrong if holds), faults(event, read, request))
+    sentence = next(told, None)
+    if sentence is not None:
+        return MatrixError.of("M_INVALID_PARAM", f"the invite was refused: {sentence}")
     return event

@@ -12,6 +12,7 @@ __ https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final
 
 from matrix_membership import auth
@@ -20,6 +21,7 @@ from matrix_membership.acl import permits
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, read_pdu
+from matrix_membership.federation._arrival import faults
 from matrix_membership.federation.drafts import draft_fields
 from matrix_membership.federation.handshake import Handshake
 from matrix_membership.federation.messages import (
@@ -45,7 +47,7 @@ from matrix_membership.restricted import (
     UnableToGrant,
     authorise,
 )
-from matrix_membership.signing import KeyRing, Signer, missing_signers, sign, verify_read
+from matrix_membership.signing import KeyRing, Signer, sign, verify_read
 from matrix_membership.state import RoomState
 
 __all__ = [
@@ -242,21 +244,18 @@ def _read(
         code = "M_BAD_JSON" if error.where == "PDU" else "M_INVALID_PARAM"
         return MatrixError.of(code, str(error))
     event = verify_read(read, keys)
-    for wrong, sentence in (
+    wrong = (
         (event.type != "m.room.member", f"its type is {event.type}, not m.room.member"),
         (
             event.membership is not handshake.membership,
             f"its membership is {event.membership}, not {handshake.membership}",
         ),
         (event.state_key != event.sender, "its state key is not its sender"),
-        (event.server != request.origin, f"its sender is not a user of {request.origin}"),
-        (event.room_id != request.room_id, "its room is not the one in the path"),
-        (event.event_id != request.event_id, f"its ID is {event.event_id}, not that in the path"),
-        (missing_signers(event), "its signature could not be verified"),
-        (not event.content_hash_matches, "its content hash is wrong"),
-    ):
-        if wrong:
-            return MatrixError.of("M_INVALID_PARAM", f"the event was refused: {sentence}")
+    )
+    told = chain((text for holds, text in wrong if holds), faults(event, read, request))
+    sentence = next(told, None)
+    if sentence is not None:
+        return MatrixError.of("M_INVALID_PARAM", f"the event was refused: {sentence}")
     unknown = [event_id for event_id in event.auth_events if room.get_event(event_id) is None]
     if unknown:
         # Nobody whom we send it could judge it; a server that knows them can take it.
