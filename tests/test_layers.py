@@ -94,6 +94,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation._arrival",
             "federation._findings",
             "federation._evidence",
+            "federation._order",
             "federation._contradictions",
             "federation._examining",
             "federation._judging",

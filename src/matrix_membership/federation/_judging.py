@@ -7,7 +7,7 @@ judged once more without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -32,6 +32,7 @@ from matrix_membership.federation._findings import (
     Severity,
     other_version,
 )
+from matrix_membership.federation._order import in_order
 from matrix_membership.identifiers import EventID, ServerName, server_of
 from matrix_membership.signing import (
     KeyRing,
@@ -248,9 +249,15 @@ class _Judgement:
         """Judge every event after those that authorise it."""
         # The one on which all others depend without listing it.
         unlisted = self.read.create if self.version.room_id_is_create_event else None
-        for event_id in self.in_order():
+        # The create event is the first: in version 12 all depend on it, and none says so.
+        first = [self.read.create] if self.read.create else []
+        for event_id, leads_back in in_order((*first, *self.entries), self.entries, self.lists):
             event = self.good.get(event_id)
             if event is None:
+                continue
+            if leads_back:
+                del self.good[event_id]
+                self.drop(event, "circle", "its auth events lead back to itself")
                 continue
             listed = self.listed(self.entries[event_id].auth_events)
             root = listed.root
@@ -302,47 +309,6 @@ class _Judgement:
                 events = [create, *events]
             listed.state = RoomState.of(self.version, events)
         return auth.check(event, listed.state)
-
-    def in_order(self) -> Iterator[EventID]:
-        """All entries, each after its auth events. What goes in a circle is dropped.
-
-        The create event is the first: in version 12 all depend on it, and none says so.
-        """
-        done: set[EventID] = set()
-        open_: set[EventID] = set()
-        lists = self.lists
-        first = [self.read.create] if self.read.create else []
-        for start in (*first, *self.entries):
-            if self.entries[start].auth_events in lists and start not in done:
-                done.add(start)  # one with the same auth events came before
-                yield start
-                continue
-            stack = [start]
-            while stack:
-                event_id = stack[-1]
-                if event_id in done:
-                    stack.pop()
-                elif event_id in open_:
-                    stack.pop()
-                    open_.discard(event_id)
-                    done.add(event_id)
-                    yield event_id
-                else:
-                    open_.add(event_id)
-                    waiting = [
-                        found
-                        for found in self.entries[event_id].auth_events
-                        if found in self.entries and found not in done
-                    ]
-                    if any(found in open_ for found in waiting):
-                        self.circle(event_id)
-                        waiting = [found for found in waiting if found not in open_]
-                    stack.extend(waiting)
-
-    def circle(self, event_id: EventID) -> None:
-        event = self.good.pop(event_id, None)
-        if event is not None:
-            self.drop(event, "circle", "its auth events lead back to itself")
 
     def countersigned(self, signers: Signers) -> Event:
         """The join with the signature of the server that vouches for it."""
