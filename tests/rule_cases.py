@@ -82,8 +82,8 @@ def _auth(
 ) -> Make:
     def make(version: RoomVersion) -> Case:
         room = a_room(version).with_levels()
-        events = tuple(choose(room))
-        return Case(room.message(ANA), AuthEvents(events, frozenset(rejected(room)), create(room)))
+        event = room.message(ANA)
+        return Case(event, AuthEvents.of(event, choose(room), rejected(room), create(room)))
 
     return make
 
@@ -99,7 +99,8 @@ def _of_another_room(version: RoomVersion) -> Case:
     moved = other.events[1].to_pdu() | {"room_id": "!other:a.example"}
     member = Event.from_pdu(moved, version, event_id=room.events[1].event_id)
     listed = [member if event.type == "m.room.member" else event for event in _needed(room)]
-    return Case(room.message(ANA), AuthEvents(tuple(listed), frozenset(), room.events[0]))
+    event = room.message(ANA)
+    return Case(event, AuthEvents.of(event, listed, frozenset(), room.events[0]))
 
 
 def _room(

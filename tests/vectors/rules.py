@@ -61,7 +61,7 @@ def _on_auth_events(event: Event, against: Any, version: RoomVersion) -> dict[st
     listed = tuple(renamed[entry.event_id] for entry in places)
     create = None if against.create is None else renamed[against.create.event_id]
     rejected = frozenset(renamed[found].event_id for found in against.rejected if found in renamed)
-    judged = AuthEvents(listed, rejected, create)
+    judged = AuthEvents.of(event, listed, rejected, create)
     rules = CREATE if event.type == "m.room.create" else AUTH_EVENTS
     return {
         "judged_by": "auth_events",

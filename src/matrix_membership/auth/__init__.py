@@ -121,6 +121,7 @@ def check_auth_events(
     *,
     rejected: AbstractSet[str] = frozenset(),
     create: Event | None = None,
+    selected: frozenset[tuple[str, str]] | None = None,
 ) -> Decision:
     """Judge the events that an event lists as its auth events.
 
@@ -133,12 +134,13 @@ def check_auth_events(
         auth_events: the events in its `auth_events` that are at hand.
         rejected: the IDs of events that were rejected.
         create: in version 12, the create event, which no event lists.
+        selected: what `select_auth_events` gives for the event, when that is at hand.
 
     Returns:
         The decision of the first rule that fires; the last one, which allows, leaves
         the event to `check`.
     """
-    events = AuthEvents(tuple(auth_events), frozenset(rejected), create)
+    events = AuthEvents.of(event, auth_events, rejected, create, selected)
     return _chosen(_AUTH_EVENTS_PROGRAMS, event.room_version).judge(event, events)
 
 
@@ -168,7 +170,7 @@ def explain(event: Event, state: RoomState) -> Explanation:
         tried = steps(CREATE, event, lambda _: state)
         return explained(event, state, decision, tried, ())
     if state.create_event is None:
-        tried = steps(AUTH_EVENTS, event, lambda _: AuthEvents((), frozenset(), None))
+        tried = steps(AUTH_EVENTS, event, lambda _: AuthEvents.of(event, (), frozenset(), None))
         return explained(event, state, decision, tried, ())
     supposed = next(suppositions(event, state)) if state.is_partial else state
     tried = steps(STATE_DEPENDENT, event, watched(supposed))
