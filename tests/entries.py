@@ -185,6 +185,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "_event_template.EventTemplate.of": lambda v, r: EventTemplate.of(v, r).complete(SIGNER_B),
         "events.read_pdu": read_pdu,
         "event_format.check_format": lambda v, r: check_format(v, r) if _object(v) else None,
+        "signing.read_and_verify": lambda v, r: signing.read_and_verify(v, r, KEYS),
         "_keys.KeyRing.from_documents": lambda v, _: KeyRing.from_documents([v], at=0),
         "_keys.KeyRing.of": lambda v, _: KeyRing.of(v),
         "_keys.Signer.from_seed": lambda v, _: Signer.from_seed(v, v, v),
@@ -338,6 +339,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "_keys.Signer.signature_over": "takes bytes that the package made",
         "_event_template.Signs.signature_over": "the same",
         "events.read_decoded": "is called by `SendJoinReader`",
+        "signing.signers_of": "takes a document that was read",
         "signing.with_signatures": "takes signatures that were checked",
         "signing.usable_signatures": "takes signatures of an event that was read",
     }

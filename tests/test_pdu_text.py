@@ -12,6 +12,7 @@ from matrix_membership._pdu_text import (
     ANY,
     USUAL,
     WITH_FLOATS,
+    both_bytes,
     covered_bytes,
     document_of,
     hashed_bytes,
@@ -32,6 +33,8 @@ def agrees(pdu: dict[str, Any], version: RoomVersion) -> bool:
         and covered_bytes(document, version, USUAL) == signed_bytes(pdu, version)
         and covered_bytes(document, version, ANY) == signed_bytes(pdu, version)
         and hashed_bytes(document, USUAL) == hashed_bytes(document, ANY)
+        and both_bytes(document, version, form)
+        == (covered_bytes(document, version, form), hashed_bytes(document, form))
         and event.event_id == event_id(pdu, version)
     )
 
@@ -44,6 +47,14 @@ class TestTemplate:
             {},
             {"membership": "join"},
             {"membership": "join", "displayname": "Ben"},
+            {"membership": "join", "displayname": "日本", "avatar_url": "mxc://a.example/é"},
+            {"membership": "join", "displayname": "Ben", "avatar_url": None},
+            {"membership": "join", "displayname": None, "avatar_url": "mxc://a.example/1"},
+            {"membership": "join", "displayname": "Ben", "avatar_url": ["x"]},
+            {"membership": 5, "displayname": "Ben", "avatar_url": "x"},
+            {"membership": "join", "displayname": "Ben", "reason": "x"},
+            {"displayname": "Ben", "avatar_url": "x", "reason": "x"},
+            {"membership": "join", "displayname": "Ben", "avatar_url": "x", "reason": "x"},
             {"membership": "dance"},
             {"membership": ["join"]},
             {"membership": "join", "join_authorised_via_users_server": BEN},
@@ -84,6 +95,8 @@ class TestDocument:
         assert form is WITH_FLOATS
         assert covered_bytes(document, V5, form) == signed_bytes(event.document, V5)
         assert b"0.5" in hashed_bytes(document, form)
+        covered, hashed = both_bytes(document, V5, form)
+        assert (covered, hashed) == (signed_bytes(event.document, V5), hashed_bytes(document, form))
 
 
 @given(event=events())

@@ -131,6 +131,24 @@ class TestAccepted:
         with pytest.raises(TypeError):
             received(read, history)  # type: ignore[arg-type]  # what the helper hands on
 
+    @EVERY_VERSION
+    def test_need_not_follow_from_a_state_that_has_what_it_lists(
+        self, version: RoomVersion
+    ) -> None:
+        """One judgement serves for what it lists and for the state, when these are the same."""
+        history = a_history(version)
+        event = a_join(history)
+        banned = history.state.with_event(history.member(BEN, "ban", sender=ANA))
+        receipt = received(event, history, before=banned)
+        assert (receipt.check, receipt.decision) == (
+            Check.STATE_BEFORE,
+            decision("join.while_banned", version),
+        )
+        at_hand = [
+            Event.from_pdu(found.pdu, version, event_id=found.event_id) for found in history.events
+        ]
+        assert received(event, history, auth_events=at_hand) == received(event, history)
+
     def test_finds_auth_events_by_a_function(self) -> None:
         history = a_history(V11)
         by_id = {event.event_id: event for event in history.events}

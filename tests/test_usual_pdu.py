@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix_membership import Event, RoomVersion
-from matrix_membership._usual_pdu import usual_document
+from matrix_membership._usual_pdu import KnownNames, is_usual, usual_document
 from matrix_membership.canonical_json import encode, read
 from matrix_membership.errors import InvalidEvent, InvalidJson
 from matrix_membership.event_format import MAX_PDU_BYTES, check_format
+from matrix_membership.identifiers import EventID, RoomID
 from matrix_membership.room_versions import V1, V10, V11, V12
 from matrix_membership.strategies import events
 from tests.builders import ANA, VERSIONS
@@ -76,6 +77,8 @@ class TestUsual:
             with_content('{"a": "\\u00e9"}'),
             with_content('{"a": -0}'),
             with_content('{"a": -1}'),
+            json.dumps(PDU).replace('"depth": 5', '"depth": -0'),
+            json.dumps(PDU).replace('"origin_server_ts": 7', '"origin_server_ts": -0'),
             with_content('{"a": 1000000000000000}'),
             with_content('{"a": 1.0}'),
             with_content('{"a": NaN}'),
@@ -87,6 +90,10 @@ class TestUsual:
     )
     def test_is_not_what_has_to_be_looked_at_longer(self, text: str) -> None:
         assert short_way(text) is None
+
+    @pytest.mark.parametrize("field", ["state_key", "origin", "unsigned"])
+    def test_has_nothing_that_is_null(self, field: str) -> None:
+        assert short_way(json.dumps(PDU | {field: None})) is None
 
     def test_is_no_text_but_utf_8(self) -> None:
         assert usual_document(json.dumps(PDU).encode().replace(b'"x"', b'"\xff"'), V11) is None
@@ -103,6 +110,40 @@ class TestUsual:
     def test_may_be_frozen_when_its_format_is_checked(self) -> None:
         event = Event.from_pdu(json.dumps(PDU | {"unsigned": {}}), V10)
         check_format(event.document, V10)
+
+
+class TestKnownNames:
+    def test_are_not_looked_at_again(self) -> None:
+        text, known = json.dumps(PDU), KnownNames(RoomID("!r:a.example"))
+        assert known.listed((EventID(HASH),)) == (HASH,)
+        assert is_usual(json.loads(text), text, V11, known)
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"room_id": "!"},
+            {"room_id": 5},
+            {"auth_events": ["no ID"]},
+            {"auth_events": [["no text"]]},
+            {"prev_events": ["no ID"]},
+            {"prev_events": [{}]},
+        ],
+    )
+    def test_excuse_no_others(self, more: dict[str, Any]) -> None:
+        text, known = json.dumps(PDU | more), KnownNames(RoomID("!r:a.example"))
+        known.listed((EventID(HASH),))
+        assert not is_usual(json.loads(text), text, V11, known)
+
+    def test_may_be_of_another_room(self) -> None:
+        text, known = json.dumps(PDU), KnownNames(RoomID("!other:a.example"))
+        assert is_usual(json.loads(text), text, V11, known)
+
+    def test_are_held_once(self) -> None:
+        known = KnownNames(RoomID("!r:a.example"))
+        first = known.listed((EventID("$" + "a" * 43), EventID("$" + "b" * 43)))
+        again = known.listed((EventID("$" + "a" * 43), EventID("$" + "b" * 43)))
+        assert again is first
+        assert known.listed((EventID("$" + "b" * 43),))[0] is first[1]
 
 
 ODD = st.sampled_from(

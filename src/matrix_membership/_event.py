@@ -118,7 +118,7 @@ class Event(Facts):
             InvalidEvent: the PDU breaks the format of the room version, and is to
                 be dropped.
         """
-        event: Any = read_facts(pdu, room_version, event_id)[0]
+        event: Any = read_facts(pdu, room_version, event_id)
         event.__class__ = Event  # sealed as `_sealed` does it, which would be one more call
         return event  # type: ignore[no-any-return]  # the line above made it one
 

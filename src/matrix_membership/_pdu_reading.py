@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from matrix_membership._event_facts import Facts, facts_of
-from matrix_membership._pdu_text import ANY, USUAL, WITH_FLOATS, Form, covered_bytes
+from matrix_membership._pdu_text import ANY, USUAL, WITH_FLOATS, Form, both_bytes, covered_bytes
 from matrix_membership._usual_pdu import usual_document
 from matrix_membership.canonical_json import Budget, JsonValue, encode, read
 from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidJson
 from matrix_membership.event_format import MAX_PDU_BYTES, check_format
-from matrix_membership.hashing import id_of
+from matrix_membership.hashing import id_of, is_hash_of
 from matrix_membership.identifiers import EventID
 from matrix_membership.identifiers import event_id as read_event_id
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["facts_of_document", "read_facts", "references"]
+__all__ = ["Whole", "read_facts", "read_whole", "references", "whole_of"]
 
 # The budget of one PDU in any dress: white space and escapes may be more than the
 # canonical form that the limit speaks of.
@@ -25,43 +25,66 @@ _PDU_BUDGET: Final = Budget(max_bytes=8 * MAX_PDU_BYTES)
 
 def read_facts(
     pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, event_id: str | None
-) -> tuple[Facts, Mapping[str, JsonValue], Form, bytes | None]:
-    """Read a PDU, as `events.Event.from_pdu` says.
+) -> Facts:
+    """Read a PDU, as `events.Event.from_pdu` says."""
+    data, document, form = _decoded(pdu, room_version)
+    if event_id is not None:
+        known_id = _given(event_id)
+    elif room_version.event_id_in_pdu:
+        known_id = document["event_id"]
+    else:
+        known_id = id_of(covered_bytes(document, room_version, form), room_version)
+    facts = facts_of(document, room_version, known_id)
+    facts.pdu = data
+    return facts
 
-    Returns:
-        The facts of the event, and what else was read on the way: the other fields of
-        an `events.ReadPdu`.
-    """
-    data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
-    form = USUAL
-    document: Mapping[str, JsonValue] | None = usual_document(data, room_version)
-    if document is None:
-        data, document, form = _read_unusual(data, room_version)
-    return facts_of_document(data, document, form, room_version, event_id)
+
+Whole = tuple[Facts, Mapping[str, JsonValue], bytes, bool]
+"""The facts of an event, and the other fields of an `events.ReadPdu`."""
 
 
-def facts_of_document(
+def read_whole(
+    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, event_id: str | None
+) -> Whole:
+    """Read a PDU as `read_facts` does, with what its hash and signatures are checked by."""
+    data, document, form = _decoded(pdu, room_version)
+    return whole_of(data, document, form, room_version, event_id)
+
+
+def whole_of(
     data: bytes,
     document: Mapping[str, JsonValue],
     form: Form,
     room_version: RoomVersion,
     event_id: str | None,
-) -> tuple[Facts, Mapping[str, JsonValue], Form, bytes | None]:
-    """What `read_facts` gives, of a PDU that was decoded and whose format was checked."""
-    covered = None
+) -> Whole:
+    """What `read_whole` gives, of a PDU that was decoded and whose format was checked."""
+    covered, hashed = both_bytes(document, room_version, form)
     if event_id is not None:
-        try:
-            known_id = read_event_id(event_id)
-        except InvalidIdentifier as error:
-            raise InvalidEvent("event_id", error.expected, event_id) from error
+        known_id = _given(event_id)
     elif room_version.event_id_in_pdu:
         known_id = document["event_id"]
     else:
-        covered = covered_bytes(document, room_version, form)
         known_id = id_of(covered, room_version)
     facts = facts_of(document, room_version, known_id)
     facts.pdu = data
-    return facts, document, form, covered
+    return facts, document, covered, is_hash_of(hashed, document["hashes"]["sha256"])
+
+
+def _given(event_id: str) -> EventID:
+    try:
+        return read_event_id(event_id)
+    except InvalidIdentifier as error:
+        raise InvalidEvent("event_id", error.expected, event_id) from error
+
+
+def _decoded(
+    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion
+) -> tuple[bytes, Mapping[str, JsonValue], Form]:
+    """The bytes to keep, the PDU with its format checked, and its form."""
+    data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
+    document = usual_document(data, room_version)
+    return _read_unusual(data, room_version) if document is None else (data, document, USUAL)
 
 
 def _bytes_of(pdu: object, room_version: RoomVersion) -> bytes:

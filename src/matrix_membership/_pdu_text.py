@@ -24,6 +24,7 @@ __all__ = [
     "USUAL",
     "WITH_FLOATS",
     "Form",
+    "both_bytes",
     "covered_bytes",
     "document_of",
     "hashed_bytes",
@@ -67,10 +68,56 @@ def covered_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion, form:
         room_version: the version of its room.
         form: what is known of it.
     """
-    if form is not USUAL:
-        redacted = redact(pdu, room_version)
-        del redacted["signatures"]
-        return write(redacted, has_float=form is WITH_FLOATS)
+    if form is USUAL:
+        return _covered(pdu, room_version, _pieces(pdu))
+    redacted = redact(pdu, room_version)
+    del redacted["signatures"]
+    return write(redacted, has_float=form is WITH_FLOATS)
+
+
+def hashed_bytes(pdu: Mapping[str, JsonValue], form: Form) -> bytes:
+    """What the content hash covers; arguments as for `covered_bytes`."""
+    if form is USUAL:
+        return _hashed(pdu, _pieces(pdu))
+    hashed = {key: value for key, value in pdu.items() if key not in NOT_IN_CONTENT_HASH}
+    return write(hashed, has_float=form is WITH_FLOATS)
+
+
+def both_bytes(
+    pdu: Mapping[str, JsonValue], room_version: RoomVersion, form: Form
+) -> tuple[bytes, bytes]:
+    """What `covered_bytes` and `hashed_bytes` give: of a usual PDU most is the same in both."""
+    if form is USUAL:
+        pieces = _pieces(pdu)
+        return _covered(pdu, room_version, pieces), _hashed(pdu, pieces)
+    return covered_bytes(pdu, room_version, form), hashed_bytes(pdu, form)
+
+
+_Pieces = tuple[bytes, bytes, bytes]
+"""Of a usual PDU: what stands before the content, the depth, what stands after the origin."""
+
+
+def _pieces(pdu: Mapping[str, JsonValue]) -> _Pieces:
+    """What needs no escapes when it is read needs none when it is written.
+
+    Encoded piece by piece: a name in the content that is not ASCII would make all of the
+    text slower to write.
+    """
+    auth_events, prev_events = pdu["auth_events"], pdu["prev_events"]
+    auth = '["' + '","'.join(auth_events) + '"]' if auth_events else "[]"
+    prev = '["' + '","'.join(prev_events) + '"]' if prev_events else "[]"
+    key = f'"state_key":"{pdu["state_key"]}",' if "state_key" in pdu else ""
+    return (
+        f'{{"auth_events":{auth},"content":'.encode(),
+        f',"depth":{pdu["depth"]},'.encode(),
+        (
+            f'"origin_server_ts":{pdu["origin_server_ts"]},"prev_events":{prev},"room_id":"{pdu["room_id"]}",'
+            f'"sender":"{pdu["sender"]}",{key}"type":"{pdu["type"]}"}}'
+        ).encode(),
+    )
+
+
+def _covered(pdu: Mapping[str, JsonValue], room_version: RoomVersion, pieces: _Pieces) -> bytes:
     event_type, content, hashes = pdu["type"], pdu["content"], pdu["hashes"]
     kept = None
     if (
@@ -82,35 +129,38 @@ def covered_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion, form:
         membership = content.get("membership")
         kept = _ONLY_MEMBERSHIP.get(membership) if membership.__class__ is str else None
     if kept is None:
-        kept = canonical_text(redacted_content(event_type, content, survivors(room_version)))
+        left = redacted_content(event_type, content, survivors(room_version))
+        kept = canonical_text(left).encode()
     written = f'{{"sha256":"{hashes["sha256"]}"}}' if len(hashes) == 1 else canonical_text(hashes)
-    if "origin" in pdu and "origin" in survivors(room_version).top_level:
-        return _from_template(pdu, kept, f'"hashes":{written},"origin":"{pdu["origin"]}",')
-    return _from_template(pdu, kept, f'"hashes":{written},')
+    survives = "origin" in pdu and "origin" in survivors(room_version).top_level
+    origin = f'"origin":"{pdu["origin"]}",' if survives else ""
+    start, depth, end = pieces
+    return b"".join((start, kept, depth, f'"hashes":{written},{origin}'.encode(), end))
 
 
-def hashed_bytes(pdu: Mapping[str, JsonValue], form: Form) -> bytes:
-    """What the content hash covers; arguments as for `covered_bytes`."""
-    if form is not USUAL:
-        hashed = {key: value for key, value in pdu.items() if key not in NOT_IN_CONTENT_HASH}
-        return write(hashed, has_float=form is WITH_FLOATS)
-    origin = f'"origin":"{pdu["origin"]}",' if "origin" in pdu else ""
-    return _from_template(pdu, canonical_text(pdu["content"]), origin)
+def _hashed(pdu: Mapping[str, JsonValue], pieces: _Pieces) -> bytes:
+    origin = f'"origin":"{pdu["origin"]}",'.encode() if "origin" in pdu else b""
+    start, depth, end = pieces
+    return b"".join((start, _content_text(pdu["content"]).encode(), depth, origin, end))
 
 
-def _from_template(pdu: Mapping[str, JsonValue], content: str, after_depth: str) -> bytes:
-    """A usual PDU: what needs no escapes when it is read needs none when it is written."""
-    auth_events, prev_events = pdu["auth_events"], pdu["prev_events"]
-    auth = '["' + '","'.join(auth_events) + '"]' if auth_events else "[]"
-    prev = '["' + '","'.join(prev_events) + '"]' if prev_events else "[]"
-    key = f'"state_key":"{pdu["state_key"]}",' if "state_key" in pdu else ""
-    return (
-        f'{{"auth_events":{auth},"content":{content},"depth":{pdu["depth"]},{after_depth}'
-        f'"origin_server_ts":{pdu["origin_server_ts"]},"prev_events":{prev},'
-        f'"room_id":"{pdu["room_id"]}","sender":"{pdu["sender"]}",{key}"type":"{pdu["type"]}"}}'
-    ).encode()
+def _content_text(content: Mapping[str, JsonValue]) -> str:
+    """The content of a usual PDU: most are of members who have a profile."""
+    if len(content) == _PROFILE and "avatar_url" in content:
+        get = content.get
+        avatar, name, membership = get("avatar_url"), get("displayname"), get("membership")
+        if name.__class__ is str and membership.__class__ is str:
+            rest = f'"displayname":"{name}","membership":"{membership}"}}'
+            if avatar.__class__ is str:
+                return f'{{"avatar_url":"{avatar}",{rest}'
+            if avatar is None:
+                return f'{{"avatar_url":null,{rest}'
+    return canonical_text(content)
 
+
+_PROFILE: Final = 3
+"""How many keys the content of such a member has."""
 
 _ONLY_MEMBERSHIP: Final = MappingProxyType(
-    {membership: canonical_text({"membership": membership}) for membership in MEMBERSHIPS}
+    {membership: canonical_text({"membership": membership}).encode() for membership in MEMBERSHIPS}
 )

@@ -4,20 +4,30 @@ It has the keys that the format asks for and hardly any other, no escapes, and n
 but integers of a few digits. Such a PDU is decoded without hooks, and looked through once:
 two quotation marks stand around every text, so a text that holds twice as many of them
 as the decoded PDU has keys and texts has lost none on the way, and so has no key twice.
-All other PDUs take the long way, which also says what is wrong with them.
+All other PDUs take the long way, `event_format.check_format`, which also says what is
+wrong with them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Final, Never
+from operator import itemgetter
+from typing import Any, Final, Never, TypeVar
 
-from matrix_membership._json_text import DEFAULT_BUDGET, JsonValue
-from matrix_membership.event_format import MAX_PDU_BYTES, check_format
+from matrix_membership._json_text import DEFAULT_BUDGET, MAX_INTEGER, JsonValue
+from matrix_membership.event_format import MAX_AUTH_EVENTS, MAX_PDU_BYTES, MAX_PREV_EVENTS
+from matrix_membership.identifiers import (
+    MAX_BYTES,
+    EventID,
+    RoomID,
+    are_event_ids,
+    is_room_id,
+    is_user_id,
+)
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["is_usual", "scan_usual", "usual_document"]
+__all__ = ["KnownNames", "is_usual", "scan_usual", "usual_document"]
 
 
 def usual_document(data: bytes, room_version: RoomVersion) -> dict[str, JsonValue] | None:
@@ -34,48 +44,86 @@ def usual_document(data: bytes, room_version: RoomVersion) -> dict[str, JsonValu
     return document if end == len(text) and is_usual(document, text, room_version) else None
 
 
-def is_usual(document: JsonValue, text: str, room_version: RoomVersion) -> bool:
-    """Whether that which `scan_usual` made of a text is a usual PDU, and right."""
-    try:
-        if len(text) > _SURELY_SHORT or not _has_usual_keys(document, room_version):
-            return False
-        check_format(document, room_version)
-        return _lost_no_text(document, text)
-    except ValueError:
-        return False
+def is_usual(
+    document: JsonValue, text: str, room_version: RoomVersion, known: KnownNames | None = None
+) -> bool:
+    """Whether that which `scan_usual` made of a text is a usual PDU, and right.
 
-
-def _has_usual_keys(document: JsonValue, room_version: RoomVersion) -> bool:
-    """Whether its keys are those that the templates of `_pdu_text` write, if format holds."""
-    if document.__class__ is not dict or room_version.event_id_in_pdu:
-        return False
-    usual = _ALWAYS + ("state_key" in document) + ("unsigned" in document)
-    if "origin" in document:
-        usual += 1
-        if document["origin"].__class__ is not str:
-            return False
-    # In version 12 a create event may have anything in the place of a room ID, or nothing.
-    return len(document) == usual and document.get("room_id").__class__ is str
-
-
-def _lost_no_text(document: dict[str, JsonValue], text: str) -> bool:
-    """Whether a PDU of usual keys has all keys and texts of the text that it was decoded from.
-
-    Raises:
-        ValueError: it holds a number that may have been written in another way.
+    Args:
+        document: what it made.
+        text: the text.
+        room_version: the version of the PDU's room.
+        known: names that need not be looked at again.
     """
-    if "\\" in text:
+    if (
+        document.__class__ is not dict
+        or room_version.event_id_in_pdu
+        or len(text) > _SURELY_SHORT_PDU
+        or "\\" in text
+    ):
         return False
-    # All keys; type, sender and room ID; references; then what stands below.
-    texts = 3 + len(document) + len(document["auth_events"]) + len(document["prev_events"])
-    texts += ("state_key" in document) + ("origin" in document)
-    below = [document["content"], document["signatures"]]
-    if len(document["hashes"]) == 1:
+    try:
+        event_type, sender, room_id, content, depth, sent, listed, before, hashes, signatures = (
+            _always_there(document)
+        )
+    except KeyError:  # a create event of version 12 has no room ID
+        return False
+    # One that is null makes a key that is not counted.
+    get = document.get
+    state_key, origin, unsigned = get("state_key"), get("origin"), get("unsigned")
+    of_text = (state_key is not None) + (origin is not None)
+    keys = _ALWAYS + of_text + (unsigned is not None)
+    if (
+        len(document) != keys
+        or event_type.__class__ is not str
+        or len(event_type) > _SURELY_SHORT
+        or (
+            state_key is not None
+            and (state_key.__class__ is not str or len(state_key) > _SURELY_SHORT)
+        )
+        or (origin is not None and origin.__class__ is not str)
+        or (unsigned is not None and unsigned.__class__ is not dict)
+        or content.__class__ is not dict
+        or depth.__class__ is not int
+        # Zero may have been written as -0, here and below.
+        or not 0 < depth <= room_version.max_depth
+        or sent.__class__ is not int
+        or not 0 < sent <= MAX_INTEGER
+        or listed.__class__ is not list
+        or len(listed) > MAX_AUTH_EVENTS
+        or before.__class__ is not list
+        or len(before) > MAX_PREV_EVENTS
+        or hashes.__class__ is not dict
+        or hashes.get("sha256").__class__ is not str
+        or signatures.__class__ is not dict
+        or not is_user_id(sender)
+        or not (
+            is_room_id(room_id) and are_event_ids(listed + before)
+            if known is None
+            else known.are_good(room_id, listed, before)
+        )
+    ):
+        return False
+    # All keys; type, sender and room ID; state key and origin; references; what stands below.
+    texts = keys + 3 + of_text + len(listed) + len(before)
+    below = [content, signatures]
+    if unsigned:
+        below.append(unsigned)
+    if len(hashes) == 1:
         texts += 2
     else:
-        below.append(document["hashes"])
-    if document.get("unsigned"):
-        below.append(document["unsigned"])
+        below.append(hashes)
+    return text.count('"') == 2 * (texts + _texts_in(below))
+
+
+def _texts_in(below: list[JsonValue]) -> int:
+    """How many keys and texts some objects have, and all that is in them.
+
+    Returns:
+        The number; a negative one when a number may have been written in another way, or
+        when they are nested too deep.
+    """
+    texts = 0
     for value in below:
         if value.__class__ is dict:
             texts += len(value)
@@ -88,18 +136,74 @@ def _lost_no_text(document: dict[str, JsonValue], text: str) -> bool:
                 texts += 1
             elif kind is dict or kind is list:
                 below.append(item)
-            # Zero may have been written as -0.
             elif kind is int and not 0 < item < _LARGE:
-                return False
+                return _NONE_HAS
     # Nesting is within the budget where there is too little to nest.
-    return text.count('"') == 2 * texts and len(below) < DEFAULT_BUDGET.max_depth
+    return texts if len(below) < DEFAULT_BUDGET.max_depth else _NONE_HAS
 
 
-_SURELY_SHORT: Final = MAX_PDU_BYTES // 4
-"""So many characters are within the limit, which counts bytes."""
+class KnownNames:
+    """Names in PDUs of one room, most of which have the same: seen once, held once.
 
+    Attributes:
+        room_id: the ID of the room.
+        lists: lists of auth events, each under itself; their IDs were looked at.
+    """
+
+    __slots__ = ("_texts", "lists", "room_id")
+
+    def __init__(self, room_id: RoomID) -> None:
+        self.room_id = room_id
+        self.lists: dict[tuple[EventID, ...], tuple[EventID, ...]] = {}
+        self._texts: dict[Any, Any] = {}
+
+    def shared(self, text: _Text) -> _Text:
+        """A text, the one of its kind that is held."""
+        return self._texts.setdefault(text, text)  # type: ignore[no-any-return]  # it is equal
+
+    def are_good(
+        self, room_id: JsonValue, auth_events: list[JsonValue], prev_events: list[JsonValue]
+    ) -> bool:
+        """Whether the format takes these names."""
+        try:
+            known = tuple(auth_events) in self.lists
+        except TypeError:  # not of texts
+            return False
+        return (room_id == self.room_id or is_room_id(room_id)) and are_event_ids(
+            prev_events if known else auth_events + prev_events
+        )
+
+    def listed(self, auth_events: tuple[EventID, ...]) -> tuple[EventID, ...]:
+        """A list of auth events of a PDU whose format was checked, the one that is held."""
+        held = self.lists.get(auth_events)
+        if held is None:
+            held = tuple(map(self.shared, auth_events))
+            self.lists[held] = held
+        return held
+
+
+_Text = TypeVar("_Text", bound=str)
+
+_always_there: Final = itemgetter(
+    "type",
+    "sender",
+    "room_id",
+    "content",
+    "depth",
+    "origin_server_ts",
+    "auth_events",
+    "prev_events",
+    "hashes",
+    "signatures",
+)
 _ALWAYS: Final = 10
 """How many keys every PDU has, from version 3 on."""
+
+_NONE_HAS: Final = -MAX_PDU_BYTES
+
+_SURELY_SHORT: Final = MAX_BYTES // 4
+_SURELY_SHORT_PDU: Final = MAX_PDU_BYTES // 4
+"""So many characters are within the limit, which counts bytes."""
 
 _LARGE: Final = 10**15
 

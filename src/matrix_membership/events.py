@@ -8,16 +8,16 @@ is no event, and `EventTemplate.complete` is the only way to make it one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from matrix_membership._attrs import frozen
 from matrix_membership._event import Event, with_evidence
 from matrix_membership._event_facts import MEMBER_KINDS, View
 from matrix_membership._event_template import EventTemplate, Signs
-from matrix_membership._pdu_reading import facts_of_document, read_facts, references
-from matrix_membership._pdu_text import USUAL, Form
-from matrix_membership._usual_pdu import is_usual
+from matrix_membership._pdu_reading import read_whole, references, whole_of
+from matrix_membership._pdu_text import USUAL
+from matrix_membership._usual_pdu import KnownNames, is_usual
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.room_versions import RoomVersion
 
@@ -37,15 +37,19 @@ __all__ = [
 
 @frozen
 class ReadPdu:
-    """A PDU just read: the event, its keys, and the bytes that its signatures cover.
+    """A PDU just read, which spares receipt and signing a second reading.
 
-    It spares receipt and signing a second reading.
+    Attributes:
+        event: the event.
+        document: its keys.
+        covered: the bytes that its signatures cover.
+        content_hash_matches: whether the hash that it carries is the one of its content.
     """
 
     event: Event
     document: Mapping[str, JsonValue]
-    form: Form
-    covered: bytes | None
+    covered: bytes
+    content_hash_matches: bool
 
 
 def read_pdu(
@@ -60,24 +64,21 @@ def read_pdu(
         InvalidEvent: as there.
     """
     event: Any
-    event, document, form, covered = read_facts(pdu, room_version, event_id)
+    event, document, covered, matches = read_whole(pdu, room_version, event_id)
     event.__class__ = Event
-    return ReadPdu(event, document, form, covered)
+    return ReadPdu(event, document, covered, matches)
 
 
 def read_decoded(
-    pdu: str | bytes,
-    document: JsonValue,
-    room_version: RoomVersion,
-    share: Callable[[Any, Any], Any],
-) -> tuple[Event, Mapping[str, JsonValue], Form, bytes | None]:
+    pdu: str | bytes, document: JsonValue, room_version: RoomVersion, known: KnownNames
+) -> tuple[Event, Mapping[str, JsonValue], bytes, bool]:
     """Read a PDU that was decoded on the way, one of many.
 
     Args:
         pdu: the PDU; as text when there is a document.
         document: what `scan_usual` made of the text; None when it could not, or did not.
         room_version: the version of its room.
-        share: `setdefault` of a dict: texts that many of them have are held once.
+        known: names that many of them have.
 
     Returns:
         The fields of a `ReadPdu`.
@@ -86,14 +87,13 @@ def read_decoded(
         InvalidEvent: as `Event.from_pdu`.
     """
     event: Any
-    if isinstance(pdu, str) and is_usual(document, pdu, room_version):
-        event, document, form, covered = facts_of_document(
-            pdu.encode(), document, USUAL, room_version, None
-        )
+    if isinstance(pdu, str) and is_usual(document, pdu, room_version, known):
+        whole = whole_of(pdu.encode(), document, USUAL, room_version, None)
     else:
-        event, document, form, covered = read_facts(pdu, room_version, None)
-    event.type = share(event.type, event.type)
-    event.server = share(event.server, event.server)
-    event.room_id = share(event.room_id, event.room_id)
+        whole = read_whole(pdu, room_version, None)
+    event, document, covered, matches = whole
+    event.server = known.shared(event.server)
+    if event.room_id == known.room_id:
+        event.room_id = known.room_id
     event.__class__ = Event
-    return event, document, form, covered
+    return event, document, covered, matches

@@ -45,9 +45,8 @@ _SERVER = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.\-]{1,255})(?::[0-9]{1,5})?"
 _LOCALPART = r"[^:\x00\ud800-\udfff]"
 _matches_server = re.compile(_SERVER).fullmatch
 _matches_user = re.compile(rf"@{_LOCALPART}*:{_SERVER}").fullmatch
-_matches_room = re.compile(rf"!{_LOCALPART}+:{_SERVER}").fullmatch
+_matches_room = re.compile(rf"!(?:{_LOCALPART}+:{_SERVER}|[A-Za-z0-9_\-]{{43}})").fullmatch
 _matches_event = re.compile(rf"\${_LOCALPART}+:{_SERVER}").fullmatch
-_matches_room_hash = re.compile(r"![A-Za-z0-9_\-]{43}").fullmatch
 _EVENT_HASH = r"\$[A-Za-z0-9_\-+/]{43}"
 _matches_event_hash = re.compile(_EVENT_HASH).fullmatch
 _matches_event_hashes = re.compile(f"{_EVENT_HASH}(?:,{_EVENT_HASH})*").fullmatch
@@ -92,7 +91,7 @@ def is_room_id(value: object) -> TypeGuard[RoomID]:
     return (
         isinstance(value, str)
         and (len(value) <= _SURELY_SHORT or _fits(value))
-        and (_matches_room(value) is not None or _matches_room_hash(value) is not None)
+        and _matches_room(value) is not None
     )
 
 

@@ -84,6 +84,8 @@ class PolicyServer:
         Raises:
             InvalidEvent: the event came in client format, which is not all of it.
         """
+        if state.get(_EVENT_TYPE) is None:  # most rooms have none: this is all that they cost
+            return None
         policy = cls.of(state)
         if policy is None or not policy.must_sign(event):
             return None

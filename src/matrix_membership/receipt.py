@@ -9,23 +9,22 @@ __ https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event, ReadPdu, read_pdu, references
-from matrix_membership.hashing import content_hash_matches
+from matrix_membership.events import Event, ReadPdu, references
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.policy_server import PolicyServer
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.signing import KeyRing, missing_signers, verify_read
+from matrix_membership.signing import KeyRing, missing_signers, read_and_verify, verify_read
 from matrix_membership.state import RoomState
 
 __all__ = ["Change", "Check", "Disposition", "Receipt", "receive", "reevaluate"]
@@ -76,8 +75,25 @@ _STATE_BEFORE: Final = Check.STATE_BEFORE
 _CURRENT_STATE: Final = Check.CURRENT_STATE
 
 
+class _Unsealed:
+    """The slots of a receipt while it is being made, as `_event_facts.Facts` are an event's."""
+
+    __slots__ = (
+        "__weakref__",
+        "check",
+        "decision",
+        "disposition",
+        "error",
+        "event",
+        "missing_auth_events",
+        "missing_signers",
+        "provisional",
+        "redacted",
+    )
+
+
 @frozen
-class Receipt:
+class Receipt(_Unsealed):
     """What becomes of a PDU, and why.
 
     It is true when the event is to be used like any other: accepted or redacted. An
@@ -194,22 +210,24 @@ def receive(
     ... )
     dropped by check 1 (format): PDU: expected an object, got []
     """
-    try:
-        read = pdu if isinstance(pdu, ReadPdu) else read_pdu(pdu, room_version)
-    except InvalidEvent as error:
-        return Receipt(Disposition.DROPPED, Check.FORMAT, error=error)
-    if read.event.room_version is not room_version:
-        raise TypeError(f"a PDU of {read.event.room_version!r}, read for {room_version!r}")
-    event = verify_read(read, keys)
+    if isinstance(pdu, ReadPdu):
+        if pdu.event.room_version is not room_version:
+            raise TypeError(f"a PDU of {pdu.event.room_version!r}, read for {room_version!r}")
+        event, document = verify_read(pdu, keys), pdu.document
+        covered, matches = pdu.covered, pdu.content_hash_matches
+    else:
+        try:
+            event, document, covered, matches = read_and_verify(pdu, room_version, keys)
+        except InvalidEvent as error:
+            return Receipt(Disposition.DROPPED, Check.FORMAT, error=error)
     if missing_signers(event):
         return _unsigned(event)
-    redacted = not content_hash_matches(read.document, read.form)
     return _judge(
-        event.redacted() if redacted else event,
+        event if matches else event.redacted(),
         _Room(auth_events, state_before, current_state, rejected, create),
-        redacted=redacted,
-        listed=references(read.document, "auth_events", room_version),
-        covered=read.covered,
+        redacted=not matches,
+        listed=references(document, "auth_events", room_version),
+        covered=covered,
     )
 
 
@@ -267,15 +285,24 @@ def reevaluate(
     return None if after.disposition is receipt.disposition else Change(receipt, after)
 
 
-@frozen
 class _Room:
-    """What is known of the room, as the caller gave it."""
+    """What is known of the room, as the caller gave it; lives no longer than one receipt."""
 
-    auth_events: AuthEventsAtHand
-    state_before: RoomState
-    current_state: RoomState
-    rejected: AbstractSet[str]
-    create: Event | None
+    __slots__ = ("auth_events", "create", "current_state", "rejected", "state_before")
+
+    def __init__(
+        self,
+        auth_events: AuthEventsAtHand,
+        state_before: RoomState,
+        current_state: RoomState,
+        rejected: AbstractSet[str],
+        create: Event | None,
+    ) -> None:
+        self.auth_events = auth_events
+        self.state_before = state_before
+        self.current_state = current_state
+        self.rejected = rejected
+        self.create = create
 
     def find(self, listed: Iterable[EventID]) -> tuple[list[Event], tuple[EventID, ...]]:
         """The events with these IDs that are at hand, and the IDs of the others."""
@@ -332,40 +359,70 @@ def _judge(
             provisional = provisional or policy.in_room is None
     if failed is None and redacted:
         failed = Check.CONTENT_HASH
-    return Receipt(
-        _ACCEPTED if failed is None else _FAILED[failed],
-        failed,
-        decision,
-        event,
-        redacted=redacted,
-        provisional=provisional,
-        missing_auth_events=missing,
-        missing_signers=owed,
-    )
+    receipt: Any = _Unsealed()
+    receipt.disposition = _ACCEPTED if failed is None else _FAILED[failed]
+    receipt.check = failed
+    receipt.decision = decision
+    receipt.event = event
+    receipt.error = None
+    receipt.redacted = redacted
+    receipt.provisional = provisional
+    receipt.missing_auth_events = missing
+    receipt.missing_signers = owed
+    receipt.__class__ = Receipt
+    return receipt  # type: ignore[no-any-return]  # the line above made it one
 
 
 def _decisions(
     event: Event, room: _Room, found: list[Event], missing: tuple[EventID, ...]
-) -> Iterator[tuple[Check, Decision, bool]]:
+) -> list[tuple[Check, Decision, bool]]:
     """The decisions of checks 4 to 6, and whether each was made without all it needs."""
-    version = event.room_version
-    create = room.create or room.state_before.create_event
+    version, before, current = event.room_version, room.state_before, room.current_state
+    selected = auth.select_auth_events(event)
+    create = room.create or before.create_event
     if room.rejected.isdisjoint(missing):
-        decision = auth.check_auth_events(event, found, rejected=room.rejected, create=create)
+        decision = auth.check_auth_events(
+            event, found, rejected=room.rejected, create=create, selected=selected
+        )
     else:
         # Nobody need have kept a rejected event to know that it was one.
         decision = _lists_rejected(version)
     in_version_12 = version.room_id_is_create_event
     lacking = create is None if in_version_12 else bool(missing)
-    yield _AUTH_EVENTS, decision, lacking and decision.rule in _FOR_WANT_OF_CREATE_EVENT
-    if in_version_12 and create is not None:
-        found = [create, *found]
-    authorising = RoomState.of(version, found, partial=bool(missing))
-    yield _AUTH_EVENTS, auth.check(event, authorising), bool(missing)
-    before, current = room.state_before, room.current_state
-    yield _STATE_BEFORE, auth.check(event, before), before.is_partial
+    made = [(_AUTH_EVENTS, decision, lacking and decision.rule in _FOR_WANT_OF_CREATE_EVENT)]
+    if not decision.allowed:
+        return made
+    by_list = by_state = auth.check(event, before)
+    if missing or create is not before.create_event or not _selects(before, selected, found):
+        if in_version_12 and create is not None:
+            found = [create, *found]
+        by_list = auth.check(event, RoomState.of(version, found, partial=bool(missing)))
+    made.append((_AUTH_EVENTS, by_list, bool(missing)))
+    made.append((_STATE_BEFORE, by_state, before.is_partial))
     if current is not before:
-        yield _CURRENT_STATE, auth.check(event, current), current.is_partial
+        made.append((_CURRENT_STATE, auth.check(event, current), current.is_partial))
+    return made
+
+
+def _selects(state: RoomState, selected: Iterable[tuple[str, str]], listed: list[Event]) -> bool:
+    """Whether what a state has in the places selected is what an event lists.
+
+    Then the judgement by the state is one by that list: rules read no other places.
+    """
+    if state.is_partial or state.room_version.event_id_in_pdu:  # where equal IDs say little
+        return False
+    get, get_member = state.get, state.get_member
+    there = 0
+    for event_type, state_key in selected:
+        event = get_member(state_key) if event_type == _MEMBER else get(event_type, state_key)
+        if event is not None:
+            if event not in listed:
+                return False
+            there += 1
+    return there == len(listed)
+
+
+_MEMBER: Final = "m.room.member"
 
 
 _FOR_WANT_OF_CREATE_EVENT: Final = (

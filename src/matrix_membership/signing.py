@@ -17,8 +17,15 @@ from typing import Any
 from matrix_membership._attrs import evolve
 from matrix_membership._event_facts import NOBODY
 from matrix_membership._keys import LONGEST_KEY_VALIDITY_MS, SEED_BYTES, KeyRing, Signer
+from matrix_membership._pdu_reading import read_whole
 from matrix_membership._pdu_text import covered_bytes, document_of
-from matrix_membership._signatures import PublishedKey, sign_json, signed_by_key, verify_json
+from matrix_membership._signatures import (
+    PublishedKey,
+    is_signature,
+    sign_json,
+    signed_by_key,
+    verify_json,
+)
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.contents import SignedInvite
 from matrix_membership.errors import InvalidEvent
@@ -37,10 +44,12 @@ __all__ = [
     "Signer",
     "check_signatures",
     "missing_signers",
+    "read_and_verify",
     "required_signers",
     "sign",
     "sign_json",
     "signed_by_key",
+    "signers_of",
     "usable_signatures",
     "verify",
     "verify_json",
@@ -95,29 +104,46 @@ def verify(event: Event, keys: KeyRing) -> Event:
         raise InvalidEvent("event", "one read from a PDU", repr(event))
     pdu, form = document_of(event.pdu, event.room_version)
     covered = covered_bytes(pdu, event.room_version, form)
-    return with_evidence(event, _signers(pdu, covered, event.room_version, keys))
+    return with_evidence(event, signers_of(pdu, covered, event.room_version, keys))
 
 
 def verify_read(read: ReadPdu, keys: KeyRing) -> Event:
     """Verify a PDU just read, without reading it again; otherwise as `verify`."""
-    version = read.event.room_version
-    covered = read.covered
-    if covered is None:
-        covered = covered_bytes(read.document, version, read.form)
-    return with_evidence(read.event, _signers(read.document, covered, version, keys))
+    signers = signers_of(read.document, read.covered, read.event.room_version, keys)
+    return with_evidence(read.event, signers)
 
 
-def _signers(
+def read_and_verify(
+    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, keys: KeyRing
+) -> tuple[Event, Mapping[str, JsonValue], bytes, bool]:
+    """Read a PDU and verify it, without an event in between.
+
+    Returns:
+        The fields of an `events.ReadPdu`.
+
+    Raises:
+        InvalidEvent: as `Event.from_pdu`.
+    """
+    event: Any
+    event, document, covered, matches = read_whole(pdu, room_version, None)
+    event.signed_by = signers_of(document, covered, room_version, keys)
+    event.__class__ = Event
+    return event, document, covered, matches
+
+
+def signers_of(
     pdu: Mapping[str, JsonValue], covered: bytes, room_version: RoomVersion, keys: KeyRing
 ) -> frozenset[ServerName]:
+    """The servers that signed a PDU just read, whose signatures cover these bytes."""
     sent = pdu["origin_server_ts"] if room_version.enforces_key_validity else None
-    return frozenset(
-        [
-            server
-            for server, usable in usable_signatures(pdu["signatures"], keys, sent)
-            if all(key.verifies(covered, signature) for key, signature in usable)
-        ]
-    )
+    signers = []
+    for server, usable in usable_signatures(pdu["signatures"], keys, sent):
+        for key, signature in usable:
+            if not key.verifies(covered, signature):
+                break
+        else:
+            signers.append(server)
+    return frozenset(signers)
 
 
 def usable_signatures(
@@ -135,10 +161,11 @@ def usable_signatures(
         signatures to check by them.
     """
     found = []
+    get = keys.servers.get
     for name, of_server in signatures.items():
         server: Any = name  # ServerName, a function, takes longer than the look-up
-        known = keys.servers.get(server)
-        if not known or not isinstance(of_server, Mapping):
+        known = get(server)
+        if not known or not isinstance(of_server, dict):
             continue
         usable = [
             (known[key_id], signature)
@@ -166,14 +193,10 @@ def check_signatures(checks: Iterable[SignatureCheck]) -> list[bool]:
     Returns:
         For each check whether the signature is good.
     """
-    keys: dict[bytes, PublishedKey] = {}
-    verdicts = []
-    for covered, raw, signature in checks:
-        key = keys.get(raw)
-        if key is None:
-            key = keys[raw] = PublishedKey(raw)
-        verdicts.append(key.verifies(covered, signature))
-    return verdicts
+    listed = list(checks)
+    for raw in {raw for _, raw, _ in listed}:
+        PublishedKey(raw)  # which refuses what is no key
+    return [is_signature(covered, raw, signature) for covered, raw, signature in listed]
 
 
 def required_signers(event: Event) -> frozenset[ServerName]:
@@ -192,4 +215,6 @@ def required_signers(event: Event) -> frozenset[ServerName]:
 
 def missing_signers(event: Event) -> frozenset[ServerName]:
     """The required signers of an event that `signed_by` lacks."""
+    if event.server in event.signed_by and not event.room_version.event_id_in_pdu:
+        return NOBODY
     return required_signers(event) - event.signed_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from matrix_membership import Event, RoomState, auth, strategies
@@ -94,3 +94,13 @@ def test_decision_needs_no_more_than_the_auth_events(case: AuthCase) -> None:
     create = [case.state.create_event] if case.state.create_event else []
     listed = RoomState.of(case.state.room_version, [*create, *case.auth_events])
     assert auth.check(case.event, listed) == auth.check(case.event, case.state)
+
+
+@settings(max_examples=200)
+@given(strategies.auth_cases())
+def test_rules_read_no_other_places_than_those_selected(case: AuthCase) -> None:
+    event, state = case.event, case.state
+    assume(not state.is_partial)
+    places = {("m.room.create", ""), *auth.select_auth_events(event)}
+    selected = [held for place in sorted(places) if (held := state.get(*place)) is not None]
+    assert auth.check(event, RoomState.of(event.room_version, selected)) == auth.check(event, state)

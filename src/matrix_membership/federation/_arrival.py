@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from matrix_membership.events import Event, ReadPdu
-from matrix_membership.hashing import content_hash_matches
 from matrix_membership.signing import missing_signers
 
 __all__ = ["faults"]
@@ -44,5 +43,5 @@ def faults(event: Event, read: ReadPdu, request: Sent) -> Iterator[str]:
         yield f"its ID is {event.event_id}, not that in the path"
     if missing_signers(event):
         yield "its signature could not be verified"
-    if not content_hash_matches(read.document, read.form):
+    if not read.content_hash_matches:
         yield "its content hash is wrong"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from matrix_membership._pdu_text import covered_bytes
+from matrix_membership._usual_pdu import KnownNames
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, read_decoded, references
-from matrix_membership.federation._findings import Defect, Entry, Severity, other_version
-from matrix_membership.hashing import content_hash_matches, signed_bytes
+from matrix_membership.federation._findings import (
+    Defect,
+    Entry,
+    EntrySlots,
+    Severity,
+    other_version,
+)
+from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import EventID
 
 __all__ = ["Examiner"]
@@ -34,8 +39,7 @@ class Examiner:
         self.copies: list[Entry] = []
         self.two_creates = False
         self.came_back: Entry | None = None
-        # Most names, IDs and lists of them are the same few: one of each serves all.
-        self.shared: dict[Any, Any] = {}
+        self.known = KnownNames(join.room_id)
 
     @property
     def defects(self) -> tuple[Defect, ...]:
@@ -103,26 +107,22 @@ class Examiner:
             self.copies.append(entry)
 
     def entry(self, pdu: str | bytes, document: JsonValue) -> Entry:
-        version, share = self.version, self.shared.setdefault
-        event, read, form, covered = read_decoded(pdu, document, version, share)
-        listed: Any = tuple(
-            [share(found, found) for found in references(read, "auth_events", version)]
-        )
-        signatures: Any = [
-            one
-            for server, of_server in read["signatures"].items()
-            if isinstance(of_server, Mapping)
-            for key_id, signature in of_server.items()
-            for one in (share(server, server), share(key_id, key_id), signature)
-        ]
-        return Entry(
-            event,
-            covered_bytes(read, version, form) if covered is None else covered,
-            tuple(signatures),
-            read["origin_server_ts"] if version.enforces_key_validity else None,
-            share(listed, listed),
-            content_hash_matches(read, form),
-        )
+        version, known = self.version, self.known
+        event, read, covered, matches = read_decoded(pdu, document, version, known)
+        signatures: list[JsonValue] = []
+        for server, of_server in read["signatures"].items():
+            if isinstance(of_server, dict):
+                for key_id, signature in of_server.items():
+                    signatures += (known.shared(server), known.shared(key_id), signature)
+        entry: Any = EntrySlots()
+        entry.event = event
+        entry.covered = covered
+        entry.signatures = tuple(signatures)
+        entry.sent = read["origin_server_ts"] if version.enforces_key_validity else None
+        entry.auth_events = known.listed(references(read, "auth_events", version))
+        entry.hash_matches = matches
+        entry.__class__ = Entry
+        return entry  # type: ignore[no-any-return]  # the line above made it one
 
     def returned(self, pdu: str | bytes, document: JsonValue) -> Entry | None:
         """The join as the answer gives it back."""

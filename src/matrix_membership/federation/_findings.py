@@ -15,7 +15,7 @@ from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
-__all__ = ["OTHER_VERSION", "Audit", "Defect", "Entry", "Severity", "other_version"]
+__all__ = ["OTHER_VERSION", "Audit", "Defect", "Entry", "EntrySlots", "Severity", "other_version"]
 
 OTHER_VERSION: Final = "other_room_version"
 
@@ -95,8 +95,22 @@ class Audit:
         return "\n".join(map(str, self.defects))
 
 
+class EntrySlots:
+    """The slots of an entry while it is being made, as `_event_facts.Facts` are an event's."""
+
+    __slots__ = (
+        "__weakref__",
+        "auth_events",
+        "covered",
+        "event",
+        "hash_matches",
+        "sent",
+        "signatures",
+    )
+
+
 @constant
-class Entry:
+class Entry(EntrySlots):
     """One PDU of the answer, read: what is left to check of it.
 
     Attributes:
