@@ -338,10 +338,8 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "room_versions.RoomVersion.evolve": "takes what a programmer writes",
         "_keys.Signer.signature_over": "takes bytes that the package made",
         "_event_template.Signs.signature_over": "the same",
-        "events.read_decoded": "is called by `SendJoinReader`",
         "signing.signers_of": "takes a document that was read",
         "signing.with_signatures": "takes signatures that were checked",
-        "signing.usable_signatures": "takes signatures of an event that was read",
     }
 )
 """What takes JSON or bytes, but not from outside."""

@@ -262,11 +262,13 @@ class TestSignedJson:
 class TestGatheredChecks:
     def test_are_plain_data(self) -> None:
         event = signed(V11)
-        usable = signing.usable_signatures(event.document["signatures"], KEYS, None)
-        assert [server for server, _ in usable] == ["a.example"]
-        key, signature = usable[0][1][0]
-        checks = [
-            (b"x", key.verify_key, signature),
-            (signed_bytes(event.document, V11), key.verify_key, signature),
-        ]
+        ((key_id, signature),) = event.document["signatures"]["a.example"].items()
+        found = KEYS.key("a.example", key_id)
+        assert found is not None
+        key = found.verify_key
+        checks = [(b"x", key, signature), (signed_bytes(event.document, V11), key, signature)]
         assert signing.check_signatures(checks) == [False, True]
+
+    def test_are_by_keys(self) -> None:
+        with pytest.raises(ValueError, match="32 bytes"):
+            signing.check_signatures([(b"x", bytes(31), "A" * 86)])

@@ -247,8 +247,8 @@ class Event(Facts):
         return content_hash_matches(*document_of(self.pdu or self.client_form, self.room_version))
 
 
-def with_evidence(event: Event, signed_by: frozenset[ServerName]) -> Event:
-    """`Event.with_signers` for a set that others share."""
+def with_evidence(event: Facts, signed_by: frozenset[ServerName]) -> Event:
+    """`Event.with_signers` for a set that others share, of an event or of its facts."""
     copy = Facts()
     copy.event_id, copy.room_version, copy.room_id = (
         event.event_id,

@@ -126,10 +126,20 @@ class Facts:
 
 
 def facts_of(
-    document: Mapping[str, JsonValue], room_version: RoomVersion, event_id: EventID
+    document: Mapping[str, JsonValue],
+    room_version: RoomVersion,
+    event_id: EventID,
+    make: type[Facts] = Facts,
 ) -> Facts:
-    """The facts of an event whose format was checked; its bytes are still to be set."""
-    facts = Facts()
+    """The facts of an event whose format was checked; its bytes are still to be set.
+
+    Args:
+        document: the event.
+        room_version: the version of its room.
+        event_id: its ID.
+        make: what to make; a class that has more slots than these.
+    """
+    facts = make()
     facts.room_version = room_version
     facts.event_id = event_id
     facts.signed_by = NOBODY

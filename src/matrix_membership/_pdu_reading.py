@@ -16,7 +16,7 @@ from matrix_membership.identifiers import EventID
 from matrix_membership.identifiers import event_id as read_event_id
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["Whole", "read_facts", "read_whole", "references", "whole_of"]
+__all__ = ["read_facts", "read_whole", "references", "whole_of"]
 
 # The budget of one PDU in any dress: white space and escapes may be more than the
 # canonical form that the limit speaks of.
@@ -39,16 +39,19 @@ def read_facts(
     return facts
 
 
-Whole = tuple[Facts, Mapping[str, JsonValue], bytes, bool]
-"""The facts of an event, and the other fields of an `events.ReadPdu`."""
-
-
 def read_whole(
-    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, event_id: str | None
-) -> Whole:
-    """Read a PDU as `read_facts` does, with what its hash and signatures are checked by."""
+    pdu: bytes | str | Mapping[str, JsonValue],
+    room_version: RoomVersion,
+    event_id: str | None,
+    make: type[Facts] = Facts,
+) -> tuple[Facts, Mapping[str, JsonValue], bytes, bool]:
+    """Read a PDU as `read_facts` does, with what its hash and signatures are checked by.
+
+    Returns:
+        The facts of the event, and the other fields of an `events.ReadPdu`.
+    """
     data, document, form = _decoded(pdu, room_version)
-    return whole_of(data, document, form, room_version, event_id)
+    return whole_of(data, document, form, room_version, event_id, make)
 
 
 def whole_of(
@@ -57,7 +60,8 @@ def whole_of(
     form: Form,
     room_version: RoomVersion,
     event_id: str | None,
-) -> Whole:
+    make: type[Facts] = Facts,
+) -> tuple[Facts, Mapping[str, JsonValue], bytes, bool]:
     """What `read_whole` gives, of a PDU that was decoded and whose format was checked."""
     covered, hashed = both_bytes(document, room_version, form)
     if event_id is not None:
@@ -66,7 +70,7 @@ def whole_of(
         known_id = document["event_id"]
     else:
         known_id = id_of(covered, room_version)
-    facts = facts_of(document, room_version, known_id)
+    facts = facts_of(document, room_version, known_id, make)
     facts.pdu = data
     return facts, document, covered, is_hash_of(hashed, document["hashes"]["sha256"])
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Final, Never, TypeVar
+from typing import Any, Final, Never
 
 from matrix_membership._json_text import DEFAULT_BUDGET, MAX_INTEGER, JsonValue
 from matrix_membership.event_format import MAX_AUTH_EVENTS, MAX_PDU_BYTES, MAX_PREV_EVENTS
@@ -148,18 +148,16 @@ class KnownNames:
     Attributes:
         room_id: the ID of the room.
         lists: lists of auth events, each under itself; their IDs were looked at.
+        share: `setdefault` of the texts that are held.
     """
 
-    __slots__ = ("_texts", "lists", "room_id")
+    __slots__ = ("lists", "room_id", "share")
 
     def __init__(self, room_id: RoomID) -> None:
         self.room_id = room_id
         self.lists: dict[tuple[EventID, ...], tuple[EventID, ...]] = {}
-        self._texts: dict[Any, Any] = {}
-
-    def shared(self, text: _Text) -> _Text:
-        """A text, the one of its kind that is held."""
-        return self._texts.setdefault(text, text)  # type: ignore[no-any-return]  # it is equal
+        texts: dict[Any, Any] = {}
+        self.share = texts.setdefault
 
     def are_good(
         self, room_id: JsonValue, auth_events: list[JsonValue], prev_events: list[JsonValue]
@@ -177,12 +175,10 @@ class KnownNames:
         """A list of auth events of a PDU whose format was checked, the one that is held."""
         held = self.lists.get(auth_events)
         if held is None:
-            held = tuple(map(self.shared, auth_events))
+            held = tuple(map(self.share, auth_events, auth_events))
             self.lists[held] = held
         return held
 
-
-_Text = TypeVar("_Text", bound=str)
 
 _always_there: Final = itemgetter(
     "type",

@@ -15,9 +15,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership._event import Event, with_evidence
 from matrix_membership._event_facts import MEMBER_KINDS, View
 from matrix_membership._event_template import EventTemplate, Signs
-from matrix_membership._pdu_reading import read_whole, references, whole_of
-from matrix_membership._pdu_text import USUAL
-from matrix_membership._usual_pdu import KnownNames, is_usual
+from matrix_membership._pdu_reading import read_whole, references
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.room_versions import RoomVersion
 
@@ -28,7 +26,6 @@ __all__ = [
     "ReadPdu",
     "Signs",
     "View",
-    "read_decoded",
     "read_pdu",
     "references",
     "with_evidence",
@@ -67,33 +64,3 @@ def read_pdu(
     event, document, covered, matches = read_whole(pdu, room_version, event_id)
     event.__class__ = Event
     return ReadPdu(event, document, covered, matches)
-
-
-def read_decoded(
-    pdu: str | bytes, document: JsonValue, room_version: RoomVersion, known: KnownNames
-) -> tuple[Event, Mapping[str, JsonValue], bytes, bool]:
-    """Read a PDU that was decoded on the way, one of many.
-
-    Args:
-        pdu: the PDU; as text when there is a document.
-        document: what `scan_usual` made of the text; None when it could not, or did not.
-        room_version: the version of its room.
-        known: names that many of them have.
-
-    Returns:
-        The fields of a `ReadPdu`.
-
-    Raises:
-        InvalidEvent: as `Event.from_pdu`.
-    """
-    event: Any
-    if isinstance(pdu, str) and is_usual(document, pdu, room_version, known):
-        whole = whole_of(pdu.encode(), document, USUAL, room_version, None)
-    else:
-        whole = read_whole(pdu, room_version, None)
-    event, document, covered, matches = whole
-    event.server = known.shared(event.server)
-    if event.room_id == known.room_id:
-        event.room_id = known.room_id
-    event.__class__ = Event
-    return event, document, covered, matches

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from matrix_membership._attrs import evolve
-from matrix_membership._event_facts import NOBODY
+from matrix_membership._event_facts import NOBODY, Facts
 from matrix_membership._keys import LONGEST_KEY_VALIDITY_MS, SEED_BYTES, KeyRing, Signer
 from matrix_membership._pdu_reading import read_whole
 from matrix_membership._pdu_text import covered_bytes, document_of
@@ -50,7 +50,6 @@ __all__ = [
     "sign_json",
     "signed_by_key",
     "signers_of",
-    "usable_signatures",
     "verify",
     "verify_json",
     "verify_read",
@@ -134,47 +133,31 @@ def read_and_verify(
 def signers_of(
     pdu: Mapping[str, JsonValue], covered: bytes, room_version: RoomVersion, keys: KeyRing
 ) -> frozenset[ServerName]:
-    """The servers that signed a PDU just read, whose signatures cover these bytes."""
-    sent = pdu["origin_server_ts"] if room_version.enforces_key_validity else None
-    signers = []
-    for server, usable in usable_signatures(pdu["signatures"], keys, sent):
-        for key, signature in usable:
-            if not key.verifies(covered, signature):
-                break
-        else:
-            signers.append(server)
-    return frozenset(signers)
-
-
-def usable_signatures(
-    signatures: Mapping[str, JsonValue], keys: KeyRing, sent: int | None
-) -> list[tuple[ServerName, list[tuple[PublishedKey, JsonValue]]]]:
-    """The signatures that can be checked, by server.
+    """The servers that signed a PDU, as `verify` says.
 
     Args:
-        signatures: the `signatures` of an event.
+        pdu: a PDU just read.
+        covered: the bytes that its signatures cover.
+        room_version: the version of its room.
         keys: the keys of servers, as far as they are known.
-        sent: when the event was sent, where keys must have been valid then.
-
-    Returns:
-        Servers with at least one known and valid key, each with these keys and the
-        signatures to check by them.
     """
-    found = []
-    get = keys.servers.get
-    for name, of_server in signatures.items():
-        server: Any = name  # ServerName, a function, takes longer than the look-up
-        known = get(server)
-        if not known or not isinstance(of_server, dict):
+    sent = pdu["origin_server_ts"] if room_version.enforces_key_validity else None
+    signers = []
+    find = keys.servers.get
+    for server, of_server in pdu["signatures"].items():
+        known = find(server)
+        if known is None or not isinstance(of_server, dict):
             continue
-        usable = [
-            (known[key_id], signature)
-            for key_id, signature in of_server.items()
-            if key_id in known and (sent is None or known[key_id].good_at(sent))
-        ]
-        if usable:
-            found.append((server, usable))
-    return found
+        good = False
+        for key_id, signature in of_server.items():
+            key = known.get(key_id)
+            if key is not None and (sent is None or key.good_at(sent)):
+                good = is_signature(covered, key.verify_key, signature)
+                if not good:
+                    break
+        if good:
+            signers.append(server)
+    return frozenset(signers)
 
 
 SignatureCheck = tuple[bytes, bytes, JsonValue]
@@ -199,7 +182,7 @@ def check_signatures(checks: Iterable[SignatureCheck]) -> list[bool]:
     return [is_signature(covered, raw, signature) for covered, raw, signature in listed]
 
 
-def required_signers(event: Event) -> frozenset[ServerName]:
+def required_signers(event: Facts) -> frozenset[ServerName]:
     """The servers without whose signature an event is to be dropped.
 
     The sender's server, except for an invite that a third party signed for; in

@@ -170,7 +170,7 @@ class RoomState(_Fields):
                 single[event.type] = event
             elif state_key is not None:
                 keyed.setdefault(event.type, {})[state_key] = event
-        state = _Fields()
+        state: Any = _Fields()
         state.room_version = room_version
         state._single = single
         state._keyed = keyed
@@ -180,7 +180,8 @@ class RoomState(_Fields):
         state._servers = None if servers is None else frozenset(map(ServerName, servers))
         state.is_partial = partial
         _fill_in_views(state)
-        return _sealed(state)
+        state.__class__ = RoomState  # as `_sealed` does it, which would be one more call
+        return state  # type: ignore[no-any-return]  # the line above made it one
 
     @classmethod
     def over(
@@ -477,20 +478,17 @@ def _looked_up(
 
 
 def _fill_in_views(state: _Fields) -> None:
-    get = state._single.get
+    get: Any = state._single.get  # an event of one of these types has the view of its type
     event = state.create_event = get("m.room.create")
-    view: Any = None if event is None else event.view
-    create = state.create = view if view.__class__ is Create else _NO_CREATE
+    create = state.create = _NO_CREATE if event is None else event.view
     whole = event is not None and create.federate and not state.is_partial
     state.prepared = _TO_PREPARE if whole else _NOT_TO_PREPARE
     event = get("m.room.power_levels")
-    view = None if event is None else event.view
-    levels = state.power_levels = view if view.__class__ is PowerLevels else NO_POWER_LEVELS
-    simple = levels.exists and not create.privileged
+    levels = state.power_levels = NO_POWER_LEVELS if event is None else event.view
+    simple = event is not None and not create.privileged
     state.power_level_of = levels.level_of if simple else _levels_of_users(create, levels)
     event = get("m.room.join_rules")
-    view = None if event is None else event.view
-    rules = view if view.__class__ is JoinRules else _NO_JOIN_RULES
+    rules = _NO_JOIN_RULES if event is None else event.view
     state.join_rule = rules.join_rule
     state.allow = rules.allow
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from matrix_membership import EventTemplate, signing
+from matrix_membership import EventTemplate, RoomState, auth, signing
 from matrix_membership._attrs import evolve
 from matrix_membership.events import Event
 from matrix_membership.federation.audit import Audit, Severity, examine
@@ -135,6 +135,15 @@ class TestGoodAnswer:
             judged += 1
         assert judged >= 5
 
+    def test_gives_its_events_before_anybody_signed_them(self) -> None:
+        step, response = with_ben_of(V11)
+        examination = examine(response, step.event, asked_to_omit=False, resident="a.example")
+        examination.audit(KEYS)
+        for event_id, entry in examination.entries.items():
+            assert entry.event == Event.from_pdu(entry.pdu, V11)
+            assert (entry.event.event_id, entry.event.signed_by) == (event_id, frozenset())
+            assert signing.verify(entry.event, KEYS).signed_by
+
     def test_can_be_checked_by_threads_and_processes(self) -> None:
         step, response = with_ben_of(V11)
         examination = examine(response, step.event, asked_to_omit=False, resident="a.example")
@@ -258,6 +267,43 @@ class TestFallenEvent:
         assert found(result) == {("dropped", "rejected")}
         assert result.defects[0].decision is not None
         assert str(result.defects[0]).startswith(f"dropped {topic.event_id}: rejected by rule 5")
+
+    @pytest.mark.parametrize(
+        ("content", "state_key"),
+        [
+            ({"membership": "leave"}, CAY),
+            ({"membership": "join"}, "no user"),
+            ({"membership": "leave"}, "no user"),
+            ({}, CAY),
+        ],
+    )
+    def test_may_not_list_what_others_list(self, content: Pdu, state_key: str) -> None:
+        """What a join may list is not for all: of malformed members, for some."""
+        room = a_public_room(V11)
+        step = signed(room, omit_members=False)
+        places = ("m.room.create", "m.room.join_rules")
+        listed = [event for place in places if (event := room.state.get(place))]
+        join = step.event.to_pdu() | {
+            "sender": CAY,
+            "state_key": CAY,
+            "auth_events": [event.event_id for event in listed],
+        }
+        events = [
+            EventTemplate.of(join | more, V11).complete(CAY_SIGNER)
+            for more in (
+                {},
+                {"state_key": "no user either"},
+                {"state_key": state_key, "content": content},
+            )
+        ]
+        response = answer(room, step)
+        odd = evolve(response, auth_chain=(*response.auth_chain, *(event.pdu for event in events)))
+        told = {defect.event_id: defect.decision for defect in audit(step, odd).defects}
+        for event in events:
+            expected = auth.check_auth_events(event, listed)
+            if expected.allowed:
+                expected = auth.check(event, RoomState.of(V11, listed))
+            assert told.get(event.event_id) == (None if expected.allowed else expected)
 
     def test_whose_auth_events_are_absent_is_dropped_and_all_are_named(self) -> None:
         step, response = with_ben_of(V11)

@@ -58,6 +58,12 @@ _AUTH_EVENTS_PROGRAMS: Final[Mapping[RoomVersion, Program]] = MappingProxyType(
     {version: compile_program(AUTH_EVENTS, version, create=CREATE) for version in KNOWN.values()}
 )
 
+# The bound method of a dict is the fastest look-up.
+_in_state: Final = {version: program.in_state for version, program in _PROGRAMS.items()}.get
+_of_auth_events: Final = {
+    version: program.in_any_state for version, program in _AUTH_EVENTS_PROGRAMS.items()
+}.get
+
 
 def check(event: Event, state: RoomState) -> Decision:
     """Judge an event by the rules that depend on the state.
@@ -102,7 +108,6 @@ def check(event: Event, state: RoomState) -> Decision:
     return end  # type: ignore[no-any-return]  # a decision
 
 
-_in_state: Final = {version: program.in_state for version, program in _PROGRAMS.items()}.get
 _prepare: Final = vars(RoomState.__base__)["prepared"].__set__
 
 
@@ -141,7 +146,10 @@ def check_auth_events(
         the event to `check`.
     """
     events = AuthEvents.of(event, auth_events, rejected, create, selected)
-    return _chosen(_AUTH_EVENTS_PROGRAMS, event.room_version).judge(event, events)
+    chosen = _of_auth_events(event.room_version)
+    if chosen is None:
+        chosen = _chosen(_AUTH_EVENTS_PROGRAMS, event.room_version)
+    return chosen.judge(event, events)
 
 
 def explain(event: Event, state: RoomState) -> Explanation:

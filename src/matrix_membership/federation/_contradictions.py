@@ -32,7 +32,7 @@ def contradictions(
         entries: all events of the answer.
         join: the join.
     """
-    places = {(entry.event.type, entry.event.state_key) for entry in told}
+    places = {(entry.type, entry.state_key) for entry in told}
     if state.get("m.room.member", join.sender) == join:
         yield _noted("after_join", "the state is the one after the join", join.event_id)
     for event_id, event in auth_chain.items():

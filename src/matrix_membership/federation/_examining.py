@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from matrix_membership._usual_pdu import KnownNames
+from matrix_membership._pdu_reading import read_whole, references, whole_of
+from matrix_membership._pdu_text import USUAL
+from matrix_membership._usual_pdu import KnownNames, is_usual
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event, read_decoded, references
+from matrix_membership.events import Event
 from matrix_membership.federation._findings import (
     Defect,
     Entry,
@@ -63,38 +65,36 @@ class Examiner:
             detail = f"{key}[{index}] is no event: {error}"
             dropped.append(Defect(Severity.DROPPED, "malformed", detail))
             return
-        event = entry.event
-        if event.room_id != self.join.room_id:
+        if entry.room_id != self.join.room_id:
             detail = "it belongs to another room"
-            dropped.append(Defect(Severity.DROPPED, "other_room", detail, event.event_id))
+            dropped.append(Defect(Severity.DROPPED, "other_room", detail, entry.event_id))
         elif key == "auth_chain":
-            self.compare(self.chained.setdefault(event.event_id, entry), entry, dropped)
+            self.compare(self.chained.setdefault(entry.event_id, entry), entry, dropped)
         else:
             self.place(entry, dropped)
 
     def place(self, entry: Entry, dropped: list[Defect]) -> None:
         """Put an event in its place of the state, unless another one is there."""
-        event = entry.event
-        if event.state_key is None:
+        if entry.state_key is None:
             detail = "it stands in the state and is none"
-            dropped.append(Defect(Severity.DROPPED, "no_state", detail, event.event_id))
+            dropped.append(Defect(Severity.DROPPED, "no_state", detail, entry.event_id))
             return
         if self.version.event_id_in_pdu:
-            first = self.placed.setdefault(event.event_id, entry)
+            first = self.placed.setdefault(entry.event_id, entry)
             if first.covered != entry.covered:
                 self.compare(first, entry, dropped)
                 return
-        of_type = self.state.get(event.type)
+        of_type = self.state.get(entry.type)
         if of_type is None:
-            of_type = self.state[event.type] = {}
-        first = of_type.setdefault(event.state_key, entry)
-        if first.event == event:
+            of_type = self.state[entry.type] = {}
+        first = of_type.setdefault(entry.state_key, entry)
+        if first.event_id == entry.event_id:
             self.compare(first, entry, dropped)
-        elif event.type == "m.room.create":
+        elif entry.type == "m.room.create":
             self.two_creates = True
         else:
-            detail = f"{first.event.event_id} has its place"
-            dropped.append(Defect(Severity.DROPPED, "same_place", detail, event.event_id))
+            detail = f"{first.event_id} has its place"
+            dropped.append(Defect(Severity.DROPPED, "same_place", detail, entry.event_id))
 
     def compare(self, first: Entry, entry: Entry, dropped: list[Defect]) -> None:
         """Compare an event with the one of the same ID that came before, or is the same."""
@@ -102,25 +102,38 @@ class Examiner:
             return
         if first.covered != entry.covered:
             detail = "another event has its ID"
-            dropped.append(Defect(Severity.DROPPED, "same_id", detail, entry.event.event_id))
+            dropped.append(Defect(Severity.DROPPED, "same_id", detail, entry.event_id))
         elif (first.signatures, first.hash_matches) != (entry.signatures, entry.hash_matches):
             self.copies.append(entry)
 
     def entry(self, pdu: str | bytes, document: JsonValue) -> Entry:
+        """Read a PDU; as text, when there is what `scan_usual` made of it.
+
+        Raises:
+            InvalidEvent: it is none.
+        """
         version, known = self.version, self.known
-        event, read, covered, matches = read_decoded(pdu, document, version, known)
+        entry: Any
+        if isinstance(pdu, str) and is_usual(document, pdu, version, known):
+            whole = whole_of(pdu.encode(), document, USUAL, version, None, EntrySlots)
+        else:
+            whole = read_whole(pdu, version, None, EntrySlots)
+        entry, read, covered, matches = whole
+        share = known.share
+        # Most names, IDs and lists of them are the same few: one of each serves all.
+        entry.server = share(entry.server, entry.server)
+        if entry.room_id == known.room_id:
+            entry.room_id = known.room_id
         signatures: list[JsonValue] = []
         for server, of_server in read["signatures"].items():
             if isinstance(of_server, dict):
                 for key_id, signature in of_server.items():
-                    signatures += (known.shared(server), known.shared(key_id), signature)
-        entry: Any = EntrySlots()
-        entry.event = event
-        entry.covered = covered
+                    signatures += (share(server, server), share(key_id, key_id), signature)
         entry.signatures = tuple(signatures)
+        entry.covered = covered
+        entry.hash_matches = matches
         entry.sent = read["origin_server_ts"] if version.enforces_key_validity else None
         entry.auth_events = known.listed(references(read, "auth_events", version))
-        entry.hash_matches = matches
         entry.__class__ = Entry
         return entry  # type: ignore[no-any-return]  # the line above made it one
 
@@ -131,8 +144,8 @@ class Examiner:
         except InvalidEvent as error:
             self.fatal("altered_join", f"the join came back as no event: {error}")
             return None
-        if entry.event != self.join or not self.is_same(entry):
-            self.fatal("altered_join", f"another event came back: {entry.event.event_id}")
+        if entry.event_id != self.join.event_id or not self.is_same(entry):
+            self.fatal("altered_join", f"another event came back: {entry.event_id}")
             return None
         if not entry.hash_matches:
             # Nothing of it counts but signatures, which do not cover what was altered.
@@ -155,12 +168,12 @@ class Examiner:
         if len(creates) != 1:
             self.fatal("no_create_event", f"the state has {len(creates)} create events, not one")
             return None
-        (create,) = [entry.event for entry in creates.values()]
+        (create,) = creates.values()
         defect = other_version(create, self.version)
         if defect is not None:
             self.of_answer.append(defect)
         for entry in self.chained.values():
-            if entry.event.type == "m.room.create" and entry.event != create:
+            if entry.type == "m.room.create" and entry.event_id != create.event_id:
                 self.fatal("two_create_events", "the auth chain has another create event")
         return create.event_id
 
@@ -171,7 +184,7 @@ class Examiner:
         while self.state:
             _, of_type = self.state.popitem()
             for entry in of_type.values():
-                event_id = entry.event.event_id
+                event_id = entry.event_id
                 chained = entries.get(event_id)
                 if chained is not None:
                     self.compare(entry, chained, self.of_list["auth_chain"])

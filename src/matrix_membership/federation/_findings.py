@@ -7,10 +7,11 @@ from enum import Enum
 from typing import Final
 
 from matrix_membership._attrs import constant, frozen
+from matrix_membership._event_facts import Facts
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.contents import Create
-from matrix_membership.events import Event
+from matrix_membership.events import Event, with_evidence
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
@@ -57,7 +58,7 @@ class Defect:
         return f"{self.severity}{where}: {self.detail}"
 
 
-def other_version(create: Event, announced: RoomVersion) -> Defect | None:
+def other_version(create: Facts, announced: RoomVersion) -> Defect | None:
     """The defect of a create event that is not of the room version that make_join named."""
     named = create.view.room_version if isinstance(create.view, Create) else None
     if named == announced.identifier:
@@ -95,26 +96,25 @@ class Audit:
         return "\n".join(map(str, self.defects))
 
 
-class EntrySlots:
-    """The slots of an entry while it is being made, as `_event_facts.Facts` are an event's."""
+class EntrySlots(Facts):
+    """The slots of an entry while it is being made, as `Facts` are an event's."""
 
-    __slots__ = (
-        "__weakref__",
-        "auth_events",
-        "covered",
-        "event",
-        "hash_matches",
-        "sent",
-        "signatures",
-    )
+    __slots__ = ("auth_events", "covered", "hash_matches", "sent", "signatures")
+
+    auth_events: tuple[EventID, ...]
+    covered: bytes
+    hash_matches: bool
+    sent: int | None
+    signatures: tuple[JsonValue, ...]
 
 
 @constant
 class Entry(EntrySlots):
-    """One PDU of the answer, read: what is left to check of it.
+    """One PDU of the answer, read: the facts of its event, and what is left to check of it.
+
+    It has the attributes of an `events.Event` that nobody signed yet, and these:
 
     Attributes:
-        event: the event, signed by nobody yet.
         covered: the bytes that its signatures cover.
         signatures: its signatures, as they came: server, key ID, signature; and so on.
         sent: when it was sent, if its keys must have been valid then.
@@ -122,12 +122,13 @@ class Entry(EntrySlots):
         hash_matches: whether its content is the one that was hashed.
     """
 
-    event: Event
-    covered: bytes
-    signatures: tuple[JsonValue, ...]
-    sent: int | None
-    auth_events: tuple[EventID, ...]
-    hash_matches: bool
+    def __init__(self) -> None:
+        raise TypeError("an Entry is made by a SendJoinReader")
+
+    @property
+    def event(self) -> Event:
+        """The event, signed by nobody yet."""
+        return with_evidence(self, self.signed_by)
 
     @property
     def signed(self) -> Iterator[tuple[ServerName, str, JsonValue]]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import constant
+from matrix_membership._event_facts import Facts
 from matrix_membership.auth import Decision
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import Event, with_evidence
@@ -77,14 +78,14 @@ class Examination:
         """The keys to fetch: for each server that must have signed, key IDs that it used."""
         needed: dict[ServerName, set[str]] = {}
         for entry in chain(self.entries.values(), self.copies):
-            required = required_signers(entry.event)
-            voucher = entry.event.authorising_server
+            required = required_signers(entry)
+            voucher = entry.authorising_server
             for server, key_id, _ in entry.signed:
                 if server in required or (voucher and server == voucher):
                     needed.setdefault(server, set()).add(key_id)
         # Of the join itself, only who vouches for it is in question: the rest is ours.
-        if self.returned is not None and self.returned.event.authorised_via:
-            voucher = self.returned.event.authorising_server
+        if self.returned is not None and self.returned.authorised_via:
+            voucher = self.returned.authorising_server
             for server, key_id, _ in self.returned.signed:
                 if server == voucher:
                     needed.setdefault(server, set()).add(key_id)
@@ -130,13 +131,13 @@ class Examination:
 
 def _worth(entry: Entry, signers: Signers) -> tuple[bool, bool, int]:
     """What makes a copy of an event better than another one."""
-    return not required_signers(entry.event) - signers, entry.hash_matches, len(signers)
+    return not required_signers(entry) - signers, entry.hash_matches, len(signers)
 
 
 class _Listed:
     """What some auth events have to say about the events that list them."""
 
-    __slots__ = ("events", "in_order", "places", "root", "state")
+    __slots__ = ("cases", "events", "in_order", "places", "root", "state")
 
     def __init__(self, events: list[Event], root: EventID | None) -> None:
         self.events = events
@@ -146,6 +147,20 @@ class _Listed:
         # nothing else about an event, which is of this room, decides on that.
         self.in_order = False
         self.places = {(event.type, event.state_key) for event in events}
+        # The cases of events that may: where no place is a user's, nothing but that decides.
+        self.cases: set[str] = set()
+
+    def learn(self, event: Event) -> None:
+        """This event may list them."""
+        self.in_order = True
+        # Malformed members are of one case, whatever their membership.
+        if self.places <= _OF_NO_USER and event.case != "m.room.member":
+            self.cases.add(event.case)
+
+
+_OF_NO_USER: Final = frozenset(
+    {("m.room.create", ""), ("m.room.join_rules", ""), ("m.room.power_levels", "")}
+)
 
 
 class _Judgement:
@@ -167,7 +182,7 @@ class _Judgement:
     def audit(self) -> Audit:
         better = self.better() if self.read.copies else {}
         for first, signed in zip(self.entries.values(), self.signed, strict=False):
-            self.take(*better.get(first.event.event_id, (first, signed)))
+            self.take(*better.get(first.event_id, (first, signed)))
         self.compare_version()
         self.judge_all()
         join = self.countersigned(self.signed[-1] if self.read.returned else NOBODY)
@@ -199,7 +214,7 @@ class _Judgement:
         best: dict[EventID, tuple[Entry, Signers]] = {}
         worse: dict[EventID, None] = {}
         for entry, signers in zip(self.read.copies, self.signed[len(first) :], strict=False):
-            event_id = entry.event.event_id
+            event_id = entry.event_id
             held = best.get(event_id, (self.entries[event_id], first[event_id]))
             worth, other = _worth(entry, signers), _worth(*held)
             best[event_id] = (entry, signers) if worth > other else held
@@ -212,21 +227,21 @@ class _Judgement:
 
     def take(self, entry: Entry, signers: Signers) -> None:
         """Take an event whose signatures suffice, redacted if it was altered."""
-        event = entry.event
-        if event.server not in signers or self.version.event_id_in_pdu:
-            missing = required_signers(event) - signers
+        if entry.server not in signers or self.version.event_id_in_pdu:
+            missing = required_signers(entry) - signers
             if missing:
                 servers = ", ".join(sorted(missing))
-                self.drop(event, "bad_signature", f"no good signature of {servers} is on it")
+                self.drop(entry, "bad_signature", f"no good signature of {servers} is on it")
                 return
+        event = with_evidence(entry, signers)
         if not entry.hash_matches:
             event = event.redacted()
             self.defects.append(
                 Defect(Severity.REDACTED, "bad_hash", "its content was altered", event.event_id)
             )
-        self.good[event.event_id] = with_evidence(event, signers)
+        self.good[event.event_id] = event
 
-    def drop(self, event: Event, code: str, detail: str, decision: Decision | None = None) -> None:
+    def drop(self, event: Facts, code: str, detail: str, decision: Decision | None = None) -> None:
         self.fallen[event.event_id] = event.event_id
         self.defects.append(
             Defect(Severity.DROPPED, code, detail, event.event_id, decision=decision)
@@ -298,11 +313,12 @@ class _Judgement:
 
     def judge(self, event: Event, listed: _Listed) -> Decision:
         create = self.good.get(self.read.create) if self.read.create else None
-        if not listed.in_order or not listed.places <= auth.select_auth_events(event):
-            decision = auth.check_auth_events(event, listed.events, create=create)
-            if not decision.allowed or event.type == "m.room.create":
-                return decision
-            listed.in_order = True
+        if event.case not in listed.cases:
+            if not listed.in_order or not listed.places <= auth.select_auth_events(event):
+                decision = auth.check_auth_events(event, listed.events, create=create)
+                if not decision.allowed or event.type == "m.room.create":
+                    return decision
+            listed.learn(event)
         if listed.state is None:
             events = listed.events
             if self.version.room_id_is_create_event and create is not None:
