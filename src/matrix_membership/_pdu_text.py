@@ -145,11 +145,15 @@ def _hashed(pdu: Mapping[str, JsonValue], pieces: _Pieces) -> bytes:
 
 
 def _content_text(content: Mapping[str, JsonValue]) -> str:
-    """The content of a usual PDU: most are of members who have a profile."""
-    if len(content) == _PROFILE and "avatar_url" in content:
-        get = content.get
-        avatar, name, membership = get("avatar_url"), get("displayname"), get("membership")
-        if name.__class__ is str and membership.__class__ is str:
+    """The content of a usual PDU: most are of members, and most of these have a profile."""
+    get = content.get
+    membership = get("membership")
+    if membership.__class__ is str:
+        if len(content) == 1:
+            return f'{{"membership":"{membership}"}}'
+        name = get("displayname")
+        if len(content) == _PROFILE and name.__class__ is str and "avatar_url" in content:
+            avatar = content["avatar_url"]
             rest = f'"displayname":"{name}","membership":"{membership}"}}'
             if avatar.__class__ is str:
                 return f'{{"avatar_url":"{avatar}",{rest}'

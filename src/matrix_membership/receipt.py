@@ -345,7 +345,7 @@ def _judge(
     decision: Decision | None = None
     provisional = False
     owed: frozenset[ServerName] = frozenset()
-    for check, latest, partial in _decisions(event, room, found, missing):
+    for check, latest, partial in _decisions(event, room, listed, found, missing):
         provisional = provisional or partial
         if not latest.allowed and not latest.undecided:
             failed, decision = check, latest
@@ -374,7 +374,11 @@ def _judge(
 
 
 def _decisions(
-    event: Event, room: _Room, found: list[Event], missing: tuple[EventID, ...]
+    event: Event,
+    room: _Room,
+    listed: tuple[EventID, ...],
+    found: list[Event],
+    missing: tuple[EventID, ...],
 ) -> list[tuple[Check, Decision, bool]]:
     """The decisions of checks 4 to 6, and whether each was made without all it needs."""
     version, before, current = event.room_version, room.state_before, room.current_state
@@ -393,7 +397,7 @@ def _decisions(
     if not decision.allowed:
         return made
     by_list = by_state = auth.check(event, before)
-    if missing or create is not before.create_event or not _selects(before, selected, found):
+    if missing or create is not before.create_event or not _selects(before, selected, listed):
         if in_version_12 and create is not None:
             found = [create, *found]
         by_list = auth.check(event, RoomState.of(version, found, partial=bool(missing)))
@@ -404,7 +408,9 @@ def _decisions(
     return made
 
 
-def _selects(state: RoomState, selected: Iterable[tuple[str, str]], listed: list[Event]) -> bool:
+def _selects(
+    state: RoomState, selected: Iterable[tuple[str, str]], listed: tuple[EventID, ...]
+) -> bool:
     """Whether what a state has in the places selected is what an event lists.
 
     Then the judgement by the state is one by that list: rules read no other places.
@@ -416,7 +422,7 @@ def _selects(state: RoomState, selected: Iterable[tuple[str, str]], listed: list
     for event_type, state_key in selected:
         event = get_member(state_key) if event_type == _MEMBER else get(event_type, state_key)
         if event is not None:
-            if event not in listed:
+            if event.event_id not in listed:
                 return False
             there += 1
     return there == len(listed)

@@ -28,14 +28,14 @@ class AuthEvents:
 
     Attributes:
         events: the events that the event lists.
-        places: their types and state keys.
+        places: the types and state keys of these.
         selected: the places that authorise the event.
         rejected: the IDs of events that were rejected.
         create: the create event, which in version 12 no event lists.
     """
 
     events: tuple[Event, ...]
-    places: tuple[tuple[str, str | None], ...]
+    places: frozenset[tuple[str, str | None]]
     selected: frozenset[StateKey]
     rejected: AbstractSet[str]
     create: Event | None
@@ -53,7 +53,7 @@ class AuthEvents:
         events = tuple(listed)
         return cls(
             events,
-            tuple([(entry.type, entry.state_key) for entry in events]),
+            frozenset([(entry.type, entry.state_key) for entry in events]),
             select_auth_events(event) if selected is None else selected,
             rejected,
             create,
@@ -75,16 +75,16 @@ def room_id_of_no_accepted_create_event(event: Event, auth: AuthEvents) -> bool:
 @rejects(v1="2.1", v12="3.1")
 def duplicates(event: Event, auth: AuthEvents) -> bool:
     """Two auth events have the same type and state key."""
-    if len(set(auth.places)) == len(auth.places):
+    if len(auth.places) == len(auth.events):
         return False
-    places = [place for place in auth.places if place[1] is not None]
+    places = [(entry.type, entry.state_key) for entry in auth.events if entry.state_key is not None]
     return len(set(places)) < len(places)
 
 
 @rejects(v1="2.2", v12="3.2")
 def unexpected(event: Event, auth: AuthEvents) -> bool:
     """An auth event is none of those that such an event needs."""
-    return not auth.selected.issuperset(auth.places)
+    return not auth.places <= auth.selected
 
 
 @rejects(v1="2.3", v12="3.3")
@@ -98,17 +98,16 @@ def rejected(event: Event, auth: AuthEvents) -> bool:
 @rejects(v1="2.4", v12=None)
 def no_create_event(event: Event, auth: AuthEvents) -> bool:
     """There is no create event among the auth events."""
-    for event_type, _ in auth.places:  # noqa: SIM110 - any() takes twice as long
-        if event_type == "m.room.create":
-            return False
-    return True
+    return ("m.room.create", "") not in auth.places and "m.room.create" not in [
+        event_type for event_type, _ in auth.places
+    ]
 
 
 @rejects(v1="2.5", v12="3.4")
 def of_another_room(event: Event, auth: AuthEvents) -> bool:
     """An auth event belongs to another room."""
     room_id = event.room_id
-    for entry in auth.events:  # noqa: SIM110 - as above
+    for entry in auth.events:  # noqa: SIM110 - any() takes twice as long
         if entry.room_id != room_id:
             return True
     return False
