@@ -105,41 +105,42 @@ def is_usual(
     ):
         return False
     # All keys; type, sender and room ID; state key and origin; references; what stands below.
-    texts = keys + 3 + of_text + len(listed) + len(before)
-    below = [content, signatures]
+    texts = keys + 3 + of_text + len(listed) + len(before) + len(content) + len(signatures)
+    below = [*content.values(), *signatures.values()]
     if unsigned:
-        below.append(unsigned)
+        texts += len(unsigned)
+        below += unsigned.values()
     if len(hashes) == 1:
         texts += 2
     else:
-        below.append(hashes)
+        texts += len(hashes)
+        below += hashes.values()
     return text.count('"') == 2 * (texts + _texts_in(below))
 
 
 def _texts_in(below: list[JsonValue]) -> int:
-    """How many keys and texts some objects have, and all that is in them.
+    """How many of these values are texts, and how many keys and texts are in them.
 
     Returns:
         The number; a negative one when a number may have been written in another way, or
         when they are nested too deep.
     """
-    texts = 0
-    for value in below:
-        if value.__class__ is dict:
-            texts += len(value)
-            items = value.values()
-        else:
-            items = value
-        for item in items:
-            kind = item.__class__
-            if kind is str:
-                texts += 1
-            elif kind is dict or kind is list:
-                below.append(item)
-            elif kind is int and not 0 < item < _LARGE:
-                return _NONE_HAS
+    texts = nested = 0
+    for item in below:
+        kind = item.__class__
+        if kind is str:
+            texts += 1
+        elif kind is dict:
+            nested += 1
+            texts += len(item)
+            below += item.values()
+        elif kind is list:
+            nested += 1
+            below += item
+        elif kind is int and not 0 < item < _LARGE:
+            return _NONE_HAS
     # Nesting is within the budget where there is too little to nest.
-    return texts if len(below) < DEFAULT_BUDGET.max_depth else _NONE_HAS
+    return texts if nested < _FEW else _NONE_HAS
 
 
 class KnownNames:
@@ -194,6 +195,9 @@ _always_there: Final = itemgetter(
 )
 _ALWAYS: Final = 10
 """How many keys every PDU has, from version 3 on."""
+
+_FEW: Final = DEFAULT_BUDGET.max_depth - 2
+"""So many objects and arrays, in an object of an event, are within the budget."""
 
 _NONE_HAS: Final = -MAX_PDU_BYTES
 
