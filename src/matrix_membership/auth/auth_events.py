@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 from matrix_membership._attrs import constant
 from matrix_membership.auth._rule import allows, rejects
@@ -22,8 +23,14 @@ __all__ = ["RULES", "AuthEvents", "auth_chain", "select_auth_events"]
 StateKey = tuple[str, str]
 
 
+class _Unsealed:
+    """The slots of an `AuthEvents` while it is being made, as `Facts` are an event's."""
+
+    __slots__ = ("__weakref__", "create", "events", "places", "rejected", "selected")
+
+
 @constant
-class AuthEvents:
+class AuthEvents(_Unsealed):
     """What the rules on auth events read.
 
     Attributes:
@@ -50,14 +57,14 @@ class AuthEvents:
         selected: frozenset[StateKey] | None = None,
     ) -> AuthEvents:
         """What is to be read of an event and of those that it lists."""
-        events = tuple(listed)
-        return cls(
-            events,
-            frozenset([(entry.type, entry.state_key) for entry in events]),
-            select_auth_events(event) if selected is None else selected,
-            rejected,
-            create,
-        )
+        made: Any = _Unsealed()
+        made.events = events = tuple(listed)
+        made.places = frozenset([(entry.type, entry.state_key) for entry in events])
+        made.selected = select_auth_events(event) if selected is None else selected
+        made.rejected = rejected
+        made.create = create
+        made.__class__ = cls
+        return made  # type: ignore[no-any-return]  # the line above made it one
 
 
 @rejects(v12="2")
