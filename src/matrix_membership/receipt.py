@@ -341,18 +341,9 @@ def _judge(
 ) -> Receipt:
     """Checks 4 to 7, on an event that passed the others or was redacted."""
     found, missing = room.find(listed)
-    failed: Check | None = None
-    decision: Decision | None = None
-    provisional = False
+    failed, decision, provisional = _by_rules(event, room, listed, found, missing)
     owed: frozenset[ServerName] = frozenset()
-    for check, latest, partial in _decisions(event, room, listed, found, missing):
-        provisional = provisional or partial
-        if not latest.allowed and not latest.undecided:
-            failed, decision = check, latest
-            break
-        if decision is None or not decision.undecided:
-            decision = latest
-    else:
+    if failed is None:
         policy = PolicyServer.lacking(event, room.current_state, covered=covered)
         if policy is not None:
             failed, owed = Check.POLICY_SERVER, frozenset({policy.server_name})
@@ -373,39 +364,52 @@ def _judge(
     return receipt  # type: ignore[no-any-return]  # the line above made it one
 
 
-def _decisions(
+def _by_rules(
     event: Event,
     room: _Room,
     listed: tuple[EventID, ...],
     found: list[Event],
     missing: tuple[EventID, ...],
-) -> list[tuple[Check, Decision, bool]]:
-    """The decisions of checks 4 to 6, and whether each was made without all it needs."""
+) -> tuple[Check | None, Decision, bool]:
+    """Checks 4 to 6.
+
+    Returns:
+        The first that failed; its decision, or else the first that is undecided, or the
+        last; whether that may change when all is known that they need.
+    """
     version, before, current = event.room_version, room.state_before, room.current_state
     selected = auth.select_auth_events(event)
     create = room.create or before.create_event
     if room.rejected.isdisjoint(missing):
-        decision = auth.check_auth_events(
+        by_list = auth.check_auth_events(
             event, found, rejected=room.rejected, create=create, selected=selected
         )
     else:
         # Nobody need have kept a rejected event to know that it was one.
-        decision = _lists_rejected(version)
+        by_list = _lists_rejected(version)
     in_version_12 = version.room_id_is_create_event
-    lacking = create is None if in_version_12 else bool(missing)
-    made = [(_AUTH_EVENTS, decision, lacking and decision.rule in _FOR_WANT_OF_CREATE_EVENT)]
-    if not decision.allowed:
-        return made
+    if not by_list.allowed:
+        lacking = create is None if in_version_12 else bool(missing)
+        return _AUTH_EVENTS, by_list, lacking and by_list.rule in _FOR_WANT_OF_CREATE_EVENT
     by_list = by_state = auth.check(event, before)
     if missing or create is not before.create_event or not _selects(before, selected, listed):
         if in_version_12 and create is not None:
             found = [create, *found]
         by_list = auth.check(event, RoomState.of(version, found, partial=bool(missing)))
-    made.append((_AUTH_EVENTS, by_list, bool(missing)))
-    made.append((_STATE_BEFORE, by_state, before.is_partial))
+    provisional = bool(missing)
+    if not by_list.allowed and not by_list.undecided:
+        return _AUTH_EVENTS, by_list, provisional
+    provisional = provisional or before.is_partial
+    if not by_state.allowed and not by_state.undecided:
+        return _STATE_BEFORE, by_state, provisional
+    decision = by_list if by_list.undecided else by_state
     if current is not before:
-        made.append((_CURRENT_STATE, auth.check(event, current), current.is_partial))
-    return made
+        by_state = auth.check(event, current)
+        provisional = provisional or current.is_partial
+        if not by_state.allowed and not by_state.undecided:
+            return _CURRENT_STATE, by_state, provisional
+        decision = decision if decision.undecided else by_state
+    return None, decision, provisional
 
 
 def _selects(
