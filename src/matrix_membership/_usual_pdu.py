@@ -37,7 +37,7 @@ def usual_document(data: bytes, room_version: RoomVersion) -> dict[str, JsonValu
         The PDU; None for one that is not usual, or not right.
     """
     try:
-        text = str(data, "utf-8")
+        text = data.decode()
         document, end = scan_usual(text, 0)
     except (ValueError, RecursionError, StopIteration):
         return None

@@ -9,7 +9,8 @@ import gc
 import math
 import statistics
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter_ns, process_time_ns
 
 Call = Callable[[], object]
@@ -36,13 +37,28 @@ def _taken(call: Call, count: int) -> int:
     return process_time_ns() - start
 
 
+@contextmanager
+def settled() -> Iterator[None]:
+    """Keep what is there already out of the garbage collector's way, as a server does once it has started.
+
+    Otherwise a call that makes many objects pays for looking through those of the benchmark.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def turns(calls: Sequence[Call], *, rounds: int) -> list[list[float]]:
     """How many nanoseconds each call took in each round: in every one, all take a turn."""
     counts = [repeats(call) for call in calls]
-    return [
-        [_taken(call, count) / count for call, count in zip(calls, counts, strict=True)]
-        for _ in range(rounds)
-    ]
+    with settled():
+        return [
+            [_taken(call, count) / count for call, count in zip(calls, counts, strict=True)]
+            for _ in range(rounds)
+        ]
 
 
 def ratio(call: Call, base: Call, *, rounds: int = 15) -> float:
@@ -59,7 +75,8 @@ def best(measured: Callable[[], float], *, tries: int = 3, most: bool = False) -
 def microseconds(call: Call, *, rounds: int = 9) -> float:
     """How long a call takes, the median over turns."""
     count = repeats(call)
-    return statistics.median(_taken(call, count) / count for _ in range(rounds)) / 1000
+    with settled():
+        return statistics.median(_taken(call, count) / count for _ in range(rounds)) / 1000
 
 
 def exponent(sizes: Sequence[int], calls: Sequence[Call], *, rounds: int = 9) -> float:
@@ -100,11 +117,12 @@ def peak(call: Call) -> float:
 def elapsed_ratio(call: Call, other: Call, *, rounds: int = 5) -> float:
     """How many times as long a call takes as another one by the clock on the wall: the median over turns."""
     found = []
-    for _ in range(rounds):
-        times = []
-        for one in (call, other):
-            start = perf_counter_ns()
-            one()
-            times.append(perf_counter_ns() - start)
-        found.append(times[0] / times[1])
+    with settled():
+        for _ in range(rounds):
+            times = []
+            for one in (call, other):
+                start = perf_counter_ns()
+                one()
+                times.append(perf_counter_ns() - start)
+            found.append(times[0] / times[1])
     return statistics.median(found)
