@@ -96,7 +96,7 @@ class Examination:
         keys: KeyRing,
         *,
         map: Callable[..., Iterable[Any]] = map,  # noqa: A002 - it is one
-        piece: int = 512,
+        piece: int = 256,
     ) -> Audit:
         """Check signatures, judge every event, and say what is left.
 
