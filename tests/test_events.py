@@ -90,6 +90,15 @@ class TestFormat:
             Event.from_pdu(pdu(version, **{field: value}), version)
         assert raised.value.where.partition(".")[0] == field
 
+    @pytest.mark.parametrize("field", ["auth_events", "prev_events"])
+    def test_refers_to_events_as_its_version_does(self, version: RoomVersion, field: str) -> None:
+        plain, pair = "$" + "h" * 43, ["$e:a.example", {"sha256": "x"}]
+        with pytest.raises(InvalidEvent) as raised:
+            Event.from_pdu(
+                pdu(version, **{field: [plain if version.event_id_in_pdu else pair]}), version
+            )
+        assert raised.value.where == field
+
     @pytest.mark.parametrize("field", ["type", "state_key"])
     def test_has_255_bytes_in_a_field(self, version: RoomVersion, field: str) -> None:
         Event.from_pdu(pdu(version, **{field: "x" * 255}), version)

@@ -70,7 +70,7 @@ def _objects(pdu: Mapping[str, JsonValue]) -> None:
 def _short_text(field: str, value: JsonValue) -> None:
     if not isinstance(value, str):
         raise InvalidEvent(field, "text", value)
-    if len(value.encode()) > MAX_BYTES:
+    if len(value.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise InvalidEvent(field, f"at most {MAX_BYTES} bytes", value)
 
 

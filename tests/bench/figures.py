@@ -301,7 +301,7 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
     multiple, verification = "json.loads of a join", "Ed25519 verification"
     kinds = ("restricted join", "invite", "kick", "ban", "message")
     return (
-        Figure("check, public join, list of auth events", multiple, 0.3, 0.33,
+        Figure("check, public join, list of auth events", multiple, 0.3, 0.3,
                lambda: ratio(judged_from_list(), loads)),
         Figure("check, public join, prepared state", multiple, 0.1, 0.1,
                lambda: ratio(judged("public join"), loads)),
@@ -316,9 +316,9 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
                lambda: exponent(USERS, [judged("message", users) for users in USERS])),
         Figure("event from JSON, with its ID", multiple, 2.6, 2.6,
                lambda: ratio(lambda: Event.from_pdu(real_join(), V11), loads)),
-        Figure("receipt of one event", verification, 1.75, 1.9, lambda: ratio(received(), ed25519())),
+        Figure("receipt of one event", verification, 1.75, 1.75, lambda: ratio(received(), ed25519())),
         Figure(f"answer to send_join verified, {sizes.answer:,} members, for each", verification,
-               1.6, 1.85,
+               1.6, 1.6,
                lambda: ratio(audited(sizes.answer), ed25519(), rounds=3) / sizes.answer),
         Figure(f"answer to send_join verified, {answers[0]:,} to {answers[1]:,} members", "exponent",
                1.08, 1.15,
