@@ -341,7 +341,7 @@ def _judge(
 ) -> Receipt:
     """Checks 4 to 7, on an event that passed the others or was redacted."""
     found, missing = room.find(listed)
-    failed, decision, provisional = _by_rules(event, room, listed, found, missing)
+    failed, decision, provisional = _by_rules(event, room, found, missing)
     owed: frozenset[ServerName] = frozenset()
     if failed is None:
         policy = PolicyServer.lacking(event, room.current_state, covered=covered)
@@ -367,7 +367,6 @@ def _judge(
 def _by_rules(
     event: Event,
     room: _Room,
-    listed: tuple[EventID, ...],
     found: list[Event],
     missing: tuple[EventID, ...],
 ) -> tuple[Check | None, Decision, bool]:
@@ -392,7 +391,7 @@ def _by_rules(
         lacking = create is None if in_version_12 else bool(missing)
         return _AUTH_EVENTS, by_list, lacking and by_list.rule in _FOR_WANT_OF_CREATE_EVENT
     by_list = by_state = auth.check(event, before)
-    if missing or create is not before.create_event or not _selects(before, selected, listed):
+    if missing or create is not before.create_event or not _selects(before, selected, found):
         if in_version_12 and create is not None:
             found = [create, *found]
         by_list = auth.check(event, RoomState.of(version, found, partial=bool(missing)))
@@ -412,24 +411,26 @@ def _by_rules(
     return None, decision, provisional
 
 
-def _selects(
-    state: RoomState, selected: Iterable[tuple[str, str]], listed: tuple[EventID, ...]
-) -> bool:
+def _selects(state: RoomState, selected: Iterable[tuple[str, str]], found: list[Event]) -> bool:
     """Whether what a state has in the places selected is what an event lists.
 
-    Then the judgement by the state is one by that list: rules read no other places.
+    Then the judgement by the state is one by that list: rules read no other places. They
+    are the same objects, not equal ones: of one event there may be a redacted copy.
     """
-    if state.is_partial or state.room_version.event_id_in_pdu:  # where equal IDs say little
+    if state.is_partial:
         return False
     get, get_member = state.get, state.get_member
     there = 0
     for event_type, state_key in selected:
         event = get_member(state_key) if event_type == _MEMBER else get(event_type, state_key)
         if event is not None:
-            if event.event_id not in listed:
+            for listed in found:
+                if listed is event:
+                    break
+            else:
                 return False
             there += 1
-    return there == len(listed)
+    return there == len(found)
 
 
 _MEMBER: Final = "m.room.member"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
@@ -143,6 +144,16 @@ class TestGoodAnswer:
             assert entry.event == Event.from_pdu(entry.pdu, V11)
             assert (entry.event.event_id, entry.event.signed_by) == (event_id, frozenset())
             assert signing.verify(entry.event, KEYS).signed_by
+            assert repr(entry) == f"<entry {entry.event!r}>"
+
+    def test_can_be_examined_in_another_process(self) -> None:
+        step, response = with_ben_of(V11)
+        examination = examine(response, step.event, asked_to_omit=False, resident="a.example")
+        again = pickle.loads(pickle.dumps(examination))  # noqa: S301 - our own
+        assert again.audit(KEYS).state == examination.audit(KEYS).state
+        for event_id, entry in examination.entries.items():
+            assert again.entries[event_id].event.pdu == entry.pdu
+            assert again.entries[event_id].signatures == entry.signatures
 
     def test_can_be_checked_by_threads_and_processes(self) -> None:
         step, response = with_ben_of(V11)

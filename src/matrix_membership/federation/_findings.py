@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from matrix_membership._attrs import constant, frozen
 from matrix_membership._event_facts import Facts
@@ -125,6 +125,12 @@ class Entry(EntrySlots):
     def __init__(self) -> None:
         raise TypeError("an Entry is made by a SendJoinReader")
 
+    def __repr__(self) -> str:
+        return f"<entry {self.event!r}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_unpickled, tuple([getattr(self, name) for name in _SLOTS]))
+
     @property
     def event(self) -> Event:
         """The event, signed by nobody yet."""
@@ -135,3 +141,19 @@ class Entry(EntrySlots):
         """Its signatures: server, key ID, signature of each."""
         flat = iter(self.signatures)
         return zip(flat, flat, flat, strict=True)
+
+
+_SLOTS: Final = tuple(
+    name
+    for slots in (Facts.__slots__, EntrySlots.__slots__)
+    for name in slots
+    if name != "__weakref__"
+)
+
+
+def _unpickled(*values: object) -> Entry:
+    entry: Any = EntrySlots()
+    for name, value in zip(_SLOTS, values, strict=True):
+        setattr(entry, name, value)
+    entry.__class__ = Entry
+    return entry  # type: ignore[no-any-return]  # the line above made it one
