@@ -13,7 +13,7 @@ import pytest
 from matrix_membership import EventTemplate, RoomState, auth, signing
 from matrix_membership._attrs import evolve
 from matrix_membership.events import Event
-from matrix_membership.federation.audit import Audit, Severity, examine
+from matrix_membership.federation.audit import Audit, Entry, Severity, examine
 from matrix_membership.federation.handshake import AwaitingAcceptance
 from matrix_membership.federation.messages import SendJoinResponse
 from matrix_membership.federation.rooms import ResidentRoom
@@ -145,6 +145,10 @@ class TestGoodAnswer:
             assert (entry.event.event_id, entry.event.signed_by) == (event_id, frozenset())
             assert signing.verify(entry.event, KEYS).signed_by
             assert repr(entry) == f"<entry {entry.event!r}>"
+
+    def test_is_read_by_nobody_else(self) -> None:
+        with pytest.raises(TypeError, match="SendJoinReader"):
+            Entry()
 
     def test_can_be_examined_in_another_process(self) -> None:
         step, response = with_ben_of(V11)
