@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from matrix_membership import Event, RoomState, RoomVersion
-from matrix_membership._attrs import evolve
 from matrix_membership.auth import Decision
 from matrix_membership.auth._program import compile_program
 from matrix_membership.auth._rule import (
@@ -127,12 +126,3 @@ class TestProgram:
         program = compile_program([by_anybody], V6, create=[section, by_anybody])
         event = Room(V6).event("m.room.create", BEN, {}, "")
         assert program.judge(event, RoomState.of(V6, [])) == by_ben.decision(V6, "1.1")
-
-    def test_can_be_labelled_anew(self) -> None:
-        mine = V6.evolve(identifier="org.example.x")
-        section = Section(when=always, numbers=ONE, rules=(by_ben,))
-        program = compile_program([section, by_anybody], V6).in_any_state.labelled(mine)
-        room = a_room(V6)
-        given = [program.judge(room.message(sender), room.state) for sender in (BEN, ANA)]
-        expected = [by_ben.decision(V6, "1.1"), by_anybody.decision(V6, "3")]
-        assert given == [evolve(decision, room_version=mine) for decision in expected]

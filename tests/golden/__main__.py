@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.golden import explanations, matrix, programs
+from tests.golden import explanations, matrix
 
 matrix.FILE.write_text(matrix.text(), "utf-8")
 explanations.FILE.write_text(explanations.text(), "utf-8")
-programs.FILE.write_text(programs.text(), "utf-8")

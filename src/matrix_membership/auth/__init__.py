@@ -11,13 +11,13 @@ Nothing in an event, however malformed, raises: a `Decision` is a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from types import MappingProxyType
+from functools import cache
 from typing import Final
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.auth._program import Chosen, Program, compile_program
+from matrix_membership.auth._program import Program, compile_program
 from matrix_membership.auth._rule import Decision, Rule, rows_in
 from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
@@ -26,7 +26,7 @@ from matrix_membership.auth.facts import Fact, Origin
 from matrix_membership.auth.remedies import Change, Remedy, find_remedies
 from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.events import Event
-from matrix_membership.room_versions import KNOWN, RoomVersion
+from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
 __all__ = [
@@ -48,21 +48,16 @@ __all__ = [
 ]
 
 
-_PROGRAMS: Final[Mapping[RoomVersion, Program]] = MappingProxyType(
-    {
-        version: compile_program(STATE_DEPENDENT, version, create=CREATE)
-        for version in KNOWN.values()
-    }
-)
-_AUTH_EVENTS_PROGRAMS: Final[Mapping[RoomVersion, Program]] = MappingProxyType(
-    {version: compile_program(AUTH_EVENTS, version, create=CREATE) for version in KNOWN.values()}
-)
+@cache
+def _program_of(room_version: RoomVersion) -> Program:
+    """Compile the rules that depend on the state, at their first use."""
+    return compile_program(STATE_DEPENDENT, room_version, create=CREATE)
 
-# The bound method of a dict is the fastest look-up.
-_in_state: Final = {version: program.in_state for version, program in _PROGRAMS.items()}.get
-_of_auth_events: Final = {
-    version: program.in_any_state for version, program in _AUTH_EVENTS_PROGRAMS.items()
-}.get
+
+@cache
+def _auth_events_program_of(room_version: RoomVersion) -> Program:
+    """Compile the rules on auth events, at their first use."""
+    return compile_program(AUTH_EVENTS, room_version, create=CREATE)
 
 
 def check(event: Event, state: RoomState) -> Decision:
@@ -90,10 +85,9 @@ def check(event: Event, state: RoomState) -> Decision:
     """
     version, find, otherwise = state.prepared
     if version is not event.room_version:
-        in_state = _in_state(event.room_version) if find else None
-        if in_state is None:
+        if not find:
             return _check_unprepared(event, state)
-        prepared = in_state[state.join_rule]
+        prepared = _program_of(event.room_version).in_state[state.join_rule]
         _prepare(state, prepared)
         _, find, otherwise = prepared
     member = state.get_member(event.sender)
@@ -117,7 +111,7 @@ def _check_unprepared(event: Event, state: RoomState) -> Decision:
         return check_auth_events(event, ())
     if state.is_partial:
         return _judge_in_part(event, state)
-    return _chosen(_PROGRAMS, event.room_version).judge(event, state)
+    return _program_of(event.room_version).judge(event, state)
 
 
 def check_auth_events(
@@ -146,10 +140,7 @@ def check_auth_events(
         the event to `check`.
     """
     events = AuthEvents.of(event, auth_events, rejected, create, selected)
-    chosen = _of_auth_events(event.room_version)
-    if chosen is None:
-        chosen = _chosen(_AUTH_EVENTS_PROGRAMS, event.room_version)
-    return chosen.judge(event, events)
+    return _auth_events_program_of(event.room_version).judge(event, events)
 
 
 def explain(event: Event, state: RoomState) -> Explanation:
@@ -198,16 +189,6 @@ def rules_of(room_version: RoomVersion) -> RuleList:
     return RuleList(
         room_version, tuple(rows_in((*CREATE, *AUTH_EVENTS, *STATE_DEPENDENT), room_version))
     )
-
-
-def _chosen(programs: Mapping[RoomVersion, Program], room_version: RoomVersion) -> Chosen:
-    """The rules of a version; of one of the caller's own, those whose list it follows."""
-    program = programs.get(room_version)
-    if program is not None:
-        return program.in_any_state
-    followed = [known for known in programs if known.auth_rules <= room_version.auth_rules]
-    program = programs[followed[-1] if followed else KNOWN["1"]]
-    return program.in_any_state.labelled(room_version)
 
 
 def _judge_in_part(event: Event, state: RoomState) -> Decision:

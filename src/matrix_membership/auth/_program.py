@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, Final
 
-from matrix_membership._attrs import constant, evolve
+from matrix_membership._attrs import constant
 from matrix_membership._event_facts import MESSAGE, Case, case_of
 from matrix_membership.auth._probe import Name, Probe, known_memberships, outcome_of
 from matrix_membership.auth._rule import MALFORMED, Applies, Decision, Rule, Section, number_in
@@ -56,22 +56,6 @@ class Chosen:
     room_version: RoomVersion
     find: Callable[[Case], Rows | None]
     otherwise: Rows
-
-    def labelled(self, room_version: RoomVersion) -> Chosen:
-        """The same rules under the name of another version. Cost: linear in those of a case."""
-
-        def labelled(rows: Rows) -> Rows:
-            pairs, end = rows
-            return (
-                tuple([(rule, evolve(said, room_version=room_version)) for rule, said in pairs]),
-                evolve(end, room_version=room_version),
-            )
-
-        def find(case: Case) -> Rows | None:
-            rows = self.find(case)
-            return None if rows is None else labelled(rows)
-
-        return Chosen(room_version, find, labelled(self.otherwise))
 
     def judge(self, event: Event, state: Any) -> Decision:
         """Run the rules in order; the first that fires decides."""
