@@ -61,3 +61,10 @@ class TestVersionOfOnesOwn:
         assert room_version("org.example.mine", {mine.identifier: mine}) is mine
         again = pickle.loads(pickle.dumps(mine))  # noqa: S301 - our own
         assert again.identifier == mine.identifier
+
+    @pytest.mark.parametrize("number", [0, 13, 99, -1, "11", True, None, 11.0])
+    @pytest.mark.parametrize("field", ["auth_rules", "redaction_rules"])
+    def test_follows_rules_that_exist(self, field: str, number: Any) -> None:
+        with pytest.raises(UnknownRoomVersion) as raised:
+            V11.evolve(identifier="org.example.mine", **{field: number})
+        assert raised.value == UnknownRoomVersion(number)

@@ -40,6 +40,10 @@ __all__ = [
 ]
 
 
+NEWEST_RULES: Final = 12
+"""The newest room version whose rules and redaction table are known here."""
+
+
 class EventIdFormat(Enum):
     """Where an event's ID comes from."""
 
@@ -95,6 +99,12 @@ class RoomVersion:
 
     __match_args__: ClassVar[tuple[str, ...]]
 
+    def __attrs_post_init__(self) -> None:
+        # A list that does not exist would be judged by none of its rules, or by the wrong ones.
+        for followed in (self.auth_rules, self.redaction_rules):
+            if followed.__class__ is not int or not 1 <= followed <= NEWEST_RULES:
+                raise UnknownRoomVersion(followed)
+
     def __repr__(self) -> str:
         return f"<room version {self.identifier}>"
 
@@ -113,6 +123,10 @@ class RoomVersion:
         Args:
             identifier: its name; the rule list stays this one's unless changed.
             changes: fields by name.
+
+        Raises:
+            UnknownRoomVersion: `auth_rules` or `redaction_rules` names a version that
+                the specification does not have.
 
         >>> V11.evolve(identifier="org.example.mine").auth_rules
         11
