@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -28,7 +29,7 @@ class Capture:
 
     Attributes:
         version: the identifier of the room version.
-        name: the file's name without its ending.
+        name: what the exchange is: `what` in the file.
         origin: the server that asked.
         destination: the server that answered.
         method: the HTTP method.
@@ -73,19 +74,18 @@ def captures(version: str | None = None, name: str | None = None) -> list[Captur
         version: only those of this room version.
         name: only those of this name; `*` stands for anything, as in `send_join_*`.
     """
-    found = [
-        path
-        for folder in VERSIONS
-        if version in (None, folder)
-        for path in sorted((FOLDER / folder).glob(f"{name or '*'}.json"))
-        if path.stem != CLIENT_INVITE
+    return [
+        Capture(**{field.name: record[field.name] for field in attrs.fields(Capture)})
+        for of_version in VERSIONS
+        if version in (None, of_version)
+        for record in _records(of_version)
+        if fnmatchcase(record["name"], name or "*") and record["name"] != CLIENT_INVITE
     ]
-    return [_read(path) for path in found]
 
 
 def client_invite(version: str) -> list[JsonObject]:
     """The stripped state of an invite, as Synapse showed it to the invited user in /sync."""
-    shown = json.loads((FOLDER / version / f"{CLIENT_INVITE}.json").read_text("utf-8"))
+    (shown,) = (record for record in _records(version) if record["name"] == CLIENT_INVITE)
     events: list[JsonObject] = shown["invite_state"]["events"]
     return events
 
@@ -109,10 +109,12 @@ def pdus(capture: Capture) -> Iterator[tuple[str, JsonObject]]:
     yield from _pdus("response", capture.response)
 
 
-def _read(path: Path) -> Capture:
-    record: JsonObject = json.loads(path.read_text("utf-8"))
-    record |= {"version": record["room_version"], "name": record["what"]}
-    return Capture(**{field.name: record[field.name] for field in attrs.fields(Capture)})
+def _records(version: str) -> Iterator[JsonObject]:
+    """The lines of a version's file, in the order of names."""
+    # Not splitlines: a display name may hold what it takes for the end of a line.
+    for line in (FOLDER / f"{version}.jsonl").read_bytes().strip().split(b"\n"):
+        record: JsonObject = json.loads(line)
+        yield record | {"version": record["room_version"], "name": record["what"]}
 
 
 def _pdus(place: str, value: object) -> Iterator[tuple[str, JsonObject]]:
