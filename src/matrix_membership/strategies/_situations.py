@@ -190,17 +190,12 @@ _REASONS: Final[Mapping[Chapter, tuple[str, ...]]] = MappingProxyType(
     {
         _anything: ("a message", "state", "not joined", "level", "key", "federation"),
         members.join: (
-            "first",
-            "of another",
-            "banned",
-            "invited",
-            "invited",
-            "public",
-            "otherwise",
+            *("first", "of another", "banned"),
+            *("otherwise", "invited", "invited", "public", "otherwise"),
         ),
         members.restricted_join: (
-            *("invited", "unsigned", "nobody", "authoriser away", "authoriser too low"),
-            *("authorised", "authorised"),
+            *("unsigned", "nobody", "authoriser away", "authoriser too low"),
+            *("authorised", "authorised", "invited"),
         ),
         members.invite: ("outside", "inside", "inside", "sender away", "sender away", "too low"),
         members.answer: (
@@ -248,7 +243,10 @@ _REASONS: Final[Mapping[Chapter, tuple[str, ...]]] = MappingProxyType(
 )
 """The chapters, and the reasons of each for which something is allowed or not.
 
-Those that come twice are alone in reaching a rule, or are often hidden by another.
+Those that come twice are alone in reaching a rule, or are often hidden by another. The order
+matters to shrinking, which goes from a reason to the one before it: a join that nothing allows
+stands before those that a change of the room makes one. Before that, 8 in 60 such failures
+kept a third person or an odd join rule.
 """
 
 _DRAW_REASON: Final[SearchStrategy[tuple[Chapter, str]]] = st.sampled_from(
