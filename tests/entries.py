@@ -186,7 +186,9 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "events.read_pdu": read_pdu,
         "event_format.check_format": lambda v, r: check_format(v, r) if _object(v) else None,
         "signing.read_and_verify": lambda v, r: signing.read_and_verify(v, r, KEYS),
-        "_keys.KeyRing.from_documents": lambda v, _: KeyRing.from_documents([v], at=0),
+        "_keys.KeyRing.from_documents": lambda v, _: KeyRing.from_documents(
+            [v], expected="b.example", at=0
+        ),
         "_keys.KeyRing.of": lambda v, _: KeyRing.of(v),
         "_keys.Signer.from_seed": lambda v, _: Signer.from_seed(v, v, v),
         "_signatures.PublishedKey.verifies": lambda v, _: KEY.verifies(b"", v),
@@ -197,7 +199,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             signing.signed_by_key(v, [b"0" * 32]) if _object(v) else None
         ),
         "_signatures.verify_json": lambda v, _: (
-            signing.verify_json(v, "b.example", "ed25519:b", KEY) if _object(v) else None
+            signing.verify_json(v, "b.example", "ed25519:b", KEY, at=0) if _object(v) else None
         ),
         "acl.ServerAcl.from_content": lambda v, _: (
             ServerAcl.from_content(v) if _object(v) else None

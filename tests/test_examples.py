@@ -84,17 +84,17 @@ class TestAuthorization:
         claim = Authorization.parse(str(authorize(A, "b.example", request_)))
         assert claim is not None
         method, uri, content = request_.method, request_.uri, request_.content
-        assert claim.proves(KEYS, "b.example", method, uri, content)
-        assert not claim.proves(KEYS, "c.example", method, uri, content)
-        assert not claim.proves(KEYS, "b.example", "POST", uri, content)
-        assert not claim.proves(KEYS, "b.example", method, uri + "&x=y", content)
-        assert not claim.proves(KEYS, "b.example", method, uri, {"pdus": [1]})
-        assert not claim.proves(KeyRing.of({}), "b.example", method, uri, content)
+        assert claim.proves(KEYS, "b.example", method, uri, content, at=0)
+        assert not claim.proves(KEYS, "c.example", method, uri, content, at=0)
+        assert not claim.proves(KEYS, "b.example", "POST", uri, content, at=0)
+        assert not claim.proves(KEYS, "b.example", method, uri + "&x=y", content, at=0)
+        assert not claim.proves(KEYS, "b.example", method, uri, {"pdus": [1]}, at=0)
+        assert not claim.proves(KeyRing.of({}), "b.example", method, uri, content, at=0)
 
     def test_proves_nothing_of_another_server(self) -> None:
         claim = authorize(A, "b.example", GET)
         stolen = Authorization("b.example", "b.example", claim.key_id, claim.signature)
-        assert not stolen.proves(KEYS, "b.example", "GET", GET.uri, None)
+        assert not stolen.proves(KEYS, "b.example", "GET", GET.uri, None, at=0)
 
 
 @asynccontextmanager

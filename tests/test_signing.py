@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from matrix_membership import Event, signing
+from matrix_membership.canonical_json import encode
 from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidKey
 from matrix_membership.events import EventTemplate
 from matrix_membership.hashing import signed_bytes
@@ -15,6 +19,7 @@ from matrix_membership.membership import INVITE
 from matrix_membership.room_versions import V1, V4, V5, V11, V12, RoomVersion
 from matrix_membership.signing import (
     LONGEST_KEY_VALIDITY_MS,
+    MOST_DOCUMENT_SIGNATURES,
     KeyRing,
     PublishedKey,
     Signer,
@@ -106,7 +111,7 @@ class TestVerify:
 
     @pytest.mark.parametrize(("version", "good"), [(V4, True), (V5, False), (V11, False)])
     def test_asks_for_a_valid_key_from_version_5_on(self, version: RoomVersion, good: bool) -> None:
-        ring = KeyRing.from_documents([document(valid_until_ts=99)], at=0)
+        ring = from_document(document(valid_until_ts=99))
         early, late = signed(version, origin_server_ts=99), signed(version, origin_server_ts=100)
         assert verify(early, ring).signed_by == {"a.example"}
         assert bool(verify(late, ring).signed_by) is good
@@ -158,9 +163,171 @@ def document(**changes: Any) -> dict[str, Any]:
     return sign_json({key: value for key, value in fields.items() if value is not ...}, SIGNER_A)
 
 
+def from_document(read: Any, *, at: int = 0) -> KeyRing:
+    return KeyRing.from_documents([read], expected="a.example", at=at)
+
+
+def good_until(timestamp: int, read: dict[str, Any], ring: KeyRing | None = None) -> bool:
+    """Whether the key of a document is good until then, and no longer."""
+    key = (ring or from_document(read)).key("a.example", "ed25519:a")
+    assert key is not None
+    return key.good_at(timestamp) and not key.good_at(timestamp + 1)
+
+
+STALE = Path(__file__).parent / "data/reports/03-stale-key-document-after-a-fresh-one.json"
+
+EXPIRED = {"ed25519:a": {"key": SIGNER_A.verify_key, "expired_ts": 50}}
+"""That Ana's server has retired its key."""
+
+
+class TestKeyDocuments:
+    """`Retrieving server keys`: what a document says of the keys of its server."""
+
+    @pytest.mark.parametrize("in_order", [True, False])
+    def test_take_back_nothing_when_they_are_stale(self, in_order: bool) -> None:
+        report = json.loads(STALE.read_text())
+        day = LONGEST_KEY_VALIDITY_MS // 7
+        now = 100 * day
+        days = [int(text.split()[-2]) for text in report["input"]["documents"]]
+        assert days == [6, -30]
+        documents = [document(valid_until_ts=now + count * day) for count in days]
+        documents = documents if in_order else documents[::-1]
+        ring = KeyRing.from_documents(documents, expected="a.example", at=now)
+        assert good_until(now + 6 * day, {}, ring)
+        event = signed(V11, origin_server_ts=now)
+        assert len(verify(event, ring).signed_by) == len(report["expected"]["signed_by"])
+
+    def test_extend_the_validity_by_a_week_at_most(self) -> None:
+        rings = [from_document(document(), at=at) for at in (100, 200)]
+        for one, other in (rings, rings[::-1]):
+            assert good_until(200 + LONGEST_KEY_VALIDITY_MS, {}, one.with_keys(other))
+
+    def test_keep_expired_what_one_of_them_called_expired(self) -> None:
+        retired = sign_json(document(old_verify_keys=EXPIRED, verify_keys={}), OTHER)
+        retired = sign_json(
+            {**retired, "verify_keys": {OTHER.key_id: {"key": OTHER.verify_key}}}, OTHER
+        )
+        for documents in ([document(), retired], [retired, document()]):
+            ring = KeyRing.from_documents(documents, expected="a.example", at=100)
+            assert good_until(50, {}, ring)
+            assert ring.key("a.example", OTHER.key_id) is not None
+
+    def test_keep_the_earliest_end_of_an_expired_key(self) -> None:
+        both = {"ed25519:a": PublishedKey(bytes(32), 50, is_expired=True)}
+        later = {"ed25519:a": PublishedKey(bytes(32), 60, is_expired=True)}
+        one, other = (KeyRing({SIGNER_A.server_name: keys}) for keys in (both, later))
+        assert good_until(50, {}, one.with_keys(other))
+        assert good_until(50, {}, other.with_keys(one))
+
+    def test_bound_what_they_call_expired_by_a_week_too(self) -> None:
+        old = {"ed25519:old": {"key": SIGNER_B.verify_key, "expired_ts": 10**15}}
+        key = from_document(document(old_verify_keys=old)).key("a.example", "ed25519:old")
+        assert key is not None
+        assert key.valid_until_ts == LONGEST_KEY_VALIDITY_MS
+
+    def test_are_not_signed_by_a_key_that_they_call_expired(self) -> None:
+        with pytest.raises(InvalidKey):
+            from_document(document(old_verify_keys=EXPIRED))
+
+    @pytest.mark.parametrize("expected", ["b.example", [], ["b.example"], "a.example.org"])
+    def test_are_good_for_the_expected_server_only(self, expected: Any) -> None:
+        with pytest.raises(InvalidKey) as raised:
+            KeyRing.from_documents([document()], expected=expected, at=0)
+        where = "key document.server_name"
+        assert raised.value == InvalidKey(where, "a server that was asked for", "a.example")
+
+    def test_of_a_notary_are_of_several_servers(self) -> None:
+        other = sign_json(
+            {
+                "server_name": "b.example",
+                "valid_until_ts": 5,
+                "verify_keys": {SIGNER_B.key_id: {"key": SIGNER_B.verify_key}},
+            },
+            SIGNER_B,
+        )
+        needs = {"a.example": frozenset({"ed25519:a"}), "b.example": frozenset()}
+        ring = KeyRing.from_documents([document(), other], expected=needs, at=0)
+        assert set(ring.servers) == {"a.example", "b.example"}
+
+    @pytest.mark.parametrize("spoilt", ["ed25519:a", "ed25519:other"])
+    def test_need_good_signatures_by_all_keys_that_signed(self, spoilt: str) -> None:
+        keys = {signer.key_id: {"key": signer.verify_key} for signer in (SIGNER_A, OTHER)}
+        good = sign_json(document(verify_keys=keys), OTHER)
+        assert from_document(good).key("a.example", "ed25519:other") is not None
+        good["signatures"]["a.example"][spoilt] = "A" * 86
+        with pytest.raises(InvalidKey):
+            from_document(good)
+
+    def test_pass_over_old_keys_of_other_algorithms(self) -> None:
+        old = {"rsa:1": {"key": "x", "expired_ts": 1}}
+        assert list(from_document(document(old_verify_keys=old)).servers["a.example"]) == [  # type: ignore[index]  # its name
+            "ed25519:a"
+        ]
+
+    def test_need_canonical_json(self) -> None:
+        with pytest.raises(InvalidKey) as raised:
+            from_document({**document(), "x": float("nan")})
+        assert raised.value.where == "key document"
+
+    @pytest.mark.parametrize("count", [MOST_DOCUMENT_SIGNATURES, MOST_DOCUMENT_SIGNATURES + 1])
+    def test_cost_a_bounded_number_of_verifications(
+        self, count: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        signers = [Signer.from_seed("a.example", f"ed25519:{n}", "E" * 43) for n in range(count)]
+        keys = {signer.key_id: {"key": signer.verify_key} for signer in signers}
+        read = reduce(sign_json, signers, document(verify_keys=keys))
+        asked = []
+
+        def counted(*_: object) -> bool:
+            asked.append(1)
+            return True
+
+        monkeypatch.setattr("matrix_membership._signatures.is_signature", counted)
+        if count > MOST_DOCUMENT_SIGNATURES:
+            with pytest.raises(InvalidKey):
+                from_document(read)
+        else:
+            from_document(read)
+        assert len(asked) == count % (MOST_DOCUMENT_SIGNATURES + 1)
+
+    @pytest.mark.parametrize("count", [50, 800])
+    def test_are_encoded_once_whatever_they_list(
+        self, count: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keys = {f"ed25519:{n}": {"key": SIGNER_B.verify_key} for n in range(count)}
+        keys[SIGNER_A.key_id] = {"key": SIGNER_A.verify_key}
+        read = document(verify_keys=keys)
+        encoded = []
+
+        def counted(*arguments: Any, **options: Any) -> bytes:
+            encoded.append(1)
+            return encode(*arguments, **options)
+
+        monkeypatch.setattr("matrix_membership._signatures.encode", counted)
+        from_document(read)
+        assert len(encoded) == 1
+
+
+class TestMissing:
+    def test_is_what_is_unknown_or_has_run_out(self) -> None:
+        ring = from_document(document(valid_until_ts=99))
+        needs = {
+            SIGNER_A.server_name: ["ed25519:a", "ed25519:old", "ed25519:new"],
+            SIGNER_B.server_name: ["ed25519:b"],
+        }
+        assert ring.missing(needs, at=99) == {
+            "a.example": {"ed25519:new"},
+            "b.example": {"ed25519:b"},
+        }
+        assert ring.missing(needs, at=100)[SIGNER_A.server_name] == {"ed25519:a", "ed25519:new"}
+
+    def test_is_nothing_when_all_is_known(self) -> None:
+        assert KEYS.missing({SIGNER_A.server_name: ["ed25519:a"]}, at=10**15) == {}
+
+
 class TestKeyRing:
     def test_is_read_from_a_key_document(self) -> None:
-        ring = KeyRing.from_documents([document()], at=1_000)
+        ring = from_document(document(), at=1_000)
         fresh, old = ring.key("a.example", "ed25519:a"), ring.key("a.example", "ed25519:old")
         assert fresh is not None
         assert old is not None
@@ -183,24 +350,25 @@ class TestKeyRing:
             {"old_verify_keys": {"ed25519:o": {"key": SIGNER_A.verify_key}}},
             {"old_verify_keys": {"ed25519:o": 5}},
             {"old_verify_keys": 5},
+            {"server_name": "b.example"},
         ],
         ids=str,
     )
     def test_is_read_from_nothing_else(self, changes: dict[str, Any]) -> None:
         with pytest.raises(InvalidKey):
-            KeyRing.from_documents([document(**changes)], at=0)
+            from_document(document(**changes))
 
     @pytest.mark.parametrize("other", [None, [], 5])
     def test_needs_objects(self, other: Any) -> None:
         with pytest.raises(InvalidKey):
-            KeyRing.from_documents([other], at=0)
+            from_document(other)
         with pytest.raises(InvalidKey):
             KeyRing.of(other)
         with pytest.raises(InvalidKey):
             KeyRing.of({"a.example": other})
 
     def test_needs_no_old_keys(self) -> None:
-        assert "a.example" in KeyRing.from_documents([document(old_verify_keys=...)], at=0)
+        assert "a.example" in from_document(document(old_verify_keys=...))
 
     def test_passes_over_other_algorithms(self) -> None:
         ring = KeyRing.of({"a.example": {"rsa:1": "x", "ed25519:1": "A" * 43}})
@@ -246,9 +414,20 @@ class TestSignedJson:
     def test_is_verified_by_one_key(self) -> None:
         key = PublishedKey(KEYS.servers[SIGNER_A.server_name]["ed25519:a"].verify_key)
         good = sign_json({"a": 1, "signatures": 5, "unsigned": 2}, SIGNER_A)
-        assert verify_json(good, "a.example", "ed25519:a", key)
+        assert verify_json(good, "a.example", "ed25519:a", key, at=0)
         for odd in ({}, {"signatures": {"a.example": 5}}, {**good, "a": 2}):
-            assert not verify_json(odd, "a.example", "ed25519:a", key)
+            assert not verify_json(odd, "a.example", "ed25519:a", key, at=0)
+
+    @pytest.mark.parametrize(
+        ("at", "expired", "good"), [(99, False, True), (100, False, False), (99, True, False)]
+    )
+    def test_needs_a_key_that_is_valid_at_the_time(
+        self, at: int, expired: bool, good: bool
+    ) -> None:
+        raw = KEYS.servers[SIGNER_A.server_name]["ed25519:a"].verify_key
+        key = PublishedKey(raw, 99, is_expired=expired)
+        read = sign_json({}, SIGNER_A)
+        assert verify_json(read, "a.example", "ed25519:a", key, at=at) is good
 
     def test_is_verified_by_any_of_some_keys(self) -> None:
         key = IDENTITY.key_ring.servers[IDENTITY.server_name]["ed25519:0"].verify_key

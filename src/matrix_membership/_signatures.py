@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64
 from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Final
 
 from nacl.bindings import crypto_sign_open
@@ -20,7 +21,15 @@ from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.contents import unpadded_base64
 from matrix_membership.events import Signs
 
-__all__ = ["ALGORITHM", "PublishedKey", "is_signature", "sign_json", "signed_by_key", "verify_json"]
+__all__ = [
+    "ALGORITHM",
+    "PublishedKey",
+    "bare_bytes",
+    "is_signature",
+    "sign_json",
+    "signed_by_key",
+    "verify_json",
+]
 
 ALGORITHM: Final = "ed25519"
 """The one algorithm that keys and signatures are of."""
@@ -36,10 +45,13 @@ class PublishedKey:
         verify_key: the public key, 32 bytes.
         valid_until_ts: events of later `origin_server_ts` (milliseconds) are not
             verified with it; None when nothing is known of its end.
+        is_expired: whether its server listed it under `old_verify_keys`: then it
+            verifies events up to `valid_until_ts`, and nothing else.
     """
 
     verify_key: bytes
     valid_until_ts: int | None = None
+    is_expired: bool = False
 
     def __attrs_post_init__(self) -> None:
         decode_verify_key_bytes(f"{ALGORITHM}:1", self.verify_key)  # which looks at its length
@@ -47,6 +59,16 @@ class PublishedKey:
     def good_at(self, timestamp: int) -> bool:
         """Whether the key was valid at a time, in milliseconds since 1970."""
         return self.valid_until_ts is None or timestamp <= self.valid_until_ts
+
+    def rank(self) -> tuple[bool, float, bytes]:
+        """Where the key stands among those that were published under its ID.
+
+        The highest counts. That order is total, so it does not matter in which order
+        keys come: a key that its server called expired, the earliest end first; then the
+        key of the longest validity; between equals, the bytes decide.
+        """
+        end = inf if self.valid_until_ts is None else self.valid_until_ts
+        return self.is_expired, -end if self.is_expired else end, self.verify_key
 
     def verifies(self, message: bytes, signature: JsonValue) -> bool:
         """Whether a signature, in base64, is this key's over the message.
@@ -96,23 +118,41 @@ def sign_json(document: Mapping[str, JsonValue], signer: Signs) -> dict[str, Jso
     own = signatures.get(signer.server_name)
     signatures[signer.server_name] = {
         **(own if isinstance(own, Mapping) else {}),
-        signer.key_id: signer.signature_over(_bare(document)),
+        signer.key_id: signer.signature_over(bare_bytes(document)),
     }
     return {**document, "signatures": signatures}
 
 
 def verify_json(
-    document: Mapping[str, JsonValue], server: str, key_id: str, key: PublishedKey
+    document: Mapping[str, JsonValue], server: str, key_id: str, key: PublishedKey, *, at: int
 ) -> bool:
-    """Whether an object that is no event is signed by one key of a server.
+    """Check the signature by one key of a server over an object, such as a request.
+
+    An object has no time of its own, as an event has, so it needs a key that is valid
+    now: an expired key verifies events only (`Publishing keys`__).
+
+    Args:
+        document: the object.
+        server: the server that should have signed it.
+        key_id: the ID of the key.
+        key: the key.
+        at: the time now, in milliseconds since 1970.
+
+    Returns:
+        Whether the key is valid at that time and its signature is good. Cost: one encoding
+        of the object and one Ed25519 verification.
 
     Raises:
         InvalidJson: the object holds what canonical JSON cannot.
+
+    __ https://spec.matrix.org/v1.19/server-server-api/#publishing-keys
     """
+    if key.is_expired or not key.good_at(at):
+        return False
     signatures = document.get("signatures")
     of_server = signatures.get(server) if isinstance(signatures, Mapping) else None
     signature = of_server.get(key_id) if isinstance(of_server, Mapping) else None
-    return signature is not None and key.verifies(_bare(document), signature)
+    return signature is not None and key.verifies(bare_bytes(document), signature)
 
 
 def signed_by_key(document: Mapping[str, JsonValue], keys: Iterable[bytes]) -> bool:
@@ -134,13 +174,14 @@ def signed_by_key(document: Mapping[str, JsonValue], keys: Iterable[bytes]) -> b
     ]
     if not found:
         return False
-    covered = _bare(document)
+    covered = bare_bytes(document)
     return any(
         PublishedKey(key).verifies(covered, signature) for key in keys for signature in found
     )
 
 
-def _bare(document: Mapping[str, JsonValue]) -> bytes:
+def bare_bytes(document: Mapping[str, JsonValue]) -> bytes:
+    """Return the bytes that the signatures of an object cover."""
     return encode(
         {key: value for key, value in document.items() if key not in ("signatures", "unsigned")},
         strict=False,

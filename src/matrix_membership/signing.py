@@ -16,7 +16,14 @@ from typing import Any
 
 from matrix_membership._attrs import evolve
 from matrix_membership._event_facts import NOBODY, Facts
-from matrix_membership._keys import LONGEST_KEY_VALIDITY_MS, SEED_BYTES, KeyRing, Signer
+from matrix_membership._keys import (
+    LONGEST_KEY_VALIDITY_MS,
+    MOST_DOCUMENT_SIGNATURES,
+    SEED_BYTES,
+    KeyRing,
+    Signer,
+    can_help,
+)
 from matrix_membership._pdu_reading import read_whole
 from matrix_membership._pdu_text import covered_bytes, document_of
 from matrix_membership._signatures import (
@@ -37,11 +44,13 @@ from matrix_membership.room_versions import RoomVersion
 
 __all__ = [
     "LONGEST_KEY_VALIDITY_MS",
+    "MOST_DOCUMENT_SIGNATURES",
     "SEED_BYTES",
     "KeyRing",
     "PublishedKey",
     "SignatureCheck",
     "Signer",
+    "can_help",
     "check_signatures",
     "missing_signers",
     "read_and_verify",

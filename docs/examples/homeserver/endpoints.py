@@ -95,7 +95,8 @@ class Endpoints:
                 error = MatrixError.of("M_UNAUTHORIZED", "there is no X-Matrix header")
                 return Answer.refusing(error)
             keys = await self.server.keys_for({ServerName(claim.origin): [claim.key_id]})
-            if not claim.proves(keys, self.server.name, request.method, request.raw_path, content):
+            asked = (self.server.name, request.method, request.raw_path, content)
+            if not claim.proves(keys, *asked, at=self.server.now()):
                 error = MatrixError.of("M_UNAUTHORIZED", f"this was not signed by {claim.origin}")
                 return Answer.refusing(error)
             return await respond(request, claim.origin, content)

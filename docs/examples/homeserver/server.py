@@ -165,20 +165,17 @@ class Homeserver:
         """The keys that are needed, as far as they can be had.
 
         Args:
-            needs: for each server, key IDs. Only what is not known yet is fetched.
+            needs: for each server, key IDs. Only what is unknown or has run out is fetched.
         """
-        for server, key_ids in needs.items():
-            missing = any(self.keys.key(server, key_id) is None for key_id in key_ids)
-            if not missing or not is_server_name(server) or server == self.name:
+        for server in self.keys.missing(needs, at=self.now()):
+            if not is_server_name(server) or server == self.name:
                 continue
             answer = await self.transport.ask(server, Request("GET", "/_matrix/key/v2/server"))
             try:
-                found = KeyRing.from_documents([answer.content], at=self.now())
+                found = KeyRing.from_documents([answer.content], expected=server, at=self.now())
             except InvalidKey:
                 continue
-            # A server speaks for its own keys alone.
-            if set(found.servers) == {server}:
-                self.keys = self.keys.with_keys(found)
+            self.keys = self.keys.with_keys(found)
         return self.keys
 
     async def tell(self, servers: Iterable[str], *events: Event) -> None:

@@ -46,7 +46,9 @@ class Authorization:
             f'key="{self.key_id}",sig="{self.signature}"'
         )
 
-    def proves(self, keys: KeyRing, destination: str, method: str, uri: str, content: Any) -> bool:
+    def proves(
+        self, keys: KeyRing, destination: str, method: str, uri: str, content: Any, *, at: int
+    ) -> bool:
         """Whether a request that reached us is from the server that it names.
 
         Args:
@@ -55,13 +57,14 @@ class Authorization:
             method: the method of the request.
             uri: path and query as they came, still percent-encoded.
             content: the parsed body; None when there is none.
+            at: the time now, in milliseconds since 1970: the key must be valid then.
         """
         key = keys.key(self.origin, self.key_id)
         if key is None or self.destination not in (None, destination):
             return False
         document = _signed(method, uri, self.origin, destination, content)
         document["signatures"] = {self.origin: {self.key_id: self.signature}}
-        return verify_json(document, self.origin, self.key_id, key)
+        return verify_json(document, self.origin, self.key_id, key, at=at)
 
 
 def authorize(signer: Signer, destination: str, request: Request) -> Authorization:
