@@ -27,7 +27,7 @@ from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import read_pdu
 from matrix_membership.policy_server import POLICY_KEY_ID
 from matrix_membership.receipt import Change, Check, Disposition, Receipt, receive, reevaluate
-from matrix_membership.signing import sign
+from matrix_membership.signing import Unverified, sign
 from tests.builders import ANA, BEN, CAY, KEYS, SIGNER_B, VERSIONS, decision, signed_invite
 from tests.captures import captures
 from tests.histories import AT, History, a_history
@@ -202,6 +202,7 @@ class TestDroppedBySignatures:
             Check.SIGNATURES,
             error=InvalidEvent("signatures", expected, []),
             missing_signers=frozenset({SIGNER_B.server_name}),
+            unverified=Unverified(frozenset({(SIGNER_B.server_name, SIGNER_B.key_id)})),
         )
 
     def test_happens_when_another_server_signed(self) -> None:
@@ -213,7 +214,18 @@ class TestDroppedBySignatures:
     def test_happens_when_what_was_signed_was_altered(self) -> None:
         history = a_history(V11)
         pdu = {**a_join(history).to_pdu(), "origin_server_ts": AT + 1}
-        assert received(pdu, history).check is Check.SIGNATURES
+        receipt = received(pdu, history)
+        assert receipt.check is Check.SIGNATURES
+        assert receipt.unverified == Unverified(forged=frozenset({SIGNER_B.server_name}))
+
+    def test_tells_which_key_of_the_authorising_server_is_missing(self) -> None:
+        history = a_history(V11).with_state("m.room.join_rules", {"join_rule": "restricted"})
+        content = {"membership": "join", "join_authorised_via_users_server": ANA}
+        pdu = history.event("m.room.member", BEN, content, BEN, signer=SIGNER_B).to_pdu()
+        pdu["signatures"]["a.example"] = {"ed25519:new": "A" * 86}
+        receipt = received(pdu, history)
+        assert receipt.disposition is Disposition.REJECTED
+        assert receipt.unverified.needs == {"a.example": {"ed25519:new"}}
 
     def test_asks_the_server_of_the_id_in_version_1(self) -> None:
         history = a_history(V1)

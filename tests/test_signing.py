@@ -13,21 +13,27 @@ import pytest
 from matrix_membership import Event, signing
 from matrix_membership.canonical_json import encode
 from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidKey
-from matrix_membership.events import EventTemplate
+from matrix_membership.events import EventTemplate, read_pdu
 from matrix_membership.hashing import signed_bytes
+from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import INVITE
 from matrix_membership.room_versions import V1, V4, V5, V11, V12, RoomVersion
 from matrix_membership.signing import (
+    ALL_VERIFIED,
     LONGEST_KEY_VALIDITY_MS,
     MOST_DOCUMENT_SIGNATURES,
+    MOST_NEEDED_KEY_IDS,
     KeyRing,
     PublishedKey,
     Signer,
+    Unverified,
     missing_signers,
+    needed_keys,
     required_signers,
     sign,
     sign_json,
     signed_by_key,
+    unverified,
     verify,
     verify_json,
 )
@@ -323,6 +329,89 @@ class TestMissing:
 
     def test_is_nothing_when_all_is_known(self) -> None:
         assert KEYS.missing({SIGNER_A.server_name: ["ed25519:a"]}, at=10**15) == {}
+
+
+def junk(count: int) -> dict[str, Any]:
+    """Signatures of servers that nobody asked to sign."""
+    return {f"s{n}.example": {"ed25519:1": "A" * 86} for n in range(count)}
+
+
+def lacking(event: Event, keys: KeyRing) -> Unverified:
+    return unverified(verify(event, keys), keys)
+
+
+class TestUnverified:
+    def test_tells_a_missing_key_from_a_bad_signature(self) -> None:
+        event, key = signed(V11), ("a.example", "ed25519:a")
+        missing = lacking(event, KeyRing.of({}))
+        assert missing == Unverified(unknown_keys=frozenset({key}))  # type: ignore[arg-type]  # a name
+        assert missing.needs == {"a.example": {"ed25519:a"}}
+        spoilt = with_signatures(event, {"a.example": {"ed25519:a": "A" * 86}})
+        forged = lacking(spoilt, KEYS)
+        assert forged == Unverified(forged=frozenset({SIGNER_A.server_name}))
+        assert (bool(forged), forged.needs) == (True, {})
+
+    def test_is_false_when_nothing_lacks(self) -> None:
+        verified = lacking(signed(V11), KEYS)
+        assert (verified, bool(verified)) == (ALL_VERIFIED, False)
+        assert str(verified) == "all signatures are verified"
+
+    def test_finds_a_forgery_beside_an_unknown_key(self) -> None:
+        spoilt = {"a.example": {"ed25519:new": "A" * 86, "ed25519:a": "A" * 86}}
+        assert lacking(with_signatures(signed(V11), spoilt), KEYS).needs == {}
+
+    @pytest.mark.parametrize("of_server", [{}, 5, {"rsa:1": "x"}])
+    def test_names_who_did_not_sign(self, of_server: Any) -> None:
+        event = with_signatures(signed(V11), {"a.example": of_server, **junk(3)})
+        assert lacking(event, KEYS) == Unverified(unsigned=frozenset({SIGNER_A.server_name}))
+
+    def test_asks_again_for_a_key_that_ran_out(self) -> None:
+        event = signed(V11, origin_server_ts=100)
+        ring = from_document(document(valid_until_ts=99))
+        assert lacking(event, ring).needs == {"a.example": {"ed25519:a"}}
+        old = with_signatures(
+            signed(V4, origin_server_ts=100), {"a.example": {"ed25519:a": "A" * 86}}
+        )
+        assert lacking(old, ring).forged == {"a.example"}
+
+    def test_asks_no_more_for_a_key_that_its_server_retired(self) -> None:
+        key = PublishedKey(bytes(32), 99, is_expired=True)
+        ring = KeyRing({SIGNER_A.server_name: {"ed25519:a": key}})
+        assert lacking(signed(V11, origin_server_ts=100), ring).unsigned == {"a.example"}
+
+    def test_names_the_authorising_server(self) -> None:
+        content = {"membership": "join", "join_authorised_via_users_server": "@x:c.example"}
+        event = signed(V11, type="m.room.member", state_key=ANA, content=content)
+        found = lacking(event, KEYS)
+        assert str(found) == "c.example did not sign"
+
+    def test_is_a_sentence(self) -> None:
+        names = [ServerName(f"{name}.example") for name in "abc"]
+        found = Unverified(
+            frozenset({(names[0], "ed25519:1"), (names[0], "ed25519:2")}),
+            frozenset({names[1]}),
+            frozenset({names[2]}),
+        )
+        assert str(found) == (
+            "no key is known for the signature of a.example, by ed25519:1, ed25519:2; "
+            "the signature of b.example is bad; c.example did not sign"
+        )
+
+
+class TestNeededKeys:
+    def test_are_of_required_signers_only(self) -> None:
+        event = with_signatures(signed(V11), {**signed(V11).to_pdu()["signatures"], **junk(99)})
+        assert needed_keys(read_pdu(event.pdu, V11)) == {"a.example": {"ed25519:a"}}
+
+    def test_are_of_the_server_of_the_id_in_version_1(self) -> None:
+        both = {"a.example": {"ed25519:1": "x"}, "z.example": {"ed25519:2": "y"}}
+        read = read_pdu({**pdu(V1, event_id="$e:z.example"), "signatures": both}, V1)
+        assert set(needed_keys(read)) == {"a.example", "z.example"}
+
+    def test_are_a_few_of_each_server(self) -> None:
+        many = {"a.example": {f"ed25519:{n}": "x" for n in range(99)}}
+        read = read_pdu({**pdu(V11), "signatures": many}, V11)
+        assert len(needed_keys(read)[SIGNER_A.server_name]) == MOST_NEEDED_KEY_IDS
 
 
 class TestKeyRing:

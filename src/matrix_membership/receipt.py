@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership import auth
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
@@ -24,7 +24,15 @@ from matrix_membership.events import Event, ReadPdu, references
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.policy_server import PolicyServer
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.signing import KeyRing, missing_signers, read_and_verify, verify_read
+from matrix_membership.signing import (
+    ALL_VERIFIED,
+    KeyRing,
+    Unverified,
+    missing_signers,
+    read_and_verify,
+    unverified,
+    verify_read,
+)
 from matrix_membership.state import RoomState
 
 __all__ = ["Change", "Check", "Disposition", "Receipt", "receive", "reevaluate"]
@@ -70,6 +78,7 @@ class Check(Enum):
 
 # An attribute of an enum class costs four times as much to read as a module's name.
 _ACCEPTED: Final = Disposition.ACCEPTED
+_REJECTED: Final = Disposition.REJECTED
 _AUTH_EVENTS: Final = Check.AUTH_EVENTS
 _STATE_BEFORE: Final = Check.STATE_BEFORE
 _CURRENT_STATE: Final = Check.CURRENT_STATE
@@ -89,6 +98,7 @@ class _Unsealed:
         "missing_signers",
         "provisional",
         "redacted",
+        "unverified",
     )
 
 
@@ -117,6 +127,9 @@ class Receipt(_Unsealed):
             hand.
         missing_signers: servers whose signature it owes: of a dropped event those that
             the keys did not verify, of a soft-failed one the room's policy server.
+        unverified: of an event that was dropped by its signatures, or rejected and lacks
+            the signature of its authorising server: which keys could help if they were
+            fetched (`unverified.needs`), and whose signature is bad, so that none can.
     """
 
     disposition: Disposition
@@ -128,6 +141,7 @@ class Receipt(_Unsealed):
     provisional: bool = False
     missing_auth_events: tuple[EventID, ...] = ()
     missing_signers: frozenset[ServerName] = frozenset()
+    unverified: Unverified = ALL_VERIFIED
 
     def __bool__(self) -> bool:
         return self.disposition in (Disposition.ACCEPTED, Disposition.REDACTED)
@@ -221,17 +235,21 @@ def receive(
         except InvalidEvent as error:
             return Receipt(Disposition.DROPPED, Check.FORMAT, error=error)
     if missing_signers(event):
-        return _unsigned(event)
-    return _judge(
+        return _unsigned(event, keys)
+    receipt = _judge(
         event if matches else event.redacted(),
         _Room(auth_events, state_before, current_state, rejected, create),
         redacted=not matches,
         listed=references(document, "auth_events", room_version),
         covered=covered,
     )
+    kept = receipt.event
+    if receipt.disposition is _REJECTED and kept is not None and kept.authorising_server:
+        return evolve(receipt, unverified=unverified(kept, keys))
+    return receipt
 
 
-def _unsigned(event: Event) -> Receipt:
+def _unsigned(event: Event, keys: KeyRing) -> Receipt:
     missing = missing_signers(event)
     expected = f"good signatures of {', '.join(sorted(missing))}"
     return Receipt(
@@ -239,6 +257,7 @@ def _unsigned(event: Event) -> Receipt:
         Check.SIGNATURES,
         error=InvalidEvent("signatures", expected, sorted(event.signed_by)),
         missing_signers=missing,
+        unverified=unverified(event, keys),
     )
 
 
@@ -360,6 +379,7 @@ def _judge(
     receipt.provisional = provisional
     receipt.missing_auth_events = missing
     receipt.missing_signers = owed
+    receipt.unverified = ALL_VERIFIED
     receipt.__class__ = Receipt
     return receipt  # type: ignore[no-any-return]  # the line above made it one
 

@@ -12,9 +12,9 @@ __ https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
-from matrix_membership._attrs import evolve
+from matrix_membership._attrs import evolve, frozen
 from matrix_membership._event_facts import NOBODY, Facts
 from matrix_membership._keys import (
     LONGEST_KEY_VALIDITY_MS,
@@ -27,6 +27,7 @@ from matrix_membership._keys import (
 from matrix_membership._pdu_reading import read_whole
 from matrix_membership._pdu_text import covered_bytes, document_of
 from matrix_membership._signatures import (
+    ALGORITHM,
     PublishedKey,
     is_signature,
     sign_json,
@@ -38,32 +39,41 @@ from matrix_membership.contents import SignedInvite
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, ReadPdu, Signs, with_evidence
 from matrix_membership.hashing import signed_bytes
-from matrix_membership.identifiers import ServerName, server_of
+from matrix_membership.identifiers import ServerName, is_server_name, server_of
 from matrix_membership.membership import INVITE
 from matrix_membership.room_versions import RoomVersion
 
 __all__ = [
+    "ALGORITHM",
+    "ALL_VERIFIED",
     "LONGEST_KEY_VALIDITY_MS",
     "MOST_DOCUMENT_SIGNATURES",
+    "MOST_NEEDED_KEY_IDS",
     "SEED_BYTES",
     "KeyRing",
     "PublishedKey",
     "SignatureCheck",
     "Signer",
+    "Unverified",
     "can_help",
     "check_signatures",
     "missing_signers",
+    "needed_keys",
     "read_and_verify",
     "required_signers",
     "sign",
     "sign_json",
     "signed_by_key",
     "signers_of",
+    "unverified",
     "verify",
     "verify_json",
     "verify_read",
     "with_signatures",
 ]
+
+MOST_NEEDED_KEY_IDS: Final = 8
+"""How many keys of one server are asked for: an event can name any number of them."""
 
 
 def sign(event: Event, signer: Signs) -> Event:
@@ -210,3 +220,119 @@ def missing_signers(event: Event) -> frozenset[ServerName]:
     if event.server in event.signed_by and not event.room_version.event_id_in_pdu:
         return NOBODY
     return required_signers(event) - event.signed_by
+
+
+@frozen
+class Unverified:
+    """Why an event lacks signatures: the servers, by what can be done about it.
+
+    It is true when a signature is lacking.
+
+    Attributes:
+        unknown_keys: server and key ID of each signature that a fetched key could verify;
+            of one server no more than `MOST_NEEDED_KEY_IDS`.
+        forged: servers of which a key is known and a signature is bad. No fetch helps.
+        unsigned: servers that did not sign, or with keys only that they had called
+            expired before the event was sent. No fetch helps.
+    """
+
+    unknown_keys: frozenset[tuple[ServerName, str]] = frozenset()
+    forged: frozenset[ServerName] = frozenset()
+    unsigned: frozenset[ServerName] = frozenset()
+
+    @property
+    def needs(self) -> dict[ServerName, frozenset[str]]:
+        """The keys to fetch: for each server, key IDs."""
+        servers = sorted({server for server, _ in self.unknown_keys})
+        return {
+            server: frozenset(key_id for name, key_id in self.unknown_keys if name == server)
+            for server in servers
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self.unknown_keys or self.forged or self.unsigned)
+
+    def __str__(self) -> str:
+        said = [
+            f"no key is known for the signature of {server}, by {', '.join(sorted(key_ids))}"
+            for server, key_ids in self.needs.items()
+        ]
+        said += [f"the signature of {server} is bad" for server in sorted(self.forged)]
+        said += [f"{server} did not sign" for server in sorted(self.unsigned)]
+        return "; ".join(said) or "all signatures are verified"
+
+
+ALL_VERIFIED: Final = Unverified()
+"""Of an event that lacks no signature."""
+
+_NO_KEYS: Final = KeyRing.of({})
+
+
+def unverified(event: Event, keys: KeyRing) -> Unverified:
+    """Tell a missing key from a bad signature, for each signature that an event lacks.
+
+    The servers are those of `required_signers`, and the authorising server of a
+    restricted join, which the authorisation rules ask for.
+
+    Args:
+        event: an event whose `signed_by` was found with these keys (`verify`).
+        keys: the same keys.
+
+    Returns:
+        The lacking signatures by what can be done about them. Cost: the event is read
+        once more; nothing is verified again.
+
+    Raises:
+        InvalidEvent: the event came in client format, which is not all of it.
+    """
+    lacking = _concerned(event) - event.signed_by
+    return _told_apart(event, event.to_pdu(), lacking, keys) if lacking else ALL_VERIFIED
+
+
+def needed_keys(read: ReadPdu) -> dict[ServerName, frozenset[str]]:
+    """Return the keys to fetch before an event is verified: for each server, key IDs.
+
+    Only servers are named whose signature counts for something: at most three, whatever
+    else the event has under `signatures`, with `MOST_NEEDED_KEY_IDS` keys each.
+    `KeyRing.missing` says which of them are not at hand.
+
+    Args:
+        read: a PDU just read. One with a wrong content hash counts as it will be kept.
+
+    Returns:
+        The key IDs by server.
+    """
+    event = read.event if read.content_hash_matches else read.event.redacted()
+    return _told_apart(event, read.document, _concerned(event), _NO_KEYS).needs
+
+
+def _concerned(event: Facts) -> frozenset[ServerName]:
+    """The servers whose signature counts for something."""
+    server = event.authorising_server
+    return required_signers(event) | {server} if server else required_signers(event)
+
+
+def _told_apart(
+    event: Event, pdu: Mapping[str, JsonValue], servers: Iterable[ServerName], keys: KeyRing
+) -> Unverified:
+    """Tell apart why these servers are not among those that signed."""
+    sent = event.origin_server_ts if event.room_version.enforces_key_validity else None
+    unknown: set[tuple[ServerName, str]] = set()
+    forged, unsigned = set(), set()
+    for server in servers:
+        of_server = pdu["signatures"].get(server)
+        used = [
+            (key_id, keys.key(server, key_id))
+            for key_id in (of_server if isinstance(of_server, Mapping) else ())
+            if key_id.startswith(f"{ALGORITHM}:")
+        ]
+        # `verify` used these, and all of them must be good: one that is bad decides.
+        if any(key is not None and (sent is None or key.good_at(sent)) for _, key in used):
+            forged.add(server)
+            continue
+        absent = [key_id for key_id, key in used if can_help(key, sent)]
+        if absent and is_server_name(server):
+            unknown |= {(server, key_id) for key_id in absent[:MOST_NEEDED_KEY_IDS]}
+        else:
+            unsigned.add(server)
+    return Unverified(frozenset(unknown), frozenset(forged), frozenset(unsigned))

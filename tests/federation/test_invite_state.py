@@ -116,7 +116,15 @@ class TestExamined:
         room = a_room(V12)
         events, faults = examined([create_of(room).to_pdu()], invite_in(room), NO_KEYS)
         assert events == ()
-        assert faults == (fault("has no signature that could be verified", 0),)
+        why = "no key is known for the signature of a.example, by ed25519:a"
+        assert faults == (fault(f"could not be verified: {why}", 0),)
+
+    def test_tells_a_forgery_from_a_missing_key(self) -> None:
+        room = a_room(V12)
+        forged = {**create_of(room).to_pdu(), "signatures": {"a.example": {A.key_id: "A" * 86}}}
+        _, faults = examined([forged], invite_in(room), KEYS)
+        why = "the signature of a.example is bad"
+        assert faults == (fault(f"could not be verified: {why}", 0),)
 
     def test_finds_a_message(self) -> None:
         room = a_room(V11)

@@ -445,7 +445,8 @@ class TestAnswer:
         assert refused(changed) == MatrixError.of("M_INVALID_PARAM", sentence)
 
     def test_refuses_a_signature_that_cannot_be_verified(self) -> None:
-        sentence = "the invite was refused: its signature could not be verified"
+        why = "no key is known for the signature of a.example, by ed25519:a"
+        sentence = f"the invite was refused: {why}"
         error = refused(received(offered_in(a_room())), keys=B.key_ring)
         assert error == MatrixError.of("M_INVALID_PARAM", sentence)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from matrix_membership.events import Event, ReadPdu
-from matrix_membership.signing import missing_signers
+from matrix_membership.signing import KeyRing, missing_signers, unverified
 
 __all__ = ["faults"]
 
@@ -27,13 +27,14 @@ class Sent(Protocol):
         """The event ID in the path."""
 
 
-def faults(event: Event, read: ReadPdu, request: Sent) -> Iterator[str]:
+def faults(event: Event, read: ReadPdu, request: Sent, keys: KeyRing) -> Iterator[str]:
     """What is wrong with an event that came, whatever its membership: a sentence each.
 
     Args:
         event: the event, its signatures verified.
         read: what was read of it on the way.
         request: what brought it.
+        keys: the keys with which they were verified.
     """
     if event.server != request.origin:
         yield f"its sender is not a user of {request.origin}"
@@ -42,6 +43,6 @@ def faults(event: Event, read: ReadPdu, request: Sent) -> Iterator[str]:
     if event.event_id != request.event_id:
         yield f"its ID is {event.event_id}, not that in the path"
     if missing_signers(event):
-        yield "its signature could not be verified"
+        yield str(unverified(event, keys))
     if not read.content_hash_matches:
         yield "its content hash is wrong"

@@ -170,7 +170,7 @@ def _read(
             f"{event.state_key} is not a user of {server}",
         ),
     )
-    told = chain((text for holds, text in wrong if holds), faults(event, read, request))
+    told = chain((text for holds, text in wrong if holds), faults(event, read, request, keys))
     sentence = next(told, None)
     if sentence is not None:
         return MatrixError.of("M_INVALID_PARAM", f"the invite was refused: {sentence}")

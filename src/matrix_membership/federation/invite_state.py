@@ -16,7 +16,7 @@ from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, read_pdu
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.signing import KeyRing, missing_signers, verify_read
+from matrix_membership.signing import KeyRing, missing_signers, unverified, verify_read
 from matrix_membership.state import RoomState
 
 __all__ = ["INVITE_ROOM_STATE", "described", "examined"]
@@ -106,9 +106,10 @@ def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | No
     except InvalidEvent as error:
         return _stripped(entry, version), f"is no event of room version {version}: {error}"
     named = event.view.room_version if isinstance(event.view, Create) else version.identifier
+    if event.room_id == about.room_id and missing_signers(event):
+        return None, f"could not be verified: {unverified(event, keys)}"
     for wrong, fault in (
         (event.room_id != about.room_id, "is of another room"),
-        (missing_signers(event), "has no signature that could be verified"),
         (not event.is_state, "is no state event"),
         (named != version.identifier, f"names another room version, {named!r}"),
     ):

@@ -252,7 +252,7 @@ def _read(
         ),
         (event.state_key != event.sender, "its state key is not its sender"),
     )
-    told = chain((text for holds, text in wrong if holds), faults(event, read, request))
+    told = chain((text for holds, text in wrong if holds), faults(event, read, request, keys))
     sentence = next(told, None)
     if sentence is not None:
         return MatrixError.of("M_INVALID_PARAM", f"the event was refused: {sentence}")
