@@ -92,6 +92,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.messages",
             "federation.policy",
             "federation._arrival",
+            "federation._needs",
             "federation._findings",
             "federation._evidence",
             "federation._order",

@@ -185,6 +185,31 @@ class TestFallenEvent:
         )
         assert found(result) == {("dropped", "bad_signature")}
 
+    def test_without_its_key_is_dropped_and_the_key_named(self) -> None:
+        step, response = with_ben_of(V11)
+        examination = examine(response, step.event, asked_to_omit=False, resident="a.example")
+        result = examination.audit(TWO_KEYS)
+        assert found(result) == {("dropped", "unknown_key")}
+        assert result.needs == {"c.example": {"ed25519:c"}}
+        assert str(result) in {
+            f"dropped {defect.event_id}: no key is known for the signature of c.example"
+            for defect in result.defects
+        }
+        assert examination.audit(KEYS).needs == {}
+
+    def test_with_a_forged_signature_needs_no_key(self) -> None:
+        step, response = with_ben_of(V11)
+        keys = {CAY_SIGNER.key_id: "A" * 86, "ed25519:new": "A" * 86, "rsa:1": "x"}
+        forged = altered(
+            response,
+            lambda pdu: {**pdu, "signatures": {"c.example": keys}},
+            "m.room.member",
+            CAY,
+        )
+        result = audit(step, forged)
+        assert found(result) == {("dropped", "bad_signature")}
+        assert result.needs == {}
+
     def test_takes_what_depends_on_it_along_and_is_named(self) -> None:
         step, response = with_ben_of(V11)
         room = altered(response, unsigned, "m.room.join_rules")
@@ -620,6 +645,21 @@ class TestNeeds:
         response = evolve(answer(room, step), state=(), auth_chain=())
         examination = examine(response, step.event, asked_to_omit=True, resident="a.example")
         assert set(examination.needs) == {"a.example"}
+
+    def test_are_of_a_bounded_number_of_servers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        step, response = with_ben_of(V11)
+        monkeypatch.setattr("matrix_membership.federation._judging.MOST_SERVERS_OF_ANSWER", 1)
+        examination = examine(response, step.event, asked_to_omit=False, resident="a.example")
+        assert set(examination.needs) == {"a.example"}
+
+    def test_of_a_restricted_join_stay_when_its_key_is_unknown(self) -> None:
+        room = a_restricted_room(V11)
+        step = signed(room)
+        response = answer(room, step)
+        examination = examine(response, step.event, asked_to_omit=True, resident="a.example")
+        result = examination.audit(KeyRing.of({}))
+        assert ("fatal", "not_countersigned") in found(result)
+        assert result.needs == {"a.example": {"ed25519:a"}}
 
     def test_pass_over_signatures_of_another_shape(self) -> None:
         step, response = with_ben_of(V11)

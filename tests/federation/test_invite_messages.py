@@ -9,6 +9,7 @@ import pytest
 from matrix_membership.canonical_json import freeze
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.federation.invite_messages import (
+    MOST_SERVERS_OF_ROOM_STATE,
     ON_BIND_METHODS,
     ON_BIND_PATH,
     ExchangeRequest,
@@ -18,6 +19,7 @@ from matrix_membership.federation.invite_messages import (
     PendingInvite,
     StoredInvite,
 )
+from matrix_membership.signing import MOST_NEEDED_KEY_IDS
 from tests.captures import Capture, captures
 
 KEY = "A" * 43
@@ -103,9 +105,34 @@ class TestInviteRequest:
         request = read({"event": {}, "room_version": "1", "invite_room_state": entries})
         assert request.needs == {}
 
-    def test_needs_the_keys_of_whoever_made_the_id(self) -> None:
-        pdu = {"sender": "@a:b", "event_id": "$1:c", "signatures": {"c": {"k": ""}, "d": {"l": ""}}}
-        assert read(pdu, "v1").needs == {"c": frozenset({"k"})}
+    @pytest.mark.parametrize(("version", "named"), [("1", {"c"}), ("3", set()), ("99", set())])
+    def test_needs_the_keys_of_the_server_of_the_id_where_it_must_sign(
+        self, version: str, named: set[str]
+    ) -> None:
+        key = {"ed25519:k": ""}
+        pdu = {"sender": "@a:b", "event_id": "$1:c", "signatures": {"c": key, "d": key}}
+        assert set(read({"event": pdu, "room_version": version}).needs) == named
+        assert set(read(pdu, "v1").needs) == {"c"}
+
+    def test_needs_a_bounded_number_of_keys(self) -> None:
+        key_ids = {f"ed25519:{n}": "" for n in range(99)}
+        entries = [
+            {"sender": f"@a:s{n}.example", "signatures": {f"s{n}.example": key_ids}}
+            for n in range(99)
+        ]
+        body = {"event": {}, "room_version": "11", "invite_room_state": entries}
+        needs = read(body).needs
+        assert list(needs) == [f"s{n}.example" for n in range(MOST_SERVERS_OF_ROOM_STATE)]
+        assert {len(of_server) for of_server in needs.values()} == {MOST_NEEDED_KEY_IDS}
+
+    def test_needs_nothing_of_what_is_not_a_server(self) -> None:
+        names = ("a_b", "", "x/../y")
+        entries = [
+            {"sender": f"@a:{name}", "signatures": {name: {"ed25519:k": "", "rsa:1": ""}}}
+            for name in names
+        ]
+        body = {"event": {}, "room_version": "11", "invite_room_state": entries}
+        assert read(body).needs == {}
 
     @pytest.mark.parametrize(
         ("body", "error"),

@@ -259,7 +259,7 @@ class TestConclude:
         reply = countersigned(received(offered)).response
         with pytest.raises(RemoteProtocolError) as raised:
             conclude(offered, reply, keys=NO_KEYS)
-        assert raised.value.expected == "a good signature of b.example"
+        assert raised.value.expected == "a signature by a known key of b.example"
 
     def test_takes_no_other_message(self) -> None:
         with pytest.raises(LocalProtocolError) as raised:

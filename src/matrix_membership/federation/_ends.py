@@ -49,8 +49,13 @@ class Knocked:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch before `examined`: for each server, key IDs."""
-        return key_needs_of(self.knock_room_state)
+        """The keys to fetch before `examined`: for each server, key IDs.
+
+        At most `invite_messages.MOST_SERVERS_OF_ROOM_STATE` servers.
+        """
+        return key_needs_of(
+            self.knock_room_state, event_id_in_pdu=self.event.room_version.event_id_in_pdu
+        )
 
     def examined(self, keys: KeyRing) -> tuple[tuple[Event, ...], tuple[MatrixError, ...]]:
         """Check what the resident server tells of the room.

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, Final
 
+from attrs import field
+
 from matrix_membership._attrs import constant, frozen
 from matrix_membership._event_facts import Facts
 from matrix_membership.auth import Decision
@@ -39,7 +41,8 @@ class Defect:
 
     Attributes:
         severity: what it does to the answer.
-        code: its name, such as `bad_signature`.
+        code: its name, such as `unknown_key` (a fetched key could save the event) or
+            `bad_signature` (none could: a known key says so, or it is not signed).
         detail: a sentence for people.
         event_id: the event on which it hangs; empty when on none.
         root: of an event that fell with another one, the first that fell.
@@ -79,6 +82,8 @@ class Audit:
         auth_chain: the events that authorise state and join, by ID.
         servers: the servers in the room, as far as the answer says.
         defects: all that is wrong, the fatal first.
+        needs: for each server, key IDs that were unknown and that events were dropped
+            for. Fetched, they could save them.
     """
 
     event: Event
@@ -86,6 +91,7 @@ class Audit:
     auth_chain: Mapping[EventID, Event]
     servers: frozenset[ServerName]
     defects: tuple[Defect, ...]
+    needs: Mapping[ServerName, frozenset[str]] = field(factory=dict)
 
     def __bool__(self) -> bool:
         return self.state is not None

@@ -33,17 +33,23 @@ from matrix_membership.federation._findings import (
     Severity,
     other_version,
 )
+from matrix_membership.federation._needs import Needs
 from matrix_membership.federation._order import in_order
 from matrix_membership.identifiers import EventID, ServerName, server_of
 from matrix_membership.signing import (
+    ALGORITHM,
     KeyRing,
+    can_help,
     check_signatures,
     required_signers,
     with_signatures,
 )
 from matrix_membership.state import RoomState
 
-__all__ = ["Examination"]
+__all__ = ["MOST_SERVERS_OF_ANSWER", "Examination"]
+
+MOST_SERVERS_OF_ANSWER: Final = 20_000
+"""How many servers an answer to send_join can make its receiver ask for keys."""
 
 
 @constant
@@ -75,21 +81,26 @@ class Examination:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch: for each server that must have signed, key IDs that it used."""
-        needed: dict[ServerName, set[str]] = {}
+        """The keys to fetch: for each server that must have signed, key IDs that it used.
+
+        At most `MOST_SERVERS_OF_ANSWER` are named: the authorising server of the join, then
+        those of the auth chain, then those of the state. The events of others lack their
+        signatures in the audit, which says so. Cost: linear in the answer.
+        """
+        needs = Needs(MOST_SERVERS_OF_ANSWER)
+        # Of the join itself, only its authorising server is in question: the rest is ours.
+        if self.returned is not None and self.returned.authorised_via:
+            authorising = self.returned.authorising_server
+            for server, key_id, _ in self.returned.signed:
+                if server == authorising:
+                    needs.add(server, key_id)
         for entry in chain(self.entries.values(), self.copies):
             required = required_signers(entry)
-            voucher = entry.authorising_server
+            authorising = entry.authorising_server
             for server, key_id, _ in entry.signed:
-                if server in required or (voucher and server == voucher):
-                    needed.setdefault(server, set()).add(key_id)
-        # Of the join itself, only who vouches for it is in question: the rest is ours.
-        if self.returned is not None and self.returned.authorised_via:
-            voucher = self.returned.authorising_server
-            for server, key_id, _ in self.returned.signed:
-                if server == voucher:
-                    needed.setdefault(server, set()).add(key_id)
-        return {server: frozenset(key_ids) for server, key_ids in needed.items()}
+                if server in required or (authorising and server == authorising):
+                    needs.add(server, key_id)
+        return needs.given()
 
     def audit(
         self,
@@ -178,6 +189,8 @@ class _Judgement:
         self.fallen: dict[EventID, EventID] = {}  # who fell -> the root of it
         # Most members list the same few events.
         self.lists: dict[tuple[EventID, ...], _Listed] = {}
+        # Keys that would have kept an event.
+        self.needs = Needs(MOST_SERVERS_OF_ANSWER)
 
     def audit(self) -> Audit:
         better = self.better() if self.read.copies else {}
@@ -203,6 +216,7 @@ class _Judgement:
             auth_chain=auth_chain,
             servers=self.servers(state),
             defects=tuple(fatal + others),
+            needs=self.needs.given(),
         )
 
     def better(self) -> dict[EventID, tuple[Entry, Signers]]:
@@ -230,8 +244,7 @@ class _Judgement:
         if entry.server not in signers or self.version.event_id_in_pdu:
             missing = required_signers(entry) - signers
             if missing:
-                servers = ", ".join(sorted(missing))
-                self.drop(entry, "bad_signature", f"no good signature of {servers} is on it")
+                self.drop(entry, *self.lack(entry, missing))
                 return
         event = with_evidence(entry, signers)
         if not entry.hash_matches:
@@ -240,6 +253,27 @@ class _Judgement:
                 Defect(Severity.REDACTED, "bad_hash", "its content was altered", event.event_id)
             )
         self.good[event.event_id] = event
+
+    def lack(self, entry: Entry, missing: Signers) -> tuple[str, str]:
+        """The code and the detail of an entry that lacks signatures; its keys are to be fetched.
+
+        A server that has a usable key and did not sign has a bad signature on the entry,
+        and one is enough: then no other key can save it.
+        """
+        servers = ", ".join(sorted(missing))
+        forged = any(server in missing for server, *_ in usable(entry, self.keys))
+        helpful = [
+            (server, key_id)
+            for server, key_id, _ in entry.signed
+            if server in missing
+            and key_id.startswith(f"{ALGORITHM}:")
+            and can_help(self.keys.key(server, key_id), entry.sent)
+        ]
+        if forged or not missing <= {server for server, _ in helpful}:
+            return "bad_signature", f"no good signature of {servers} is on it"
+        for server, key_id in helpful:
+            self.needs.add(server, key_id)
+        return "unknown_key", f"no key is known for the signature of {servers}"
 
     def drop(self, event: Facts, code: str, detail: str, decision: Decision | None = None) -> None:
         self.fallen[event.event_id] = event.event_id
@@ -335,6 +369,8 @@ class _Judgement:
         returned = self.read.returned
         if server in join.signed_by or returned is None or server not in signers:
             if server not in join.signed_by:
+                if returned is not None:
+                    self.lack(returned, frozenset((server,)))
                 self.defects.append(
                     Defect(
                         Severity.FATAL,

@@ -17,7 +17,7 @@ from matrix_membership.events import Event
 from matrix_membership.federation._examining import Examiner
 from matrix_membership.federation._findings import Audit, Defect, Entry, Severity
 from matrix_membership.federation._join_answer import SendJoinResponse, beside_events
-from matrix_membership.federation._judging import Examination
+from matrix_membership.federation._judging import MOST_SERVERS_OF_ANSWER, Examination
 from matrix_membership.federation._splitting import (
     DEFAULT_BUDGET,
     SEND_JOIN,
@@ -29,6 +29,7 @@ from matrix_membership.identifiers import ServerName
 
 __all__ = [
     "DEFAULT_BUDGET",
+    "MOST_SERVERS_OF_ANSWER",
     "AnswerBudget",
     "Audit",
     "Defect",

@@ -14,6 +14,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze, thaw
 from matrix_membership.contents import unpadded_base64
 from matrix_membership.errors import InvalidJson, InvalidMessage
+from matrix_membership.federation._needs import Needs
 from matrix_membership.federation.messages import Request, path_of
 from matrix_membership.identifiers import (
     RoomID,
@@ -23,8 +24,10 @@ from matrix_membership.identifiers import (
     is_user_id,
     server_of,
 )
+from matrix_membership.room_versions import KNOWN
 
 __all__ = [
+    "MOST_SERVERS_OF_ROOM_STATE",
     "ON_BIND_METHODS",
     "ON_BIND_PATH",
     "ExchangeRequest",
@@ -34,6 +37,12 @@ __all__ = [
     "PendingInvite",
     "StoredInvite",
 ]
+
+MOST_SERVERS_OF_ROOM_STATE: Final = 32
+"""How many servers an invite, or the answer to a knock, can make its receiver ask for keys.
+
+They tell of a room in some eight events; a server can put any number there.
+"""
 
 ON_BIND_PATH: Final = path_of("v1", "3pid", "onbind")
 """Where identity servers say that a third-party identifier was bound."""
@@ -123,8 +132,16 @@ class InviteRequest:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch: for each server that must have signed, key IDs that it used."""
-        return key_needs_of((self.event, *self.invite_room_state))
+        """The keys to fetch: for each server that must have signed, key IDs that it used.
+
+        At most `MOST_SERVERS_OF_ROOM_STATE` servers; `KeyRing.missing` leaves out what is at hand.
+        """
+        # The v1 endpoint does not name the version, and carries 1 and 2 only.
+        version = KNOWN.get(self.room_version or "1")
+        return key_needs_of(
+            (self.event, *self.invite_room_state),
+            event_id_in_pdu=version is not None and version.event_id_in_pdu,
+        )
 
 
 @frozen
@@ -338,17 +355,27 @@ def key_ids_of(pdu: Mapping[str, JsonValue], server: str) -> frozenset[str]:
     return frozenset(of_server) if isinstance(of_server, Mapping) else frozenset()
 
 
-def key_needs_of(pdus: Iterable[JsonValue]) -> dict[ServerName, frozenset[str]]:
-    """The keys that verify PDUs: for each server that must have signed, key IDs that it used."""
-    found: dict[ServerName, frozenset[str]] = {}
+def key_needs_of(
+    pdus: Iterable[JsonValue], *, event_id_in_pdu: bool
+) -> dict[ServerName, frozenset[str]]:
+    """The keys that verify PDUs: for each server that must have signed, key IDs that it used.
+
+    Args:
+        pdus: the PDUs, as they came.
+        event_id_in_pdu: whether the room version has event IDs that name a server, which
+            then must sign too.
+
+    Returns:
+        At most `MOST_SERVERS_OF_ROOM_STATE` servers, those of the first PDUs.
+    """
+    needs = Needs(MOST_SERVERS_OF_ROOM_STATE)
     for pdu in pdus:
         if isinstance(pdu, Mapping):
-            for name in ("sender", "event_id"):
+            for name in ("sender", "event_id") if event_id_in_pdu else ("sender",):
                 server = server_of(str(pdu.get(name, "")))
-                key_ids = key_ids_of(pdu, server)
-                if key_ids:
-                    found[server] = found.get(server, frozenset()) | key_ids
-    return found
+                for key_id in sorted(map(str, key_ids_of(pdu, server))):
+                    needs.add(server, key_id)
+    return needs.given()
 
 
 def public_key_of(entry: Mapping[str, JsonValue]) -> bytes | None:

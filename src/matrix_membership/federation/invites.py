@@ -25,6 +25,7 @@ from matrix_membership.canonical_json import JsonValue, encode, freeze
 from matrix_membership.errors import InvalidEvent, LocalProtocolError, RemoteProtocolError
 from matrix_membership.events import Event, EventTemplate, read_pdu
 from matrix_membership.federation._countersigning import Countersigned, answer
+from matrix_membership.federation._needs import Needs
 from matrix_membership.federation.drafts import draft as draft_event
 from matrix_membership.federation.invite_messages import (
     InviteRequest,
@@ -87,7 +88,10 @@ class Offered:
 
     def needs(self, response: InviteResponse) -> dict[ServerName, frozenset[str]]:
         """The keys to fetch before `conclude`: of the invited server, by key ID."""
-        return {self.destination: key_ids_of(response.event, self.destination)}
+        needs = Needs(1)
+        for key_id in sorted(key_ids_of(response.event, self.destination)):
+            needs.add(self.destination, key_id)
+        return needs.given()
 
 
 @frozen
@@ -189,7 +193,8 @@ def conclude(
     Raises:
         LocalProtocolError: the reply is neither kind of message.
         RemoteProtocolError: the reply holds another event, a changed one, or one
-            without a good signature of that server.
+            without a good signature of that server; the error says so when it is one by
+            a key that is not in `keys` and that could be fetched.
     """
     if isinstance(reply, MatrixError):
         return _refused(offered, reply)
@@ -204,7 +209,11 @@ def conclude(
     except InvalidEvent as error:
         raise _lie("the invite", str(error)) from error
     if server not in verify_read(read, keys).signed_by:
-        raise _lie(f"a good signature of {server}", reply.event.get("signatures"))
+        needs = offered.needs(reply)
+        at = event.origin_server_ts if event.room_version.enforces_key_validity else 0
+        absent = bool(needs) and keys.missing(needs, at=at) == needs
+        good = "signature by a known key" if absent else "good signature"
+        raise _lie(f"a {good} of {server}", reply.event.get("signatures"))
     return Invited(read.event.with_signers(event.signed_by | {server}))
 
 
