@@ -122,6 +122,12 @@ class TestDecode:
             decode("-123", strict=False, budget=Budget(max_digits=3))
         assert raised.value == InvalidJson("JSON", "an integer of at most 3 digits", "-123")
 
+    @pytest.mark.parametrize("text", ['"' + '\\"' * 9, '"' + '\\"' * 9 + "\\", '["a', '"\\'])
+    def test_measures_nesting_before_a_string_without_an_end(self, text: str) -> None:
+        with pytest.raises(InvalidJson) as raised:
+            decode("[[[" + text, strict=True, budget=Budget(max_depth=2))
+        assert raised.value.expected == "at most 2 levels of nesting"
+
     @pytest.mark.parametrize("text", ['[["]"],{"a\\"[":{}}]', "[" * 3 + "]" * 3])
     def test_measures_nesting_outside_of_strings(self, text: str) -> None:
         assert decode(text, strict=True, budget=Budget(max_depth=3)) is not None

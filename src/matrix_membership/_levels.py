@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Final
@@ -36,8 +35,7 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
     if room_version.integer_levels:
         return None
     if isinstance(value, str):
-        match = _matches_level(value.strip(_WHITE_SPACE))
-        return int(match[1] + match[2]) if match else None
+        return _level_in(value.strip(_WHITE_SPACE))
     if isinstance(value, float) and room_version.float_levels and isfinite(value):
         return int(value)
     return None
@@ -65,7 +63,19 @@ _WHITE_SPACE: Final = (
     + "".join(map(chr, range(0x2000, 0x200B)))
     + ("\u2028\u2029\u202f\u205f\u3000")
 )
-_matches_level = re.compile(r"([+-]?)0*([0-9]{1,400})").fullmatch
+_DIGITS: Final = 400
+"""How many digits a level in text may have, zeros before it not counted."""
+
+
+def _level_in(text: str) -> int | None:
+    """The level that a text without white space around it is."""
+    sign = text[:1] if text[:1] in ("+", "-") else ""
+    bare = text[len(sign) :]
+    # A regular expression would try each of many zeros as the end of those that do not count.
+    digits = bare.lstrip("0") or bare[-1:]
+    if len(digits) > _DIGITS or not (digits.isascii() and digits.isdigit()):
+        return None
+    return int(sign + digits)
 
 
 def out_of_range(value: JsonValue) -> bool:
