@@ -12,7 +12,7 @@ from matrix_membership import Event, EventTemplate, Signer
 from matrix_membership.canonical_json import encode
 from matrix_membership.contents import Create, PowerLevels
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.event_format import MAX_PDU_BYTES
+from matrix_membership.event_format import MAX_DRESSED_PDU_BYTES, MAX_PDU_BYTES
 from matrix_membership.membership import JOIN, UNRECOGNISED
 from matrix_membership.room_versions import V1, V3, V5, V6, V10, V11, V12, RoomVersion
 from tests.builders import ANA, BEN, SIGNER_A, VERSIONS, a_room, everywhere
@@ -116,6 +116,18 @@ class TestFormat:
         assert Event.from_pdu(pdu(version, depth=most), version).depth == most
         with pytest.raises(InvalidEvent):
             Event.from_pdu(pdu(version, depth=most + 1), version)
+
+    def test_is_refused_unread_when_it_is_too_large_in_any_dress(
+        self, version: RoomVersion
+    ) -> None:
+        text = "[" * (MAX_DRESSED_PDU_BYTES + 1)
+        data = text.encode()
+        forms: list[Any] = [text, data, bytearray(data), memoryview(data)]
+        expected = InvalidEvent("PDU", "at most 524288 bytes", MAX_DRESSED_PDU_BYTES + 1)
+        for form in forms:
+            with pytest.raises(InvalidEvent) as raised:
+                Event.from_pdu(form, version)
+            assert raised.value == expected
 
     def test_has_65536_bytes_in_canonical_form(self, version: RoomVersion) -> None:
         room_for = MAX_PDU_BYTES - len(encode(pdu(version, content={"body": ""})))

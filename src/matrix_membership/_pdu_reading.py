@@ -10,7 +10,7 @@ from matrix_membership._pdu_text import ANY, USUAL, WITH_FLOATS, Form, both_byte
 from matrix_membership._usual_pdu import usual_document
 from matrix_membership.canonical_json import Budget, JsonValue, encode, read
 from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidJson
-from matrix_membership.event_format import MAX_PDU_BYTES, check_format
+from matrix_membership.event_format import MAX_DRESSED_PDU_BYTES, MAX_PDU_BYTES, check_format
 from matrix_membership.hashing import id_of, is_hash_of
 from matrix_membership.identifiers import EventID
 from matrix_membership.identifiers import event_id as read_event_id
@@ -18,9 +18,7 @@ from matrix_membership.room_versions import RoomVersion
 
 __all__ = ["read_facts", "read_whole", "references", "whole_of"]
 
-# The budget of one PDU in any dress: white space and escapes may be more than the
-# canonical form that the limit speaks of.
-_PDU_BUDGET: Final = Budget(max_bytes=8 * MAX_PDU_BYTES)
+_PDU_BUDGET: Final = Budget(max_bytes=MAX_DRESSED_PDU_BYTES)
 
 
 def read_facts(
@@ -87,6 +85,7 @@ def _decoded(
 ) -> tuple[bytes, Mapping[str, JsonValue], Form]:
     """The bytes to keep, the PDU with its format checked, and its form."""
     data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
+    _limit(len(data))
     document = usual_document(data, room_version)
     return _read_unusual(data, room_version) if document is None else (data, document, USUAL)
 
@@ -96,13 +95,21 @@ def _bytes_of(pdu: object, room_version: RoomVersion) -> bytes:
         if isinstance(pdu, Mapping):
             return encode(dict(pdu), strict=room_version.strict_json)
         if isinstance(pdu, str):
+            _limit(len(pdu))
             return pdu.encode()
     except (InvalidJson, UnicodeEncodeError) as error:
         raise _not_json(error) from error
     if isinstance(pdu, (bytearray, memoryview)):
+        _limit(memoryview(pdu).nbytes)
         return bytes(pdu)
     # What stands in a message where a PDU should; `bytes` would take a number for a length.
     raise InvalidEvent("PDU", "an object", pdu)
+
+
+def _limit(size: int) -> None:
+    """Refuse a PDU that is too large in any dress, before anything of it is read."""
+    if size > MAX_DRESSED_PDU_BYTES:
+        raise InvalidEvent("PDU", f"at most {MAX_DRESSED_PDU_BYTES} bytes", size)
 
 
 def _not_json(error: InvalidJson | UnicodeEncodeError) -> InvalidEvent:

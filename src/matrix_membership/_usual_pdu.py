@@ -36,6 +36,9 @@ def usual_document(data: bytes, room_version: RoomVersion) -> dict[str, JsonValu
     Returns:
         The PDU; None for one that is not usual, or not right.
     """
+    # A large one has far more to be read than the short way spares, and would be read twice.
+    if len(data) > _SURELY_SHORT_PDU:
+        return None
     try:
         text = data.decode()
         document, end = scan_usual(text, 0)

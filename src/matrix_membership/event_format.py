@@ -21,9 +21,24 @@ from matrix_membership.identifiers import (
 )
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["MAX_AUTH_EVENTS", "MAX_PDU_BYTES", "MAX_PREV_EVENTS", "check_format"]
+__all__ = [
+    "MAX_AUTH_EVENTS",
+    "MAX_DRESSED_PDU_BYTES",
+    "MAX_PDU_BYTES",
+    "MAX_PREV_EVENTS",
+    "check_format",
+]
 
 MAX_PDU_BYTES: Final = 65_536
+"""Bytes that a PDU may have in canonical form."""
+
+MAX_DRESSED_PDU_BYTES: Final = 8 * MAX_PDU_BYTES
+"""Bytes that a PDU may have as it comes; what has more is refused unread.
+
+White space and escapes can make a PDU several times longer than its canonical form, of
+which the limit of the specification speaks.
+"""
+
 MAX_AUTH_EVENTS: Final = 10
 MAX_PREV_EVENTS: Final = 20
 
