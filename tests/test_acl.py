@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from matrix_membership.acl import ACL_EDUS, ACL_ENDPOINTS, ServerAcl, is_protected, permits
 from matrix_membership.room_versions import V11
@@ -12,6 +15,16 @@ from matrix_membership.state import RoomState
 from tests.builders import a_room
 
 EVERYBODY = ServerAcl(allow=("*",))
+
+
+def letter_by_letter(pattern: str, text: str) -> bool:
+    """Whether a glob matches, by trying everything."""
+    if not pattern:
+        return not text
+    rest = pattern[1:]
+    if pattern[0] == "*":
+        return any(letter_by_letter(rest, text[start:]) for start in range(len(text) + 1))
+    return bool(text) and pattern[0] in ("?", text[0]) and letter_by_letter(rest, text[1:])
 
 
 class TestGlobs:
@@ -60,7 +73,17 @@ class TestGlobs:
         acl = ServerAcl(allow=("\ud800", "\ud800.example"), deny=())
         assert not acl.allows("a.example")
 
-    @pytest.mark.parametrize("pattern", ["*" * 60_000 + "x", "*a" * 30_000 + "b", "*a?" * 20_000])
+    @given(st.text("ab*?", max_size=8) | st.text("a*?", max_size=12), st.text("ab", max_size=12))
+    def test_match_as_they_are_read_letter_by_letter(self, pattern: str, server: str) -> None:
+        assert ServerAcl(allow=(pattern,)).allows(server) is letter_by_letter(pattern, server)
+
+    def test_never_match_what_is_too_long_for_a_name(self) -> None:
+        assert EVERYBODY.allows("a" * 255)
+        assert not EVERYBODY.allows("a" * 256)
+
+    @pytest.mark.parametrize(
+        "pattern", ["*" * 60_000 + "x", "*a" * 30_000 + "b", "*a?" * 20_000, "*?????x" * 9_000]
+    )
     def test_of_many_stars_are_no_burden(self, pattern: str) -> None:
         assert not ServerAcl(allow=(pattern,)).allows("a" * 255)
 
@@ -107,6 +130,18 @@ class TestIpLiterals:
     def test_are_forbidden_even_by_name(self) -> None:
         acl = ServerAcl(allow=("1.2.3.4",), allow_ip_literals=False)
         assert not acl.allows("1.2.3.4")
+
+
+class TestPatterns:
+    def test_are_odd_when_a_name_is_compared_with_each(self) -> None:
+        acl = ServerAcl(allow=("*", "a.example"), deny=("*.b", "a*", "?", "*.*", "a*"))
+        assert acl.odd_patterns == 3
+
+    def test_come_out_of_a_pickle(self) -> None:
+        acl = ServerAcl(allow=("*", "a?"), deny=("*.b",), allow_ip_literals=False)
+        copy = pickle.loads(pickle.dumps(acl))  # noqa: S301 - our own
+        assert copy == acl
+        assert copy.allows("a.example")
 
 
 class TestFromContent:

@@ -200,6 +200,14 @@ class TestServerAcl:
         assert (found.weight, found.concerns) == (Weight.HURTS, ("b.example",))
         assert found.sentence.startswith("members on these servers are cut off")
 
+    def test_of_odd_patterns_is_compared_with_no_more_servers_than_it_may(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("matrix_membership.linting.MOST_COMPARISONS", 3)
+        room = self.room(allow=["x*", "y?", "*.z.?"])
+        assert len(room.state.servers_in_room) == 2
+        assert finding(room, "acl-bans-members").concerns == ("a.example",)
+
     def test_that_bans_all_is_found(self) -> None:
         found = finding(self.room(), "acl-bans-members")
         assert found.concerns == ("a.example", "b.example")

@@ -14,8 +14,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from attrs import field
+
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue
+from matrix_membership.identifiers import MAX_BYTES
 from matrix_membership.state import RoomState
 
 __all__ = ["ACL_EDUS", "ACL_ENDPOINTS", "ServerAcl", "is_protected", "permits"]
@@ -77,6 +80,23 @@ class ServerAcl:
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     allow_ip_literals: bool = True
+    _allowed: _Globs = field(init=False, repr=False, eq=False)
+    _denied: _Globs = field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_allowed", _Globs(self.allow))
+        object.__setattr__(self, "_denied", _Globs(self.deny))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ServerAcl, (self.allow, self.deny, self.allow_ip_literals))
+
+    @property
+    def odd_patterns(self) -> int:
+        """How many patterns each server is compared with one by one.
+
+        They have a question mark, or a star that is not their first character.
+        """
+        return len(self._allowed.others) + len(self._denied.others)
 
     @classmethod
     def from_content(cls, content: Mapping[str, JsonValue]) -> ServerAcl:
@@ -113,17 +133,21 @@ class ServerAcl:
                 letters match in either case.
 
         Returns:
-            The verdict. Cost: linear in the size of the patterns.
+            The verdict; false for a name of more than 255 characters, which no server
+            has. Cost: constant, and linear in the size of those patterns that have a
+            question mark, or a star that is not their first character.
 
         >>> acl = ServerAcl(allow=("*",), deny=("*.evil.example",))
         >>> acl.allows("a.example:8448"), acl.allows("X.EVIL.example")
         (True, False)
         """
+        if len(server) > MAX_BYTES:
+            return False
         host = _without_port(server)
         if not self.allow_ip_literals and _is_ip_literal(host):
             return False
         name = _lower(host)
-        return not _any_matches(self.deny, name) and _any_matches(self.allow, name)
+        return not self._denied.match(name) and self._allowed.match(name)
 
 
 def permits(state: RoomState, server: str) -> bool:
@@ -172,11 +196,59 @@ def _lower(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass").lower()
 
 
-def _any_matches(patterns: Iterable[str], name: bytes) -> bool:
-    return any(_matches(_lower(pattern), name) for pattern in patterns)
+class _Globs:
+    """Patterns, sorted by what it takes to match them.
+
+    Most patterns of a list are a name, or a star before one. They are looked up, so that
+    a server is compared one by one only with those that have more wildcards.
+
+    Attributes:
+        names: patterns without a wildcard.
+        ends: what stands behind a star, in patterns of one star at their beginning.
+        sizes: the lengths of `ends`.
+        others: all other patterns.
+    """
+
+    __slots__ = ("ends", "names", "others", "sizes")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        names, ends, others = set(), set(), {}
+        for pattern in map(_lower, patterns):
+            end = pattern[1:]
+            if b"?" in pattern or b"*" in end:
+                others[pattern] = None
+            elif pattern.startswith(b"*"):
+                ends.add(end)
+            else:
+                names.add(pattern)
+        self.names = frozenset(names)
+        self.ends = frozenset(ends)
+        self.sizes = frozenset(map(len, ends))
+        self.others = tuple(others)
+
+    def match(self, name: bytes) -> bool:
+        """Whether a pattern matches a name. Cost: linear in `sizes` and in `others`."""
+        if name in self.names:
+            return True
+        length = len(name)
+        if any(name[length - size :] in self.ends for size in self.sizes if size <= length):
+            return True
+        places = _places(name) if self.others else {}
+        return any(_matches(pattern, name, places) for pattern in self.others)
 
 
-def _matches(pattern: bytes, name: bytes) -> bool:
+Places = Mapping[int, int]
+"""Where each byte of a name stands: bit n is set for place n."""
+
+
+def _places(name: bytes) -> Places:
+    found: dict[int, int] = {}
+    for place, byte in enumerate(name):
+        found[byte] = found.get(byte, 0) | 1 << place
+    return found
+
+
+def _matches(pattern: bytes, name: bytes, places: Places) -> bool:
     """Whether a glob matches.
 
     Every part between two stars is looked for once, as far left as it stands: a
@@ -184,31 +256,38 @@ def _matches(pattern: bytes, name: bytes) -> bool:
     """
     first, *rest = pattern.split(b"*")
     if not rest:
-        return len(first) == len(name) and _stands_at(0, first, name)
+        return len(first) == len(name) and _find(first, name, places, 0, len(name)) == 0
     *middle, last = rest
     position, end = len(first), len(name) - len(last)
-    if position > end or not _stands_at(0, first, name) or not _stands_at(end, last, name):
+    if (
+        position > end
+        or _find(first, name, places, 0, position) != 0
+        or _find(last, name, places, end, len(name)) != end
+    ):
         return False
     for part in middle:
-        position = _find(part, name, position, end)
+        position = _find(part, name, places, position, end)
         if position < 0:
             return False
         position += len(part)
     return True
 
 
-def _find(part: bytes, name: bytes, start: int, end: int) -> int:
+def _find(part: bytes, name: bytes, places: Places, start: int, end: int) -> int:
+    """The first place of a part of a pattern within a name; -1 for none.
+
+    All places are tried at once, as bits of a number: one after the other would cost
+    the length of the name for each question mark.
+    """
     if b"?" not in part:
         return name.find(part, start, end)
-    places = range(start, end - len(part) + 1)
-    return next((place for place in places if _stands_at(place, part, name)), -1)
-
-
-def _stands_at(place: int, part: bytes, name: bytes) -> bool:
-    if b"?" not in part:
-        return name.startswith(part, place)
-    there = name[place : place + len(part)]
-    return all(wanted in (_ANY, found) for wanted, found in zip(part, there, strict=True))
+    found = (1 << max(0, end - len(part) + 1 - start)) - 1 << start
+    for offset, byte in enumerate(part):
+        if byte != _ANY:
+            found &= places.get(byte, 0) >> offset
+        if not found:
+            return -1
+    return (found & -found).bit_length() - 1
 
 
 _ANY: Final = ord("?")
