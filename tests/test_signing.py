@@ -22,7 +22,9 @@ from matrix_membership.signing import (
     ALL_VERIFIED,
     LONGEST_KEY_VALIDITY_MS,
     MOST_DOCUMENT_SIGNATURES,
+    MOST_KEY_CHECKS,
     MOST_NEEDED_KEY_IDS,
+    MOST_SIGNATURES,
     KeyRing,
     PublishedKey,
     Signer,
@@ -32,6 +34,7 @@ from matrix_membership.signing import (
     required_signers,
     sign,
     sign_json,
+    signatures_that_count,
     signed_by_key,
     unverified,
     verify,
@@ -92,6 +95,27 @@ class TestVerify:
         spoilt = event.to_pdu()["signatures"]
         spoilt["a.example"]["ed25519:other"] = "A" * 86
         assert verify(with_signatures(event, spoilt), both).signed_by == frozenset()
+
+    def test_counts_who_has_to_sign_first_where_there_is_junk(self) -> None:
+        content = {"membership": "join", "join_authorised_via_users_server": "@cay:c.example"}
+        event = signed(V11, type="m.room.member", state_key=BEN, content=content)
+        own = event.to_pdu()["signatures"]
+        junk = {f"{number}.z.example": {"ed25519:1": "A" * 86} for number in range(40)}
+        rest = {"c.example": {"ed25519:1": "x"}, "b.example": {"ed25519:1": "x"}}
+        spoilt = with_signatures(event, {**junk, **rest, **own})
+        assert verify(spoilt, KEYS).signed_by == {"a.example"}
+        counted = list(signatures_that_count(spoilt.to_pdu()))
+        assert counted[:3] == ["a.example", "c.example", "b.example"]
+        assert counted[3:] == sorted(junk)[: MOST_SIGNATURES - 3]
+
+    def test_counts_no_server_with_too_many_signatures(self) -> None:
+        event = signed(V11)
+        own = event.to_pdu()["signatures"]["a.example"]
+        junk = {f"ed25519:{number}": "A" * 86 for number in range(MOST_SIGNATURES)}
+        others = {"b.example": {"ed25519:1": "x"}}
+        spoilt = with_signatures(event, {"a.example": {**own, **junk}, **others})
+        assert verify(spoilt, KEYS).signed_by == frozenset()
+        assert signatures_that_count(spoilt.to_pdu()) == others
 
     def test_passes_over_unknown_keys(self) -> None:
         spoilt = signed(V11).to_pdu()["signatures"]
@@ -525,6 +549,14 @@ class TestSignedJson:
         assert not signed_by_key({**good, "mxid": ANA}, [key])
         for signatures in (5, {"x": 5}, {"x": {"rsa:1": "x"}}, {"x": {"ed25519:1": None}}):
             assert not signed_by_key({"mxid": BEN, "signatures": signatures}, [key])
+
+    def test_is_by_no_key_where_there_are_too_many(self) -> None:
+        key = IDENTITY.key_ring.servers[IDENTITY.server_name]["ed25519:0"].verify_key
+        good = sign_json({"mxid": BEN}, IDENTITY)
+        others = [bytes([number]) * 32 for number in range(MOST_KEY_CHECKS - 1)]
+        assert signed_by_key(good, [*others, key])
+        assert not signed_by_key(good, [key, *others, bytes(32)])
+        assert not signed_by_key(good, [])
 
 
 class TestGatheredChecks:

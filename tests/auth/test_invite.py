@@ -158,6 +158,18 @@ class TestThirdPartySignedByItsKey:
         invite["signed"]["signatures"] = {"x": {"ed25519:other": signature}}
         assert accepted(a_room_with_an_invite(version), invite) == decision(self.RULE, version)
 
+    @everywhere
+    @pytest.mark.parametrize(("junk", "allowed"), [(15, True), (16, False)])
+    def test_tries_32_pairs_and_otherwise_none(
+        self, version: RoomVersion, junk: int, *, allowed: bool
+    ) -> None:
+        invite = signed_invite()
+        signatures = {f"ed25519:{number}": "A" * 86 for number in range(junk)}
+        invite["signed"]["signatures"]["z.junk"] = signatures
+        room = a_room_with_an_invite(version, public_keys=[{"public_key": OTHER_KEY}])
+        rule = self.RULE if allowed else "invite.third_party_otherwise"
+        assert accepted(room, invite) == decision(rule, version)
+
 
 @everywhere
 @pytest.mark.parametrize("invite", [{}, {"signed": {}}, signed_invite()])

@@ -9,6 +9,7 @@ import pytest
 from matrix_membership.canonical_json import freeze
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.federation.invite_messages import (
+    MOST_BOUND,
     MOST_SERVERS_OF_ROOM_STATE,
     ON_BIND_METHODS,
     ON_BIND_PATH,
@@ -249,6 +250,13 @@ class TestOnBind:
         request = OnBindRequest.from_json({**BOUND, "invites": [malformed, PENDING]})
         assert request.invites == (PendingInvite.from_json(PENDING),)
         assert request.malformed == (freeze(malformed),)
+
+    def test_holds_no_more_invites_than_a_server_answers_at_once(self) -> None:
+        many = OnBindRequest.from_json({**BOUND, "invites": [PENDING] * MOST_BOUND})
+        assert len(many.invites) == MOST_BOUND
+        with pytest.raises(InvalidMessage) as raised:
+            OnBindRequest.from_json({**BOUND, "invites": [PENDING] * (MOST_BOUND + 1)})
+        assert raised.value == InvalidMessage("onbind.invites", "at most 100 invites", 101)
 
     def test_may_have_no_invites(self) -> None:
         assert OnBindRequest.from_json({**BOUND, "invites": None}).invites == ()

@@ -8,7 +8,7 @@ import pytest
 
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation.drafts import draft
-from matrix_membership.federation.invite_state import described, examined
+from matrix_membership.federation.invite_state import MOST_DESCRIBING, described, examined
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.rooms import ResidentRoom
 from matrix_membership.room_versions import KNOWN, V1, V10, V11, V12, RoomVersion
@@ -60,6 +60,13 @@ class TestExamined:
         room = a_room(V12)
         ((create,), _) = examined([create_of(room).to_pdu()], invite_in(room), KEYS)
         assert create.signed_by == {"a.example"}
+
+    def test_looks_at_nothing_of_too_much(self) -> None:
+        room = a_room(V12)
+        entries = [create_of(room).to_pdu(), *[STRIPPED_NAME] * (MOST_DESCRIBING - 1)]
+        assert len(examined(entries, invite_in(room), KEYS)[0]) == MOST_DESCRIBING
+        told = MatrixError.of("M_INVALID_PARAM", "invite_room_state has more than 100 entries")
+        assert examined([*entries, None], invite_in(room), KEYS) == ((), (told,))
 
     @pytest.mark.parametrize("entries", [[], [STRIPPED_NAME]])
     def test_misses_the_create_event_first(self, entries: list[Any]) -> None:

@@ -19,6 +19,7 @@ from matrix_membership.federation._findings import (
 )
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import EventID
+from matrix_membership.signing import signatures_that_count
 
 __all__ = ["Examiner"]
 
@@ -125,10 +126,9 @@ class Examiner:
         if entry.room_id == known.room_id:
             entry.room_id = known.room_id
         signatures: list[JsonValue] = []
-        for server, of_server in read["signatures"].items():
-            if isinstance(of_server, dict):
-                for key_id, signature in of_server.items():
-                    signatures += (share(server, server), share(key_id, key_id), signature)
+        for server, of_server in signatures_that_count(read).items():
+            for key_id, signature in of_server.items():
+                signatures += (share(server, server), share(key_id, key_id), signature)
         entry.signatures = tuple(signatures)
         entry.covered = covered
         entry.hash_matches = matches

@@ -27,6 +27,7 @@ from matrix_membership.identifiers import (
 from matrix_membership.room_versions import KNOWN
 
 __all__ = [
+    "MOST_BOUND",
     "MOST_SERVERS_OF_ROOM_STATE",
     "ON_BIND_METHODS",
     "ON_BIND_PATH",
@@ -46,6 +47,9 @@ They tell of a room in some eight events; a server can put any number there.
 
 ON_BIND_PATH: Final = path_of("v1", "3pid", "onbind")
 """Where identity servers say that a third-party identifier was bound."""
+
+MOST_BOUND: Final = 100
+"""How many invites one `OnBindRequest` may bring: each costs a signature and its check."""
 
 ON_BIND_METHODS: Final = ("PUT", "POST")
 """How they say it: the endpoint is specified with PUT, its description says POST."""
@@ -281,12 +285,15 @@ class OnBindRequest:
         """Read the body of a request.
 
         Raises:
-            InvalidMessage: it is not of that form.
+            InvalidMessage: it is not of that form, or has more than `MOST_BOUND` invites.
         """
         # All of it at once: what it nests must fit into an event, no less deep.
         body = _frozen(_object(body, "onbind"), "onbind")
         invites, malformed = [], []
-        for entry in _list(body.get("invites"), "onbind.invites"):
+        entries = _list(body.get("invites"), "onbind.invites")
+        if len(entries) > MOST_BOUND:
+            raise InvalidMessage("onbind.invites", f"at most {MOST_BOUND} invites", len(entries))
+        for entry in entries:
             try:
                 invites.append(PendingInvite.from_json(entry))
             except InvalidMessage:

@@ -8,6 +8,7 @@ knock tells the same in `knock_room_state`, and is checked in the same way.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Final
 
 from matrix_membership.canonical_json import JsonValue
@@ -19,7 +20,7 @@ from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing, missing_signers, unverified, verify_read
 from matrix_membership.state import RoomState
 
-__all__ = ["INVITE_ROOM_STATE", "described", "examined"]
+__all__ = ["INVITE_ROOM_STATE", "MOST_DESCRIBING", "described", "examined"]
 
 INVITE_ROOM_STATE: Final = (
     "m.room.create",
@@ -35,6 +36,12 @@ INVITE_ROOM_STATE: Final = (
 The sender's membership comes with them. See `Stripped state`__.
 
 __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+"""
+
+MOST_DESCRIBING: Final = 100
+"""How many events may describe a room; more are refused unread.
+
+The specification asks for eight, and servers let their operators add types.
 """
 
 _STRIPPED: Final = ("type", "sender", "state_key", "content")
@@ -68,9 +75,15 @@ def examined(
         where: which of the two it is, for the errors.
 
     Returns:
-        The events that can be shown, and an error for each fault. Cost: that of
-        checking one signature for each entry.
+        The events that can be shown, and an error for each fault. Of more than
+        `MOST_DESCRIBING` entries nothing is looked at: there is one fault, and nothing to
+        show. Cost: that of reading and verifying each entry once, so at most
+        `MOST_DESCRIBING` times `signing.MOST_SIGNATURES` verifications of Ed25519.
     """
+    entries = tuple(islice(entries, MOST_DESCRIBING + 1))
+    if len(entries) > MOST_DESCRIBING:
+        sentence = f"{where} has more than {MOST_DESCRIBING} entries"
+        return (), (MatrixError.of("M_INVALID_PARAM", sentence),)
     events: list[Event] = []
     faults: list[MatrixError] = []
     has_create = False

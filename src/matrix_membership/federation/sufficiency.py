@@ -179,10 +179,10 @@ def _servers(response: SendJoinResponse, events: Iterable[Event]) -> Iterator[Sh
     """Servers that have to be told when members are left out."""
     if not response.members_omitted:
         return
-    told = response.servers_in_room
-    if told is None:
+    if response.servers_in_room is None:
         yield Shortcoming(Fault.NO_SERVERS)
         return
+    told = frozenset(response.servers_in_room)
     joined = (event for event in events if event.membership is JOIN)
     for event in joined:
         server = server_of(str(event.state_key))

@@ -159,8 +159,9 @@ class AwaitingValidity:
         Raises:
             LocalProtocolError: an answer is to no question of these.
         """
+        asked = frozenset(self.needs)
         for question in answers:
-            if question not in self.needs:
+            if question not in asked:
                 raise LocalProtocolError("answers to needs", question)
         if self.is_settled or any(map(_says_valid, answers.values())):
             return self.event
@@ -223,9 +224,15 @@ def _awaiting_validity(invite: Event, stored: Event, signed: JsonObject) -> Awai
     needs: dict[KeyValidity, None] = {}
     with_url: set[bytes] = set()
     signers: set[bytes] = set()
+    tried: dict[bytes, bool] = {}
     for entry in _key_entries(stored.content):
         key = public_key_of(entry)
-        if key is None or not signed_by_key(signed, [key]):
+        if key is None:
+            continue
+        # One key may stand in many entries.
+        if key not in tried:
+            tried[key] = signed_by_key(signed, [key])
+        if not tried[key]:
             continue
         signers.add(key)
         url = entry.get("key_validity_url")
