@@ -87,6 +87,30 @@ class TestLookUp:
             assert state.get(kind, "c") is None
             assert {e for e in state.events if e.type == kind} == set(expected)
 
+    @pytest.mark.parametrize(
+        "place",
+        [
+            lambda number: (f"x.{number}", ""),
+            lambda number: ("x", f"{number}"),
+            lambda number: (f"x.{number}", "y"),
+        ],
+        ids=["types", "keys", "types with a key"],
+    )
+    def test_is_the_same_in_steps_however_many_places_it_has(
+        self, place: Callable[[int], tuple[str, str]]
+    ) -> None:
+        room = a_room(V11)
+        events = [room.event(place(n)[0], ANA, {"n": n}, place(n)[1]) for n in range(200)]
+        again = [room.event(place(n)[0], ANA, {"again": n}, place(n)[1]) for n in range(0, 200, 3)]
+        by_steps = room.state
+        for event in (*events, *again):
+            by_steps = by_steps.with_event(event)
+        at_once = RoomState.of(V11, [*room.events, *events, *again])
+        assert by_steps == at_once
+        assert by_steps != RoomState.of(V11, [*room.events, *events[1:]])
+        assert by_steps.get(*place(198)) is again[-1]
+        assert by_steps.get(*place(200)) is None
+
     def test_gives_what_was_put_in(self) -> None:
         room = a_room(V11).with_join_rule("public").with_levels({BEN: 7}, invite=3)
         state = room.state

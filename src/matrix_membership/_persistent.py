@@ -66,6 +66,10 @@ class PersistentMap(Generic[_Key, _Value]):
     def __iter__(self) -> Iterator[_Key]:
         return (key for key, _ in self.items())
 
+    def values(self) -> Iterator[_Value]:
+        """The values, those changed last at the end."""
+        return (value for _, value in self.items())
+
     def items(self) -> Iterator[tuple[_Key, _Value]]:
         """Keys and values, those changed last at the end."""
         for index in range(len(self._levels) - 1, -1, -1):

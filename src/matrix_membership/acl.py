@@ -212,7 +212,9 @@ class _Globs:
     __slots__ = ("ends", "names", "others", "sizes")
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        names, ends, others = set(), set(), {}
+        names: set[bytes] = set()
+        ends: set[bytes] = set()
+        others: dict[bytes, None] = {}
         for pattern in map(_lower, patterns):
             end = pattern[1:]
             if b"?" in pattern or b"*" in end:

@@ -12,6 +12,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, Never, TypeVar
 
+from matrix_membership._persistent import PersistentMap
 from matrix_membership._roster import ABSENT, PRESENT, Members, Roster
 from matrix_membership._storage import GetEvent, Storage, Stored
 from matrix_membership.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
@@ -90,8 +91,8 @@ class _Fields:
     _unseen: Membership
     _members: Mapping[str, Event] | None
     # What is no member, by type: with the state key "", and by other state keys.
-    _single: Mapping[str, Event]
-    _keyed: Mapping[str, Mapping[str, Event]]
+    _single: _Map[Event]
+    _keyed: _Map[_Map[Event]]
     _roster: Roster
     _servers: frozenset[ServerName] | None
     _lookup: GetEvent
@@ -295,10 +296,10 @@ class RoomState(_Fields):
         else:
             state._single, state._keyed = self._single, self._keyed
             if state_key == "":
-                state._single = {**state._single, event.type: event}
+                state._single = _with_item(self._single, event.type, event)
             else:
-                of_type = {**state._keyed.get(event.type, {}), state_key: event}
-                state._keyed = {**state._keyed, event.type: of_type}
+                of_type = _with_item(self._keyed.get(event.type) or {}, state_key, event)
+                state._keyed = _with_item(self._keyed, event.type, of_type)
             state._members = self._members
             state.get_member = self.get_member
             state._servers = self._servers
@@ -377,7 +378,8 @@ class RoomState(_Fields):
             at_most: how many are wanted.
 
         Returns:
-            Their user IDs. Cost: independent of the size of the room.
+            Their user IDs. Cost: linear in `at_most`; in a room whose first members changed
+            their membership lately, also in a sixteenth of its members at most.
 
         Raises:
             IncompleteState: the state is over a mere look-up.
@@ -409,8 +411,7 @@ class RoomState(_Fields):
         return (
             self.room_version is other.room_version
             and self.is_partial == other.is_partial
-            and self._single == other._single
-            and self._keyed == other._keyed
+            and _places(self) == _places(other)
             and dict(self._members) == dict(other._members)
         )
 
@@ -453,6 +454,31 @@ class RoomState(_Fields):
 
 
 _keep = object.__setattr__
+
+_Value = TypeVar("_Value")
+_Map = dict[str, _Value] | PersistentMap[str, _Value]
+"""A dict, which is not changed, or what it became when it had grown."""
+
+
+def _with_item(items: _Map[_Value], key: str, value: _Value) -> _Map[_Value]:
+    """The map with a value under a key. Cost: amortised constant.
+
+    Nothing but a room's own power keeps it from having thousands of types and state keys:
+    copying a dict for each of them would cost their square.
+    """
+    if isinstance(items, PersistentMap):
+        return items.with_item(key, value)
+    if len(items) < _FEW:
+        return {**items, key: value}
+    return PersistentMap.owning(items).with_item(key, value)
+
+
+_FEW: Final = 64
+"""So many items are copied faster than a persistent map is changed, and looked up faster."""
+
+
+def _places(state: RoomState) -> dict[tuple[str, str | None], Event]:
+    return {(event.type, event.state_key): event for event in state.events_but_members}
 
 
 def _sealed(state: _Fields) -> RoomState:
