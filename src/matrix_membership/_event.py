@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from matrix_membership._attrs import constant
-from matrix_membership._event_facts import Case, Facts, View, facts_of
+from matrix_membership._event_facts import Case, Facts, View, case_from, facts_of
 from matrix_membership._pdu_reading import read_facts, references
 from matrix_membership._pdu_text import document_of
 from matrix_membership.canonical_json import JsonObject, JsonValue, decode, encode, read, thaw
@@ -24,12 +24,13 @@ from matrix_membership.identifiers import (
     is_event_id,
     is_room_id,
     is_user_id,
+    server_of,
 )
 from matrix_membership.membership import Membership
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["Event", "with_evidence"]
+__all__ = ["Event", "supposed", "with_evidence"]
 
 
 @constant
@@ -207,7 +208,8 @@ class Event(Facts):
 
     def to_client_event(self) -> dict[str, JsonValue]:
         """The event in the format that clients get, as a fresh dict."""
-        document = thaw(self.document)
+        # Fresh already: what it gives need not be made immutable first, and thawed then.
+        document = read(self.pdu or self.client_form, strict=False)[0]
         kept = {key: document[key] for key in _CLIENT_KEYS if key in document}
         return {**kept, "room_id": self.room_id, "event_id": self.event_id}
 
@@ -249,6 +251,35 @@ class Event(Facts):
 
 def with_evidence(event: Facts, signed_by: frozenset[ServerName]) -> Event:
     """`Event.with_signers` for a set that others share, of an event or of its facts."""
+    copy = _copied(event)
+    copy.signed_by = signed_by
+    return _sealed(copy)
+
+
+def supposed(event: Event, *, sender: UserID | None = None, view: View | None = None) -> Event:
+    """An event for rules alone, as if it had another sender, or another view of its content.
+
+    Reading it anew, which is what makes its bytes agree, would cost its size for each
+    user who is tried.
+
+    Args:
+        event: an event that is no create event.
+        sender: who is to have sent it, and whose server is to have signed it.
+        view: the view to judge it by.
+    """
+    copy = _copied(event)
+    copy.signed_by = event.signed_by
+    if view is not None:
+        copy.view = view
+    if sender is not None:
+        copy.sender, copy.server = sender, server_of(sender)
+        copy.state_key = sender if event.state_key == sender else event.state_key
+        copy.case = case_from(event, sender)
+        copy.signed_by |= {copy.server}
+    return _sealed(copy)
+
+
+def _copied(event: Facts) -> Facts:
     copy = Facts()
     copy.event_id, copy.room_version, copy.room_id = (
         event.event_id,
@@ -260,8 +291,7 @@ def with_evidence(event: Facts, signed_by: frozenset[ServerName]) -> Event:
     copy.membership, copy.authorised_via = event.membership, event.authorised_via
     copy.authorising_server = event.authorising_server
     copy.pdu, copy.client_form = event.pdu, event.client_form
-    copy.signed_by = signed_by
-    return _sealed(copy)
+    return copy
 
 
 def _sealed(facts: Facts) -> Event:

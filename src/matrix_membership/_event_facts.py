@@ -32,6 +32,7 @@ __all__ = [
     "Case",
     "Facts",
     "View",
+    "case_from",
     "case_of",
     "facts_of",
 ]
@@ -75,6 +76,18 @@ def case_of(kind: str, *, by_another: bool, authorised: bool, third_party: bool)
     """
     more = (("by another", by_another), ("authorised", authorised), ("third party", third_party))
     return ", ".join([kind, *(text for text, holds in more if holds)])
+
+
+def case_from(facts: Facts, sender: UserID) -> Case:
+    """The case of an event that is no create event, if this user had sent it."""
+    if facts.kind not in _MEMBER_KINDS:
+        return facts.case
+    return case_of(
+        facts.kind,
+        by_another=facts.state_key != sender,
+        authorised=facts.authorised_via is not None,
+        third_party=facts.view is not None,
+    )
 
 
 NOBODY: Final[frozenset[ServerName]] = frozenset()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from matrix_membership._attrs import frozen
-from matrix_membership._event import Event, with_evidence
+from matrix_membership._event import Event, supposed, with_evidence
 from matrix_membership._event_facts import MEMBER_KINDS, View
 from matrix_membership._event_template import EventTemplate, Signs
 from matrix_membership._pdu_reading import read_whole, references
@@ -28,6 +28,7 @@ __all__ = [
     "View",
     "read_pdu",
     "references",
+    "supposed",
     "with_evidence",
 ]
 

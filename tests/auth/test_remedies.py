@@ -468,3 +468,19 @@ class TestPage:
             {"membership": "leave"},
             {"membership": "invite"},
         ]
+
+
+class TestSearch:
+    def test_ends_where_levels_are_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        room = a_levelled_room(V11, users={ANA: 100, BEN: 50}).with_member(BEN, JOIN)
+        content = {"users": {ANA: 100, BEN: 50}, "ban": 60}
+        event = room.event("m.room.power_levels", BEN, content, "")
+        assert told(room, event)
+        monkeypatch.setattr("matrix_membership.auth.remedies.MOST_LEVELS_COMPARED", 3)
+        assert told(room, event) == []
+
+    def test_tries_the_most_powerful_who_are_joined(self) -> None:
+        users = {f"@u{number}:u.example": 100 + number for number in range(40)}
+        room = a_levelled_room(V11, users={ANA: 100, **users}).with_member("@u3:u.example", JOIN)
+        event = room.event("m.room.topic", CAY, {}, "")
+        assert makers(room, event) == [["@u3:u.example", ANA]]
