@@ -39,6 +39,7 @@ from tests.bench.rooms import RING, crowded, levelled, member, questions, real_j
 from tests.builders import BEN, KEYS, a_room
 from tests.federation.conversation import accepted, send_request, signed
 from tests.federation.signed_rooms import A
+from tests.growth.inputs import LARGE_PDUS, of_a_pdu
 
 USERS: Final = (5, 50, 500)
 
@@ -265,6 +266,12 @@ def explained() -> Call:
     return lambda: auth.explain(event, state)
 
 
+def slowest() -> float:
+    """Milliseconds of the slowest entry with the largest PDU, of all kinds of PDU."""
+    calls = [call for name in LARGE_PDUS for call in of_a_pdu(name).values()]
+    return max(microseconds(call, rounds=3) for call in calls) / 1_000
+
+
 def _ratio_of_check(kind: str) -> float:
     return ratio(judged(kind), loads)
 
@@ -358,5 +365,7 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
         Figure(f"memory of one state retained, {sizes.changed:,} members", "KB", 2.5, 2.5,
                lambda: retained(sizes.changed)),
         Figure("explanation of a refusal", multiple, None, None, lambda: ratio(explained(), loads)),
+        Figure("the slowest that one event goes through, PDUs of 65,536 bytes", "ms", 50, None,
+               slowest),
         Figure("memory of one event", "KB", 1.4, 1.4, _event_in_memory),
     )  # fmt: skip

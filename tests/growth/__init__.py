@@ -1,0 +1,1 @@
+"""How much work the public entries do as their input grows."""
