@@ -116,6 +116,7 @@ class TestVerify:
         spoilt = with_signatures(event, {"a.example": {**own, **junk}, **others})
         assert verify(spoilt, KEYS).signed_by == frozenset()
         assert signatures_that_count(spoilt.to_pdu()) == others
+        assert unverified(spoilt, KEYS).unsigned == {"a.example"}
 
     def test_passes_over_unknown_keys(self) -> None:
         spoilt = signed(V11).to_pdu()["signatures"]
@@ -433,7 +434,7 @@ class TestNeededKeys:
         assert set(needed_keys(read)) == {"a.example", "z.example"}
 
     def test_are_a_few_of_each_server(self) -> None:
-        many = {"a.example": {f"ed25519:{n}": "x" for n in range(99)}}
+        many = {"a.example": {f"ed25519:{n}": "x" for n in range(MOST_SIGNATURES)}}
         read = read_pdu({**pdu(V11), "signatures": many}, V11)
         assert len(needed_keys(read)[SIGNER_A.server_name]) == MOST_NEEDED_KEY_IDS
 

@@ -370,11 +370,11 @@ def _told_apart(
     sent = event.origin_server_ts if event.room_version.enforces_key_validity else None
     unknown: set[tuple[ServerName, str]] = set()
     forged, unsigned = set(), set()
+    counting = signatures_that_count(pdu)
     for server in servers:
-        of_server = pdu["signatures"].get(server)
         used = [
             (key_id, keys.key(server, key_id))
-            for key_id in (of_server if isinstance(of_server, Mapping) else ())
+            for key_id in counting.get(server, ())
             if key_id.startswith(f"{ALGORITHM}:")
         ]
         # `verify` used these, and all of them must be good: one that is bad decides.
