@@ -341,6 +341,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "_keys.Signer.signature_over": "takes bytes that the package made",
         "_event_template.Signs.signature_over": "the same",
         "signing.signers_of": "takes a document that was read",
+        "signing.signatures_that_count": "the same",
         "signing.with_signatures": "takes signatures that were checked",
     }
 )

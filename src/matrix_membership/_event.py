@@ -263,7 +263,7 @@ def supposed(event: Event, *, sender: UserID | None = None, view: View | None = 
     user who is tried.
 
     Args:
-        event: an event that is no create event.
+        event: an event other than a create event.
         sender: who is to have sent it, and whose server is to have signed it.
         view: the view to judge it by.
     """

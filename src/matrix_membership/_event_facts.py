@@ -79,7 +79,7 @@ def case_of(kind: str, *, by_another: bool, authorised: bool, third_party: bool)
 
 
 def case_from(facts: Facts, sender: UserID) -> Case:
-    """The case of an event that is no create event, if this user had sent it."""
+    """The case of an event other than a create event, if this user had sent it."""
     if facts.kind not in _MEMBER_KINDS:
         return facts.case
     return case_of(

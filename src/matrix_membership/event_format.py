@@ -35,8 +35,8 @@ MAX_PDU_BYTES: Final = 65_536
 MAX_DRESSED_PDU_BYTES: Final = 8 * MAX_PDU_BYTES
 """Bytes that a PDU may have as it comes; what has more is refused unread.
 
-White space and escapes can make a PDU several times longer than its canonical form, of
-which the limit of the specification speaks.
+White space and escapes can make a PDU several times longer than its canonical form, which
+is what the limit of the specification speaks about.
 """
 
 MAX_AUTH_EVENTS: Final = 10

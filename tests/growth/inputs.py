@@ -552,7 +552,7 @@ IN_C: Final[Mapping[str, Make]] = MappingProxyType(
         "an access control list": _permitted,
     }
 )
-"""Entries of which one instruction looks at all of the input."""
+"""Entries where one instruction looks at all of the input."""
 
 
 def of_entry_with(name: str, value: Any) -> Call:
