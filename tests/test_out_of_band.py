@@ -21,8 +21,16 @@ from matrix_membership import (
 )
 from matrix_membership._attrs import evolve
 from matrix_membership.errors import LocalProtocolError
+from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.membership import BAN, INVITE, KNOCK, LEAVE, Membership, Transition
-from matrix_membership.out_of_band import Outcome, OutOfBand, Reason, Verdict
+from matrix_membership.out_of_band import (
+    MAX_HELD,
+    MAX_REMEMBERED,
+    Outcome,
+    OutOfBand,
+    Reason,
+    Verdict,
+)
 from tests.builders import ANA, BEN, CAY, DAN, SIGNER_B, VERSIONS, decision, signed_invite
 from tests.captures import captures
 from tests.histories import History, a_history
@@ -191,7 +199,6 @@ class TestAccepted:
             ("ban", ANA, Reason.BY_THE_SAME_SENDER, Transition.BANNED),
             ("leave", BEN, Reason.BY_THE_USER, Transition.INVITE_REJECTED),
             ("invite", ANA, Reason.NEW_INVITE, Transition.UNCHANGED),
-            ("invite", CAY, Reason.NEW_INVITE, Transition.UNCHANGED),
         ],
     )
     def test_is_after_an_invite(
@@ -207,8 +214,8 @@ class TestAccepted:
         after = OutOfBand(
             event,
             NOW,
-            servers=frozenset({case.held.event.server}),
-            replaced=frozenset({case.held.event.event_id}),
+            servers=frozenset({ServerName("a.example")} if sender == BEN else ()),
+            replaced=(case.held.event.event_id,),
         )
         expected = Outcome(Verdict.ACCEPTED, reason, after, transition)
         assert case.held.receive(event, at=NOW) == expected
@@ -484,6 +491,157 @@ class TestIgnored:
     def test_is_what_cannot_follow(self, held: str, membership: str, sender: str) -> None:
         case = invited() if held == "invite" else invited().after(held)
         self.ignored(case, case.event(membership, sender), Reason.NO_SUCH_MOVE)
+
+
+class TestBesideEachOther:
+    """Ana and Cay, of different servers, both invite Ben: neither replaces the other."""
+
+    def both(self) -> tuple[Case, Outcome]:
+        case = invited()
+        return case, case.comes("invite", CAY)
+
+    def test_shows_the_newest_first(self) -> None:
+        case, outcome = self.both()
+        cays = outcome.after.event
+        assert outcome.reason is Reason.NEW_INVITE
+        assert outcome.after == OutOfBand(cays, NOW, others=(case.held,))
+        assert outcome.after.invites == (cays, case.held.event)
+
+    @pytest.mark.parametrize("end", ["leave", "ban"])
+    def test_brings_the_other_back_when_one_ends(self, end: str) -> None:
+        case, outcome = self.both()
+        cays = outcome.after.event
+        case = Case(case.history.with_event(cays), outcome.after)
+        withdrawal = case.event(end, CAY)
+        again = case.held.receive(withdrawal, at=NOW)
+        replaced = (cays.event_id, withdrawal.event_id)
+        assert again.after == evolve(invited().held, replaced=replaced)
+        assert again.reason is Reason.BY_THE_SAME_SENDER
+        for gone in (cays, withdrawal):
+            assert again.after.receive(gone, at=NOW).reason is Reason.REPLACED
+
+    def test_ends_the_one_that_is_not_shown(self) -> None:
+        case, outcome = self.both()
+        after = evolve(case, held=outcome.after).comes("leave", ANA).after
+        assert after.invites == (outcome.after.event,)
+
+    def test_ends_by_the_users_own_leave(self) -> None:
+        case, outcome = self.both()
+        after = evolve(case, held=outcome.after).comes("leave", BEN).after
+        assert (after.membership, after.invites, after.others) == (LEAVE, (), ())
+        assert after.servers_seen == {"a.example"}
+        assert after.replaced == (case.held.event.event_id, outcome.after.event.event_id)
+
+    def test_does_not_end_by_an_older_leave_that_comes_again(self) -> None:
+        case, outcome = self.both()
+        leave = case.event("leave", BEN, origin_server_ts=NOW - 1)
+        after = outcome.after.receive(leave, at=NOW).after
+        assert after.invites == (outcome.after.event,)
+
+    def test_is_one_invite_for_each_server(self) -> None:
+        case = invited()
+        dans = case.event("invite", "@dan:a.example")
+        after = case.held.receive(dans, at=NOW).after
+        assert after.invites == (dans,)
+        assert after.replaced == (case.held.event.event_id,)
+
+    def test_is_an_invite_of_each_third_party_in_the_name_of_a_server(self) -> None:
+        case = invited()
+        content = {"membership": "invite", "third_party_invite": signed_invite(BEN)}
+        forged = case.history.event("m.room.member", ANA, content, BEN).with_signers(["b.example"])
+        after = case.held.receive(forged, at=NOW).after
+        assert after.invites == (forged, case.held.event)
+
+    def test_shows_what_has_likely_ended_last(self) -> None:
+        case, outcome = self.both()
+        after = outcome.after.with_refusal()
+        assert after.invites == (case.held.event, outcome.after.event)
+        assert [held.likely for held in (after, *after.others)] == [None, LEAVE]
+        assert after.with_refusal().likely is LEAVE
+
+    def test_asks_the_senders_servers_first_as_they_are_shown(self) -> None:
+        _, outcome = self.both()
+        held = evolve(outcome.after, servers=frozenset({ServerName("0.example")}))
+        assert held.servers_to_ask == ("c.example", "a.example", "0.example")
+        assert held.with_refusal().servers_to_ask == ("a.example", "c.example", "0.example")
+
+    def test_takes_a_word_on_one_of_them_for_that_one(self) -> None:
+        """Cay was seen with her own invite only, and says that Ana's was withdrawn."""
+        case, outcome = self.both()
+        kick = case.event("leave", CAY)
+        assert outcome.after.receive(kick, at=NOW).reason is Reason.SERVER_UNSEEN
+        seen = invited(V11, "m.room.member").held
+        held = evolve(outcome.after, others=(seen,))
+        likely = held.receive(kick, at=NOW)
+        assert likely.verdict is Verdict.LIKELY
+        assert likely.after == evolve(held, others=(evolve(seen, likely=LEAVE),))
+
+    def test_gives_up_locally_all_of_them(self) -> None:
+        case, outcome = self.both()
+        held = outcome.after.reject_locally(at=NOW)
+        assert (held.invites, held.others) == ((), ())
+        assert held.replaced == (case.held.event.event_id,)
+
+    def test_gives_up_those_that_are_too_old(self) -> None:
+        case, outcome = self.both()
+        after = outcome.after.expire(at=NOW, after=NOW - THEN - 1)
+        gone = (case.held.event.event_id,)
+        assert after == evolve(outcome.after, others=(), replaced=gone)
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_answers_a_knock_that_a_named_server_took(self, *, named: bool) -> None:
+        case = knocking(V11, servers=["a.example"] if named else [])
+        after = case.comes("invite", ANA).after
+        knock = evolve(case.held, servers=frozenset())
+        assert after.others == (() if named else (knock,))
+        assert after.replaced == ((knock.event.event_id,) if named else ())
+
+    def test_is_of_whatever_version_its_sender_says(self) -> None:
+        case = invited()
+        other = Event.from_pdu(case.event("invite", CAY).pdu, V10).with_signers(["c.example"])
+        after = case.held.receive(other, at=NOW).after
+        assert after.invites == (other, case.held.event)
+        assert after.room_versions == (V10, V11)
+        withdrawal = evolve(case, held=after).comes("leave", ANA)
+        assert (bool(withdrawal), withdrawal.after.room_versions) == (True, (V10,))
+
+
+class TestMaxHeld:
+    """Strangers fill what is free; what is held, or expected, is not theirs to take."""
+
+    def full(self, room_id: str) -> OutOfBand:
+        events = [self.invite(f"@eve:s{number}.example", room_id) for number in range(MAX_HELD)]
+        held = OutOfBand.invited(events[0], at=THEN)
+        for event in events[1:]:
+            held = held.receive(event, at=THEN).after
+        return held
+
+    def invite(self, sender: str, room_id: str) -> Event:
+        server = sender.partition(":")[2]
+        fields = {
+            "type": "m.room.member",
+            "event_id": f"$e:{server}",
+            "room_id": room_id,
+            "sender": sender,
+            "state_key": BEN,
+            "content": {"membership": "invite"},
+        }
+        return Event.from_client_event(fields, V11).with_signers([server])
+
+    def test_lets_no_more_strangers_in(self) -> None:
+        held = self.full("!r:x.example")
+        outcome = held.receive(self.invite(ANA, "!r:x.example"), at=NOW)
+        assert outcome == Outcome(Verdict.UNKNOWN, Reason.TOO_MANY, held)
+
+    def test_lets_the_server_in_that_the_room_id_names(self) -> None:
+        held = self.full("!r:a.example")
+        outcome = held.receive(self.invite(ANA, "!r:a.example"), at=NOW)
+        assert (outcome.reason, len(outcome.after.invites)) == (Reason.NEW_INVITE, MAX_HELD + 1)
+
+    def test_forgets_the_oldest_ids(self) -> None:
+        held = evolve(invited().held, replaced=tuple(map(EventID, map(str, range(MAX_REMEMBERED)))))
+        after = held.receive(invited().event("invite"), at=NOW).after
+        assert (after.replaced[0], after.replaced[-1]) == ("1", held.event.event_id)
 
 
 class TestRejectLocally:

@@ -20,7 +20,7 @@ from matrix_membership.federation import (
     invites,
 )
 from matrix_membership.federation.invite_messages import key_ids_of
-from matrix_membership.identifiers import UserID, server_of
+from matrix_membership.identifiers import UserID
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.signing import verify_read
 
@@ -120,12 +120,13 @@ class Inviting:
         held = server.held.get((room_id, user))
         if held is None:
             return False
-        try:
-            read = read_pdu(pdu, held.event.room_version)
-        except InvalidEvent:
-            return False
-        needs = {server_of(read.event.sender): key_ids_of(pdu, server_of(read.event.sender))}
-        event = verify_read(read, await server.keys_for(needs))
-        outcome = held.receive(event, at=server.now())
-        server.held[room_id, user] = outcome.after
+        for version in held.room_versions:
+            try:
+                read = read_pdu(pdu, version)
+            except InvalidEvent:
+                continue
+            needs = {read.event.server: key_ids_of(pdu, read.event.server)}
+            event = verify_read(read, await server.keys_for(needs))
+            held = server.held[room_id, user]
+            server.held[room_id, user] = held.receive(event, at=server.now()).after
         return True

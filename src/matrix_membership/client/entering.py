@@ -162,7 +162,7 @@ def _elsewhere(
         return refusal
     if handshake is JOINING and held is not INVITE and request.third_party_signed is not None:
         return _exchange(request, request.third_party_signed)
-    seen = [] if room is None else sorted(room.servers_seen)
+    seen = [] if room is None else room.servers_to_ask
     return _begin(handshake, request, [*request.via, *seen, server_of(request.room)], policy)
 
 

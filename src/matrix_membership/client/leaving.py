@@ -60,13 +60,11 @@ def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Outcome:
     if room.membership not in _ASKED_OR_ASKING:
         return Answer(JsonObject())
     own = server_of(request.user)
-    inviter = room.event.server
-    seen = [inviter, *sorted(room.servers_seen)]
     return Begin(
         LEAVING,
         request.user,
         RoomID(request.room),
-        tuple(server for server in dict.fromkeys(seen) if server != own),
+        tuple(server for server in room.servers_to_ask if server != own),
         request.content,
         locally=room.reject_locally(at=at),
     )
