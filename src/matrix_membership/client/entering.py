@@ -152,9 +152,9 @@ def _elsewhere(
     handshake: Handshake, request: ClientRequest, room: OutOfBand | None, policy: Policy
 ) -> Outcome:
     """Enter a room that this server is not in."""
+    # A ban that is held is the word of the server that had invited: any server can invite
+    # and ban. The room itself says who is banned from it.
     held = LEAVE if room is None else room.membership
-    if held is BAN:
-        return MatrixError.of("M_FORBIDDEN", "you are banned from this room")
     if handshake is KNOCKING and held is INVITE:
         return MatrixError.of("M_FORBIDDEN", "you are invited to this room already: join it")
     refusal = suspended(policy)
