@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring
 from math import isfinite
-from typing import Final, Never, Self
+from typing import Any, Final, Never, Self
 
 from canonicaljson import encode_canonical_json
 
@@ -55,10 +55,22 @@ __all__ = [
 class JsonObject(dict[str, JsonValue]):
     """A JSON object that refuses to change.
 
-    It is a dict to everybody who reads, so that encoders take it as it is.
+    It is a dict to everybody who reads, so that encoders take it as it is. This guards
+    against mistakes: code of the same process that means harm can call the methods of
+    `dict` itself (`dict.update(value, ...)`), which no subclass can refuse.
     """
 
     __slots__ = ()
+
+    def __new__(cls, *items: Any, **more: JsonValue) -> Self:
+        """Make an object of what `dict` takes."""
+        made = _unfilled(cls)
+        _fill(made, *items, **more)
+        return made
+
+    def __init__(self, *_: object, **__: object) -> None:
+        # Python calls it after __new__, and anybody can call it again: it changes nothing.
+        pass
 
     def __init_subclass__(cls, **_: object) -> Never:
         raise TypeError(f"JsonObject is sealed: {cls.__name__} cannot extend it")
@@ -67,7 +79,7 @@ class JsonObject(dict[str, JsonValue]):
         raise TypeError("a JsonObject does not change; dict(value) is a copy that does")
 
     __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse
-    __ior__ = _refuse
+    __ior__ = __setattr__ = __delattr__ = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]  # dict says None
         return hash(frozenset(self.items()))
@@ -80,6 +92,10 @@ class JsonObject(dict[str, JsonValue]):
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, JsonValue]]]:
         return (JsonObject, (dict(self),))
+
+
+_unfilled: Final = dict.__new__
+_fill: Final = dict.update
 
 
 def decode(
@@ -232,7 +248,10 @@ def _frozen(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         if value.__class__ is JsonObject:
             return value
-        return JsonObject({key: _frozen(item) for key, item in value.items()})
+        # As `JsonObject` does it, without a call of Python code for each object.
+        made: Any = _unfilled(JsonObject)
+        _fill(made, {key: _frozen(item) for key, item in value.items()})
+        return made
     if isinstance(value, (list, tuple)):
         return tuple([_frozen(item) for item in value])
     return value

@@ -77,7 +77,7 @@ def create_view(
         privileged=frozenset({sender, *users} if room_version.privileged_creators else ()),
         additional_creators_readable=others_listed and len(users) == len(others),
         federate=content.get("m.federate") is not False,
-        room_version=content.get("room_version", "1"),
+        room_version=freeze(content.get("room_version", "1")),
         has_room_id=has_room_id,
     )
 

@@ -16,7 +16,7 @@ from matrix_membership._event import Event, supposed, with_evidence
 from matrix_membership._event_facts import MEMBER_KINDS, View
 from matrix_membership._event_template import EventTemplate, Signs
 from matrix_membership._pdu_reading import read_whole, references
-from matrix_membership.canonical_json import JsonValue
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.room_versions import RoomVersion
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "ReadPdu",
     "Signs",
     "View",
+    "document_as_read",
     "read_pdu",
     "references",
     "supposed",
@@ -39,15 +40,25 @@ class ReadPdu:
 
     Attributes:
         event: the event.
-        document: its keys.
+        document: its keys, immutable. Cost: linear in the size of the PDU, each time.
         covered: the bytes that its signatures cover.
         content_hash_matches: whether the hash that it carries is the one of its content.
     """
 
     event: Event
-    document: Mapping[str, JsonValue]
+    _document: Mapping[str, JsonValue]
     covered: bytes
     content_hash_matches: bool
+
+    @property
+    def document(self) -> JsonObject:
+        """Its keys, immutable. Cost: linear in the size of the PDU."""
+        return freeze(self._document)  # type: ignore[no-any-return]  # an object
+
+
+def document_as_read(read: ReadPdu) -> Mapping[str, JsonValue]:
+    """The document itself, which is not to be changed: for this package, which reads it alone."""
+    return read._document  # noqa: SLF001 - the class is this module's
 
 
 def read_pdu(

@@ -20,7 +20,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event, ReadPdu, references
+from matrix_membership.events import Event, ReadPdu, document_as_read, references
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.policy_server import PolicyServer
 from matrix_membership.room_versions import RoomVersion
@@ -227,7 +227,7 @@ def receive(
     if isinstance(pdu, ReadPdu):
         if pdu.event.room_version is not room_version:
             raise TypeError(f"a PDU of {pdu.event.room_version!r}, read for {room_version!r}")
-        event, document = verify_read(pdu, keys), pdu.document
+        event, document = verify_read(pdu, keys), document_as_read(pdu)
         covered, matches = pdu.covered, pdu.content_hash_matches
     else:
         try:

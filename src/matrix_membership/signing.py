@@ -38,7 +38,7 @@ from matrix_membership._signatures import (
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.contents import SignedInvite
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event, ReadPdu, Signs, with_evidence
+from matrix_membership.events import Event, ReadPdu, Signs, document_as_read, with_evidence
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, is_server_name, server_of
 from matrix_membership.membership import INVITE
@@ -139,7 +139,7 @@ def verify(event: Event, keys: KeyRing) -> Event:
 
 def verify_read(read: ReadPdu, keys: KeyRing) -> Event:
     """Verify a PDU just read, without reading it again; otherwise as `verify`."""
-    signers = signers_of(read.document, read.covered, read.event.room_version, keys)
+    signers = signers_of(document_as_read(read), read.covered, read.event.room_version, keys)
     return with_evidence(read.event, signers)
 
 

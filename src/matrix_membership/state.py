@@ -309,12 +309,12 @@ class RoomState(_Fields):
 
     @property
     def members(self) -> Mapping[str, Event]:
-        """All member events by user, in the order in which they came.
+        """All member events by user, in the order in which they came: a view to read.
 
         Raises:
             IncompleteState: the state is over a mere look-up.
         """
-        return self._whole("the members")
+        return MappingProxyType(self._whole("the members"))
 
     @property
     def events(self) -> Iterator[Event]:
@@ -431,9 +431,7 @@ class RoomState(_Fields):
     def _whole(self, question: str) -> Mapping[str, Event]:
         if self._members is None:
             found = self._in_storage(question).members(None)
-            return MappingProxyType(
-                {entry.state_key: entry for entry in found if entry.state_key is not None}
-            )
+            return {entry.state_key: entry for entry in found if entry.state_key is not None}
         return self._members
 
     def _members_of(

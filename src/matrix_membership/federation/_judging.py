@@ -15,6 +15,7 @@ from matrix_membership import auth
 from matrix_membership._attrs import constant
 from matrix_membership._event_facts import Facts
 from matrix_membership.auth import Decision
+from matrix_membership.canonical_json import JsonObject
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import Event, with_evidence
 from matrix_membership.federation._contradictions import contradictions, untold
@@ -213,7 +214,8 @@ class _Judgement:
         return Audit(
             event=join,
             state=None if fatal else state.with_event(join),
-            auth_chain=auth_chain,
+            # Unlike a mapping proxy, it can be pickled.
+            auth_chain=JsonObject(auth_chain),  # type: ignore[arg-type]  # an event ID is text
             servers=self.servers(state),
             defects=tuple(fatal + others),
             needs=self.needs.given(),

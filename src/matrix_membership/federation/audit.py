@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Never
 
+from matrix_membership.canonical_json import JsonObject
 from matrix_membership.events import Event
 from matrix_membership.federation._examining import Examiner
 from matrix_membership.federation._findings import Audit, Defect, Entry, Severity
@@ -179,7 +180,8 @@ def _examined(
     return Examination(
         join=examiner.join,
         defects=examiner.defects,
-        entries=entries,
+        # Unlike a mapping proxy, it can be pickled.
+        entries=JsonObject(entries),  # type: ignore[arg-type]  # an event ID is text
         in_state=in_state,
         copies=tuple(examiner.copies),
         returned=examiner.came_back,
