@@ -53,6 +53,36 @@ class TestErrors:
         assert (error.errcode, error.status) == ("M_INVALID_PARAM", 400)
 
 
+HUGE = "x" * 1_000_000
+
+
+class TestHugeErrors:
+    """What others sent stays in the fields, and out of the logs."""
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            *[cls(HUGE, HUGE, HUGE) for cls in (InvalidEvent, InvalidJson)],
+            InvalidEvent("content", "an object", {HUGE: [HUGE]}),
+            UnknownRoomVersion({"a": HUGE}),
+            IncompleteState(HUGE, HUGE),
+            LocalProtocolError(HUGE, [HUGE]),
+            RemoteProtocolError(HUGE, HUGE, "M_UNKNOWN", 502),
+            MatrixMembershipError(HUGE),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_are_short_to_read(self, error: MatrixMembershipError) -> None:
+        assert len(str(error)) < 1_000
+        assert len(repr(error)) < 1_000
+        assert HUGE in str(error.args)
+
+    def test_are_short_in_every_class(self) -> None:
+        for name in errors.__all__:
+            error = getattr(errors, name).__new__(getattr(errors, name), HUGE, HUGE)
+            assert len(repr(error)) < 1_000
+
+
 class TestShown:
     def test_is_cut_to_a_line(self) -> None:
         assert len(shown("x" * 10_000)) == 120

@@ -37,6 +37,9 @@ __all__ = [
 _SHOWN = 120
 """Characters of a wrong value that a message shows."""
 
+_SAID = 400
+"""Characters that a message says of a place, or of what was expected there."""
+
 
 class MatrixMembershipError(Exception):
     """The root of the tree. Errors of one class with equal fields are equal."""
@@ -48,6 +51,13 @@ class MatrixMembershipError(Exception):
 
     def __hash__(self) -> int:
         return hash((self.__class__, str(self)))
+
+    # Errors are logged, and what others sent may be of any size.
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(shown, self.args))})"
+
+    def __str__(self) -> str:
+        return shown(self.args)
 
 
 class _Mismatch(MatrixMembershipError, ValueError):
@@ -66,7 +76,7 @@ class _Mismatch(MatrixMembershipError, ValueError):
         self.got = got
 
     def __str__(self) -> str:
-        return f"{self.where}: expected {self.expected}, got {shown(self.got)}"
+        return f"{_cut(self.where)}: expected {_cut(self.expected)}, got {shown(self.got)}"
 
 
 class InvalidJson(_Mismatch):
@@ -118,7 +128,7 @@ class IncompleteState(MatrixMembershipError, LookupError):
         self.missing = missing
 
     def __str__(self) -> str:
-        return f"{self.question}: expected {self.missing}, got a state without"
+        return f"{_cut(self.question)}: expected {_cut(self.missing)}, got a state without"
 
 
 class ProtocolError(MatrixMembershipError):
@@ -135,7 +145,7 @@ class ProtocolError(MatrixMembershipError):
         self.got = got
 
     def __str__(self) -> str:
-        return f"expected {self.expected}, got {shown(self.got)}"
+        return f"expected {_cut(self.expected)}, got {shown(self.got)}"
 
 
 class LocalProtocolError(ProtocolError):
@@ -156,6 +166,11 @@ class RemoteProtocolError(ProtocolError):
         super().__init__(expected, got, errcode, status)
         self.errcode = errcode
         self.status = status
+
+
+def _cut(text: str) -> str:
+    """A text that this package wrote, in which a name that came may stand."""
+    return text if len(text) <= _SAID else text[: _SAID - 1] + "…"
 
 
 def shown(value: object) -> str:
