@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from matrix_membership import Event, EventTemplate, Signer
-from matrix_membership.canonical_json import encode
+from matrix_membership.canonical_json import MAX_INTEGER, MIN_INTEGER, JsonFloat, encode
 from matrix_membership.contents import Create, PowerLevels
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.event_format import MAX_DRESSED_PDU_BYTES, MAX_PDU_BYTES
@@ -265,6 +265,46 @@ class TestClientFormat:
         assert (event.depth, event.origin_server_ts, event.auth_events) == (0, 0, ())
         with pytest.raises(InvalidEvent):
             event.to_pdu()
+
+    @pytest.mark.parametrize(
+        ("field", "value", "expected"),
+        [
+            ("depth", "x", f"an integer from 0 to {MAX_INTEGER}"),
+            ("depth", True, f"an integer from 0 to {MAX_INTEGER}"),
+            ("depth", -1, f"an integer from 0 to {MAX_INTEGER}"),
+            ("origin_server_ts", None, f"an integer from {MIN_INTEGER} to {MAX_INTEGER}"),
+            (
+                "origin_server_ts",
+                JsonFloat("1e400"),
+                f"an integer from {MIN_INTEGER} to {MAX_INTEGER}",
+            ),
+            ("prev_events", 5, "a list of events"),
+            ("auth_events", {}, "a list of events"),
+        ],
+    )
+    def test_has_what_it_has_in_the_format_of_a_pdu(
+        self, field: str, value: Any, expected: str
+    ) -> None:
+        fields = {"type": "x", "sender": ANA, "content": {}, field: value}
+        with pytest.raises(InvalidEvent) as caught:
+            Event.from_client_event(fields, V11)
+        assert caught.value == InvalidEvent(field, expected, value)
+
+    @pytest.mark.parametrize("version", [V1, V11], ids=str)
+    def test_refers_to_events_as_its_room_version_does(self, version: RoomVersion) -> None:
+        found, other = ["$e:a.example", {}], "$" + "x" * 43
+        good, bad = (found, other) if version is V1 else (other, found)
+        fields = {"type": "x", "sender": ANA, "content": {}, "prev_events": [good] * 30}
+        assert len(Event.from_client_event(fields, version).prev_events) == 30
+        with pytest.raises(InvalidEvent):
+            Event.from_client_event({**fields, "prev_events": [bad]}, version)
+
+    def test_has_no_hash_and_no_redacted_form(self) -> None:
+        event = Event.from_client_event({"type": "x", "sender": ANA, "content": {}}, V11)
+        for call in (event.redacted, event.to_pdu, lambda: event.content_hash_matches):
+            with pytest.raises(InvalidEvent) as caught:
+                call()
+            assert caught.value == InvalidEvent("event", "one read from a PDU", repr(event))
 
     def test_is_what_clients_are_shown(self) -> None:
         event = a_room(V11).events[1]

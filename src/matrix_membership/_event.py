@@ -13,8 +13,18 @@ from matrix_membership._attrs import constant
 from matrix_membership._event_facts import Case, Facts, View, case_from, facts_of
 from matrix_membership._pdu_reading import read_facts, references
 from matrix_membership._pdu_text import document_of
-from matrix_membership.canonical_json import JsonObject, JsonValue, decode, encode, read, thaw
+from matrix_membership.canonical_json import (
+    MAX_INTEGER,
+    MIN_INTEGER,
+    JsonObject,
+    JsonValue,
+    decode,
+    encode,
+    read,
+    thaw,
+)
 from matrix_membership.errors import InvalidEvent, InvalidJson
+from matrix_membership.event_format import check_integer, check_references
 from matrix_membership.hashing import content_hash_matches
 from matrix_membership.identifiers import (
     EventID,
@@ -129,7 +139,9 @@ class Event(Facts):
 
         Args:
             event: an object with `type`, `sender` and `content`, and perhaps
-                `state_key`, `event_id`, `room_id` and more.
+                `state_key`, `event_id`, `room_id` and more. Of a PDU's `depth`,
+                `origin_server_ts`, `auth_events` and `prev_events`, those that are there
+                must have the format of the room version.
             room_version: the version of its room.
 
         Returns:
@@ -147,7 +159,7 @@ class Event(Facts):
         """
         if not isinstance(event, Mapping):
             raise InvalidEvent("event", "an object", event)
-        _check_client_event(event)
+        _check_client_event(event, room_version)
         try:
             client_form = encode(dict(event), strict=False)
         except InvalidJson as error:
@@ -235,7 +247,13 @@ class Event(Facts):
         return with_evidence(self, frozenset(map(ServerName, servers)))
 
     def redacted(self) -> Event:
-        """The event as redaction leaves it: same ID, same signers."""
+        """The event as redaction leaves it: same ID, same signers.
+
+        Raises:
+            InvalidEvent: it came in client format, which is not all of it.
+        """
+        if not self.pdu:
+            raise InvalidEvent("event", "one read from a PDU", repr(self))
         pdu = encode(redact(self.document, self.room_version), strict=False)
         redacted = Event.from_pdu(pdu, self.room_version, event_id=self.event_id)
         return with_evidence(redacted, self.signed_by)
@@ -245,8 +263,13 @@ class Event(Facts):
         """Whether the hash that it carries is the one of its content.
 
         Cost: linear in the size of the event.
+
+        Raises:
+            InvalidEvent: it came in client format, in which hashes have no meaning.
         """
-        return content_hash_matches(*document_of(self.pdu or self.client_form, self.room_version))
+        if not self.pdu:
+            raise InvalidEvent("event", "one read from a PDU", repr(self))
+        return content_hash_matches(*document_of(self.pdu, self.room_version))
 
 
 def with_evidence(event: Facts, signed_by: frozenset[ServerName]) -> Event:
@@ -311,7 +334,7 @@ _CLIENT_KEYS: Final = (
 )
 
 
-def _check_client_event(event: Mapping[str, JsonValue]) -> None:
+def _check_client_event(event: Mapping[str, JsonValue], room_version: RoomVersion) -> None:
     for field, good, expected in (
         ("type", isinstance(event.get("type"), str), "text"),
         ("sender", is_user_id(event.get("sender")), "a user ID"),
@@ -322,3 +345,12 @@ def _check_client_event(event: Mapping[str, JsonValue]) -> None:
     ):
         if not good:
             raise InvalidEvent(field, expected, event.get(field))
+    # What a client is not told may be absent; what is there must be of the format's kind,
+    # since rules and callers read it later.
+    if "depth" in event:
+        check_integer("depth", event["depth"], 0, room_version.max_depth)
+    if "origin_server_ts" in event:
+        check_integer("origin_server_ts", event["origin_server_ts"], MIN_INTEGER, MAX_INTEGER)
+    for field in ("auth_events", "prev_events"):
+        if field in event:
+            check_references(field, event[field], room_version)

@@ -27,6 +27,8 @@ __all__ = [
     "MAX_PDU_BYTES",
     "MAX_PREV_EVENTS",
     "check_format",
+    "check_integer",
+    "check_references",
 ]
 
 MAX_PDU_BYTES: Final = 65_536
@@ -59,8 +61,8 @@ def check_format(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> Non
         raise InvalidEvent("sender", "a user ID", get("sender"))
     _short_text("state_key", get("state_key", ""))
     _objects(pdu)
-    _integer("depth", get("depth"), 0, room_version.max_depth)
-    _integer("origin_server_ts", get("origin_server_ts"), MIN_INTEGER, MAX_INTEGER)
+    check_integer("depth", get("depth"), 0, room_version.max_depth)
+    check_integer("origin_server_ts", get("origin_server_ts"), MIN_INTEGER, MAX_INTEGER)
     # A version 12 create event makes its room ID. One that has a room ID all the
     # same is no matter of format: rule 1.2 rejects it.
     if not is_room_id(get("room_id")) and not (
@@ -68,8 +70,8 @@ def check_format(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> Non
     ):
         raise InvalidEvent("room_id", "a room ID", get("room_id"))
     _event_id(pdu, room_version)
-    _references("auth_events", get("auth_events"), MAX_AUTH_EVENTS, room_version)
-    _references("prev_events", get("prev_events"), MAX_PREV_EVENTS, room_version)
+    for field, most in (("auth_events", MAX_AUTH_EVENTS), ("prev_events", MAX_PREV_EVENTS)):
+        check_references(field, get(field), room_version, at_most=most)
 
 
 def _objects(pdu: Mapping[str, JsonValue]) -> None:
@@ -89,7 +91,12 @@ def _short_text(field: str, value: JsonValue) -> None:
         raise InvalidEvent(field, f"at most {MAX_BYTES} bytes", value)
 
 
-def _integer(field: str, value: JsonValue, least: int, most: int) -> None:
+def check_integer(field: str, value: JsonValue, least: int, most: int) -> None:
+    """Check that a field holds an integer within limits.
+
+    Raises:
+        InvalidEvent: it does not.
+    """
     # Of no other class: True is an int too.
     if value.__class__ is not int or not least <= value <= most:
         raise InvalidEvent(field, f"an integer from {least} to {most}", value)
@@ -104,11 +111,18 @@ def _event_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> None:
         raise InvalidEvent("event_id", "no such field in this room version", pdu["event_id"])
 
 
-def _references(field: str, references: JsonValue, most: int, room_version: RoomVersion) -> None:
+def check_references(
+    field: str, references: JsonValue, room_version: RoomVersion, *, at_most: int | None = None
+) -> None:
+    """Check that a field holds references to events, as the room version writes them.
+
+    Raises:
+        InvalidEvent: it does not, or holds more than `at_most`.
+    """
     if not isinstance(references, (list, tuple)):
         raise InvalidEvent(field, "a list of events", references)
-    if len(references) > most:
-        raise InvalidEvent(field, f"at most {most} events", len(references))
+    if at_most is not None and len(references) > at_most:
+        raise InvalidEvent(field, f"at most {at_most} events", len(references))
     is_good = _is_pair if room_version.event_id_in_pdu else is_event_id
     for reference in references:
         if not is_good(reference):
