@@ -23,7 +23,7 @@ from matrix_membership.federation.resident import (
 )
 from matrix_membership.federation.rooms import ResidentRoom
 from matrix_membership.membership import JOIN
-from matrix_membership.room_versions import V1, V8, V10, V11, V12, RoomVersion
+from matrix_membership.room_versions import V1, V2, V8, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing
 from matrix_membership.state import RoomState
 from tests.builders import ANA, BEN, CAY, DAN, KEYS, VERSIONS, decision, everywhere
@@ -120,6 +120,48 @@ class TestMake:
         assert answer.event["depth"] == V11.max_depth
 
 
+class TestRoomThatThisServerLeft:
+    @everywhere
+    def test_is_not_found(self, version: RoomVersion) -> None:
+        room = a_public_room(version)
+        step = signed(room)
+        left = with_member(room, ANA, "leave")
+        expected = MatrixError.of("M_NOT_FOUND", f"this server is not in {room.room_id}")
+        assert refused_make(left, asked(room)) == expected
+        assert sent(left, step) == expected
+
+    def test_is_not_found_though_others_are_in_it(self) -> None:
+        room = with_member(a_public_room(V11), CAY, "join")
+        left = with_member(room, ANA, "leave")
+        assert refused_make(left, asked(room)).errcode == "M_NOT_FOUND"
+
+    def test_is_the_callers_to_know_over_a_look_up(self) -> None:
+        room = a_public_room(V11)
+        state = RoomState.over(V11, room.state.get)
+        answer = answer_make(JOINING, asked(room), evolve(room, state=state), at=AT)
+        assert not isinstance(answer, MatrixError)
+
+
+class TestEventIdInUse:
+    """In versions 1 and 2 the server that sends an event chooses its ID."""
+
+    @pytest.mark.parametrize("version", [V1, V2], ids=str)
+    def test_is_refused_for_another_event(self, version: RoomVersion) -> None:
+        room = a_public_room(version)
+        step = signed(room)
+        first = accepted(room, step).event
+        other = resigned(step, content={"membership": "join", "displayname": "Eve"})
+        assert other.event.event_id == first.event_id
+        told = "the event was refused: its ID is that of another event"
+        assert sent(after(room, first), other) == MatrixError.of("M_INVALID_PARAM", told)
+
+    @pytest.mark.parametrize("version", [V1, V2, V11], ids=str)
+    def test_is_accepted_for_the_same_event(self, version: RoomVersion) -> None:
+        room = a_public_room(version)
+        step = signed(room)
+        assert accepted(after(room, accepted(room, step).event), step)
+
+
 class TestDeniedServer:
     def test_gets_neither_template_nor_answer(self) -> None:
         room = a_public_room(V11)
@@ -144,6 +186,12 @@ class TestRestrictedRoom:
         room = a_restricted_room(V11, member=False)
         error = refused_make(room, asked(room))
         assert (error.status, error.errcode) == (400, "M_UNABLE_TO_AUTHORISE_JOIN")
+        assert "this server cannot look into all rooms whose members may join" in str(error)
+
+    @pytest.mark.parametrize("membership", [None, "leave"])
+    def test_tells_nobody_which_rooms_let_users_in(self, membership: str | None) -> None:
+        room = evolve(a_restricted_room(V11), memberships=lambda _user, _room: membership)
+        assert "!club" not in json.dumps(refused_make(room, asked(room)).to_json())
 
     @pytest.mark.parametrize("others", [True, False])
     def test_has_nobody_who_can_vouch(self, others: bool) -> None:

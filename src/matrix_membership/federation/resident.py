@@ -19,7 +19,7 @@ from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.acl import permits
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
-from matrix_membership.errors import InvalidEvent
+from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.events import Event, read_pdu
 from matrix_membership.federation._arrival import faults
 from matrix_membership.federation.drafts import draft_fields
@@ -34,6 +34,7 @@ from matrix_membership.federation.messages import (
     SendRequest,
 )
 from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
 from matrix_membership.machine import admit
 from matrix_membership.membership import JOIN, KNOCK, Membership
@@ -200,9 +201,20 @@ def _unreachable(origin: str, room_id: str, room: ResidentRoom | None) -> Matrix
     if room.state.is_partial:
         # Of a room whose members this server does not know it cannot speak.
         return MatrixError.of("M_NOT_FOUND", f"this server is still joining {room_id}")
+    if not _takes_part(room):
+        # Its users have left: what it knows of the room is out of date.
+        return _no_such_room(room_id)
     if not permits(room.state, origin):
         return MatrixError.of("M_FORBIDDEN", f"the room's access control list denies {origin}")
     return None
+
+
+def _takes_part(room: ResidentRoom) -> bool:
+    """Whether a user of this server is joined, as far as the state can tell."""
+    try:
+        return room.server_name in room.state.servers_in_room
+    except IncompleteState:  # over a mere look-up: the caller knows, who gave the room
+        return True
 
 
 def _vouch(user: str, room: ResidentRoom) -> Outcome:
@@ -220,7 +232,8 @@ def _refused_join(
     if isinstance(outcome, Forbidden):
         sentence = outcome.reason
     elif isinstance(outcome, UnableToAuthorise):
-        sentence = f"this server cannot look into {', '.join(outcome.unknown)}"
+        # Without their IDs: the rooms of the join rule are for those who may see the state.
+        sentence = "this server cannot look into all rooms whose members may join"
     else:
         able = f": ask {', '.join(outcome.servers)}" if outcome.servers else ", nor can anybody"
         sentence = f"no user of this server can vouch{able}"
@@ -238,8 +251,9 @@ def _read(
     handshake: Handshake, request: SendRequest, room: ResidentRoom, keys: KeyRing
 ) -> Event | MatrixError:
     """The event of the request, verified, when it is what the endpoint takes."""
+    version = room.state.room_version
     try:
-        read = read_pdu(request.pdu, room.state.room_version)
+        read = read_pdu(request.pdu, version)
     except InvalidEvent as error:
         code = "M_BAD_JSON" if error.where == "PDU" else "M_INVALID_PARAM"
         return MatrixError.of(code, str(error))
@@ -256,6 +270,12 @@ def _read(
     sentence = next(told, None)
     if sentence is not None:
         return MatrixError.of("M_INVALID_PARAM", f"the event was refused: {sentence}")
+    if version.event_id_in_pdu:
+        # There an ID is a name that the sender's server chose, not a hash.
+        known = room.get_event(event.event_id)
+        if known is not None and not _is_copy(known, event):
+            taken = "the event was refused: its ID is that of another event"
+            return MatrixError.of("M_INVALID_PARAM", taken)
     unknown = [event_id for event_id in event.auth_events if room.get_event(event_id) is None]
     if unknown:
         # Nobody whom we send it could judge it; a server that knows them can take it.
@@ -263,6 +283,12 @@ def _read(
             "M_NOT_FOUND", f"this server does not know the auth events {', '.join(unknown)}"
         )
     return event
+
+
+def _is_copy(known: Event, event: Event) -> bool:
+    """Whether two events of one ID differ in nothing but what no signature covers."""
+    version = event.room_version
+    return signed_bytes(known.document, version) == signed_bytes(event.document, version)
 
 
 def _countersign(event: Event, room: ResidentRoom, signer: Signer) -> Event | MatrixError:
