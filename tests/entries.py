@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -21,7 +22,10 @@ from matrix_membership import (
     Signer,
     auth,
     client,
+    lint,
+    may,
     signing,
+    who_may,
 )
 from matrix_membership import identifiers as names
 from matrix_membership.acl import ServerAcl, permits
@@ -103,6 +107,80 @@ def _judge(kind: str, key: str | None) -> Entry:
         return event.redacted() == event
 
     return call
+
+
+CLIENT_FIELDS: Final = (
+    "type",
+    "sender",
+    "state_key",
+    "content",
+    "event_id",
+    "room_id",
+    "depth",
+    "origin_server_ts",
+    "prev_events",
+    "auth_events",
+    "redacts",
+    "unsigned",
+    "hashes",
+    "signatures",
+    "something_else",
+)
+
+_TYPES: Final = (
+    ("m.room.create", ""),
+    ("m.room.member", BEN),
+    ("m.room.power_levels", ""),
+    ("m.room.join_rules", ""),
+    ("m.room.redaction", None),
+)
+
+
+def _client_field(field: str) -> Entry:
+    """Put a value into one field of an event in client format: what is read never raises later."""
+
+    def call(value: Any, version: RoomVersion) -> object:
+        events = []
+        for kind, key in _TYPES if field in ("content", "state_key") else _TYPES[:2]:
+            fields: dict[str, Any] = {
+                "type": kind,
+                "sender": ANA,
+                "content": {"membership": "join"},
+                "event_id": "$e:a.example",
+                "room_id": "!r:a.example",
+            }
+            if key is not None:
+                fields["state_key"] = key
+            event = Event.from_client_event({**fields, field: value}, version)
+            events.append(event)
+            try:
+                _used(event, version)
+            except MatrixMembershipError as error:
+                raise AssertionError(f"{event!r} was read, and raised later") from error
+        return events
+
+    return call
+
+
+def _used(event: Event, version: RoomVersion) -> None:
+    """Do with an event what can be done with one in client format."""
+    room = a_room(version).state
+    for state in (room, room.with_event(event)):
+        assert isinstance(auth.check(event, state), auth.Decision)
+        assert isinstance(auth.check_auth_events(event, state.events), auth.Decision)
+        assert str(auth.explain(event, state))
+        assert isinstance(lint(state), tuple)
+        assert isinstance(next(who_may(state, lambda user: user.invite(BEN)), ""), str)
+        may(ANA, state).invite(BEN)
+        permits(state, "a.example")
+        admit(event, state)
+        assert pickle.loads(pickle.dumps(state)) == state  # noqa: S301 - our own
+    assert isinstance(event.depth + event.origin_server_ts, int)
+    assert all(map(names.is_event_id, (*event.prev_events, *event.auth_events)))
+    assert event.to_client_event()["type"] == event.to_stripped()["type"] == event.type
+    assert freeze(event.document) == event.document
+    assert pickle.loads(pickle.dumps(event)) == event  # noqa: S301 - our own
+    assert repr(event)
 
 
 def _client_request(name: str) -> Entry:
@@ -281,6 +359,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
 
 WITHIN: Final[Mapping[str, Entry]] = MappingProxyType(
     {
+        **{f"the {field} of a client's event": _client_field(field) for field in CLIENT_FIELDS},
         **{f"a template of {name}": _begin(value) for name, value in
            (("join", JOINING), ("knock", KNOCKING), ("leave", LEAVING))},
         **{

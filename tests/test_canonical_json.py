@@ -160,7 +160,7 @@ class TestEncode:
             encode(value)
 
     @pytest.mark.parametrize(
-        "value", [float("inf"), 10**400, -(10**400), {"a": "\ud800", "b": 0.5}]
+        "value", [float("inf"), 10**400, -(10**400), -(10**399), {"a": "\ud800", "b": 0.5}]
     )
     def test_refuses_tolerantly_too(self, value: Any) -> None:
         with pytest.raises(InvalidJson):

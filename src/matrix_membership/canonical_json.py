@@ -224,12 +224,14 @@ def _check(value: JsonValue, strict: bool, depth: int) -> bool:  # noqa: FBT001 
 def _check_integer(value: int, strict: bool) -> None:  # noqa: FBT001 - private, and hot
     if strict and not MIN_INTEGER <= value <= MAX_INTEGER:
         raise InvalidJson("JSON", "an integer from -(2**53)+1 to 2**53-1", value)
-    if not -_TOO_LARGE < value < _TOO_LARGE:
+    if not _TOO_SMALL < value < _TOO_LARGE:
         digits = DEFAULT_BUDGET.max_digits
         raise InvalidJson("JSON", f"an integer of at most {digits} digits", value)
 
 
+# The budget counts the sign: what is written here must be readable here.
 _TOO_LARGE: Final = 10**DEFAULT_BUDGET.max_digits
+_TOO_SMALL: Final = -(10 ** (DEFAULT_BUDGET.max_digits - 1))
 
 
 def _items(value: JsonValue) -> Iterable[JsonValue]:

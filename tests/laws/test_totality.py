@@ -6,18 +6,18 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix_membership import Event, RoomVersion, auth, signing
-from matrix_membership.canonical_json import decode, encode, freeze
+from matrix_membership.canonical_json import JsonFloat, decode, encode, freeze
 from matrix_membership.errors import InvalidEvent, InvalidJson, MatrixMembershipError
-from matrix_membership.room_versions import V1, V5, V6, V12
+from matrix_membership.room_versions import V1, V5, V6, V10, V12
 from tests.builders import ANA, BEN, KEYS, VERSIONS, a_room
-from tests.entries import ENTRIES, NOT_FROM_OUTSIDE, WITHIN, taking_json, total
+from tests.entries import CLIENT_FIELDS, ENTRIES, NOT_FROM_OUTSIDE, WITHIN, taking_json, total
 from tests.generated_cases import events_of, generate
 
 SCALARS = (
@@ -79,6 +79,47 @@ class TestEntryInside:
         self, name: str, value: Any, version: RoomVersion
     ) -> None:
         assert total(WITHIN[name], value, version) != "an error without a sentence"
+
+
+ODD: Final[tuple[Any, ...]] = (
+    JsonFloat("1e400"),
+    JsonFloat("-1.5"),
+    10**399,
+    -1,
+    5,
+    True,
+    None,
+    "x",
+    "",
+    "\ud800",
+    [],
+    [[]],
+    [5],
+    ["$e:a.example"],
+    [["$e:a.example", {}]],
+    [["$e:a.example"]],
+    {},
+    {"membership": {"a": JsonFloat("1e400")}},
+    {"users": {ANA: JsonFloat("1e400")}, "events": {"m.room.member": 10**399}, "invite": "9" * 400},
+    {
+        "users": {ANA: "9" * 400, BEN: 10**399},
+        "users_default": JsonFloat("1e308"),
+        "kick": -(10**399),
+    },
+    {"users": {ANA: 10**399}, "invite": 10**399, "ban": JsonFloat("1e399"), "state_default": "-5"},
+    {"join_rule": [], "allow": {}},
+    {"creator": 5, "m.federate": {}, "room_version": {}, "additional_creators": [5]},
+)
+"""What has been read once and raised later, and its like."""
+
+
+@pytest.mark.parametrize("version", [V1, V5, V10, V12], ids=str)
+@pytest.mark.parametrize("field", CLIENT_FIELDS)
+class TestClientEvent:
+    def test_is_refused_on_reading_or_never_raises(self, field: str, version: RoomVersion) -> None:
+        entry = WITHIN[f"the {field} of a client's event"]
+        for value in ODD:
+            assert total(entry, value, version) != "an error without a sentence"
 
 
 class TestEntries:
