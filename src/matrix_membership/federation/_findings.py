@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, Final
 
-from attrs import field
-
 from matrix_membership._attrs import constant, frozen
 from matrix_membership._event_facts import Facts
 from matrix_membership.auth import Decision
-from matrix_membership.canonical_json import JsonValue
+from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.contents import Create
 from matrix_membership.events import Event, with_evidence
 from matrix_membership.identifiers import EventID, ServerName
@@ -91,7 +89,7 @@ class Audit:
     auth_chain: Mapping[EventID, Event]
     servers: frozenset[ServerName]
     defects: tuple[Defect, ...]
-    needs: Mapping[ServerName, frozenset[str]] = field(factory=dict)
+    needs: Mapping[ServerName, frozenset[str]] = JsonObject()  # type: ignore[assignment]  # empty
 
     def __bool__(self) -> bool:
         return self.state is not None

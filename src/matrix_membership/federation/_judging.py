@@ -214,11 +214,11 @@ class _Judgement:
         return Audit(
             event=join,
             state=None if fatal else state.with_event(join),
-            # Unlike a mapping proxy, it can be pickled.
+            # Unlike mapping proxies, these can be pickled.
             auth_chain=JsonObject(auth_chain),  # type: ignore[arg-type]  # an event ID is text
             servers=self.servers(state),
             defects=tuple(fatal + others),
-            needs=self.needs.given(),
+            needs=JsonObject(self.needs.given()),  # type: ignore[arg-type]  # a server name is text
         )
 
     def better(self) -> dict[EventID, tuple[Entry, Signers]]:
