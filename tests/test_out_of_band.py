@@ -185,6 +185,14 @@ class TestServersSeen:
         held = OutOfBand.knocked(knocking().held.event, at=THEN, room_state=other)
         assert held.servers_seen == frozenset()
 
+    def test_are_not_those_that_an_unsigned_invite_names(self) -> None:
+        case = knocking()
+        content = {"membership": "invite", "third_party_invite": {"signed": {}}}
+        invite = case.history.event("m.room.member", CAY, content, "@mal:evil.example", signer=C)
+        shown = [invite.with_signers([])]
+        held = OutOfBand.knocked(case.held.event, at=THEN, room_state=shown)
+        assert held.servers_seen == frozenset()
+
     def test_are_remembered(self) -> None:
         after = invited().after("leave", BEN).held
         assert after.servers_seen == {"a.example"}

@@ -240,6 +240,61 @@ class TestDroppedBySignatures:
         assert (receipt.disposition, receipt.check) == (Disposition.REJECTED, Check.AUTH_EVENTS)
 
 
+FORGED = pytest.mark.parametrize("version", [V1, V6, V10, V11, V12], ids=str)
+EMPTY_WORDS = (0, None, True, "signed", [], {}, {"signed": 0}, {"signed": None}, {"signed": []})
+
+
+def forged(history: History, third: Any, **more: Any) -> dict[str, Any]:
+    """An invite in Ana's name, as somebody makes it who has nobody's key."""
+    content = {"membership": "invite", "third_party_invite": third}
+    made = history.event("m.room.member", ANA, content, "@mal:evil.example").to_pdu()
+    return {**made, "signatures": {}, **more}
+
+
+class TestForgedInvite:
+    """What exempts an invite from its sender's signature is asked of the form to be kept."""
+
+    @FORGED
+    @pytest.mark.parametrize("third", EMPTY_WORDS)
+    @pytest.mark.parametrize("spoil", [{}, {"hashes": {"sha256": "AAAA"}}])
+    def test_is_dropped_without_a_signed_object(
+        self, version: RoomVersion, third: Any, spoil: dict[str, Any]
+    ) -> None:
+        history = a_history(version)
+        receipt = received(forged(history, third, **spoil), history)
+        assert (receipt.disposition, receipt.check) == (Disposition.DROPPED, Check.SIGNATURES)
+        assert receipt.missing_signers == {"a.example"}
+
+    @pytest.mark.parametrize("version", [V1, V6, V10], ids=str)
+    def test_is_dropped_where_redaction_takes_the_signed_object(self, version: RoomVersion) -> None:
+        history, third = a_history(version), signed_invite("@mal:evil.example")
+        receipt = received(forged(history, third, hashes={"sha256": "AAAA"}), history)
+        assert receipt.missing_signers == {"a.example"}
+
+    @pytest.mark.parametrize("version", [V11, V12], ids=str)
+    def test_is_judged_by_the_signed_object_that_redaction_leaves(
+        self, version: RoomVersion
+    ) -> None:
+        history, third = a_history(version), signed_invite("@mal:evil.example")
+        receipt = received(forged(history, third, hashes={"sha256": "AAAA"}), history)
+        assert receipt.decision == decision("invite.third_party_token_unknown", version)
+        assert (receipt.disposition, receipt.redacted) == (Disposition.REJECTED, True)
+
+    @FORGED
+    def test_is_dropped_though_it_was_read_before(self, version: RoomVersion) -> None:
+        history = a_history(version)
+        read = read_pdu(forged(history, 0, hashes={"sha256": "AAAA"}), version)
+        receipt = receive(
+            read,
+            version,
+            keys=KEYS,
+            auth_events=history.events,
+            state_before=history.state,
+            current_state=history.state,
+        )
+        assert receipt.check is Check.SIGNATURES
+
+
 class TestRedacted:
     @EVERY_VERSION
     def test_is_an_event_whose_content_nobody_hashed(self, version: RoomVersion) -> None:

@@ -17,7 +17,7 @@ from matrix_membership.events import EventTemplate, read_pdu
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import INVITE
-from matrix_membership.room_versions import V1, V4, V5, V11, V12, RoomVersion
+from matrix_membership.room_versions import V1, V4, V5, V6, V10, V11, V12, RoomVersion
 from matrix_membership.signing import (
     ALL_VERIFIED,
     LONGEST_KEY_VALIDITY_MS,
@@ -180,6 +180,28 @@ class TestRequiredSigners:
         invite = a_room(V12).invite(ANA, BEN, third_party_invite=signed_invite())
         assert invite.membership is INVITE
         assert required_signers(invite) == frozenset()
+
+    @pytest.mark.parametrize("version", [V1, V6, V10, V11, V12], ids=str)
+    @pytest.mark.parametrize(
+        "third", [0, None, True, "signed", [], ["signed"], {}, {"signed": 0}, {"signed": None}]
+    )
+    def test_of_an_invite_without_a_signed_object_are_the_senders(
+        self, version: RoomVersion, third: Any
+    ) -> None:
+        invite = a_room(version).invite(ANA, BEN, third_party_invite=third)
+        assert required_signers(invite) == {"a.example"}
+
+    @pytest.mark.parametrize("version", [V11, V12], ids=str)
+    def test_of_a_redacted_third_party_invite_lack_the_senders(self, version: RoomVersion) -> None:
+        invite = a_room(version).invite(ANA, BEN, third_party_invite=signed_invite())
+        assert required_signers(invite.redacted()) == frozenset()
+
+    @pytest.mark.parametrize("version", [V1, V6, V10], ids=str)
+    def test_are_the_senders_where_redaction_takes_the_exemption(
+        self, version: RoomVersion
+    ) -> None:
+        invite = a_room(version).invite(ANA, BEN, third_party_invite=signed_invite())
+        assert required_signers(invite.redacted()) == {"a.example"}
 
 
 def document(**changes: Any) -> dict[str, Any]:

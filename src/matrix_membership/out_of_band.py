@@ -527,6 +527,7 @@ class OutOfBand:
             and event.room_id == self.room_id
             and event.room_version is self.event.room_version
             and not missing_signers(event)
+            and event.server in event.signed_by  # not only a third party, whom nobody asked
         ]
 
 

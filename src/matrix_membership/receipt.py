@@ -237,7 +237,7 @@ def receive(
     if missing_signers(event):
         return _unsigned(event, keys)
     receipt = _judge(
-        event if matches else event.redacted(),
+        event,
         _Room(auth_events, state_before, current_state, rejected, create),
         redacted=not matches,
         listed=references(document, "auth_events", room_version),

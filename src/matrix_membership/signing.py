@@ -1,9 +1,11 @@
 """Signing and verifying: from an event to an event with evidence.
 
-`verify` returns the event with `signed_by` filled in; it never says no. Whether
-the signatures that are there suffice is asked of the result (`required_signers`,
-and the authorisation rule on restricted joins). See `Signing events`__ and
-`Validating hashes and signatures`__.
+`verify` returns the event as it is to be kept, with `signed_by` filled in; it never
+says no. Signatures do not cover what redaction removes, only the content hash does. So
+an event whose content hash is wrong is redacted first, and all that is asked
+of it afterwards is asked of what is left: which signatures it owes
+(`required_signers`), and what the rules say. See `Signing events`__ and `Validating
+hashes and signatures`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#signing-events
 __ https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events
@@ -25,7 +27,7 @@ from matrix_membership._keys import (
     can_help,
 )
 from matrix_membership._pdu_reading import read_whole
-from matrix_membership._pdu_text import covered_bytes, document_of
+from matrix_membership._pdu_text import both_bytes, document_of
 from matrix_membership._signatures import (
     ALGORITHM,
     MOST_KEY_CHECKS,
@@ -39,7 +41,7 @@ from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.contents import SignedInvite
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, ReadPdu, Signs, document_as_read, with_evidence
-from matrix_membership.hashing import signed_bytes
+from matrix_membership.hashing import is_hash_of, signed_bytes
 from matrix_membership.identifiers import ServerName, is_server_name, server_of
 from matrix_membership.membership import INVITE
 from matrix_membership.room_versions import RoomVersion
@@ -124,23 +126,27 @@ def verify(event: Event, keys: KeyRing) -> Event:
         keys: the keys of servers, as far as they are known.
 
     Returns:
-        The event with `signed_by`; whatever was there before is forgotten. Cost: linear
-        in the event, and at most `MOST_SIGNATURES` verifications of Ed25519, 50 us each.
+        The event with `signed_by`, in the form in which it is to be kept: redacted if its
+        content hash is wrong. The `signed_by` that it had is replaced. Cost: linear in the
+        event, and at most `MOST_SIGNATURES` verifications of Ed25519, 50 us each.
 
     Raises:
         InvalidEvent: the event came in client format, which is not all of it.
     """
     if not event.pdu:
         raise InvalidEvent("event", "one read from a PDU", repr(event))
-    pdu, form = document_of(event.pdu, event.room_version)
-    covered = covered_bytes(pdu, event.room_version, form)
-    return with_evidence(event, signers_of(pdu, covered, event.room_version, keys))
+    version = event.room_version
+    pdu, form = document_of(event.pdu, version)
+    covered, hashed = both_bytes(pdu, version, form)
+    kept = event if is_hash_of(hashed, pdu["hashes"]["sha256"]) else event.redacted()
+    return with_evidence(kept, signers_of(pdu, covered, version, keys))
 
 
 def verify_read(read: ReadPdu, keys: KeyRing) -> Event:
     """Verify a PDU just read, without reading it again; otherwise as `verify`."""
     signers = signers_of(document_as_read(read), read.covered, read.event.room_version, keys)
-    return with_evidence(read.event, signers)
+    kept = read.event if read.content_hash_matches else read.event.redacted()
+    return with_evidence(kept, signers)
 
 
 def read_and_verify(
@@ -149,7 +155,7 @@ def read_and_verify(
     """Read a PDU and verify it, without an event in between.
 
     Returns:
-        The fields of an `events.ReadPdu`.
+        The event as `verify` gives it, and the other fields of an `events.ReadPdu`.
 
     Raises:
         InvalidEvent: as `Event.from_pdu`.
@@ -158,7 +164,7 @@ def read_and_verify(
     event, document, covered, matches = read_whole(pdu, room_version, None)
     event.signed_by = signers_of(document, covered, room_version, keys)
     event.__class__ = Event
-    return event, document, covered, matches
+    return event if matches else event.redacted(), document, covered, matches
 
 
 def signers_of(
@@ -253,13 +259,21 @@ def check_signatures(checks: Iterable[SignatureCheck]) -> list[bool]:
 
 
 def required_signers(event: Facts) -> frozenset[ServerName]:
-    """The servers without whose signature an event is to be dropped.
+    """Return the servers without whose signature an event is to be dropped.
 
-    The sender's server, except for an invite that a third party signed for; in
-    versions 1 and 2 also the server that the event ID names. Who vouches for a
-    restricted join must sign too, but that is an authorisation rule.
+    The sender's server must sign, except for an invite with a `third_party_invite` that
+    holds a `signed` object: there the rules ask for the third party's signature
+    instead. In versions 1 and 2 the server that the event ID names must sign too. The
+    signature that a restricted join owes is a matter of the rules.
+
+    Args:
+        event: an event in the form in which it is to be kept, as `verify` and
+            `Event.redacted` give it. Redaction may remove what exempts an event.
     """
-    exempt = event.membership is INVITE and isinstance(event.view, SignedInvite)
+    view = event.view
+    exempt = (
+        event.membership is INVITE and isinstance(view, SignedInvite) and view.signed is not None
+    )
     required = NOBODY if exempt else frozenset((event.server,))
     if event.room_version.event_id_in_pdu:
         required |= {server_of(event.event_id)}
@@ -267,7 +281,11 @@ def required_signers(event: Facts) -> frozenset[ServerName]:
 
 
 def missing_signers(event: Event) -> frozenset[ServerName]:
-    """The required signers of an event that `signed_by` lacks."""
+    """Return the required signers of an event that `signed_by` lacks.
+
+    Args:
+        event: an event in the form in which it is to be kept: see `required_signers`.
+    """
     if event.server in event.signed_by and not event.room_version.event_id_in_pdu:
         return NOBODY
     return required_signers(event) - event.signed_by

@@ -18,7 +18,7 @@ from matrix_membership.federation.handshake import AwaitingAcceptance
 from matrix_membership.federation.messages import SendJoinResponse
 from matrix_membership.federation.rooms import ResidentRoom
 from matrix_membership.membership import JOIN
-from matrix_membership.room_versions import KNOWN, V1, V8, V10, V11, V12, RoomVersion
+from matrix_membership.room_versions import KNOWN, V1, V6, V8, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing
 from tests.builders import ANA, CAY, VERSIONS
 from tests.builders import KEYS as TWO_KEYS
@@ -36,6 +36,7 @@ from tests.federation.signed_rooms import AT, A, B, a_signed_room, with_member, 
 
 Pdu = dict[str, Any]
 
+MAL = "@mal:evil.example"
 CAY_SIGNER = signing.Signer.from_seed("c.example", "ed25519:c", "C" * 42 + "A")
 KEYS = TWO_KEYS.with_keys(CAY_SIGNER.key_ring)
 
@@ -382,6 +383,42 @@ def both_signed(pdu: Pdu) -> Pdu:
     return signing.sign(Event.from_pdu(json.dumps(pdu), V11), B).to_pdu()
 
 
+class TestForgedInvite:
+    """An invite in Ana's name that nobody signed, in an answer to Ben's join."""
+
+    @pytest.mark.parametrize("version", [V1, V6, V10, V11, V12], ids=str)
+    @pytest.mark.parametrize("third", [0, None, [], {}, {"signed": 0}, {"signed": None}])
+    @pytest.mark.parametrize("spoil", [{}, {"hashes": {"sha256": "AAAA"}}])
+    def test_does_not_get_into_the_state(
+        self, version: RoomVersion, third: Any, spoil: Pdu
+    ) -> None:
+        room = with_cay(a_public_room(version))
+        step = signed(room, omit_members=False)
+        content = {"membership": "invite", "third_party_invite": third}
+        invited = with_state(room, "m.room.member", content, sender=ANA, state_key=MAL)
+        invite = invited.state.get("m.room.member", MAL)
+        assert invite is not None
+        pdu = json.dumps({**invite.to_pdu(), "signatures": {}, **spoil}).encode()
+        response = answer(room, step)
+        result = audit(step, evolve(response, state=(*response.state, pdu)))
+        assert found(result) == {("dropped", "bad_signature")}
+        assert result.state == audit(step, response).state
+
+    @pytest.mark.parametrize("version", [V6, V10, V11], ids=str)
+    def test_needs_the_key_of_its_sender(self, version: RoomVersion) -> None:
+        room = with_cay(a_public_room(version))
+        step = signed(room, omit_members=False)
+        third = {"membership": "invite", "third_party_invite": {"signed": {}}}
+        invited = with_state(room, "m.room.member", third, sender=CAY, state_key=MAL)
+        invite = invited.state.get("m.room.member", MAL)
+        assert invite is not None
+        spoilt = {"hashes": {"sha256": "AAAA"}, "signatures": {"c.example": {"ed25519:x": ""}}}
+        pdu = json.dumps({**invite.to_pdu(), **spoilt}).encode()
+        response = evolve(answer(room, step), state=(pdu,), auth_chain=())
+        read = examine(response, step.event, asked_to_omit=False, resident="a.example")
+        assert read.needs == ({} if version is V11 else {"c.example": frozenset({"ed25519:x"})})
+
+
 class TestCopy:
     """An event that stands in the answer more than once, not always alike."""
 
@@ -400,6 +437,17 @@ class TestCopy:
         result = audit(step, evolve(response, **{place: bad + good if first else good + bad}))
         assert found(result) == {("noted", "bad_copy")}
         assert result.state == audit(step, response).state
+
+    @pytest.mark.parametrize("place", ["state", "auth_chain"])
+    @pytest.mark.parametrize("first", [True, False])
+    def test_of_the_create_event_that_is_bad_does_no_harm(self, place: str, first: bool) -> None:
+        step, response = with_ben_of(V10)
+        good, bad = (
+            getattr(answer, place)
+            for answer in (response, altered(response, renamed, "m.room.create"))
+        )
+        result = audit(step, evolve(response, **{place: bad + good if first else good + bad}))
+        assert found(result) == {("noted", "bad_copy")}
 
     @pytest.mark.parametrize("place", ["state", "auth_chain"])
     def test_in_the_other_list_counts_when_it_is_the_good_one(self, place: str) -> None:
@@ -660,6 +708,18 @@ class TestNeeds:
         result = examination.audit(KeyRing.of({}))
         assert ("fatal", "not_countersigned") in found(result)
         assert result.needs == {"a.example": {"ed25519:a"}}
+
+    def test_of_a_join_that_came_back_altered_are_those_of_the_join_that_was_sent(self) -> None:
+        step = signed(a_restricted_room(V11))
+        response = answer(a_restricted_room(V11), step)
+        assert response.event is not None
+        returned = json.loads(response.event)
+        returned["content"]["join_authorised_via_users_server"] = MAL
+        returned["signatures"]["evil.example"] = {"ed25519:x": ""}
+        returned["hashes"] = json.loads(response.event)["hashes"]
+        answered = evolve(response, state=(), auth_chain=(), event=json.dumps(returned).encode())
+        read = examine(answered, step.event, asked_to_omit=True, resident="a.example")
+        assert "evil.example" not in read.needs
 
     def test_pass_over_signatures_of_another_shape(self) -> None:
         step, response = with_ben_of(V11)

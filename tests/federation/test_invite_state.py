@@ -11,7 +11,7 @@ from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.invite_state import MOST_DESCRIBING, described, examined
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.rooms import ResidentRoom
-from matrix_membership.room_versions import KNOWN, V1, V10, V11, V12, RoomVersion
+from matrix_membership.room_versions import KNOWN, V1, V6, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing, verify
 from matrix_membership.state import RoomState
 from tests.builders import ANA, BEN, KEYS, VERSIONS
@@ -141,13 +141,55 @@ class TestExamined:
         _, faults = examined([create_of(room).to_pdu(), message.to_pdu()], invite_in(room), KEYS)
         assert faults == (fault("is no state event"),)
 
-    def test_finds_a_create_event_of_another_room_version(self) -> None:
-        room = a_room(V10)
-        create = create_of(room).to_pdu()
-        _, faults = examined(
-            [{**create, "content": {"creator": ANA, "room_version": "9"}}], invite_in(room), KEYS
-        )
+    @pytest.mark.parametrize("version", [V6, V10, V11], ids=str)
+    def test_finds_a_create_event_of_another_room_version(self, version: RoomVersion) -> None:
+        room = a_room(version)
+        content = {"creator": ANA, "room_version": "9"}
+        create = {**create_of(room).to_pdu(), "content": content}
+        other = EventTemplate.of(create, version).complete(A)
+        _, faults = examined([other.to_pdu()], invite_in(room), KEYS)
         assert faults == (fault("names another room version, '9'", 0),)
+
+    @pytest.mark.parametrize("named", ["9", "10"])
+    def test_takes_an_altered_create_event_for_one_of_version_1(self, named: str) -> None:
+        room = a_room(V10)
+        content = {"creator": ANA, "room_version": named, "altered": True}
+        _, faults = examined(
+            [{**create_of(room).to_pdu(), "content": content}], invite_in(room), KEYS
+        )
+        assert faults == (fault("names another room version, '1'", 0),)
+
+    @pytest.mark.parametrize("third", [0, None, {}, {"signed": 0}])
+    @pytest.mark.parametrize("version", [V1, V6, V10, V11, V12], ids=str)
+    @pytest.mark.parametrize("spoil", [{}, {"hashes": {"sha256": "AAAA"}}])
+    def test_finds_an_invite_that_nobody_signed(
+        self, version: RoomVersion, third: Any, spoil: dict[str, Any]
+    ) -> None:
+        room = a_room(version)
+        invite = invite_in(room)
+        content = {"membership": "invite", "third_party_invite": third}
+        other = EventTemplate.of({**invite.to_pdu(), "content": content}, version).complete(A)
+        pdus = [create_of(room).to_pdu(), {**other.to_pdu(), "signatures": {}, **spoil}]
+        events, faults = examined(pdus, invite, KEYS)
+        assert (events, faults) == (
+            (create_of(room),),
+            (fault("could not be verified: a.example did not sign"),),
+        )
+
+    @pytest.mark.parametrize("version", [V1, V6, V10, V11, V12], ids=str)
+    def test_finds_an_invite_that_a_third_party_alone_signed_for(
+        self, version: RoomVersion
+    ) -> None:
+        room = a_room(version)
+        invite = invite_in(room)
+        content = {"membership": "invite", "third_party_invite": {"signed": {}}}
+        fields = {**invite.to_pdu(), "content": content, "sender": "@cay:c.example"}
+        other = EventTemplate.of(fields, version).complete(A)
+        events, faults = examined([create_of(room).to_pdu(), other.to_pdu()], invite, KEYS)
+        assert (events, faults) == (
+            (create_of(room),),
+            (fault("is an invite that a third party alone signed for"),),
+        )
 
     def test_shows_of_an_altered_event_what_was_signed(self) -> None:
         room = a_room(V11)

@@ -24,7 +24,7 @@ from matrix_membership.federation.invites import (
 )
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.rooms import ResidentRoom
-from matrix_membership.room_versions import KNOWN, V1, V2, V6, V11, V12, RoomVersion
+from matrix_membership.room_versions import KNOWN, V1, V2, V6, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing, Signer, verify
 from tests.builders import ANA, BEN, KEYS, VERSIONS
 from tests.captures import Capture, captures, client_invite
@@ -457,6 +457,19 @@ class TestAnswer:
         sentence = "the invite was refused: its content hash is wrong"
         error = refused(carrying(request, event))
         assert error == MatrixError.of("M_INVALID_PARAM", sentence)
+
+
+class TestAnswerToAForgedInvite:
+    @pytest.mark.parametrize("version", [V1, V6, V10, V11, V12], ids=str)
+    @pytest.mark.parametrize("third", [0, None, [], {}, {"signed": 0}, {"signed": None}])
+    @pytest.mark.parametrize("spoil", [{}, {"hashes": {"sha256": "AAAA"}}])
+    def test_signs_nothing(self, version: RoomVersion, third: Any, spoil: dict[str, Any]) -> None:
+        request = received(offered_in(a_room(version)))
+        content = {"membership": "invite", "third_party_invite": third}
+        invite = resigned(Event.from_pdu(thaw(request.event), version), content=content)
+        pdu = {**invite.to_pdu(), "signatures": {}, **spoil}
+        forged = carrying(request, Event.from_pdu(pdu, version))
+        assert "its signature could not be verified" in refused(forged).error
 
 
 class TestAnswerToBadRoomState:

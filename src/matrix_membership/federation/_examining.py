@@ -7,7 +7,7 @@ from typing import Any
 from matrix_membership._pdu_reading import read_whole, references, whole_of
 from matrix_membership._pdu_text import USUAL
 from matrix_membership._usual_pdu import KnownNames, is_usual
-from matrix_membership.canonical_json import JsonValue
+from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event
 from matrix_membership.federation._findings import (
@@ -19,6 +19,7 @@ from matrix_membership.federation._findings import (
 )
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import EventID
+from matrix_membership.redaction import redact
 from matrix_membership.signing import signatures_that_count
 
 __all__ = ["Examiner"]
@@ -120,6 +121,10 @@ class Examiner:
         else:
             whole = read_whole(pdu, version, None, EntrySlots)
         entry, read, covered, matches = whole
+        if not matches:
+            # What was altered counts for nothing, not even for who has to sign.
+            kept = encode(redact(read, version), strict=False)
+            entry = read_whole(kept, version, entry.event_id, EntrySlots)[0]
         share = known.share
         # Most names, IDs and lists of them are the same few: one of each serves all.
         entry.server = share(entry.server, entry.server)
@@ -169,7 +174,8 @@ class Examiner:
             self.fatal("no_create_event", f"the state has {len(creates)} create events, not one")
             return None
         (create,) = creates.values()
-        defect = other_version(create, self.version)
+        # Of an altered one there may be a better copy: the audit asks that.
+        defect = other_version(create, self.version) if create.hash_matches else None
         if defect is not None:
             self.of_answer.append(defect)
         for entry in self.chained.values():

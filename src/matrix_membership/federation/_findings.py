@@ -116,14 +116,15 @@ class EntrySlots(Facts):
 class Entry(EntrySlots):
     """One PDU of the answer, read: the facts of its event, and what is left to check of it.
 
-    It has the attributes of an `events.Event` that nobody signed yet, and these:
+    It has the attributes of an `events.Event` that nobody signed yet, in the form in
+    which it is to be kept: redacted if its content hash is wrong. And it has these:
 
     Attributes:
         covered: the bytes that its signatures cover.
         signatures: its signatures, as they came: server, key ID, signature; and so on.
         sent: when it was sent, if its keys must have been valid then.
         auth_events: the IDs of the events that authorise it.
-        hash_matches: whether its content is the one that was hashed.
+        hash_matches: whether the content that came is the one that was hashed.
     """
 
     def __init__(self) -> None:

@@ -90,8 +90,8 @@ class Examination:
         """
         needs = Needs(MOST_SERVERS_OF_ANSWER)
         # Of the join itself, only its authorising server is in question: the rest is ours.
-        if self.returned is not None and self.returned.authorised_via:
-            authorising = self.returned.authorising_server
+        if self.returned is not None and self.join.authorised_via:
+            authorising = self.join.authorising_server
             for server, key_id, _ in self.returned.signed:
                 if server == authorising:
                     needs.add(server, key_id)
@@ -242,7 +242,7 @@ class _Judgement:
         return best
 
     def take(self, entry: Entry, signers: Signers) -> None:
-        """Take an event whose signatures suffice, redacted if it was altered."""
+        """Take an event whose signatures suffice."""
         if entry.server not in signers or self.version.event_id_in_pdu:
             missing = required_signers(entry) - signers
             if missing:
@@ -250,7 +250,6 @@ class _Judgement:
                 return
         event = with_evidence(entry, signers)
         if not entry.hash_matches:
-            event = event.redacted()
             self.defects.append(
                 Defect(Severity.REDACTED, "bad_hash", "its content was altered", event.event_id)
             )
@@ -286,8 +285,8 @@ class _Judgement:
     def compare_version(self) -> None:
         """Compare the room version with what is left of the create event.
 
-        Up to version 10 redaction takes the version out of it: a liar may have put
-        another one there, and the event would still have its ID.
+        Up to version 10 redaction takes the version out of an altered one, so that it
+        is of version 1: a liar may have put another one there, and it keeps its ID.
         """
         create = self.good.get(self.read.create) if self.read.create else None
         if create is None or any(defect.code == OTHER_VERSION for defect in self.defects):

@@ -115,6 +115,7 @@ def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | No
     if not isinstance(entry, Mapping):
         return None, "is no event"
     try:
+        # Redacted if it was altered: all that follows is asked of what its sender signed.
         event = verify_read(read_pdu(entry, version), keys)
     except InvalidEvent as error:
         return _stripped(entry, version), f"is no event of room version {version}: {error}"
@@ -123,13 +124,14 @@ def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | No
         return None, f"could not be verified: {unverified(event, keys)}"
     for wrong, fault in (
         (event.room_id != about.room_id, "is of another room"),
+        # What a third party signed for cannot be verified without the room's state.
+        (event.server not in event.signed_by, "is an invite that a third party alone signed for"),
         (not event.is_state, "is no state event"),
         (named != version.identifier, f"names another room version, {named!r}"),
     ):
         if wrong:
             return None, fault
-    # Redacted, an altered event says only what its sender signed.
-    return (event if event.content_hash_matches else event.redacted()), ""
+    return event, ""
 
 
 def _stripped(entry: Mapping[str, JsonValue], version: RoomVersion) -> Event | None:
