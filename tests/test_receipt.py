@@ -23,12 +23,13 @@ from matrix_membership import (
     Signer,
     auth,
 )
+from matrix_membership._attrs import evolve
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import read_pdu
 from matrix_membership.policy_server import POLICY_KEY_ID
 from matrix_membership.receipt import Change, Check, Disposition, Receipt, receive, reevaluate
 from matrix_membership.signing import Unverified, sign
-from tests.builders import ANA, BEN, CAY, KEYS, SIGNER_B, VERSIONS, decision, signed_invite
+from tests.builders import ANA, BEN, CAY, DAN, KEYS, SIGNER_B, VERSIONS, decision, signed_invite
 from tests.captures import captures
 from tests.histories import AT, History, a_history
 
@@ -531,6 +532,68 @@ def without(history: History, *missing: Event) -> Iterable[Event]:
     return [event for event in history.events if event not in missing]
 
 
+class TestSecondCreateEvent:
+    def second(self, history: History, key: str | None = "") -> Event:
+        version = history.version
+        content = {"room_version": version.identifier, "creator": DAN, "m.federate": False}
+        return history.event(
+            "m.room.create", DAN, content, key, auth_events=[], prev_events=[], depth=1
+        )
+
+    @FORGED
+    @pytest.mark.parametrize("key", ["", "x", None])
+    def test_is_rejected(self, version: RoomVersion, key: str | None) -> None:
+        history = a_history(version).with_member(DAN, "ban", sender=ANA)
+        second = self.second(history, key)
+        expected = f"{history.events[0].event_id}, the create event that the room has"
+        assert received(second, history) == Receipt(
+            Disposition.REJECTED,
+            Check.AUTH_EVENTS,
+            event=second,
+            error=InvalidEvent("m.room.create", expected, second.event_id),
+        )
+
+    @FORGED
+    def test_is_rejected_by_the_current_state_too(self, version: RoomVersion) -> None:
+        history, empty = a_history(version), RoomState.of(version, [])
+        receipt = received(self.second(history), history, before=empty, current=history.state)
+        assert receipt.disposition is Disposition.REJECTED
+
+    def test_is_rejected_by_the_create_event_that_is_given(self) -> None:
+        history, empty = a_history(V12), RoomState.of(V12, [])
+        receipt = received(
+            self.second(history), history, before=empty, current=empty, create=history.events[0]
+        )
+        assert receipt.disposition is Disposition.REJECTED
+
+    def test_says_so(self) -> None:
+        history = a_history(V11)
+        first, second = history.events[0], self.second(history)
+        assert str(received(second, history)) == (
+            "rejected by check 4 (auth events): m.room.create: expected "
+            f"{first.event_id}, the create event that the room has, got {second.event_id!r}"
+        )
+
+    @EVERY_VERSION
+    def test_may_be_the_first_one_again(self, version: RoomVersion) -> None:
+        history = a_history(version)
+        assert received(history.events[0], history).disposition is Disposition.ACCEPTED
+
+    def test_may_not_be_another_one_under_the_id_of_the_first(self) -> None:
+        history = a_history(V1)
+        second = history.event(
+            "m.room.create",
+            DAN,
+            {"creator": DAN},
+            "",
+            auth_events=[],
+            prev_events=[],
+            event_id="$e0:a.example",
+        )
+        assert second == history.events[0]
+        assert received(second, history).disposition is Disposition.REJECTED
+
+
 class TestMissingAuthEvents:
     @EVERY_VERSION
     def test_are_named_and_no_reason_to_reject(self, version: RoomVersion) -> None:
@@ -674,6 +737,20 @@ class TestReevaluate:
             self.provisional(history), history.with_member(BEN, "ban", sender=ANA)
         )
         assert str(change).startswith("accepted before, now rejected by check 5 (state before): ")
+
+
+class TestReevaluateUnverified:
+    def test_drops_an_event_whose_signatures_nobody_verified(self) -> None:
+        history = a_history(V11)
+        receipt = received(a_join(history), history)
+        assert receipt.event is not None
+        stored = Event.from_pdu(receipt.event.pdu, V11)
+        change = judged_again(evolve(receipt, event=stored), history)
+        assert change is not None
+        assert (change.after.check, change.after.missing_signers) == (
+            Check.SIGNATURES,
+            {"b.example"},
+        )
 
 
 class TestOfSynapse:

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership._persistent import PersistentMap
 from matrix_membership.contents import NO_POWER_LEVELS
-from matrix_membership.errors import IncompleteState
+from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, UNKNOWN, JoinRule
-from matrix_membership.room_versions import V1, V10, V11, V12
-from matrix_membership.state import CREATOR_POWER_LEVEL
+from matrix_membership.room_versions import V1, V2, V6, V10, V11, V12
+from matrix_membership.state import CREATOR_POWER_LEVEL, second_create_event
 from tests.builders import ANA, BEN, CAY, DAN, a_room
 
+FIVE_VERSIONS = (V1, V6, V10, V11, V12)
 ALLOW = [{"type": "m.room_membership", "room_id": "!s:a.example"}]
 
 
@@ -221,6 +222,65 @@ class TestHeroes:
         room = a_room(V11).with_member(CAY, BAN).with_member(DAN, KNOCK).with_member(BEN, LEAVE)
         assert room.state.heroes(excluding=ANA) == (CAY, BEN)
         assert a_room(V11).state.heroes(excluding=ANA) == ()
+
+
+class TestSecondCreateEvent:
+    @pytest.mark.parametrize("version", FIVE_VERSIONS, ids=str)
+    @pytest.mark.parametrize("key", ["", "x"])
+    def test_changes_nothing(self, version: RoomVersion, key: str) -> None:
+        room = a_room(version)
+        second = room.event("m.room.create", ANA, {}, key, prev_events=())
+        state = room.state
+        assert state.with_event(second) is state
+
+    def test_changes_nothing_in_a_look_up(self) -> None:
+        room = a_room(V11)
+        state = RoomState.over(V11, room.state.get)
+        second = room.event("m.room.create", ANA, {}, "", prev_events=())
+        assert state.with_event(second) is state
+
+    def test_changes_nothing_as_a_copy_that_says_less(self) -> None:
+        create = a_room(V6, **{"m.federate": False}).events[0]
+        state = RoomState.of(V6, [create])
+        assert state.with_event(create.redacted()).create.federate is False
+
+    @pytest.mark.parametrize("version", FIVE_VERSIONS, ids=str)
+    def test_is_another_one_of_any_state_key(self, version: RoomVersion) -> None:
+        room = a_room(version)
+        for key in ("", "x", None):
+            second = room.event("m.room.create", ANA, {}, key, prev_events=())
+            error = InvalidEvent(
+                "m.room.create",
+                f"{room.events[0].event_id}, the create event that the room has",
+                second.event_id,
+            )
+            assert second_create_event(second, RoomState.of(version, []), room.state) == error
+
+    @pytest.mark.parametrize("version", FIVE_VERSIONS, ids=str)
+    def test_is_not_the_first_one_again(self, version: RoomVersion) -> None:
+        state = a_room(version).state
+        first = state.create_event
+        assert first is not None
+        again = Event.from_pdu(first.pdu, version, event_id=first.event_id)
+        for event in (first, again, again.redacted(), a_room(version).join(BEN)):
+            assert second_create_event(event, state) is None
+
+    @pytest.mark.parametrize("version", [V1, V2], ids=str)
+    def test_is_another_one_under_the_same_id(self, version: RoomVersion) -> None:
+        first = a_room(version).events[0]
+        other = Event.from_pdu({**first.to_pdu(), "sender": BEN}, version)
+        assert other == first
+        assert second_create_event(other, RoomState.of(version, [first])) is not None
+
+    def test_without_an_id_is_compared_by_what_it_says(self) -> None:
+        fields = {"type": "m.room.create", "sender": ANA, "state_key": "", "content": {}}
+        state = RoomState.of(V11, [Event.from_client_event(fields, V11)])
+        again, other = (
+            Event.from_client_event({**fields, "content": content}, V11)
+            for content in ({}, {"x": 1})
+        )
+        assert second_create_event(again, state) is None
+        assert second_create_event(other, state) is not None
 
 
 class TestPartialState:

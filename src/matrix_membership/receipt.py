@@ -30,10 +30,11 @@ from matrix_membership.signing import (
     Unverified,
     missing_signers,
     read_and_verify,
+    signature_error,
     unverified,
     verify_read,
 )
-from matrix_membership.state import RoomState
+from matrix_membership.state import RoomState, second_create_event
 
 __all__ = ["Change", "Check", "Disposition", "Receipt", "receive", "reevaluate"]
 
@@ -79,6 +80,7 @@ class Check(Enum):
 # An attribute of an enum class costs four times as much to read as a module's name.
 _ACCEPTED: Final = Disposition.ACCEPTED
 _REJECTED: Final = Disposition.REJECTED
+_NO_KEYS: Final = KeyRing.of({})
 _AUTH_EVENTS: Final = Check.AUTH_EVENTS
 _STATE_BEFORE: Final = Check.STATE_BEFORE
 _CURRENT_STATE: Final = Check.CURRENT_STATE
@@ -116,10 +118,11 @@ class Receipt(_Unsealed):
             passed all.
         decision: the decision of the rules: the one that rejected it; otherwise one
             that is undecided, if there was one; otherwise the last. None for an event
-            that was dropped before the rules were asked.
+            that was dropped or refused before the rules were asked.
         event: the event with the servers that signed it, redacted if its content hash
             was wrong; None when it was dropped.
-        error: why it was dropped; otherwise None.
+        error: why it was dropped, or rejected as a second create event, which the rules do
+            not look for; otherwise None.
         redacted: its content hash was wrong.
         provisional: the checks were made on partial state or without some auth events,
             so that `reevaluate` may come to another result.
@@ -250,13 +253,11 @@ def receive(
 
 
 def _unsigned(event: Event, keys: KeyRing) -> Receipt:
-    missing = missing_signers(event)
-    expected = f"good signatures of {', '.join(sorted(missing))}"
     return Receipt(
         Disposition.DROPPED,
         Check.SIGNATURES,
-        error=InvalidEvent("signatures", expected, sorted(event.signed_by)),
-        missing_signers=missing,
+        error=signature_error(event),
+        missing_signers=missing_signers(event),
         unverified=unverified(event, keys),
     )
 
@@ -284,8 +285,10 @@ def reevaluate(
         create: likewise.
 
     Returns:
-        The change; None when the disposition stays, and for a dropped PDU, which there
-        is no more. Cost: that of the judgements; signatures and hash stay verified.
+        The change; None when the disposition stays, and for a dropped PDU, which left
+        nothing to judge. Cost: that of the judgements; signatures and hash stay verified.
+        An event that lacks a required signature, as one that was read anew and not
+        verified, is dropped.
 
     >>> from matrix_membership.room_versions import V11
     >>> dropped, empty = Receipt(Disposition.DROPPED, Check.FORMAT), RoomState.of(V11, [])
@@ -295,12 +298,15 @@ def reevaluate(
     event = receipt.event
     if event is None:
         return None
-    after = _judge(
-        event,
-        _Room(auth_events, state_before, current_state, rejected, create),
-        redacted=receipt.redacted,
-        listed=event.auth_events,
-    )
+    if missing_signers(event):
+        after = _unsigned(event, _NO_KEYS)
+    else:
+        after = _judge(
+            event,
+            _Room(auth_events, state_before, current_state, rejected, create),
+            redacted=receipt.redacted,
+            listed=event.auth_events,
+        )
     return None if after.disposition is receipt.disposition else Change(receipt, after)
 
 
@@ -322,6 +328,13 @@ class _Room:
         self.current_state = current_state
         self.rejected = rejected
         self.create = create
+
+    def refuses(self, event: Event) -> InvalidEvent | None:
+        """What speaks against a create event: that the room has another one."""
+        states = [self.state_before, self.current_state]
+        if self.create is not None:
+            states.append(RoomState.of(event.room_version, [self.create]))
+        return second_create_event(event, *states)
 
     def find(self, listed: Iterable[EventID]) -> tuple[list[Event], tuple[EventID, ...]]:
         """The events with these IDs that are at hand, and the IDs of the others."""
@@ -359,6 +372,12 @@ def _judge(
     covered: bytes | None = None,
 ) -> Receipt:
     """Checks 4 to 7, on an event that passed the others or was redacted."""
+    if event.type == "m.room.create":
+        error = room.refuses(event)
+        if error is not None:
+            return Receipt(
+                Disposition.REJECTED, _AUTH_EVENTS, event=event, error=error, redacted=redacted
+            )
     found, missing = room.find(listed)
     failed, decision, provisional = _by_rules(event, room, found, missing)
     owed: frozenset[ServerName] = frozenset()

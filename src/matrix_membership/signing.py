@@ -68,6 +68,7 @@ __all__ = [
     "required_signers",
     "sign",
     "sign_json",
+    "signature_error",
     "signatures_that_count",
     "signed_by_key",
     "signers_of",
@@ -289,6 +290,22 @@ def missing_signers(event: Event) -> frozenset[ServerName]:
     if event.server in event.signed_by and not event.room_version.event_id_in_pdu:
         return NOBODY
     return required_signers(event) - event.signed_by
+
+
+def signature_error(event: Event) -> InvalidEvent | None:
+    """Return what speaks against an event that lacks a required signature.
+
+    Args:
+        event: an event in the form in which it is to be kept: see `required_signers`.
+
+    Returns:
+        An error that names the missing signers and those found; None when none is missing.
+    """
+    missing = missing_signers(event)
+    if not missing:
+        return None
+    expected = f"good signatures of {', '.join(sorted(missing))}"
+    return InvalidEvent("signatures", expected, sorted(event.signed_by))
 
 
 @frozen

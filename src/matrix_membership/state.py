@@ -16,13 +16,21 @@ from matrix_membership._persistent import PersistentMap
 from matrix_membership._roster import ABSENT, PRESENT, Members, Roster
 from matrix_membership._storage import GetEvent, Storage, Stored
 from matrix_membership.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
-from matrix_membership.errors import IncompleteState
+from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.events import Event
+from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import RoomID, ServerName, UserID
 from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["CREATOR_POWER_LEVEL", "FIRST_CREATOR_POWER_LEVEL", "HEROES", "RoomState", "Storage"]
+__all__ = [
+    "CREATOR_POWER_LEVEL",
+    "FIRST_CREATOR_POWER_LEVEL",
+    "HEROES",
+    "RoomState",
+    "Storage",
+    "second_create_event",
+]
 
 CREATOR_POWER_LEVEL: Final = 2**53
 """The infinite level of version 12's creators: one more than any level can be."""
@@ -36,6 +44,7 @@ HEROES: Final = 5
 _NOT_TO_PREPARE: Final = (None, False, None)
 _TO_PREPARE: Final = (None, True, None)
 
+_CREATE: Final = "m.room.create"
 _MEMBER: Final = "m.room.member"
 _NO_CREATE: Final = Create(
     creator=None,
@@ -251,12 +260,14 @@ class RoomState(_Fields):
         return event.membership or LEAVE
 
     def with_event(self, event: Event) -> RoomState:
-        """The state after an event, whether or not the rules allow it.
+        """Return the state after an event, whether or not the rules allow it.
 
-        `machine.admit` is the one that judges.
+        Nothing is judged here, and no signature is asked for: that is for `machine.admit`.
+        But a state that has a create event never gets another one.
 
         Args:
-            event: an event; one that is no state changes nothing.
+            event: an event; a non-state event changes nothing, nor does a create event
+                where there is one.
 
         Returns:
             The new state. Cost: amortised constant; for the first change of a
@@ -268,6 +279,8 @@ class RoomState(_Fields):
         state_key = event.state_key
         if state_key is None:
             return self
+        if event.type == _CREATE and self.create_event is not None:
+            return self  # a copy of the first one too: an altered one is redacted, and says less
         if self._members is None:
             stored = self._in_storage("a changed state").with_event(event)
             return _looked_up(self.room_version, stored.get, stored, partial=self.is_partial)
@@ -449,6 +462,51 @@ class RoomState(_Fields):
         if self._stored is None:
             raise IncompleteState(question, "all members")
         return self._stored
+
+
+def second_create_event(event: Event, *states: RoomState) -> InvalidEvent | None:
+    """Return what speaks against a create event in a room that has one already.
+
+    Rule 1 of the authorisation rules does not look at the state: by its letter, any user
+    of the room ID's server could replace the create event, even one who is banned. An event of
+    this type with any other state key, or with none, counts as a second one too.
+
+    Args:
+        event: any event.
+        states: states of its room.
+
+    Returns:
+        An error that names both; None when one of the states has this very event, when
+        none of them has a create event, and for events of other types. Cost: constant; in versions 1
+        and 2, where an ID is not a hash, linear in the two create events.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> create = {"type": "m.room.create", "sender": "@a:a", "state_key": "", "content": {}}
+    >>> first = Event.from_client_event(create | {"event_id": "$1:a"}, V11)
+    >>> second = Event.from_client_event(create | {"event_id": "$2:a"}, V11)
+    >>> print(second_create_event(second, RoomState.of(V11, [first])))
+    m.room.create: expected $1:a, the create event that the room has, got '$2:a'
+    """
+    if event.type != _CREATE:
+        return None
+    for state in states:
+        first = state.create_event
+        if first is not None and not _is_the_same(event, first):
+            expected = f"{first.event_id}, the create event that the room has"
+            return InvalidEvent(_CREATE, expected, event.event_id)
+    return None
+
+
+def _is_the_same(event: Event, other: Event) -> bool:
+    if event is other:
+        return True
+    if event.event_id != other.event_id:
+        return False
+    if event.event_id and not event.room_version.event_id_in_pdu:
+        return True
+    # The ID proves nothing: what redaction leaves of them has to be the same.
+    version = event.room_version
+    return signed_bytes(event.document, version) == signed_bytes(other.document, version)
 
 
 _keep = object.__setattr__

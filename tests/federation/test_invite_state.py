@@ -191,6 +191,16 @@ class TestExamined:
             (fault("is an invite that a third party alone signed for"),),
         )
 
+    @pytest.mark.parametrize("version", [V1, V6, V10, V11], ids=str)
+    def test_finds_a_second_create_event(self, version: RoomVersion) -> None:
+        room = a_room(version)
+        create = create_of(room)
+        fields = {**create.to_pdu(), "origin_server_ts": AT + 1}
+        other = EventTemplate.of(fields, version).complete(A)
+        pdus = [create.to_pdu(), other.to_pdu()]
+        events, faults = examined(pdus, invite_in(room), KEYS)
+        assert (events, faults) == ((create,), (fault("is a second create event"),))
+
     def test_shows_of_an_altered_event_what_was_signed(self) -> None:
         room = a_room(V11)
         name = room.state.get("m.room.name")

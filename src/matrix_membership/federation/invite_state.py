@@ -87,9 +87,14 @@ def examined(
     events: list[Event] = []
     faults: list[MatrixError] = []
     has_create = False
+    create: Event | None = None
     for index, entry in enumerate(entries):
         has_create = has_create or _is_create(entry)
         shown, fault = _examined(entry, event, keys)
+        if shown is not None and shown.type == "m.room.create":
+            if create is not None:
+                shown, fault = None, "is a second create event"
+            create = create or shown
         if shown is not None:
             events.append(shown)
         if fault:
