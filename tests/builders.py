@@ -12,6 +12,7 @@ import pytest
 from matrix_membership import Event, JoinRule, Membership, RoomState, RoomVersion, Signer, auth
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import encode
+from matrix_membership.identifiers import server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from matrix_membership.room_versions import KNOWN
 from matrix_membership.signing import sign_json
@@ -94,7 +95,8 @@ class Room:
         name = event_id(number, self.version)
         pdu = encode(fields, strict=False)
         event = Event.from_pdu(pdu, self.version, event_id=name)
-        return event.with_signers({event.server, *signed_by})
+        by_id = {server_of(name)} if self.version.event_id_in_pdu else set()
+        return event.with_signers({event.server, *by_id, *signed_by})
 
     def with_state(self, event: Event) -> Room:
         """The room with an event in its state, allowed or not."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from matrix_membership import V1, V6, V7, V11, V12, Event, JoinRule, RoomState, RoomVersion
-from matrix_membership.errors import IncompleteState
-from matrix_membership.machine import Admission, admit
+from matrix_membership import V1, V2, V6, V7, V10, V11, V12, Event, JoinRule, RoomState, RoomVersion
+from matrix_membership.errors import IncompleteState, InvalidEvent
+from matrix_membership.identifiers import ServerName
+from matrix_membership.machine import Admission, Evidence, admit
 from matrix_membership.membership import (
     BAN,
     INVITE,
@@ -21,6 +22,7 @@ from tests.builders import (
     ANA,
     BEN,
     CAY,
+    DAN,
     VERSIONS,
     Room,
     a_room,
@@ -166,7 +168,9 @@ class TestRejected:
         room = open_to(JoinRule.INVITE, version)
         state = room.state
         admission = admit(room.join(BEN), state)
-        assert admission == Admission(decision("join.otherwise", version), None, state)
+        assert admission == Admission(
+            decision("join.otherwise", version), None, state, Evidence.SIGNATURES
+        )
         assert admission.state is state
         assert not admission
 
@@ -206,7 +210,7 @@ class TestOtherEvents:
         room = a_room(version)
         admission = admit(room.message(ANA), room.state)
         found = decision("every_event.otherwise", version)
-        assert admission == Admission(found, None, room.state)
+        assert admission == Admission(found, None, room.state, Evidence.SIGNATURES)
         assert admission
 
     @EVERY_VERSION
@@ -247,3 +251,96 @@ class TestHistory:
             states.append(admit(event, states[-1]).state)
         found = [state.membership_of(BEN) for state in states]
         assert found == [LEAVE, JOIN, LEAVE, JOIN]
+
+
+FIVE_VERSIONS = pytest.mark.parametrize("version", [V1, V6, V10, V11, V12], ids=str)
+
+
+class TestUnverifiedPdu:
+    """A PDU is admitted by its signatures, or not at all."""
+
+    @FIVE_VERSIONS
+    def test_is_refused_though_the_rules_allow_it(self, version: RoomVersion) -> None:
+        room = a_room(version)
+        levels = room.event("m.room.power_levels", ANA, {"users": {ANA: 100}}, "")
+        if version.privileged_creators:
+            levels = room.event("m.room.power_levels", ANA, {"users": {BEN: 100}}, "")
+        state = room.state
+        admission = admit(levels.with_signers([]), state)
+        assert admission.state is state
+        assert admission == Admission(
+            admit(levels, state).decision,
+            None,
+            state,
+            Evidence.MISSING,
+            InvalidEvent("signatures", "good signatures of a.example", []),
+            frozenset({ServerName("a.example")}),
+        )
+        assert (bool(admission), bool(admission.decision)) == (False, True)
+
+    def test_is_refused_with_the_signature_of_another_server(self) -> None:
+        room = open_to(JoinRule.PUBLIC, V11)
+        admission = admit(room.join(BEN).with_signers(["a.example"]), room.state)
+        assert admission.missing_signers == {"b.example"}
+
+    def test_says_whose_signature_is_missing(self) -> None:
+        room = open_to(JoinRule.PUBLIC, V11)
+        said = str(admit(room.join(BEN).with_signers([]), room.state))
+        assert said == "refused: signatures: expected good signatures of b.example, got []"
+
+    @pytest.mark.parametrize("version", [V1, V2], ids=str)
+    def test_is_refused_without_the_server_of_its_id(self, version: RoomVersion) -> None:
+        room = open_to(JoinRule.PUBLIC, version)
+        admission = admit(room.join(BEN).with_signers(["b.example"]), room.state)
+        assert (bool(admission), admission.missing_signers) == (False, {"a.example"})
+
+    @FIVE_VERSIONS
+    def test_is_an_invite_of_no_third_party(self, version: RoomVersion) -> None:
+        room = a_room(version)
+        invite = room.invite(ANA, BEN, third_party_invite={"signed": 0})
+        assert admit(invite.with_signers([]), room.state).evidence is Evidence.MISSING
+
+
+class TestEvidence:
+    def test_is_the_signatures_of_a_pdu(self) -> None:
+        room = open_to(JoinRule.PUBLIC, V11)
+        admission = admit(room.join(BEN), room.state)
+        assert (bool(admission), admission.evidence) == (True, Evidence.SIGNATURES)
+        assert str(admission) == str(admission.decision)
+
+    def test_is_the_callers_trust_for_an_event_in_client_format(self) -> None:
+        room = open_to(JoinRule.PUBLIC, V11)
+        event = Event.from_client_event(room.join(BEN).to_client_event(), V11)
+        admission = admit(event, room.state)
+        assert (bool(admission), admission.evidence) == (True, Evidence.CALLER)
+        assert str(admission) == f"{admission.decision} (in client format: nothing was verified)"
+
+    def test_can_be_printed(self) -> None:
+        assert [str(kind) for kind in Evidence] == ["signatures", "the caller's trust", "missing"]
+
+
+class TestSecondCreateEvent:
+    @FIVE_VERSIONS
+    @pytest.mark.parametrize("sender", [ANA, DAN])
+    @pytest.mark.parametrize("key", ["", "x", None])
+    def test_changes_nothing(self, version: RoomVersion, sender: str, key: str | None) -> None:
+        room = a_room(version).with_member(DAN, BAN)
+        content = {"room_version": version.identifier, "creator": sender, "m.federate": False}
+        second = room.event("m.room.create", sender, content, key, prev_events=())
+        state = room.state
+        admission = admit(second, state)
+        expected = f"{room.events[0].event_id}, the create event that the room has"
+        error = InvalidEvent("m.room.create", expected, second.event_id)
+        assert admission == Admission(
+            decision("create.otherwise", version), None, state, Evidence.SIGNATURES, error
+        )
+        assert (bool(admission), admission.state is state) == (False, True)
+
+    @FIVE_VERSIONS
+    def test_may_be_the_first_one_again(self, version: RoomVersion) -> None:
+        room = an_empty_room(version)
+        content = {"room_version": version.identifier, "creator": ANA}
+        create = room.event("m.room.create", ANA, content, "", prev_events=())
+        state = RoomState.of(version, [create])
+        admission = admit(create, state)
+        assert (bool(admission), admission.state is state) == (True, True)

@@ -383,6 +383,16 @@ def both_signed(pdu: Pdu) -> Pdu:
     return signing.sign(Event.from_pdu(json.dumps(pdu), V11), B).to_pdu()
 
 
+class TestJoinThatNobodySigned:
+    @pytest.mark.parametrize("version", [V1, V6, V10, V11, V12], ids=str)
+    def test_is_fatal(self, version: RoomVersion) -> None:
+        step, response = with_ben_of(version)
+        join = step.event.with_signers([])
+        result = audit(evolve(step, event=join), response)
+        assert found(result) == {("fatal", "join_unsigned")}
+        assert result.state is None
+
+
 class TestForgedInvite:
     """An invite in Ana's name that nobody signed, in an answer to Ben's join."""
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix_membership import Event, RoomState, auth, strategies
+from matrix_membership import Event, RoomState, auth, machine, strategies
 from matrix_membership.canonical_json import encode, freeze
 from matrix_membership.events import read_pdu
 from matrix_membership.federation import invite_state
@@ -189,3 +189,27 @@ def test_only_a_signed_object_exempts_the_senders_server(data: st.DataObject) ->
         {server_of(event.event_id)} if event.room_version.event_id_in_pdu else set()
     )
     assert not exempt or (event.membership is INVITE and has_signed)
+
+
+@settings(max_examples=100)
+@given(strategies.auth_cases())
+def test_what_is_admitted_was_verified_or_is_in_client_format(case: strategies.AuthCase) -> None:
+    unsigned = case.event.with_signers([])
+    admission = machine.admit(unsigned, case.state)
+    owed = required_signers(unsigned) if unsigned.pdu else frozenset()
+    assert admission.missing_signers == owed
+    if owed:
+        assert (bool(admission), admission.state is case.state) == (False, True)
+        assert all(server in str(admission) for server in owed)
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_no_create_event_replaces_the_first(data: st.DataObject) -> None:
+    history = data.draw(strategies.room_histories())
+    version, state = history.room_version, history.state
+    event = data.draw(strategies.room_histories(room_version=version)).events[0]
+    pdu = {**event.to_pdu(), "origin_server_ts": data.draw(st.integers(0, 9))}
+    event = Event.from_pdu(pdu, version).with_signers(event.signed_by)
+    assert state.with_event(event) is state
+    assert machine.admit(event, state).state is state

@@ -286,7 +286,7 @@ def test_room_notices_a_rule_that_is_left_out(rule_left_out: str) -> None:
         if admission.decision.rule != rule_left_out:
             return admission
         allowed = evolve(admission.decision, allowed=True)
-        return machine.Admission(allowed, None, state.with_event(event))
+        return machine.Admission(allowed, None, state.with_event(event), admission.evidence)
 
     sabotaged = type("Sabotaged", (MisbehavingRoom,), {"admit": staticmethod(admit)})
     with pytest.raises(AssertionError):

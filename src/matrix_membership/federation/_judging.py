@@ -43,6 +43,7 @@ from matrix_membership.signing import (
     can_help,
     check_signatures,
     required_signers,
+    signature_error,
     with_signatures,
 )
 from matrix_membership.state import RoomState
@@ -415,6 +416,11 @@ class _Judgement:
         return state.servers_in_room
 
     def judge_join(self, join: Event, state: RoomState) -> None:
+        missing = signature_error(join) if join.pdu else None
+        if missing is not None:
+            self.defects.append(
+                Defect(Severity.FATAL, "join_unsigned", str(missing), join.event_id)
+            )
         listed = join.auth_events
         absent = [event_id for event_id in listed if event_id not in self.good]
         for event_id in absent:
