@@ -109,7 +109,7 @@ class RoomHistory:
                 f"state = RoomState.of({writer.version}, [])",
                 "for event in events:",
                 "    admission = machine.admit(event, state)",
-                "    assert admission, str(admission.decision)",
+                "    assert admission, str(admission)",
                 "    state = admission.state",
                 "",
             ]
