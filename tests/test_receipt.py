@@ -242,7 +242,17 @@ class TestDroppedBySignatures:
 
 
 FORGED = pytest.mark.parametrize("version", [V1, V6, V10, V11, V12], ids=str)
-EMPTY_WORDS = (0, None, True, "signed", [], {}, {"signed": 0}, {"signed": None}, {"signed": []})
+EMPTY_WORDS: tuple[Any, ...] = (
+    0,
+    None,
+    True,
+    "signed",
+    [],
+    {},
+    {"signed": 0},
+    {"signed": None},
+    {"signed": []},
+)
 
 
 def forged(history: History, third: Any, **more: Any) -> dict[str, Any]:
@@ -747,10 +757,8 @@ class TestReevaluateUnverified:
         stored = Event.from_pdu(receipt.event.pdu, V11)
         change = judged_again(evolve(receipt, event=stored), history)
         assert change is not None
-        assert (change.after.check, change.after.missing_signers) == (
-            Check.SIGNATURES,
-            {"b.example"},
-        )
+        assert change.after.check is Check.SIGNATURES
+        assert change.after.missing_signers == {"b.example"}
 
 
 class TestOfSynapse:

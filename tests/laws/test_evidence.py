@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -26,10 +26,28 @@ from matrix_membership.strategies import RoomHistory, key_ring_of, signer_of
 
 Pdu = dict[str, Any]
 
-EMPTY_WORDS: Final = (0, None, True, "", "signed", [], ["signed"], {}, {"signed": 0})
+EMPTY_WORDS: Final[tuple[Any, ...]] = (
+    0,
+    None,
+    True,
+    "",
+    "signed",
+    [],
+    ["signed"],
+    {},
+    {"signed": 0},
+)
 """What is not an object with a `signed` object, and so exempts nobody from signing."""
 
-SPOILS: Final = MappingProxyType(
+
+def inviting(word: Any) -> Callable[[Pdu], Pdu]:
+    """Put a value where a third party's word stands."""
+    return lambda pdu: with_content(pdu, {**pdu["content"], "third_party_invite": word})
+
+
+WORDS: Final = (*EMPTY_WORDS, {"signed": {}}, {"signed": {"mxid": "@x:x", "token": "t"}})
+
+SPOILS: Final[Mapping[str, Callable[[Pdu], Pdu]]] = MappingProxyType(
     {
         "nothing": lambda pdu: pdu,
         "another hash": lambda pdu: {**pdu, "hashes": {"sha256": "AAAA"}},
@@ -39,12 +57,7 @@ SPOILS: Final = MappingProxyType(
         "another authoriser": lambda pdu: with_content(
             pdu, {**pdu["content"], "join_authorised_via_users_server": "@eve:eve.example"}
         ),
-        **{
-            f"third_party_invite {word!r}": lambda pdu, word=word: with_content(
-                pdu, {**pdu["content"], "third_party_invite": word}
-            )
-            for word in (*EMPTY_WORDS, {"signed": {}}, {"signed": {"mxid": "@x:x", "token": "t"}})
-        },
+        **{f"third_party_invite {word!r}": inviting(word) for word in WORDS},
     }
 )
 """The ways to spoil the hash of a PDU."""
@@ -60,9 +73,9 @@ def as_kept(event: Event) -> Event:
 
 
 @st.composite
-def spoilt(draw: Callable[..., Any], event: Event) -> Pdu:
+def spoilt(draw: st.DrawFn, event: Event) -> Pdu:
     """The PDU of an event with its hash spoilt, and perhaps its signatures gone."""
-    pdu: Pdu = SPOILS[draw(st.sampled_from(sorted(SPOILS)))](event.to_pdu())
+    pdu = SPOILS[draw(st.sampled_from(sorted(SPOILS)))](event.to_pdu())
     return {**pdu, "signatures": {}} if draw(st.booleans()) else pdu
 
 
