@@ -469,7 +469,7 @@ class TestAnswerToAForgedInvite:
         invite = resigned(Event.from_pdu(thaw(request.event), version), content=content)
         pdu = {**invite.to_pdu(), "signatures": {}, **spoil}
         forged = carrying(request, Event.from_pdu(pdu, version))
-        assert "its signature could not be verified" in refused(forged).error
+        assert "a.example did not sign" in refused(forged).error
 
 
 class TestAnswerToBadRoomState:
