@@ -58,9 +58,9 @@ mutants: $(MUTANTS)  ## does a test fail when a line of the rules is wrong?
 	$(MUTANTS_VENV)/bin/python -m tests.mutants
 
 .PHONY: fuzz
-fuzz: $(FUZZ)  ## FUZZ_SECONDS of input that atheris finds
-	mkdir -p build/fuzz
-	PYTHONPATH=src:. $(FUZZ_VENV)/bin/python -m tests.fuzz -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/ build/fuzz
+fuzz: $(FUZZ)  ## FUZZ_SECONDS of input that atheris finds, for exceptions, time and memory
+	mkdir -p build/fuzz/corpus
+	PYTHONPATH=src:. $(FUZZ_VENV)/bin/python -m tests.fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=512 -timeout=60 -artifact_prefix=build/fuzz/ build/fuzz/corpus
 
 .PHONY: vectors
 vectors: $(DEV)  ## write docs/vectors
