@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from matrix_membership import Event, KeyRing, RoomVersion, auth, signing
+from matrix_membership import Event, KeyRing, RoomState, RoomVersion, auth, signing
 from matrix_membership.federation import SendJoinResponse
 from matrix_membership.federation.audit import examine
+from matrix_membership.receipt import receive
 from matrix_membership.room_versions import KNOWN
-from tests import oracle
+from tests import oracle, receipt_oracle
 from tests.builders import VERSIONS
 from tests.vectors.__main__ import FOLDER, files
 
 LARGEST = 5_000_000
+NAMES = ("rules", "documents", "handshakes", "answers", "rooms", "refusals")
 # What fires whenever it is tried is silent nowhere; of the third, what is no member event is never tried by it.
 ALWAYS_FIRES = ("otherwise", "authorised_by_a_member", "no_state_key_or_membership")
 
@@ -52,14 +54,14 @@ class TestFiles:
     def test_are_small(self) -> None:
         assert sum(path.stat().st_size for path in FOLDER.iterdir()) < LARGEST
 
-    @pytest.mark.parametrize("name", ["rules", "documents", "handshakes", "answers"])
+    @pytest.mark.parametrize("name", NAMES)
     def test_name_every_line_once(self, name: str) -> None:
         found = [line["id"] for line in read(f"{name}.jsonl")]
         assert len(found) == len(set(found)) > 0
 
     def test_are_all_explained(self) -> None:
         page = (FOLDER / "README.md").read_text("utf-8")
-        for name in ("rules", "documents", "handshakes", "answers"):
+        for name in NAMES:
             for key in {key for line in read(f"{name}.jsonl") for key in line} - {"calls"}:
                 assert f"`{key}`" in page, (name, key)
 
@@ -182,3 +184,52 @@ class TestHandshakes:
     def test_leave_members_out_of_the_answer_to_a_join(self) -> None:
         found = [line for line in read("handshakes.jsonl") if line["id"].endswith("/join")]
         assert all(line["calls"][-1]["answer"]["members_omitted"] for line in found)
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+class TestRefusals:
+    def lines(self, version: RoomVersion) -> list[Any]:
+        """The cases of a version."""
+        return [line for line in read("refusals.jsonl") if line["room_version"] == str(version)]
+
+    def room(self, version: RoomVersion) -> list[Any]:
+        """The state that they are judged by."""
+        (found,) = (line for line in read("rooms.jsonl") if line["id"] == f"v{version}")
+        return list(found["state"])
+
+    def test_come_out_as_told(self, version: RoomVersion) -> None:
+        events = [verified(pdu, str(version)) for pdu in self.room(version)]
+        state = RoomState.of(version, events)
+        for line in self.lines(version):
+            taken = receive(
+                line["pdu"],
+                version,
+                keys=keys(),
+                auth_events=events,
+                state_before=state,
+                current_state=state,
+            )
+            assert str(taken.disposition) == line["disposition"], line["id"]
+            if line["check"] is not None:
+                assert taken.check is not None
+                assert taken.check.value == line["check"], line["id"]
+
+    def test_come_out_so_for_the_oracle_too(self, version: RoomVersion) -> None:
+        published = {
+            server: {key_id: key["verify_key"] for key_id, key in of_server.items()}
+            for server, of_server in json.loads((FOLDER / "keys.json").read_text("utf-8")).items()
+        }
+        for line in self.lines(version):
+            told = (line["disposition"], line["check"])
+            found = receipt_oracle.become(str(version), line["pdu"], self.room(version), published)
+            assert found == told, line["id"]
+
+    def test_are_of_every_kind(self, version: RoomVersion) -> None:
+        found = {(line["disposition"], line["check"]) for line in self.lines(version)}
+        assert found == {
+            ("accepted", None),
+            ("redacted", 3),
+            ("rejected", None),
+            ("dropped", 1),
+            ("dropped", 2),
+        }

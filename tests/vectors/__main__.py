@@ -12,6 +12,7 @@ from tests.builders import VERSIONS
 from tests.vectors.answers import answers
 from tests.vectors.documents import documents
 from tests.vectors.handshakes import transcripts
+from tests.vectors.refusals import refusals, rooms
 from tests.vectors.rules import cases
 from tests.vectors.signed import keys
 
@@ -33,6 +34,8 @@ def files() -> dict[str, str]:
         "documents.jsonl": _lines(entry for version in VERSIONS for entry in documents(version)),
         "handshakes.jsonl": _lines(transcripts()),
         "answers.jsonl": _lines(answers()),
+        "rooms.jsonl": _lines(rooms()),
+        "refusals.jsonl": _lines(refusals()),
     }
 
 
