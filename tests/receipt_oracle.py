@@ -23,13 +23,14 @@ from nacl.signing import VerifyKey
 
 from tests import oracle
 
-__all__ = ["become"]
+__all__ = ["become", "known_keys"]
 
 Pdu = dict[str, Any]
 Keys = Mapping[str, Mapping[str, str]]
 
 LARGEST: Final = 65_536
 DEEPEST: Final = 100
+WEEK: Final = 7 * 24 * 60 * 60 * 1000
 TEXTS: Final = ("type", "sender", "state_key")
 OBJECTS: Final = ("content", "hashes", "signatures")
 KEPT: Final = frozenset(
@@ -198,6 +199,47 @@ def signed(pdu: Pdu, server: str, number: int, keys: Keys) -> bool:
 
 def _bytes(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4))
+
+
+def known_keys(
+    documents: Sequence[Pdu], asked: str, *, at: int, sent: int, number: int
+) -> dict[str, dict[str, str]]:
+    """
+    Find the keys of a server that are good for an event.
+
+    Args:
+        documents: Key documents, in any order.
+        asked: The server that was asked for them.
+        at: The time now, in milliseconds.
+        sent: The time of the event.
+        number: The room version.
+    """
+    found, until, expired = {}, {}, {}
+    for document in documents:
+        if document["server_name"] != asked or not signed_by_itself(document):
+            continue
+        for key_id, key in document["verify_keys"].items():
+            found[key_id] = key["key"]
+            limit = min(document["valid_until_ts"], at + WEEK)
+            until[key_id] = max(until.get(key_id, limit), limit)
+        for key_id, key in document.get("old_verify_keys", {}).items():
+            found[key_id] = key["key"]
+            expired[key_id] = min(expired.get(key_id, key["expired_ts"]), key["expired_ts"])
+    ends = {**until, **expired}
+    return {asked: {name: key for name, key in found.items() if number < 5 or sent <= ends[name]}}
+
+
+def signed_by_itself(document: Pdu) -> bool:
+    """Check a key document by the keys that it lists."""
+    covered = encode_canonical_json(without(document, "signatures", "unsigned"))
+    signatures = document["signatures"].get(document["server_name"], {})
+    for key_id, key in document["verify_keys"].items():
+        try:
+            VerifyKey(_bytes(key["key"])).verify(covered, _bytes(signatures.get(key_id, "")))
+        except (BadSignatureError, ValueError, binascii.Error):
+            continue
+        return True
+    return False
 
 
 def id_of(pdu: Pdu, number: int) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
+from itertools import permutations
 from typing import Any
 
 import pytest
 
 from matrix_membership import Event, KeyRing, RoomState, RoomVersion, auth, signing
+from matrix_membership.errors import InvalidKey
 from matrix_membership.federation import SendJoinResponse
 from matrix_membership.federation.audit import examine
 from matrix_membership.receipt import receive
@@ -18,7 +22,7 @@ from tests.builders import VERSIONS
 from tests.vectors.__main__ import FOLDER, files
 
 LARGEST = 5_000_000
-NAMES = ("rules", "documents", "handshakes", "answers", "rooms", "refusals")
+NAMES = ("rules", "documents", "handshakes", "answers", "rooms", "refusals", "key_documents")
 # What fires whenever it is tried is silent nowhere; of the third, what is no member event is never tried by it.
 ALWAYS_FIRES = ("otherwise", "authorised_by_a_member", "no_state_key_or_membership")
 
@@ -32,13 +36,23 @@ def read(name: str) -> tuple[Any, ...]:
 @cache
 def keys() -> KeyRing:
     """The published keys."""
+    return KeyRing.of(published())
+
+
+@cache
+def published() -> dict[str, dict[str, str]]:
+    """The published keys as plain data."""
     document = json.loads((FOLDER / "keys.json").read_text("utf-8"))
-    return KeyRing.of(
-        {
-            server: {key_id: key["verify_key"] for key_id, key in of_server.items()}
-            for server, of_server in document.items()
-        }
-    )
+    return {
+        server: {key_id: key["verify_key"] for key_id, key in of_server.items()}
+        for server, of_server in document.items()
+    }
+
+
+def room_of(version: str) -> list[Any]:
+    """The state by which refusals are judged."""
+    (found,) = (line for line in read("rooms.jsonl") if line["id"] == f"v{version}")
+    return list(found["state"])
 
 
 def verified(pdu: Any, version: str) -> Event:
@@ -192,13 +206,8 @@ class TestRefusals:
         """The cases of a version."""
         return [line for line in read("refusals.jsonl") if line["room_version"] == str(version)]
 
-    def room(self, version: RoomVersion) -> list[Any]:
-        """The state that they are judged by."""
-        (found,) = (line for line in read("rooms.jsonl") if line["id"] == f"v{version}")
-        return list(found["state"])
-
     def test_come_out_as_told(self, version: RoomVersion) -> None:
-        events = [verified(pdu, str(version)) for pdu in self.room(version)]
+        events = [verified(pdu, str(version)) for pdu in room_of(str(version))]
         state = RoomState.of(version, events)
         for line in self.lines(version):
             taken = receive(
@@ -215,13 +224,11 @@ class TestRefusals:
                 assert taken.check.value == line["check"], line["id"]
 
     def test_come_out_so_for_the_oracle_too(self, version: RoomVersion) -> None:
-        published = {
-            server: {key_id: key["verify_key"] for key_id, key in of_server.items()}
-            for server, of_server in json.loads((FOLDER / "keys.json").read_text("utf-8")).items()
-        }
         for line in self.lines(version):
             told = (line["disposition"], line["check"])
-            found = receipt_oracle.become(str(version), line["pdu"], self.room(version), published)
+            found = receipt_oracle.become(
+                str(version), line["pdu"], room_of(str(version)), published()
+            )
             assert found == told, line["id"]
 
     def test_are_of_every_kind(self, version: RoomVersion) -> None:
@@ -233,3 +240,48 @@ class TestRefusals:
             ("dropped", 1),
             ("dropped", 2),
         }
+
+
+class TestKeyDocuments:
+    def ring(self, line: Any, documents: Iterable[Any]) -> KeyRing:
+        """The keys of all servers, those of the asked one from documents alone."""
+        ring = KeyRing({name: of for name, of in keys().servers.items() if name != line["asked"]})
+        for document in documents:
+            with suppress(InvalidKey):
+                ring = ring.with_keys(
+                    KeyRing.from_documents([document], expected=line["asked"], at=line["at"])
+                )
+        return ring
+
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_verify_in_any_order_what_is_told(self, version: RoomVersion) -> None:
+        events = [verified(pdu, str(version)) for pdu in room_of(str(version))]
+        state = RoomState.of(version, events)
+        for line in read("key_documents.jsonl"):
+            if line["room_version"] != str(version):
+                continue
+            for documents in permutations(line["key_documents"]):
+                taken = receive(
+                    line["pdu"],
+                    version,
+                    keys=self.ring(line, documents),
+                    auth_events=events,
+                    state_before=state,
+                    current_state=state,
+                )
+                assert str(taken.disposition) == line["disposition"], line["id"]
+
+    def test_verify_so_for_the_oracle_too(self) -> None:
+        for line in read("key_documents.jsonl"):
+            good = receipt_oracle.known_keys(
+                line["key_documents"],
+                line["asked"],
+                at=line["at"],
+                sent=line["pdu"]["origin_server_ts"],
+                number=int(line["room_version"]),
+            )
+            version = line["room_version"]
+            found = receipt_oracle.become(
+                version, json.dumps(line["pdu"]), room_of(version), published() | good
+            )
+            assert found == (line["disposition"], line["check"]), line["id"]

@@ -12,6 +12,7 @@ from tests.builders import VERSIONS
 from tests.vectors.answers import answers
 from tests.vectors.documents import documents
 from tests.vectors.handshakes import transcripts
+from tests.vectors.key_documents import key_documents
 from tests.vectors.refusals import refusals, rooms
 from tests.vectors.rules import cases
 from tests.vectors.signed import keys
@@ -36,6 +37,7 @@ def files() -> dict[str, str]:
         "answers.jsonl": _lines(answers()),
         "rooms.jsonl": _lines(rooms()),
         "refusals.jsonl": _lines(refusals()),
+        "key_documents.jsonl": _lines(key_documents()),
     }
 
 

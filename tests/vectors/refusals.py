@@ -84,7 +84,8 @@ class Maker:
         return self.pdu("m.room.member", ANA, {"membership": "invite", **content}, MAL)
 
 
-def _room(version: RoomVersion) -> ResidentRoom:
+def room_of(version: RoomVersion) -> ResidentRoom:
+    """Ana's room, with Ben, which is for invited users and has a third-party invite."""
     room = with_state(a_signed_room(version), "m.room.join_rules", {"join_rule": "invite"})
     key = {"public_key": IDENTITY.verify_key, "display_name": "mal", "key_validity_url": "x"}
     room = with_state(room, "m.room.third_party_invite", key, state_key="tok")
@@ -278,14 +279,14 @@ def rooms() -> Iterator[dict[str, Any]]:
         yield {
             "id": f"v{version}",
             "room_version": version.identifier,
-            "state": [event.to_pdu() for event in _room(version).state.events],
+            "state": [event.to_pdu() for event in room_of(version).state.events],
         }
 
 
 def refusals() -> Iterator[dict[str, Any]]:
     """The cases, in every version."""
     for version in VERSIONS:
-        for case in _cases(Maker(_room(version))):
+        for case in _cases(Maker(room_of(version))):
             disposition, check = case.expected
             yield {
                 "id": f"v{version}/{case.name}",
