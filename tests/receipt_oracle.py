@@ -79,7 +79,7 @@ def read(text: str, number: int) -> Pdu:
     for letter in text:
         depth += (letter in "[{") - (letter in "]}")
         deepest = max(deepest, depth)
-    pdu = {}
+    pdu: Any = None
     if deepest <= DEEPEST:
         pdu = json.loads(
             text, object_pairs_hook=without_doubles if number >= 6 else dict, parse_constant=refuse
@@ -214,7 +214,9 @@ def known_keys(
         sent: The time of the event.
         number: The room version.
     """
-    found, until, expired = {}, {}, {}
+    found: dict[str, str] = {}
+    until: dict[str, int] = {}
+    expired: dict[str, int] = {}
     for document in documents:
         if document["server_name"] != asked or not signed_by_itself(document):
             continue

@@ -73,7 +73,8 @@ class Maker:
             del fields["room_id"]
         template = EventTemplate.of({**fields, **more}, self.version)
         own_id = f"$event:{signer.server_name}" if self.version.event_id_in_pdu else None
-        return json.loads(json.dumps(template.complete(signer, event_id=own_id).to_pdu()))
+        made: Pdu = json.loads(json.dumps(template.complete(signer, event_id=own_id).to_pdu()))
+        return made
 
     def message(self, **content: Any) -> Pdu:
         """A message of Ben's."""
