@@ -86,6 +86,8 @@ class TestHold:
             self.held(monkeypatch, lambda value: sum(1 for _ in value for _ in value), 4_000)
 
     def test_lets_pass_what_is_slow_and_linear(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(work, "BASE_SECONDS", 0.001)
+        monkeypatch.setattr(work, "SECONDS_PER_BYTE", 0)
         found = self.held(
             monkeypatch, lambda value: sum(1 for _ in value for _ in range(1_000)), 4_000
         )
