@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from homeserver.answers import listening
 from homeserver.server import Homeserver
-from homeserver.transport import listening
 from matrix_membership import Event, Signer
 from matrix_membership.federation import MatrixError, Request
 from matrix_membership.federation.invite_messages import ON_BIND_PATH

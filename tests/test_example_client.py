@@ -226,7 +226,9 @@ def test_a_membership_is_set_as_state() -> None:
         ("rooms/!r:a.example/kick", {}, 400, "M_MISSING_PARAM"),
         ("rooms/!r:a.example/leave", {}, 404, "M_NOT_FOUND"),
         ("createRoom", {"room_version": "x"}, 400, "M_UNSUPPORTED_ROOM_VERSION"),
-        ("createRoom", [], 400, "M_UNSUPPORTED_ROOM_VERSION"),
+        ("createRoom", [], 400, "M_BAD_JSON"),
+        ("createRoom", {"name": 1}, 400, "M_BAD_JSON"),
+        ("createRoom", {"join_rule": "x" * 256}, 400, "M_BAD_JSON"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(

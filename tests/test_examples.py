@@ -13,12 +13,14 @@ import pytest
 
 import demo
 from homeserver import joining
+from homeserver.answers import Answer, listening
 from homeserver.endpoints import Endpoints
 from homeserver.rooms import Rejected, Room
 from homeserver.server import Homeserver
-from homeserver.transport import Answer, Transport, listening
+from homeserver.transport import Transport
 from homeserver.x_matrix import Authorization, authorize
 from matrix_membership import KeyRing, Signer
+from matrix_membership.canonical_json import encode
 from matrix_membership.federation import (
     KNOCKING,
     LEAVING,
@@ -164,7 +166,7 @@ class TestEndpoints:
         error = asked(request_)
         assert (error.status, error.errcode) == (status, errcode)
 
-    @pytest.mark.parametrize(("body", "status"), [(b"", 401), (b"{", 400)])
+    @pytest.mark.parametrize(("body", "status"), [(b"", 401), (b"{", 401)])
     def test_refuse_who_does_not_sign(self, body: bytes, status: int) -> None:
         async def scenario(host: Homeserver, _: Homeserver) -> int:
             url = f"http://{host.name}/_matrix/federation/v1/send/1"
@@ -315,7 +317,7 @@ class TestEventsOfOthers:
             between_two(scenario)
         assert rejected.value.decision.number == "6"
 
-    @pytest.mark.parametrize("body", [b"[]", b'{"pdus":1}', b'{"pdus":[1,{"room_id":"!r:a"}]}'])
+    @pytest.mark.parametrize("body", [b'{"pdus":[]}', b'{"pdus":[1,{"room_id":"!r:a"}]}'])
     def test_may_be_none(self, body: bytes) -> None:
         async def scenario(host: Homeserver, guest: Homeserver) -> tuple[int, dict[str, Any]]:
             path = "/_matrix/federation/v1/send/1"
@@ -325,12 +327,22 @@ class TestEventsOfOthers:
         status, results = between_two(scenario)
         assert (status, set(results) <= {""}) == (200, True)
 
+    @pytest.mark.parametrize(
+        "body", [b"[]", b'{"pdus":1}', b'{"edus":[]}', b'{"pdus":[],"edus":1}']
+    )
+    def test_come_in_lists(self, body: bytes) -> None:
+        error = asked(Request("PUT", "/_matrix/federation/v1/send/1", (), body))
+        assert (error.status, error.errcode) == (400, "M_BAD_JSON")
+
     def test_are_refused_without_a_signature(self) -> None:
         async def scenario(host: Homeserver, guest: Homeserver) -> tuple[bool, bool]:
             room, ours = await joined(host, guest)
             said = guest.send(ours, f"@ben:{guest.name}", "m.room.message", {"body": "hi"})
             pdu = {**said.to_pdu(), "signatures": {}}
-            _, error = await Endpoints(host).take(pdu, guest.name)
+            path = "/_matrix/federation/v1/send/1"
+            sent = Request("PUT", path, (), encode({"pdus": [pdu]}, strict=False))
+            answer = await guest.transport.ask(host.name, sent)
+            error = answer.content["pdus"][said.event_id]["error"]
             return error.startswith("dropped by check 2"), said.event_id in room.events
 
         assert between_two(scenario) == (True, False)

@@ -15,11 +15,12 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from typing import Any
 
+from homeserver.answers import Answer, listening
 from homeserver.endpoints import Endpoints
 from homeserver.joining import complete, join
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from homeserver.transport import Answer, Transport, listening
+from homeserver.transport import Transport
 from matrix_membership import KNOWN, Decision, Signer, auth
 from matrix_membership.federation import Joined, Refused, Request
 

@@ -17,10 +17,11 @@ from typing import Any, Self, TypeVar, cast
 from aiohttp import web
 
 from homeserver import joining
+from homeserver.answers import Answer, listening
 from homeserver.endpoints import Endpoints
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from homeserver.transport import Answer, Transport, listening
+from homeserver.transport import Transport
 from matrix_membership import Event, Signer
 from matrix_membership.federation import Joined, MatrixError, Refused, Request
 from matrix_membership.membership import Membership
@@ -44,10 +45,10 @@ class SelectiveTransport(Transport):
 
     missed: tuple[str, ...] = ()
 
-    async def ask(self, destination: str, request: Request) -> Answer:
+    async def ask(self, destination: str, request: Request, **options: Any) -> Answer:
         if any(part in request.path for part in self.missed):
             return Answer.refusing(MatrixError.of("M_UNRECOGNIZED", "no"))
-        return await super().ask(destination, request)
+        return await super().ask(destination, request, **options)
 
 
 class Peer:

@@ -22,9 +22,10 @@ from urllib.parse import unquote
 
 import attrs
 
+from homeserver.answers import Answer, listening
 from homeserver.endpoints import Endpoints
 from homeserver.server import Homeserver
-from homeserver.transport import Answer, Transport, listening
+from homeserver.transport import Transport, on_loopback
 from matrix_membership import Signer
 from matrix_membership.errors import InvalidKey
 from matrix_membership.federation import Request
@@ -112,6 +113,8 @@ def witness(_: str, destination: str, request: Request, answer: Answer | None) -
     """Print what was asked of another server, and what it answered."""
     if answer is not None:
         path = unquote(request.path)
+        # Others name rooms and events, and a terminal obeys some of what it prints.
+        path = path if path.isprintable() else request.path
         print(f"to {destination}: {request.method} {path} -> {answer.status}", flush=True)
 
 
@@ -121,7 +124,14 @@ async def serve(options: Options) -> None:
     address = f"{LOOPBACK}:{listener.getsockname()[1]}"
     name = options.name or address
     signer = Signer.from_seed(name, KEY_ID, options.seed or seed_of(name))
-    transport = Transport(signer, scheme="http", addresses=options.peers, witness=witness)
+    peers = options.peers
+    transport = Transport(
+        signer,
+        scheme="http",
+        addresses=peers,
+        witness=witness,
+        reaches=lambda asked: asked in peers.values() or on_loopback(asked),
+    )
     server = Homeserver(transport)
     server.identity_servers = options.identity_servers
     told_to_end = asyncio.Event()

@@ -1,9 +1,8 @@
-"""Invites by address, from both sides, and the identity server between them.
+"""Invites by address, on the inviting server, and the identity server that it asks.
 
 1. A user of ours invites an address: `ByAddress.find` asks whose it is, and has the invite stored
    when it is nobody's.
-2. The address becomes that of a user, and the identity server tells their server: `on_bind`, which
-   makes invites of what waited, itself or by asking the inviting server.
+2. The address becomes that of a user, and the identity server tells their server: see `binding`.
 3. The inviting server is asked: `exchange`, which asks whether the key is still good.
 """
 
@@ -14,27 +13,27 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any, Final
 
-from aiohttp import web
-
+from homeserver.answers import Answer
+from homeserver.asked import Asked, Authenticated
 from homeserver.inviting import Inviting
 from homeserver.server import Homeserver
-from homeserver.transport import Answer
-from matrix_membership import Event, auth
-from matrix_membership.canonical_json import decode, encode
+from matrix_membership import auth
+from matrix_membership.canonical_json import encode
 from matrix_membership.client import AddressRequest, ClientRequest
-from matrix_membership.errors import InvalidJson, InvalidMessage, RemoteProtocolError
+from matrix_membership.errors import InvalidMessage, RemoteProtocolError
 from matrix_membership.federation import (
     ExchangeRequest,
     KeyValidity,
     MatrixError,
-    OnBindRequest,
-    PendingInvite,
     StoredInvite,
     third_party,
 )
 from matrix_membership.identifiers import UserID, is_user_id, server_of
 
 __all__ = ["ByAddress"]
+
+MOST_QUESTIONS: Final = 5
+"""Keys of an invite after whose validity an identity server is asked."""
 
 IDENTITY: Final = "/_matrix/identity/v2"
 TOLD: Final = (
@@ -47,18 +46,16 @@ TOLD: Final = (
 
 
 class ByAddress:
-    """The invites by address of one server: those that its users send, and those that they get."""
+    """The invites by address that the users of one server send."""
 
     def __init__(self, server: Homeserver, inviting: Inviting) -> None:
         self.server = server
         self.inviting = inviting
 
     @property
-    def endpoints(self) -> tuple[tuple[str, str, Any], ...]:
-        """Method, path and responder of the federation endpoints. Identity servers ask `on_bind`."""
+    def endpoints(self) -> tuple[tuple[str, str, Authenticated], ...]:
+        """Method, path and responder of the federation endpoints."""
         return (("PUT", "/v1/exchange_third_party_invite/{room_id}", self.exchange),)
-
-    # ------------------------------------------------------------------ the inviting server
 
     async def find(self, asked: AddressRequest) -> ClientRequest | StoredInvite | MatrixError:
         """Ask the identity server whose address it is; when it is nobody's, have it store the invite."""
@@ -115,19 +112,16 @@ class ByAddress:
             raise RemoteProtocolError("an answer", str(error))
         return content
 
-    async def exchange(self, request: web.Request, origin: str, content: Any) -> Answer:
+    async def exchange(self, asked: Asked) -> Answer:
         """exchange_third_party_invite: make an invite of one by address."""
         try:
-            asked = ExchangeRequest.from_json(
-                content, room_id=request.match_info["room_id"], origin=origin
+            request = ExchangeRequest.from_json(
+                asked.content, room_id=asked.path["room_id"], origin=asked.origin
             )
         except InvalidMessage as error:
             return Answer.refusing(MatrixError.of("M_BAD_JSON", str(error)))
-        refusal = await self.exchanged(asked)
-        if refusal is not None:
-            self.server.refusals.append(refusal)
-            return Answer.refusing(refusal)
-        return Answer.of({})
+        refusal = await self.exchanged(request)
+        return Answer.of({}) if refusal is None else self.server.refuse(refusal)
 
     async def exchanged(self, asked: ExchangeRequest) -> MatrixError | None:
         """Make the invite, if the identity server's key is still good; or say why not."""
@@ -136,12 +130,16 @@ class ByAddress:
         step = third_party.answer_exchange(asked, room, server.signer, at=server.now())
         if isinstance(step, MatrixError):
             return step
-        said = await asyncio.gather(*map(self.validity, step.needs))
-        event = step.receive(dict(zip(step.needs, said, strict=True)))
+        # One good answer suffices, and the room may name as many keys as an event can hold.
+        questions = step.needs[:MOST_QUESTIONS]
+        said = await asyncio.gather(*map(self.validity, questions))
+        event = step.receive(dict(zip(questions, said, strict=True)))
         if isinstance(event, MatrixError):
             return event
-        # The room went on meanwhile.
-        decision = auth.check(event, server.rooms[asked.room_id].state)
+        room = server.snapshot(asked.room_id)  # it went on meanwhile
+        if room is None:
+            return MatrixError.of("M_NOT_FOUND", "this server is no longer in the room")
+        decision = auth.check(event, room.state)
         if not decision:
             return MatrixError.forbidden(decision)
         if server_of(event.state_key or "") == server.name:
@@ -160,69 +158,4 @@ class ByAddress:
             if question.uri.startswith(base + "/"):
                 answer = await transport.call(name, "GET", question.uri.removeprefix(base))
                 return answer.content if answer.status == 200 else None  # noqa: PLR2004 - the same
-        return None
-
-    # ------------------------------------------------------------------ the invited user's server
-
-    async def on_bind(self, request: web.Request) -> Answer:
-        """onbind: an address is now that of a user of ours.
-
-        Identity servers are no homeservers and sign no requests, so none of it is believed before
-        the rules have looked at the signatures. The answer waits for no other server.
-        """
-        server = self.server
-        try:
-            bound = OnBindRequest.from_json(decode(await request.read(), strict=False))
-        except (InvalidJson, InvalidMessage) as error:
-            return Answer.refusing(MatrixError.of("M_BAD_JSON", str(error)))
-        rooms = {invite.room_id: server.snapshot(invite.room_id) for invite in bound.invites}
-        outcomes = third_party.bound(
-            bound,
-            {room_id: room for room_id, room in rooms.items() if room is not None},
-            server.signer,
-            at=server.now(),
-        )
-        if isinstance(outcomes, MatrixError):
-            return Answer.refusing(outcomes)
-        for outcome in outcomes:
-            server.in_background(self.follow(outcome))
-        return Answer.of({})
-
-    async def follow(self, outcome: Event | ExchangeRequest | MatrixError) -> None:
-        """Do what one of the pending invites comes to, and remember what went wrong.
-
-        The identity server says it once: a server that keeps what it knows tries again later when
-        the inviting server cannot be reached.
-        """
-        refusal: MatrixError | None
-        match outcome:
-            case Event():
-                refusal = None
-                self.server.publish(outcome)
-            case ExchangeRequest():
-                refusal = await self.have_exchanged(outcome)
-            case MatrixError():
-                refusal = outcome
-        if refusal is not None:
-            self.server.refusals.append(refusal)
-
-    async def have_exchanged(self, asked: ExchangeRequest) -> MatrixError | None:
-        """Have the inviting server make the invite, which may be this one."""
-        if asked.destination == self.server.name:
-            return await self.exchanged(asked)
-        answer = await self.server.transport.ask(asked.destination, asked.request)
-        if answer.status == 200:  # noqa: PLR2004 - success, in HTTP
-            return None
-        return MatrixError.from_json(answer.content, status=answer.status)
-
-    async def redeem(self, pending: PendingInvite) -> MatrixError | None:
-        """Make an invite of the identity server's word that a user brings with their join."""
-        server = self.server
-        room = server.snapshot(pending.room_id)
-        if room is None or server_of(pending.sender) == server.name:
-            return await self.have_exchanged(third_party.exchange(pending))
-        event = third_party.redeem(pending, room, server.signer, at=server.now())
-        if isinstance(event, MatrixError):
-            return event
-        server.publish(event)
         return None

@@ -15,14 +15,17 @@ import attrs
 from aiohttp import web
 
 from homeserver import joining
+from homeserver.answers import Answer, serving
+from homeserver.asked import LARGEST_EVENT, read_body
+from homeserver.binding import Binding
+from homeserver.bounded import Bounded
 from homeserver.by_address import ByAddress
+from homeserver.creating import create_room
 from homeserver.inviting import Inviting
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from homeserver.transport import Answer, serving
 from matrix_membership import client
-from matrix_membership.canonical_json import decode
-from matrix_membership.errors import InvalidJson
+from matrix_membership.canonical_json import JsonObject
 from matrix_membership.federation import (
     Failed,
     Joined,
@@ -34,12 +37,25 @@ from matrix_membership.federation import (
     StoredInvite,
 )
 from matrix_membership.federation.messages import path_of
-from matrix_membership.identifiers import RoomID, ServerName, UserID, is_user_id
+from matrix_membership.identifiers import (
+    RoomID,
+    ServerName,
+    UserID,
+    is_room_id,
+    is_server_name,
+    is_user_id,
+)
 from matrix_membership.out_of_band import OutOfBand
 
 CLIENT: Final = "/_matrix/client/v3"
 LIMIT: Final = 20
 """Requests that a user may make in a second."""
+
+MOST_USERS: Final = 1000
+"""Users whose requests are counted: those who asked last."""
+
+MOST_SERVERS: Final = 10
+"""Servers that are asked to let a user in, one after the other."""
 
 Ask = Callable[..., client.Outcome]
 
@@ -50,11 +66,14 @@ UNTIMED: Final = (client.forget, client.joined_members)
 class ClientEndpoints:
     """The client-server endpoints of one server."""
 
-    def __init__(self, server: Homeserver, inviting: Inviting, by_address: ByAddress) -> None:
+    def __init__(
+        self, server: Homeserver, inviting: Inviting, by_address: ByAddress, binding: Binding
+    ) -> None:
         self.server = server
         self.inviting = inviting
         self.by_address = by_address
-        self.buckets: dict[UserID, client.TokenBucket] = {}
+        self.binding = binding
+        self.buckets: Bounded[UserID, client.TokenBucket] = Bounded(MOST_USERS)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the endpoints to an application's router."""
@@ -79,14 +98,14 @@ class ClientEndpoints:
         """An endpoint: read the request, ask the library, do what it says."""
 
         async def respond(request: web.Request) -> Answer:
-            user = self.user(request)
+            user, body = await self.who_says_what(request)
             if isinstance(user, MatrixError):
                 return Answer.refusing(user)
             options: dict[str, Any] = {}
             if read in (client.read_join, client.read_knock):
                 options["query"] = list(request.query.items())
             if read is not client.read_joined_members:
-                options["body"] = await request.read()
+                options["body"] = body
             path = [request.match_info["room"]]
             if "key" in request.match_info:
                 path.append(request.match_info["key"])
@@ -96,6 +115,21 @@ class ClientEndpoints:
             return await self.carry_out(ask, asked)
 
         return respond
+
+    async def create_room(self, request: web.Request) -> Answer:
+        """Make a room."""
+        user, body = await self.who_says_what(request)
+        if isinstance(user, MatrixError):
+            return Answer.refusing(user)
+        return create_room(self.server, user, body)
+
+    async def who_says_what(self, request: web.Request) -> tuple[UserID | MatrixError, bytes]:
+        """The user, and the body, which is read once they may ask."""
+        user = self.user(request)
+        if isinstance(user, MatrixError):
+            return user, b""
+        body = await read_body(request, LARGEST_EVENT)
+        return (body, b"") if isinstance(body, MatrixError) else (user, body)
 
     def user(self, request: web.Request) -> UserID | MatrixError:
         """Who asks, if they may ask now."""
@@ -133,7 +167,7 @@ class ClientEndpoints:
                         ask, again = partial(self.invite_stored, again), request
                 case client.NeedsExchange(pending=pending):
                     # Then the user is invited, or is not: the word is worth nothing more.
-                    again = await self.by_address.redeem(pending) or attrs.evolve(
+                    again = await self.binding.redeem(pending) or attrs.evolve(
                         request, third_party_signed=None
                     )
                 case _:
@@ -182,9 +216,12 @@ class ClientEndpoints:
         asked = Request("GET", path, (("room_alias", alias),))
         answer = await self.server.transport.ask(server, asked)
         found = answer.content
-        if answer.status != 200 or not isinstance(found, dict):  # noqa: PLR2004 - success, in HTTP
+        if answer.status != 200 or not isinstance(found, JsonObject):  # noqa: PLR2004 - success, in HTTP
             return MatrixError.of("M_NOT_FOUND", f"{server} does not know {alias}")
-        return RoomID(str(found.get("room_id"))), [str(name) for name in found.get("servers", ())]
+        room_id, servers = found.get("room_id"), found.get("servers")
+        if not is_room_id(room_id) or not isinstance(servers, tuple):
+            return MatrixError("M_UNKNOWN", f"{server} answers something else", 502)
+        return room_id, [name for name in servers if is_server_name(name)]
 
     async def send(self, outcome: client.Send) -> Answer:
         """Build an event, have an invite signed by the other server, store and send it."""
@@ -206,7 +243,7 @@ class ClientEndpoints:
             outcome.handshake,
             outcome.user,
             outcome.room_id,
-            servers=outcome.servers,
+            servers=list(outcome.servers)[:MOST_SERVERS],
             content=outcome.content,
         )
         match end:
@@ -216,12 +253,13 @@ class ClientEndpoints:
             case Knocked():
                 server.held[place] = await self.knocked(end)
             case Left(event=event):
-                server.held[place] = server.held[place].receive(event, at=server.now()).after
+                held = server.held.get(place)  # the user may have forgotten the room meanwhile
+                if held is not None:
+                    server.held[place] = held.receive(event, at=server.now()).after
             case Failed() if outcome.locally is not None:
                 server.held[place] = outcome.locally
             case Failed():
-                server.refusals.append(end.error)
-                return Answer.refusing(end.error)
+                return server.refuse(end.error)
         return Answer.of(outcome.answer_with)
 
     async def knocked(self, end: Knocked) -> OutOfBand:
@@ -232,25 +270,3 @@ class ClientEndpoints:
         return OutOfBand.knocked(
             end.event, at=self.server.now(), room_state=shown, servers=[end.resident]
         )
-
-    async def create_room(self, request: web.Request) -> Answer:
-        """Make a room: `room_version`, `join_rule`, `name` and `room_alias_name` are looked at."""
-        user = self.user(request)
-        if isinstance(user, MatrixError):
-            return Answer.refusing(user)
-        try:
-            wanted = decode(await request.read() or b"{}", strict=False)
-        except InvalidJson as error:
-            return Answer.refusing(MatrixError.of("M_NOT_JSON", str(error)))
-        version = wanted.get("room_version", "12") if isinstance(wanted, dict) else None
-        if version not in tuple(self.server.room_versions):
-            return Answer.refusing(MatrixError.of("M_UNSUPPORTED_ROOM_VERSION", "room_version"))
-        room = self.server.create_room(
-            user,
-            version,
-            join_rule=str(wanted.get("join_rule", "invite")),
-            name=wanted.get("name"),
-        )
-        if "room_alias_name" in wanted:
-            self.server.aliases[f"#{wanted['room_alias_name']}:{self.server.name}"] = room.room_id
-        return Answer.of({"room_id": room.room_id})

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from aiohttp import web
-
+from homeserver.answers import Answer
+from homeserver.asked import Asked
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from homeserver.transport import Answer
 from matrix_membership import Event, auth
 from matrix_membership.acl import permits
-from matrix_membership.canonical_json import decode
+from matrix_membership.canonical_json import JsonObject, decode
 from matrix_membership.federation import MatrixError
+from matrix_membership.identifiers import EventID, ServerName
 
 MOST_EVENTS: Final = 100
+MOST_NAMED: Final = 100
+"""Events in an answer, and events that a question may name."""
 
 
 class History:
@@ -32,9 +35,9 @@ class History:
             ("POST", "/v1/get_missing_events/{room_id}", self.missing),
         )
 
-    async def state_ids(self, request: web.Request, origin: str, _: Any) -> Answer:
+    async def state_ids(self, asked: Asked) -> Answer:
         """The state before an event, as event IDs."""
-        found = self._state(request, origin)
+        found = self._state(asked)
         if isinstance(found, MatrixError):
             return Answer.refusing(found)
         state, chain = found
@@ -45,78 +48,84 @@ class History:
             }
         )
 
-    async def state(self, request: web.Request, origin: str, _: Any) -> Answer:
+    async def state(self, asked: Asked) -> Answer:
         """The state before an event."""
-        found = self._state(request, origin)
+        found = self._state(asked)
         if isinstance(found, MatrixError):
             return Answer.refusing(found)
         state, chain = found
         return Answer.of({"pdus": _pdus(state), "auth_chain": _pdus(chain)})
 
-    async def event(self, request: web.Request, origin: str, _: Any) -> Answer:
+    async def event(self, asked: Asked) -> Answer:
         """One event."""
-        event_id: Any = request.match_info["event_id"]
+        event_id = EventID(asked.path["event_id"])
         for room in self.server.rooms.values():
-            if event_id in room.events and origin in room.state.servers_in_room:
+            if event_id in room.events and self._refusal(room, asked.origin) is None:
                 return self._transaction([room.events[event_id]])
         return Answer.refusing(_no_such_event(event_id))
 
-    async def event_auth(self, request: web.Request, origin: str, _: Any) -> Answer:
+    async def event_auth(self, asked: Asked) -> Answer:
         """The events that authorise one, and those that authorise them."""
-        room = self._room(request, origin)
+        room = self._room(asked)
         if isinstance(room, MatrixError):
             return Answer.refusing(room)
-        event_id: Any = request.match_info["event_id"]
+        event_id = EventID(asked.path["event_id"])
         if event_id not in room.events:
             return Answer.refusing(_no_such_event(event_id))
         chain = auth.auth_chain([room.events[event_id]], room.events.get)
         return Answer.of({"auth_chain": _pdus(chain.values())})
 
-    async def backfill(self, request: web.Request, origin: str, _: Any) -> Answer:
+    async def backfill(self, asked: Asked) -> Answer:
         """What came up to some events, the newest first."""
-        room = self._room(request, origin)
+        room = self._room(asked)
         if isinstance(room, MatrixError):
             return Answer.refusing(room)
-        line = list(room.before)
-        heard = [line.index(found) for found in line if found in request.query.getall("v", [])]
-        limit = request.query.get("limit", "")
-        most = min(int(limit), MOST_EVENTS) if limit.isdecimal() else MOST_EVENTS
-        upto = line[max(heard) :: -1] if heard else []
-        return self._transaction([room.events[found] for found in upto[:most]])
+        limit = asked.first("limit")
+        if not re.fullmatch("[0-9]{0,9}", limit):
+            return Answer.refusing(MatrixError.of("M_INVALID_PARAM", "limit is a number"))
+        line, upto = list(room.before), _newest(room, asked.all("v"))
+        most = min(int(limit or MOST_EVENTS), MOST_EVENTS)
+        events = line[max(upto - most, 0) : upto]
+        return self._transaction([room.events[found] for found in reversed(events)])
 
-    async def missing(self, request: web.Request, origin: str, content: Any) -> Answer:
+    async def missing(self, asked: Asked) -> Answer:
         """The events between those that the other server has and those that it heard of."""
-        room = self._room(request, origin)
+        room = self._room(asked)
         if isinstance(room, MatrixError):
             return Answer.refusing(room)
-        asked = content if isinstance(content, dict) else {}
+        content = asked.content if isinstance(asked.content, JsonObject) else {}
+        known, heard = content.get("earliest_events"), content.get("latest_events")
+        for named in (known, heard):
+            if not isinstance(named, tuple) or len(named) > MOST_NAMED:
+                sentence = f"expected earliest_events and latest_events, {MOST_NAMED} at most"
+                return Answer.refusing(MatrixError.of("M_BAD_JSON", sentence))
         line = list(room.before)
-        known = [line.index(found) for found in asked.get("earliest_events", ()) if found in line]
-        heard = [line.index(found) for found in asked.get("latest_events", ()) if found in line]
-        between = line[max(known, default=-1) + 1 : max(heard, default=0)]
-        events = [room.events[found] for found in between[-MOST_EVENTS:]]
-        return Answer.of({"events": _pdus(events)})
+        between = line[_newest(room, known) : max(_newest(room, heard) - 1, 0)]
+        return Answer.of({"events": _pdus(room.events[found] for found in between[-MOST_EVENTS:])})
 
-    def _room(self, request: web.Request, origin: str) -> Room | MatrixError:
+    def _room(self, asked: Asked) -> Room | MatrixError:
         """The room that is asked about, by a server that is in it."""
-        room_id = request.match_info["room_id"]
-        if not self.server.takes_part_in(room_id):
-            return MatrixError.of("M_NOT_FOUND", f"this server is not in {room_id}")
-        room = self.server.rooms[room_id]
-        if origin not in room.state.servers_in_room:
-            return MatrixError.of("M_FORBIDDEN", f"{origin} is not in {room_id}")
-        if not permits(room.state, origin):
-            return MatrixError.of("M_FORBIDDEN", f"{room_id} denies {origin}")
-        return room
+        room = self.server.rooms.get(asked.path["room_id"])
+        if room is None:
+            return MatrixError.of("M_NOT_FOUND", "this server is not in the room")
+        return self._refusal(room, asked.origin) or room
 
-    def _state(
-        self, request: web.Request, origin: str
-    ) -> tuple[list[Event], list[Event]] | MatrixError:
+    def _refusal(self, room: Room, origin: ServerName) -> MatrixError | None:
+        """Why a server is told nothing of a room."""
+        if not self.server.takes_part_in(room.room_id):
+            return MatrixError.of("M_NOT_FOUND", "this server is not in the room")
+        if origin not in room.state.servers_in_room:
+            return MatrixError.of("M_FORBIDDEN", f"{origin} is not in the room")
+        if not permits(room.state, origin):
+            return MatrixError.of("M_FORBIDDEN", f"the room denies {origin}")
+        return None
+
+    def _state(self, asked: Asked) -> tuple[list[Event], list[Event]] | MatrixError:
         """The state before the event that is asked about, and its auth chain."""
-        room = self._room(request, origin)
+        room = self._room(asked)
         if isinstance(room, MatrixError):
             return room
-        event_id: Any = request.query.get("event_id", "")
+        event_id = EventID(asked.first("event_id"))
         before = room.before.get(event_id)
         if before is None or before.is_partial:
             return _no_such_event(event_id)
@@ -131,6 +140,13 @@ class History:
                 "pdus": _pdus(events),
             }
         )
+
+
+def _newest(room: Room, named: Any) -> int:
+    """How many events came up to the newest of those that are named, that one counted."""
+    wanted = {event_id for event_id in named if isinstance(event_id, str)}
+    came = [place for place, event_id in enumerate(room.before, 1) if event_id in wanted]
+    return max(came, default=0)
 
 
 def _pdus(events: Iterable[Event]) -> list[Any]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from aiohttp import web
-
+from homeserver.answers import Answer
+from homeserver.asked import Asked, Authenticated
 from homeserver.server import Homeserver
-from homeserver.transport import Answer
-from matrix_membership import Event
-from matrix_membership.errors import InvalidEvent, InvalidMessage, RemoteProtocolError
-from matrix_membership.events import read_pdu
+from matrix_membership import Event, RoomVersion
+from matrix_membership.canonical_json import JsonObject
+from matrix_membership.errors import InvalidMessage, RemoteProtocolError
 from matrix_membership.federation import (
     Countersigned,
     InviteRequest,
@@ -19,12 +18,16 @@ from matrix_membership.federation import (
     Offered,
     invites,
 )
-from matrix_membership.federation.invite_messages import key_ids_of
 from matrix_membership.identifiers import UserID
+from matrix_membership.membership import INVITE, LEAVE
 from matrix_membership.out_of_band import OutOfBand
-from matrix_membership.signing import verify_read
 
 __all__ = ["Inviting"]
+
+MOST_HELD: Final = 1000
+MOST_OF_A_SERVER: Final = 50
+MOST_OF_A_USER: Final = 50
+"""Invites that are kept in all, of one inviting server, and for one user."""
 
 
 class Inviting:
@@ -34,7 +37,7 @@ class Inviting:
         self.server = server
 
     @property
-    def endpoints(self) -> tuple[tuple[str, str, Any], ...]:
+    def endpoints(self) -> tuple[tuple[str, str, Authenticated], ...]:
         """Method, path and responder of the federation endpoints."""
         return tuple(
             ("PUT", f"/{version}/invite/{{room_id}}/{{event_id}}", self.answering(version))
@@ -70,63 +73,83 @@ class Inviting:
 
     # ------------------------------------------------------------------ the invited server
 
-    def answering(self, endpoint: str) -> Any:
+    def answering(self, endpoint: str) -> Authenticated:
         """invite: another server's user invites one of ours."""
 
-        async def respond(request: web.Request, origin: str, content: Any) -> Answer:
-            server = self.server
+        async def respond(asked: Asked) -> Answer:
             try:
-                asked = InviteRequest.from_json(
-                    content,
-                    room_id=request.match_info["room_id"],
-                    event_id=request.match_info["event_id"],
-                    origin=origin,
+                request = InviteRequest.from_json(
+                    asked.content,
+                    room_id=asked.path["room_id"],
+                    event_id=asked.path["event_id"],
+                    origin=asked.origin,
                     endpoint=endpoint,
                 )
             except InvalidMessage as error:
                 return Answer.refusing(MatrixError.of("M_BAD_JSON", str(error)))
-            room = server.rooms[asked.room_id] if server.takes_part_in(asked.room_id) else None
-            answer = invites.answer(
-                asked,
-                server.signer,
-                keys=await server.keys_for(asked.needs),
-                room_versions=server.room_versions,
-                state=None if room is None else room.state,
-            )
+            answer = await self.answer(request)
             if isinstance(answer, MatrixError):
-                server.refusals.append(answer)
-                return Answer.refusing(answer)
-            if room is None:  # in a room that we are in, it comes as an event too
-                self.hold(answer)
+                return self.server.refuse(answer)
             return Answer.of(answer.response.to_json())
 
         return respond
 
-    def hold(self, answer: Countersigned) -> None:
-        """Keep an invite to a room that we are not in, unless it was withdrawn before."""
+    async def answer(self, request: InviteRequest) -> Countersigned | MatrixError:
+        """Sign an invite and keep it; or say why not."""
+        server = self.server
+        keys = await server.keys_for(request.needs)
+        in_room = server.takes_part_in(request.room_id)
+        answer = invites.answer(
+            request,
+            server.signer,
+            keys=keys,
+            room_versions=server.room_versions,
+            state=server.rooms[request.room_id].state if in_room else None,
+        )
+        if in_room or isinstance(answer, MatrixError):
+            return answer  # in a room that we are in, it comes as an event too
+        return self.hold(answer) or answer
+
+    def hold(self, answer: Countersigned) -> MatrixError | None:
+        """Keep an invite to a room that we are not in, unless it was withdrawn before.
+
+        Anybody can invite. A table that forgot the oldest would let strangers push out the
+        invites of others, so it refuses what is new.
+        """
         event, now = answer.event, self.server.now()
         place = (event.room_id, UserID(str(event.state_key)))
         held = self.server.held.get(place)
-        if held is None:
-            held = OutOfBand.invited(event, at=now, room_state=answer.room_state)
+        if held is not None:
+            after = held.receive(event, at=now, room_state=answer.room_state).after
+        elif self.is_full_for(event):
+            return MatrixError.of("M_LIMIT_EXCEEDED", f"too many invites by {event.server}")
         else:
-            held = held.receive(event, at=now, room_state=answer.room_state).after
-        self.server.held[place] = held
+            after = OutOfBand.invited(event, at=now, room_state=answer.room_state)
+        self.server.held[place] = after
+        return None
 
-    async def take(self, pdu: Any) -> bool:
-        """Take an event of a room that we are not in: it may end an invite that a user holds."""
-        server = self.server
+    def is_full_for(self, event: Event) -> bool:
+        """Whether no more invites are kept of the server that sends one, or for its user."""
+        held = self.server.held
+        if len(held) >= MOST_HELD:  # what has ended is only kept to know it if it comes again
+            for place in [place for place, kept in held.items() if kept.membership is LEAVE]:
+                del held[place]
+        waiting = [kept.event for kept in held.values() if kept.membership is INVITE]
+        of_server = sum(invite.server == event.server for invite in waiting)
+        of_user = sum(invite.state_key == event.state_key for invite in waiting)
+        return len(held) >= MOST_HELD or of_server >= MOST_OF_A_SERVER or of_user >= MOST_OF_A_USER
+
+    def version_of(self, pdu: JsonObject) -> RoomVersion | None:
+        """The version of a room that we are not in, from the invite that the PDU may end."""
         room_id, user = pdu.get("room_id"), pdu.get("state_key")
-        held = server.held.get((room_id, user))
-        if held is None:
-            return False
-        for version in held.room_versions:
-            try:
-                read = read_pdu(pdu, version)
-            except InvalidEvent:
-                continue
-            needs = {read.event.server: key_ids_of(pdu, read.event.server)}
-            event = verify_read(read, await server.keys_for(needs))
-            held = server.held[room_id, user]
-            server.held[room_id, user] = held.receive(event, at=server.now()).after
-        return True
+        if not isinstance(room_id, str) or not isinstance(user, str):
+            return None
+        held = self.server.held.get((room_id, user))
+        return None if held is None else held.event.room_version
+
+    def take(self, event: Event) -> None:
+        """Take an event of a room that we are not in: it may end an invite that a user holds."""
+        place = (event.room_id, str(event.state_key))
+        held = self.server.held.get(place)
+        if held is not None:
+            self.server.held[place] = held.receive(event, at=self.server.now()).after

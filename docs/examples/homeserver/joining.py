@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from homeserver.keys import MOST_OF_A_ROOM
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
+from homeserver.transport import LARGEST_STATE
 from matrix_membership.errors import InvalidMessage, RemoteProtocolError
 from matrix_membership.federation import (
     JOINING,
@@ -102,10 +104,12 @@ async def converse(
         answer = await server.transport.ask(resident, begun.request)
         step = begun.receive(answer.read(MakeResponse.from_json), at=server.now())
         while isinstance(step, AwaitingAcceptance):
-            answer = await server.transport.ask(step.destination, step.request)
+            answer = await server.transport.ask(
+                step.destination, step.request, most_bytes=LARGEST_STATE
+            )
             sent = step.receive(answer.read(SEND_ANSWERS[handshake]))
             if isinstance(sent, AwaitingKeys):
-                return sent.receive(await server.keys_for(sent.needs))
+                return sent.receive(await server.keys_for(sent.needs, most=MOST_OF_A_ROOM))
             if not isinstance(sent, AwaitingAcceptance):
                 return sent
             step = sent
@@ -137,9 +141,13 @@ async def in_turn(
     )
     while isinstance(attempt, Attempts):
         if attempt.awaits_keys:
-            attempt = attempt.receive_keys(await server.keys_for(attempt.needs))
+            attempt = attempt.receive_keys(
+                await server.keys_for(attempt.needs, most=MOST_OF_A_ROOM)
+            )
         else:
-            answer = await server.transport.ask(attempt.destination, attempt.request)
+            answer = await server.transport.ask(
+                attempt.destination, attempt.request, most_bytes=LARGEST_STATE
+            )
             attempt = attempt.receive(answer.status, answer.content, at=server.now())
     return attempt
 
@@ -156,14 +164,14 @@ async def complete(server: Homeserver, room: Room) -> bool:
     path = path_of("v1", "state", room.room_id)
     request = Request("GET", path, (("event_id", join.event.event_id),))
     for resident in sorted(join.audit.servers - {server.name}):
-        answer = await server.transport.ask(resident, request)
+        answer = await server.transport.ask(resident, request, most_bytes=LARGEST_STATE)
         try:
             state = answer.read(_whole_state)
         except InvalidMessage:
             continue
         if isinstance(state, SendJoinResponse):
             found = examine(state, join.event, asked_to_omit=False, resident=resident)
-            audit = found.audit(await server.keys_for(found.needs))
+            audit = found.audit(await server.keys_for(found.needs, most=MOST_OF_A_ROOM))
             if audit.state is not None:
                 room.complete(audit.state, audit.auth_chain.values())
                 return True

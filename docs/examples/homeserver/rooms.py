@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
 
+from homeserver.bounded import Bounded
 from matrix_membership import (
     Decision,
     Event,
@@ -24,7 +26,10 @@ from matrix_membership.machine import admit
 from matrix_membership.membership import Membership
 from matrix_membership.receipt import Disposition, Receipt, receive, reevaluate
 
-MOST_PREV_EVENTS = 20
+MOST_PREV_EVENTS: Final = 20
+MOST_EVENTS: Final = 10_000
+MOST_REJECTED: Final = 10_000
+"""Events of a room to which one can go back, and rejected events that are known again."""
 
 Memberships = Callable[[UserID, RoomID], Membership | None]
 
@@ -43,6 +48,9 @@ class Room:
     A server that takes part in busy rooms resolves the states of events that do not know of
     each other. Here, the state after an event is the state before it and that event.
 
+    All is in memory, so what is said in a room is forgotten at last. State events that were accepted
+    are kept, for later events are judged by them: a server that lasts keeps them on disk.
+
     Attributes:
         version: the room's version.
         state: the current state.
@@ -50,8 +58,7 @@ class Room:
         before: the state before each event that came since this server is in the room.
         prev_events: the newest events, which no other one refers to yet.
         depth: the greatest depth among them.
-        rejected: IDs of events that the rules rejected.
-        receipts: what the checks said of events of other servers.
+        receipts: what the checks said of events of other servers that were not rejected.
         joined: how this server came in; None for a room that was made here.
     """
 
@@ -62,7 +69,7 @@ class Room:
         self.before: dict[EventID, RoomState] = {}
         self.prev_events: tuple[EventID, ...] = ()
         self.depth = 0
-        self.rejected: set[EventID] = set()
+        self._rejected: Bounded[EventID, None] = Bounded(MOST_REJECTED)
         self.receipts: dict[EventID, Receipt] = {}
         self.joined = joined
         if joined is not None:
@@ -71,6 +78,11 @@ class Room:
             self.events.update((event.event_id, event) for event in joined.state.events)
             self.prev_events = (joined.event.event_id,)
             self.depth = joined.event.depth
+
+    @property
+    def rejected(self) -> AbstractSet[EventID]:
+        """IDs of events that the rules rejected: the newest."""
+        return self._rejected.keys()
 
     @property
     def room_id(self) -> RoomID:
@@ -131,10 +143,10 @@ class Room:
     def _settle(self, event: Event, receipt: Receipt | None, before: RoomState) -> None:
         """Keep an event as its receipt says; one of our own has none, and was admitted."""
         if receipt is not None:
-            self.receipts[event.event_id] = receipt
             if receipt.disposition is Disposition.REJECTED:
-                self.rejected.add(event.event_id)
+                self._rejected[event.event_id] = None
                 return
+            self.receipts[event.event_id] = receipt
         self.events[event.event_id] = event
         self.before[event.event_id] = before
         if receipt is None or receipt:  # otherwise it soft-failed: nothing builds on it
@@ -143,6 +155,16 @@ class Room:
             tips = [found for found in self.prev_events if found not in referred]
             self.prev_events = (*tips, event.event_id)[-MOST_PREV_EVENTS:]
             self.depth = max(self.depth, event.depth)
+        if len(self.before) > MOST_EVENTS:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Forget the oldest event that nothing is built on: what was said, or soft-failed."""
+        oldest = next(event_id for event_id in self.before if event_id not in self.prev_events)
+        receipt = self.receipts.pop(oldest, None)
+        del self.before[oldest]
+        if self.events[oldest].state_key is None or not (receipt is None or receipt):
+            del self.events[oldest]
 
     def store(self, event: Event) -> None:
         """Keep an event that was admitted to the current state."""

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
+from homeserver.answers import Answer
+from homeserver.keys import MOST_ASKED, Keys
 from homeserver.rooms import Room
 from homeserver.transport import Transport
 from matrix_membership import KNOWN, Event, KeyRing, RoomVersion, Signer
 from matrix_membership.canonical_json import decode, encode
-from matrix_membership.errors import InvalidKey
 from matrix_membership.federation import MatrixError, Request, ResidentRoom
 from matrix_membership.federation.messages import path_of
-from matrix_membership.identifiers import RoomID, ServerName, UserID, is_server_name, server_of
+from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
 from matrix_membership.membership import UNKNOWN, Membership
 from matrix_membership.out_of_band import OutOfBand
+
+MOST_TASKS: Final = 200
+"""What may be under way that nobody waits for."""
+
+MOST_REFUSALS: Final = 100
 
 
 class Homeserver:
@@ -29,11 +36,11 @@ class Homeserver:
         rooms: the rooms that it is in, or was.
         aliases: room IDs by alias.
         held: invites and knocks of its users in rooms that it is not in, by room and user.
-        keys: the keys of servers, as far as it has seen them.
+        keys: the keys of other servers.
         room_versions: the room versions that it speaks.
         identity_servers: the identity servers that it trusts.
         omits_members: whether it leaves members out of an answer when it is allowed to.
-        refusals: what it said no to, for its log.
+        refusals: what it said no to, for its log: the newest.
     """
 
     def __init__(self, transport: Transport, *, room_versions: Iterable[str] = KNOWN) -> None:
@@ -43,11 +50,11 @@ class Homeserver:
         self.rooms: dict[str, Room] = {}
         self.aliases: dict[str, str] = {}
         self.held: dict[tuple[str, str], OutOfBand] = {}
-        self.keys = self.signer.key_ring
+        self.keys = Keys(transport, self.now)
         self.room_versions = {name: KNOWN[name] for name in room_versions}
         self.identity_servers: frozenset[str] = frozenset()
         self.omits_members = True
-        self.refusals: list[MatrixError] = []
+        self.refusals: deque[MatrixError] = deque(maxlen=MOST_REFUSALS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @staticmethod
@@ -55,12 +62,22 @@ class Homeserver:
         """The time, in milliseconds since 1970."""
         return time.time_ns() // 1_000_000
 
+    def refuse(self, error: MatrixError) -> Answer:
+        """Say no, and remember why."""
+        self.refusals.append(error)
+        return Answer.refusing(error)
+
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody waits for.
 
         What answers a request must not wait for the server that asks: that one may be waiting
-        for us.
+        for us. When too much is under way, it is not done; a server that keeps what it knows does
+        it later.
         """
+        if len(self._tasks) >= MOST_TASKS:
+            work.close()
+            self.refusals.append(MatrixError.of("M_LIMIT_EXCEEDED", "too much is under way"))
+            return
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -132,9 +149,9 @@ class Homeserver:
             self.signer, sender, event_type, content, state_key=state_key, at=self.now()
         )
 
-    def takes_part_in(self, room_id: str) -> bool:
+    def takes_part_in(self, room_id: Any) -> bool:
         """Whether a user of ours is joined to a room."""
-        room = self.rooms.get(room_id)
+        room = self.rooms.get(room_id) if isinstance(room_id, str) else None
         return room is not None and self.name in room.state.servers_in_room
 
     def membership(self, user: UserID, room_id: RoomID) -> Membership | None:
@@ -161,22 +178,11 @@ class Homeserver:
 
     # ------------------------------------------------------------------ asking others
 
-    async def keys_for(self, needs: Mapping[ServerName, Iterable[str]]) -> KeyRing:
-        """The keys that are needed, as far as they can be had.
-
-        Args:
-            needs: for each server, key IDs. Only what is unknown or has run out is fetched.
-        """
-        for server in self.keys.missing(needs, at=self.now()):
-            if not is_server_name(server) or server == self.name:
-                continue
-            answer = await self.transport.ask(server, Request("GET", "/_matrix/key/v2/server"))
-            try:
-                found = KeyRing.from_documents([answer.content], expected=server, at=self.now())
-            except InvalidKey:
-                continue
-            self.keys = self.keys.with_keys(found)
-        return self.keys
+    async def keys_for(
+        self, needs: Mapping[ServerName, Iterable[str]], *, most: int = MOST_ASKED
+    ) -> KeyRing:
+        """The keys that are needed, as far as they can be had; see `keys.Keys.get`."""
+        return await self.keys.get(needs, most=most)
 
     async def tell(self, servers: Iterable[str], *events: Event) -> None:
         """Send events to other servers."""

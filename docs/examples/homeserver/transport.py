@@ -1,64 +1,55 @@
-"""HTTP to other servers and from them, with TLS or without."""
+"""HTTP to other servers, with TLS or without: few connections, none of them for long.
+
+The other side is a stranger too. It gets a limited time and may answer a limited number of bytes; it
+cannot send us elsewhere, nor leave a cookie.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
-import attrs
-from aiohttp import web
 from yarl import URL
 
+from homeserver.answers import Answer, read_within
 from homeserver.x_matrix import authorize
 from matrix_membership import Signer
-from matrix_membership.canonical_json import decode, encode
-from matrix_membership.errors import InvalidJson
-from matrix_membership.federation import MatrixError, Request
+from matrix_membership.federation import Request
 
-SECONDS = aiohttp.ClientTimeout(total=30)
+__all__ = ["LARGEST_STATE", "Transport", "Witness", "on_loopback"]
+
+SECONDS: Final = aiohttp.ClientTimeout(total=30)
+MOST_CONNECTIONS: Final = 100
+MOST_CONNECTIONS_TO_ONE: Final = 10
+"""To other servers at the same time, and to one of them. Who must wait longer gives up."""
+
+LARGEST_ANSWER: Final = 1024 * 1024
+LARGEST_STATE: Final = 64 * 1024 * 1024
+"""Bytes of an answer: of most, and of those that hold the state of a room."""
+
+LARGEST_ERROR: Final = 16 * 1024
+"""Bytes of an answer that tells of an error, which is kept in the log."""
 
 
-@attrs.frozen
-class Answer:
-    """An HTTP answer."""
+def on_loopback(address: str) -> bool:
+    """Whether an address is of this machine.
 
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def of(cls, body: Any) -> Self:
-        """A good answer."""
-        return cls(HTTPStatus.OK, encode(body, strict=False))
-
-    @classmethod
-    def refusing(cls, error: MatrixError) -> Self:
-        """An answer that says no."""
-        return cls(error.status, encode(error.to_json(), strict=False), error.headers)
-
-    @property
-    def content(self) -> Any:
-        """The body parsed; None when it is no JSON."""
-        try:
-            return decode(self.body, strict=False)
-        except InvalidJson:
-            return None
-
-    def read(self, message: Callable[[Any], Any]) -> Any:
-        """A message read from the parsed body, or the error that came instead of one.
-
-        Raises:
-            InvalidMessage: it is neither.
-        """
-        if self.status == HTTPStatus.OK:
-            return message(self.content)
-        return MatrixError.from_json(self.content, status=self.status)
+    Others say whom we ask: a header names its origin, an event its sender, a request to join its
+    servers. Without this, they would have us ask what only we can reach. A server for the
+    Internet looks up the name and asks if the *address found* is a public one, then connects to
+    that very address.
+    """
+    try:
+        host = urlsplit(f"//{address}").hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 Witness = Callable[[str, str, Request, Answer | None], None]
@@ -74,6 +65,7 @@ class Transport:
         addresses: where servers listen that are not where their names say.
         context: which certificates of others are good.
         witness: is told of every request, and of its answer.
+        reaches: whether an address may be asked: by default those of this machine alone.
     """
 
     def __init__(
@@ -84,16 +76,26 @@ class Transport:
         addresses: Mapping[str, str] = MappingProxyType({}),
         context: ssl.SSLContext | None = None,
         witness: Witness = lambda *_: None,
+        reaches: Callable[[str], bool] = on_loopback,
     ) -> None:
         self.signer = signer
         self.scheme = scheme
         self.addresses = addresses
         self.context = context
         self.witness = witness
+        self.reaches = reaches
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(self, destination: str, request: Request) -> Answer:
-        """Send a request; whoever cannot be reached counts as a gateway that failed."""
+    async def ask(
+        self, destination: str, request: Request, *, most_bytes: int = LARGEST_ANSWER
+    ) -> Answer:
+        """Send a signed request; a server that cannot be reached counts as a gateway that failed.
+
+        Args:
+            destination: the server's name.
+            request: the request.
+            most_bytes: how long the answer may be. A longer one counts as none.
+        """
         self.witness(self.signer.server_name, destination, request, None)
         answer = await self.call(
             destination,
@@ -101,6 +103,7 @@ class Transport:
             request.uri,
             body=request.body,
             authorization=str(authorize(self.signer, destination, request)),
+            most_bytes=most_bytes,
         )
         self.witness(self.signer.server_name, destination, request, answer)
         return answer
@@ -113,26 +116,33 @@ class Transport:
         *,
         body: bytes | None = None,
         authorization: str = "",
+        most_bytes: int = LARGEST_ANSWER,
     ) -> Answer:
         """Send a request that is not signed, as identity servers get them; follow no redirect."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=SECONDS)
         address = self.addresses.get(destination, destination)
+        if not self.reaches(address):
+            return Answer.unreachable(destination, "it is not among those that may be asked")
+        if self._session is None:
+            self._session = _new_session()
         try:
             async with self._session.request(
                 method,
                 # What was signed is sent as it is, not encoded a second time.
                 URL(f"{self.scheme}://{address}{uri}", encoded=True),
                 data=body,
-                headers={"Content-Type": "application/json"}
+                headers={"Content-Type": "application/json", "Accept-Encoding": "identity"}
                 | ({"Authorization": authorization} if authorization else {}),
                 ssl=self.context or True,
                 allow_redirects=False,
             ) as response:
-                return Answer(response.status, await response.read())
-        except (aiohttp.ClientError, TimeoutError) as error:
-            said = f"{destination} cannot be reached: {error}"
-            return Answer.refusing(MatrixError("M_UNKNOWN", said, HTTPStatus.BAD_GATEWAY))
+                most = most_bytes if response.status == HTTPStatus.OK else LARGEST_ERROR
+                found = await read_within(response.content, most)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            # A ValueError: the name has a port above 65535, a token would break the header.
+            return Answer.unreachable(destination, error)
+        if found is None:
+            return Answer.unreachable(destination, f"it answers more than {most} bytes")
+        return Answer(response.status, found)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -140,33 +150,13 @@ class Transport:
             await self._session.close()
 
 
-Respond = Callable[[web.Request], Coroutine[Any, Any, Answer]]
-
-
-def serving(respond: Respond) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-    """What answers, as aiohttp takes it."""
-
-    async def serve(request: web.Request) -> web.Response:
-        answer = await respond(request)
-        return web.Response(
-            status=answer.status,
-            body=answer.body,
-            headers=dict(answer.headers),
-            content_type="application/json",
-        )
-
-    return serve
-
-
-@contextlib.asynccontextmanager
-async def listening(
-    application: web.Application, listener: socket.socket, context: ssl.SSLContext | None = None
-) -> AsyncIterator[web.AppRunner]:
-    """Answer requests for as long as a `with` block lasts."""
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, listener, ssl_context=context).start()
-        yield runner
-    finally:
-        await runner.cleanup()
+def _new_session() -> aiohttp.ClientSession:
+    """Connections that remember nothing of what others say: no cookies, nothing unpacked."""
+    return aiohttp.ClientSession(
+        timeout=SECONDS,
+        connector=aiohttp.TCPConnector(
+            limit=MOST_CONNECTIONS, limit_per_host=MOST_CONNECTIONS_TO_ONE
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+    )

@@ -7,14 +7,20 @@ the body. See https://spec.matrix.org/v1.19/server-server-api/#request-authentic
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
+from matrix_membership.errors import InvalidJson
 from matrix_membership.federation import Request
-from matrix_membership.signing import KeyRing, Signer, sign_json, verify_json
+from matrix_membership.identifiers import is_server_name
+from matrix_membership.signing import KeyRing, PublishedKey, Signer, sign_json, verify_json
 
-PARAMETER = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",\s]+))')
+PARAMETER: Final = re.compile(
+    r"""\s*([^\s=,"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",\s]+))\s*(?:,|$)"""
+)
+LONGEST_HEADER: Final = 2048
+"""Characters: two server names, a key ID and a signature have less than 1,000."""
 
 
 @attrs.frozen
@@ -28,15 +34,23 @@ class Authorization:
 
     @classmethod
     def parse(cls, header: str) -> Authorization | None:
-        """Read a header; None when it is of another form."""
+        """Read a header; None when it is of another form.
+
+        It is the first that a stranger says, so it is read once from left to right: a header that
+        searching would find something in, here or there, is refused.
+        """
         scheme, _, parameters = header.partition(" ")
-        if scheme.lower() != "x-matrix":
+        if scheme.lower() != "x-matrix" or len(header) > LONGEST_HEADER:
             return None
-        said = {
-            name.lower(): bare or re.sub(r"\\(.)", r"\1", quoted)
-            for name, quoted, bare in PARAMETER.findall(parameters)
-        }
-        if not {"origin", "key", "sig"} <= said.keys():
+        said: dict[str, str] = {}
+        position = 0
+        while position < len(parameters):
+            found = PARAMETER.match(parameters, position)
+            if found is None or found[1].lower() in said:
+                return None
+            said[found[1].lower()] = found[3] or re.sub(r"\\(.)", r"\1", found[2])
+            position = found.end()
+        if not {"origin", "key", "sig"} <= said.keys() or not is_server_name(said["origin"]):
             return None
         return cls(said["origin"], said.get("destination"), said["key"], said["sig"])
 
@@ -46,25 +60,43 @@ class Authorization:
             f'key="{self.key_id}",sig="{self.signature}"'
         )
 
+    def key(self, keys: KeyRing, destination: str, *, at: int) -> PublishedKey | None:
+        """The key that must have signed; None when such a request cannot be believed.
+
+        This can be asked before the body is read.
+
+        Args:
+            keys: keys, those of the server that asks among them.
+            destination: our name. We do not answer a request that was meant for another server.
+            at: the time now, in milliseconds since 1970. A key that ran out proves nothing.
+        """
+        key = keys.key(self.origin, self.key_id)
+        if key is None or key.is_expired or not key.good_at(at):
+            return None
+        return key if self.destination in (None, destination) else None
+
     def proves(
         self, keys: KeyRing, destination: str, method: str, uri: str, content: Any, *, at: int
     ) -> bool:
         """Whether a request that reached us is from the server that it names.
 
         Args:
-            keys: keys, that server's among them.
-            destination: our name. A request that was meant for another server is none for us.
+            keys: keys, those of the server that asks among them.
+            destination: our name.
             method: the method of the request.
             uri: path and query as they came, still percent-encoded.
             content: the parsed body; None when there is none.
-            at: the time now, in milliseconds since 1970: the key must be valid then.
+            at: the time now, in milliseconds since 1970.
         """
-        key = keys.key(self.origin, self.key_id)
-        if key is None or self.destination not in (None, destination):
+        key = self.key(keys, destination, at=at)
+        if key is None:
             return False
         document = _signed(method, uri, self.origin, destination, content)
         document["signatures"] = {self.origin: {self.key_id: self.signature}}
-        return verify_json(document, self.origin, self.key_id, key, at=at)
+        try:
+            return verify_json(document, self.origin, self.key_id, key, at=at)
+        except InvalidJson:  # the URI holds bytes that are not text
+            return False
 
 
 def authorize(signer: Signer, destination: str, request: Request) -> Authorization:

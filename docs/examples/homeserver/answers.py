@@ -1,0 +1,109 @@
+"""HTTP answers, those that we give and those that we get; and how a server listens."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine
+from http import HTTPStatus
+from typing import Any, Final, Self
+
+import aiohttp
+import attrs
+from aiohttp import web
+
+from matrix_membership.canonical_json import decode, encode
+from matrix_membership.errors import InvalidJson
+from matrix_membership.federation import MatrixError
+
+__all__ = ["Answer", "Respond", "listening", "read_within", "serving"]
+
+LINGER_SECONDS: Final = 1
+"""For how long the rest of a body is thrown away, so that the other side gets our refusal."""
+
+
+@attrs.frozen
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, body: Any) -> Self:
+        """A good answer."""
+        return cls(HTTPStatus.OK, encode(body, strict=False))
+
+    @classmethod
+    def refusing(cls, error: MatrixError) -> Self:
+        """An answer that says no."""
+        return cls(error.status, encode(error.to_json(), strict=False), error.headers)
+
+    @property
+    def content(self) -> Any:
+        """The body parsed; None when it is not JSON."""
+        try:
+            return decode(self.body, strict=False)
+        except InvalidJson:
+            return None
+
+    @classmethod
+    def unreachable(cls, destination: str, why: object) -> Self:
+        """What stands for the answer of a server from which none came."""
+        said = f"{destination} cannot be reached: {why}"
+        return cls.refusing(MatrixError("M_UNKNOWN", said, HTTPStatus.BAD_GATEWAY))
+
+    def read(self, message: Callable[[Any], Any]) -> Any:
+        """A message read from the parsed body, or the error that came instead of one.
+
+        Raises:
+            InvalidMessage: it is neither.
+        """
+        if self.status == HTTPStatus.OK:
+            return message(self.content)
+        return MatrixError.from_json(self.content, status=self.status)
+
+
+async def read_within(stream: aiohttp.StreamReader, most: int) -> bytes | None:
+    """Read a body; None once it is longer than it may be, and the rest is left unread."""
+    found = bytearray()
+    async for chunk in stream.iter_any():
+        found += chunk
+        if len(found) > most:
+            return None
+    return bytes(found)
+
+
+Respond = Callable[[web.Request], Coroutine[Any, Any, Answer]]
+
+
+def serving(respond: Respond) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
+    """What answers, as aiohttp takes it."""
+
+    async def serve(request: web.Request) -> web.Response:
+        answer = await respond(request)
+        return web.Response(
+            status=answer.status,
+            body=answer.body,
+            headers=dict(answer.headers),
+            content_type="application/json",
+        )
+
+    return serve
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    application: web.Application, listener: socket.socket, context: ssl.SSLContext | None = None
+) -> AsyncIterator[web.AppRunner]:
+    """Answer requests for as long as a `with` block lasts."""
+    # A body that is sent packed would be unpacked before its size is known.
+    runner = web.AppRunner(application, auto_decompress=False, lingering_time=LINGER_SECONDS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener, ssl_context=context).start()
+        yield runner
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,159 @@
+"""Events that other servers send: counted, taken once, and one transaction after the other.
+
+What a transaction can cost is bounded: its size, its PDUs, its EDUs, and the servers that are asked
+for their keys because of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+import attrs
+
+from homeserver.answers import Answer
+from homeserver.asked import LARGEST_EVENT, Asked
+from homeserver.bounded import Bounded
+from homeserver.inviting import Inviting
+from homeserver.rooms import Room
+from homeserver.server import Homeserver
+from matrix_membership import KeyRing
+from matrix_membership.acl import permits
+from matrix_membership.canonical_json import JsonObject
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import ReadPdu, read_pdu
+from matrix_membership.federation import MatrixError
+from matrix_membership.federation.invite_messages import key_ids_of
+from matrix_membership.identifiers import ServerName, server_of
+from matrix_membership.membership import INVITE
+from matrix_membership.receipt import Disposition
+from matrix_membership.signing import needed_keys, verify_read
+
+__all__ = ["LARGEST_TRANSACTION", "Transactions"]
+
+MOST_PDUS: Final = 50
+MOST_EDUS: Final = 100
+LARGEST_TRANSACTION: Final = (MOST_PDUS + MOST_EDUS) * LARGEST_EVENT
+
+MOST_ORIGINS: Final = 1000
+MOST_REMEMBERED: Final = 4
+"""Servers whose transactions are remembered, and how many of each: it repeats the newest alone."""
+
+MOST_WAITING: Final = 20
+"""Transactions of one server that may wait for their turn."""
+
+TOO_MANY: Final = MatrixError.of("M_LIMIT_EXCEEDED", "one at a time", retry_after_ms=1000)
+
+
+class Line:
+    """The transactions of one server: they are taken in the order in which they come."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.waiting = 0
+        self.answers: Bounded[str, Answer] = Bounded(MOST_REMEMBERED)
+
+
+@attrs.frozen
+class Arrived:
+    """A PDU that could be read.
+
+    Attributes:
+        room: its room; None when we are not in it, but a user of ours holds an invite.
+        read: the PDU.
+    """
+
+    room: Room | None
+    read: ReadPdu
+
+    @property
+    def needs(self) -> dict[ServerName, frozenset[str]]:
+        """The keys to fetch: of the servers whose signatures count, and of no others that it names."""
+        event = self.read.event
+        needs = needed_keys(self.read)
+        if event.membership is INVITE:  # one by address is signed by the invited user's server
+            server = server_of(event.state_key or "")
+            needs[server] = key_ids_of(self.read.document, server)
+        return needs
+
+
+class Transactions:
+    """What one server does with the events that others send."""
+
+    def __init__(self, server: Homeserver, inviting: Inviting) -> None:
+        self.server = server
+        self.inviting = inviting
+        self.lines: Bounded[ServerName, Line] = Bounded(MOST_ORIGINS)
+
+    async def respond(self, asked: Asked) -> Answer:
+        """send: take a transaction, or say again what was said to it before."""
+        self.lines[asked.origin] = line = self.lines.get(asked.origin) or Line()
+        if line.waiting >= MOST_WAITING:
+            return Answer.refusing(TOO_MANY)
+        line.waiting += 1
+        try:
+            async with line.turn:
+                transaction = asked.path["transaction"]
+                answer = line.answers.get(transaction)
+                if answer is None:
+                    answer = await self.take_all(asked)
+                    line.answers[transaction] = answer
+                return answer
+        finally:
+            line.waiting -= 1
+
+    async def take_all(self, asked: Asked) -> Answer:
+        """Take the PDUs of a transaction, one after the other; nothing is done with EDUs."""
+        content: Any = asked.content if isinstance(asked.content, JsonObject) else {}
+        pdus, edus = content.get("pdus"), content.get("edus", ())
+        for name, found, most in (("pdus", pdus, MOST_PDUS), ("edus", edus, MOST_EDUS)):
+            if not isinstance(found, tuple) or len(found) > most:
+                sentence = f"{name}: expected a list of at most {most}"
+                return Answer.refusing(MatrixError.of("M_BAD_JSON", sentence))
+        arrived = [self.read(pdu, asked.origin) for pdu in pdus]
+        keys = await self.server.keys_for(_together(arrived))
+        results = {}
+        for found in arrived:
+            event_id, error = self.take(found, keys) if isinstance(found, Arrived) else ("", found)
+            results[event_id] = {"error": error} if error else {}
+            await asyncio.sleep(0)  # fifty events take a while: let others have their turn
+        return Answer.of({"pdus": results})
+
+    def read(self, pdu: Any, origin: ServerName) -> Arrived | str:
+        """Read a PDU by the version of its room, or say why it is not taken."""
+        if not isinstance(pdu, JsonObject):
+            return "a PDU is an object"
+        room_id: Any = pdu.get("room_id")
+        server = self.server
+        room = server.rooms[room_id] if server.takes_part_in(room_id) else None
+        if room is not None and not permits(room.state, origin):
+            return f"the room denies {origin}"
+        version = room.version if room is not None else self.inviting.version_of(pdu)
+        if version is None:
+            return "this server is not in the room"
+        try:
+            return Arrived(room, read_pdu(pdu, version))
+        except InvalidEvent as error:
+            return str(error)
+
+    def take(self, arrived: Arrived, keys: KeyRing) -> tuple[str, str]:
+        """Take one event: gives its ID, and what is wrong with it, if something is."""
+        room, read = arrived.room, arrived.read
+        event_id = read.event.event_id
+        if room is None:
+            self.inviting.take(verify_read(read, keys))
+        elif event_id not in room.events and event_id not in room.rejected:
+            receipt = room.take(read, keys)
+            if receipt.disposition in (Disposition.DROPPED, Disposition.REJECTED):
+                return event_id, str(receipt)
+        return event_id, ""
+
+
+def _together(arrived: Iterable[Arrived | str]) -> dict[ServerName, frozenset[str]]:
+    """The keys that all of some PDUs need."""
+    needs: dict[ServerName, frozenset[str]] = {}
+    for found in arrived:
+        for server, key_ids in found.needs.items() if isinstance(found, Arrived) else ():
+            needs[server] = needs.get(server, frozenset()) | key_ids
+    return needs
