@@ -119,12 +119,13 @@ class Inviting:
         event, now = answer.event, self.server.now()
         place = (event.room_id, UserID(str(event.state_key)))
         held = self.server.held.get(place)
-        if held is not None:
-            after = held.receive(event, at=now, room_state=answer.room_state).after
-        elif self.is_full_for(event):
+        known = held is not None and held.event.server == event.server
+        if not known and self.is_full_for(event):
             return MatrixError.of("M_LIMIT_EXCEEDED", f"too many invites by {event.server}")
-        else:
+        if held is None:
             after = OutOfBand.invited(event, at=now, room_state=answer.room_state)
+        else:
+            after = held.receive(event, at=now, room_state=answer.room_state).after
         self.server.held[place] = after
         return None
 
@@ -139,13 +140,13 @@ class Inviting:
         of_user = sum(invite.state_key == event.state_key for invite in waiting)
         return len(held) >= MOST_HELD or of_server >= MOST_OF_A_SERVER or of_user >= MOST_OF_A_USER
 
-    def version_of(self, pdu: JsonObject) -> RoomVersion | None:
-        """The version of a room that we are not in, from the invite that the PDU may end."""
+    def versions_of(self, pdu: JsonObject) -> tuple[RoomVersion, ...]:
+        """The versions that the PDU's room may have, as the invites say that the PDU may end."""
         room_id, user = pdu.get("room_id"), pdu.get("state_key")
         if not isinstance(room_id, str) or not isinstance(user, str):
-            return None
+            return ()
         held = self.server.held.get((room_id, user))
-        return None if held is None else held.event.room_version
+        return () if held is None else (held.event.room_version,)
 
     def take(self, event: Event) -> None:
         """Take an event of a room that we are not in: it may end an invite that a user holds."""

@@ -61,20 +61,21 @@ class Arrived:
 
     Attributes:
         room: its room; None when we are not in it, but a user of ours holds an invite.
-        read: the PDU.
+        reads: the PDU, as it reads in the version of its room. The servers that sent invites to one
+            room may name different versions; then it is read by each.
     """
 
     room: Room | None
-    read: ReadPdu
+    reads: tuple[ReadPdu, ...]
 
     @property
-    def needs(self) -> dict[ServerName, frozenset[str]]:
+    def needs(self) -> list[tuple[ServerName, frozenset[str]]]:
         """The keys to fetch: of the servers whose signatures count, and of no others that it names."""
-        event = self.read.event
-        needs = needed_keys(self.read)
-        if event.membership is INVITE:  # one by address is signed by the invited user's server
-            server = server_of(event.state_key or "")
-            needs[server] = key_ids_of(self.read.document, server)
+        needs = [need for read in self.reads for need in needed_keys(read).items()]
+        for read in self.reads:
+            if read.event.membership is INVITE:  # one by address is signed by the user's server
+                server = server_of(read.event.state_key or "")
+                needs.append((server, key_ids_of(read.document, server)))
         return needs
 
 
@@ -129,20 +130,22 @@ class Transactions:
         room = server.rooms[room_id] if server.takes_part_in(room_id) else None
         if room is not None and not permits(room.state, origin):
             return f"the room denies {origin}"
-        version = room.version if room is not None else self.inviting.version_of(pdu)
-        if version is None:
-            return "this server is not in the room"
-        try:
-            return Arrived(room, read_pdu(pdu, version))
-        except InvalidEvent as error:
-            return str(error)
+        versions = self.inviting.versions_of(pdu) if room is None else (room.version,)
+        reads, wrong = [], "this server is not in the room"
+        for version in versions:
+            try:
+                reads.append(read_pdu(pdu, version))
+            except InvalidEvent as error:
+                wrong = str(error)
+        return Arrived(room, tuple(reads)) if reads else wrong
 
     def take(self, arrived: Arrived, keys: KeyRing) -> tuple[str, str]:
         """Take one event: gives its ID, and what is wrong with it, if something is."""
-        room, read = arrived.room, arrived.read
+        room, (read, *_) = arrived.room, arrived.reads
         event_id = read.event.event_id
         if room is None:
-            self.inviting.take(verify_read(read, keys))
+            for found in arrived.reads:
+                self.inviting.take(verify_read(found, keys))
         elif event_id not in room.events and event_id not in room.rejected:
             receipt = room.take(read, keys)
             if receipt.disposition in (Disposition.DROPPED, Disposition.REJECTED):
@@ -154,6 +157,6 @@ def _together(arrived: Iterable[Arrived | str]) -> dict[ServerName, frozenset[st
     """The keys that all of some PDUs need."""
     needs: dict[ServerName, frozenset[str]] = {}
     for found in arrived:
-        for server, key_ids in found.needs.items() if isinstance(found, Arrived) else ():
+        for server, key_ids in found.needs if isinstance(found, Arrived) else ():
             needs[server] = needs.get(server, frozenset()) | key_ids
     return needs
