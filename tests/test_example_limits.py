@@ -16,7 +16,8 @@ from homeserver.answers import Answer
 from homeserver.asked import LARGEST_BODY, Asked
 from homeserver.binding import BURST, MOST_INVITES
 from homeserver.bounded import Bounded
-from homeserver.client_endpoints import MOST_SERVERS, MOST_USERS
+from homeserver.client_endpoints import MOST_USERS
+from homeserver.doing import MOST_SERVERS
 from homeserver.inviting import MOST_OF_A_SERVER, MOST_OF_A_USER
 from homeserver.server import MOST_REFUSALS, MOST_TASKS, Homeserver
 from homeserver.transactions import MOST_EDUS, MOST_PDUS, Transactions

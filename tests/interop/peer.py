@@ -134,9 +134,9 @@ class Peer:
         return self.run(work)
 
     def ask(self, ask: Callable[..., Any], request: Any) -> tuple[int, Any]:
-        """What a client's request to this server comes to: status and body; see `client_endpoints`."""
+        """What a client's request to this server comes to: status and body; see `doing`."""
         assert not isinstance(request, MatrixError), request
-        answer = self.run(self.endpoints.client.carry_out(ask, request))
+        answer = self.run(self.endpoints.doing.carry_out(ask, request))
         return answer.status, answer.content
 
     def membership(self, room_id: str, user: str) -> Membership:

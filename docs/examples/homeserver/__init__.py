@@ -10,7 +10,7 @@ Read in this order:
 - `joining`: what it asks of others for its users: to join, to knock, to leave;
 - `inviting`: invites, from both sides; `by_address` and `binding`: those of whom only an address is
   known, on the inviting server and on the other one;
-- `client_endpoints` and `creating`: what it answers its own users;
+- `client_endpoints`, `creating` and `doing`: what it answers its own users, and does for them;
 - `asked`: who asks, which is found out before anything is read;
 - `endpoints`: what it answers when others join, knock or leave;
 - `transactions`: what it does with the events that others send;

@@ -8,44 +8,19 @@ The example has no passwords: the access token is the name of the user.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
-import attrs
 from aiohttp import web
 
-from homeserver import joining
 from homeserver.answers import Answer, serving
 from homeserver.asked import LARGEST_EVENT, read_body
-from homeserver.binding import Binding
 from homeserver.bounded import Bounded
-from homeserver.by_address import ByAddress
 from homeserver.creating import create_room
-from homeserver.inviting import Inviting
-from homeserver.rooms import Room
+from homeserver.doing import Ask, Doing
 from homeserver.server import Homeserver
 from matrix_membership import client
-from matrix_membership.canonical_json import JsonObject
-from matrix_membership.federation import (
-    Failed,
-    Joined,
-    Knocked,
-    Left,
-    MatrixError,
-    Request,
-    ResidentRoom,
-    StoredInvite,
-)
-from matrix_membership.federation.messages import path_of
-from matrix_membership.identifiers import (
-    RoomID,
-    ServerName,
-    UserID,
-    is_room_id,
-    is_server_name,
-    is_user_id,
-)
-from matrix_membership.out_of_band import OutOfBand
+from matrix_membership.federation import MatrixError
+from matrix_membership.identifiers import UserID, is_user_id
 
 CLIENT: Final = "/_matrix/client/v3"
 LIMIT: Final = 20
@@ -54,25 +29,13 @@ LIMIT: Final = 20
 MOST_USERS: Final = 1000
 """Users whose requests are counted: those who asked last."""
 
-MOST_SERVERS: Final = 10
-"""Servers that are asked to let a user in, one after the other."""
-
-Ask = Callable[..., client.Outcome]
-
-UNTIMED: Final = (client.forget, client.joined_members)
-"""What needs no time: they make no event."""
-
 
 class ClientEndpoints:
     """The client-server endpoints of one server."""
 
-    def __init__(
-        self, server: Homeserver, inviting: Inviting, by_address: ByAddress, binding: Binding
-    ) -> None:
+    def __init__(self, server: Homeserver, doing: Doing) -> None:
         self.server = server
-        self.inviting = inviting
-        self.by_address = by_address
-        self.binding = binding
+        self.doing = doing
         self.buckets: Bounded[UserID, client.TokenBucket] = Bounded(MOST_USERS)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -112,7 +75,7 @@ class ClientEndpoints:
             asked = read(user, *path, **options)
             if isinstance(asked, MatrixError):
                 return Answer.refusing(asked)
-            return await self.carry_out(ask, asked)
+            return await self.doing.carry_out(ask, asked)
 
         return respond
 
@@ -146,127 +109,3 @@ class ClientEndpoints:
             return after
         self.buckets[user] = after
         return user
-
-    # ------------------------------------------------------------------ what comes of it
-
-    async def carry_out(self, ask: Ask, request: Any) -> Answer:
-        """Ask the library until it needs no more, and do what it says."""
-        while True:
-            timed = {} if ask in UNTIMED else {"at": self.server.now()}
-            outcome = ask(request, self.known(request), **timed)
-            match outcome:
-                case client.NeedsMemberships(user=user, rooms=rooms):
-                    looked_up = {room: self.server.membership(user, room) for room in rooms}
-                    ask, again = partial(ask, memberships=looked_up), request
-                case client.NeedsAlias(alias=alias):
-                    found = await self.resolve(alias)
-                    again = request.with_room(*found) if isinstance(found, tuple) else found
-                case client.NeedsIdentityServer():
-                    again = await self.by_address.find(request)
-                    if isinstance(again, StoredInvite):
-                        ask, again = partial(self.invite_stored, again), request
-                case client.NeedsExchange(pending=pending):
-                    # Then the user is invited, or is not: the word is worth nothing more.
-                    again = await self.binding.redeem(pending) or attrs.evolve(
-                        request, third_party_signed=None
-                    )
-                case _:
-                    return await self.do(outcome)
-            if isinstance(again, MatrixError):
-                return Answer.refusing(again)
-            request = again
-
-    @staticmethod
-    def invite_stored(
-        stored: StoredInvite, request: client.AddressRequest, room: client.KnownRoom, *, at: int
-    ) -> client.Outcome:
-        """Put an invite by address into the room, if we are still in it."""
-        if not isinstance(room, ResidentRoom):
-            return MatrixError.of("M_FORBIDDEN", "you are not in this room")
-        return client.invite_stored(request, stored, room, at=at)
-
-    async def do(self, outcome: client.Outcome) -> Answer:
-        """Do what the library says, and answer."""
-        match outcome:
-            case client.Send():
-                return await self.send(outcome)
-            case client.Begin():
-                return await self.begin(outcome)
-            case client.Answer(body=body):
-                return Answer.of(body)
-            case client.Forget(user=user, room_id=room_id, body=body):
-                self.server.held.pop((room_id, user), None)
-                return Answer.of(body)
-            case MatrixError():
-                return Answer.refusing(outcome)
-        raise AssertionError(outcome)
-
-    def known(self, request: Any) -> client.KnownRoom:
-        """The room as we know it."""
-        room = self.server.snapshot(request.room)
-        return room or self.server.held.get((request.room, request.user))
-
-    async def resolve(self, alias: str) -> tuple[RoomID, list[str]] | MatrixError:
-        """The room of an alias, and servers that are in it."""
-        server = ServerName(alias.partition(":")[2])
-        if server == self.server.name:
-            room_id = self.server.aliases.get(alias)
-            return (RoomID(room_id), [server]) if room_id else MatrixError.of("M_NOT_FOUND", alias)
-        path = path_of("v1", "query", "directory")
-        asked = Request("GET", path, (("room_alias", alias),))
-        answer = await self.server.transport.ask(server, asked)
-        found = answer.content
-        if answer.status != 200 or not isinstance(found, JsonObject):  # noqa: PLR2004 - success, in HTTP
-            return MatrixError.of("M_NOT_FOUND", f"{server} does not know {alias}")
-        room_id, servers = found.get("room_id"), found.get("servers")
-        if not is_room_id(room_id) or not isinstance(servers, tuple):
-            return MatrixError("M_UNKNOWN", f"{server} answers something else", 502)
-        return room_id, [name for name in servers if is_server_name(name)]
-
-    async def send(self, outcome: client.Send) -> Answer:
-        """Build an event, have an invite signed by the other server, store and send it."""
-        event = outcome.template.complete(self.server.signer)
-        if outcome.offer_to is None:
-            self.server.publish(event)
-        else:
-            refusal = await self.inviting.issue(event)
-            if refusal is not None:
-                return Answer.refusing(refusal)
-        return Answer.of(outcome.answer(event))
-
-    async def begin(self, outcome: client.Begin) -> Answer:
-        """Ask one server after the other, until one lets the user in, or out."""
-        server = self.server
-        place = (outcome.room_id, outcome.user)
-        end = await joining.in_turn(
-            server,
-            outcome.handshake,
-            outcome.user,
-            outcome.room_id,
-            servers=list(outcome.servers)[:MOST_SERVERS],
-            content=outcome.content,
-        )
-        match end:
-            case Joined(event=event):
-                server.rooms[outcome.room_id] = Room(event.room_version, end)
-                server.held.pop(place, None)
-            case Knocked():
-                server.held[place] = await self.knocked(end)
-            case Left(event=event):
-                held = server.held.get(place)  # the user may have forgotten the room meanwhile
-                if held is not None:
-                    server.held[place] = held.receive(event, at=server.now()).after
-            case Failed() if outcome.locally is not None:
-                server.held[place] = outcome.locally
-            case Failed():
-                return server.refuse(end.error)
-        return Answer.of(outcome.answer_with)
-
-    async def knocked(self, end: Knocked) -> OutOfBand:
-        """What to keep of a knock: what the room tells of itself is checked first."""
-        shown, faults = end.examined(await self.server.keys_for(end.needs))
-        self.server.refusals.extend(faults)
-        # Of the servers that were asked, it alone is known to be in the room.
-        return OutOfBand.knocked(
-            end.event, at=self.server.now(), room_state=shown, servers=[end.resident]
-        )

@@ -11,6 +11,7 @@ from homeserver.asked import LARGEST_BODY, Asked, Authenticated, authenticated
 from homeserver.binding import Binding
 from homeserver.by_address import ByAddress
 from homeserver.client_endpoints import ClientEndpoints
+from homeserver.doing import Doing
 from homeserver.history import History
 from homeserver.inviting import Inviting
 from homeserver.server import Homeserver
@@ -45,7 +46,8 @@ class Endpoints:
         self.transactions = Transactions(server, self.inviting)
         self.by_address = ByAddress(server, self.inviting)
         self.binding = Binding(server, self.by_address)
-        self.client = ClientEndpoints(server, self.inviting, self.by_address, self.binding)
+        self.doing = Doing(server, self.inviting, self.by_address, self.binding)
+        self.client = ClientEndpoints(server, self.doing)
 
     def application(self) -> web.Application:
         """The application, for aiohttp to run."""
