@@ -19,7 +19,7 @@ from matrix_membership.federation import (
     invites,
 )
 from matrix_membership.identifiers import UserID
-from matrix_membership.membership import INVITE, LEAVE
+from matrix_membership.membership import LEAVE
 from matrix_membership.out_of_band import OutOfBand
 
 __all__ = ["Inviting"]
@@ -119,7 +119,7 @@ class Inviting:
         event, now = answer.event, self.server.now()
         place = (event.room_id, UserID(str(event.state_key)))
         held = self.server.held.get(place)
-        known = held is not None and held.event.server == event.server
+        known = held is not None and any(kept.server == event.server for kept in held.invites)
         if not known and self.is_full_for(event):
             return MatrixError.of("M_LIMIT_EXCEEDED", f"too many invites by {event.server}")
         if held is None:
@@ -135,7 +135,7 @@ class Inviting:
         if len(held) >= MOST_HELD:  # what has ended is only kept to know it if it comes again
             for place in [place for place, kept in held.items() if kept.membership is LEAVE]:
                 del held[place]
-        waiting = [kept.event for kept in held.values() if kept.membership is INVITE]
+        waiting = [invite for kept in held.values() for invite in kept.invites]
         of_server = sum(invite.server == event.server for invite in waiting)
         of_user = sum(invite.state_key == event.state_key for invite in waiting)
         return len(held) >= MOST_HELD or of_server >= MOST_OF_A_SERVER or of_user >= MOST_OF_A_USER
@@ -146,7 +146,7 @@ class Inviting:
         if not isinstance(room_id, str) or not isinstance(user, str):
             return ()
         held = self.server.held.get((room_id, user))
-        return () if held is None else (held.event.room_version,)
+        return () if held is None else held.room_versions
 
     def take(self, event: Event) -> None:
         """Take an event of a room that we are not in: it may end an invite that a user holds."""
