@@ -28,13 +28,11 @@ from matrix_membership import (
     who_may,
 )
 from matrix_membership import identifiers as names
-from matrix_membership.acl import ServerAcl, permits
 from matrix_membership.canonical_json import decode, encode, freeze, read, thaw
-from matrix_membership.client_state import read_event, read_state
-from matrix_membership.contents import level_of
 from matrix_membership.errors import MatrixMembershipError, RemoteProtocolError
-from matrix_membership.event_format import check_format
 from matrix_membership.events import read_pdu
+from matrix_membership.events.contents import level_of
+from matrix_membership.events.format import check_format
 from matrix_membership.federation import (
     JOINING,
     KNOCKING,
@@ -53,16 +51,19 @@ from matrix_membership.federation import (
     SendKnockResponse,
     SendLeaveResponse,
     StoredInvite,
-    policy,
 )
+from matrix_membership.federation import policy_server as policy
+from matrix_membership.federation.invites.messages import key_ids_of
 from matrix_membership.hashing import content_hash, event_id, reference_hash, signed_bytes
 from matrix_membership.identifiers import RoomID, UserID
 from matrix_membership.machine import admit
-from matrix_membership.policy_server import POLICY_KEY_ID, PolicyServer
 from matrix_membership.receipt import receive
+from matrix_membership.receipt.policy_server import POLICY_KEY_ID, PolicyServer
+from matrix_membership.receipt.server_acl import ServerAcl, permits
 from matrix_membership.redaction import redact, redacted_content, survivors
 from matrix_membership.room_versions import room_version
 from matrix_membership.signing import KeyRing
+from matrix_membership.state.from_client import read_event, read_state
 from tests.builders import ANA, BEN, KEYS, SIGNER_B, a_room, an_empty_room
 from tests.federation.signed_rooms import a_signed_room
 from tests.sources import PUBLIC, full_name
@@ -258,36 +259,36 @@ def _begin_with_content(handshake: Any) -> Entry:
 
 ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
     {
-        "_event.Event.from_pdu": Event.from_pdu,
-        "_event.Event.from_client_event": Event.from_client_event,
-        "_event_template.EventTemplate.of": lambda v, r: EventTemplate.of(v, r).complete(SIGNER_B),
+        "events._event.Event.from_pdu": Event.from_pdu,
+        "events._event.Event.from_client_event": Event.from_client_event,
+        "events._template.EventTemplate.of": lambda v, r: EventTemplate.of(v, r).complete(SIGNER_B),
         "events.read_pdu": read_pdu,
-        "event_format.check_format": lambda v, r: check_format(v, r) if _object(v) else None,
+        "events.format.check_format": lambda v, r: check_format(v, r) if _object(v) else None,
         "signing.read_and_verify": lambda v, r: signing.read_and_verify(v, r, KEYS),
-        "_keys.KeyRing.from_documents": lambda v, _: KeyRing.from_documents(
+        "signing._keys.KeyRing.from_documents": lambda v, _: KeyRing.from_documents(
             [v], expected="b.example", at=0
         ),
-        "_keys.KeyRing.of": lambda v, _: KeyRing.of(v),
-        "_keys.Signer.from_seed": lambda v, _: Signer.from_seed(v, v, v),
-        "_signatures.PublishedKey.verifies": lambda v, _: KEY.verifies(b"", v),
-        "_signatures.sign_json": lambda v, _: (
+        "signing._keys.KeyRing.of": lambda v, _: KeyRing.of(v),
+        "signing._keys.Signer.from_seed": lambda v, _: Signer.from_seed(v, v, v),
+        "signing._ed25519.PublishedKey.verifies": lambda v, _: KEY.verifies(b"", v),
+        "signing._ed25519.sign_json": lambda v, _: (
             signing.sign_json(v, SIGNER_B) if _object(v) else None
         ),
-        "_signatures.signed_by_key": lambda v, _: (
+        "signing._ed25519.signed_by_key": lambda v, _: (
             signing.signed_by_key(v, [b"0" * 32]) if _object(v) else None
         ),
-        "_signatures.verify_json": lambda v, _: (
+        "signing._ed25519.verify_json": lambda v, _: (
             signing.verify_json(v, "b.example", "ed25519:b", KEY, at=0) if _object(v) else None
         ),
-        "acl.ServerAcl.from_content": lambda v, _: (
+        "receipt.server_acl.ServerAcl.from_content": lambda v, _: (
             ServerAcl.from_content(v) if _object(v) else None
         ),
         "canonical_json.decode": lambda v, _: decode(v, strict=True) if _text(v) else None,
         "canonical_json.encode": lambda v, _: [encode(v, strict=s) for s in (False, True)],
-        "_json_text.read": lambda v, _: read(v, strict=False) if _text(v) else None,
+        "canonical_json._text.read": lambda v, _: read(v, strict=False) if _text(v) else None,
         "canonical_json.freeze": lambda v, _: freeze(v),
         "canonical_json.thaw": lambda v, _: thaw(freeze(v)),
-        "_levels.level_of": level_of,
+        "events.contents.level_of": level_of,
         "hashing.content_hash": lambda v, _: content_hash(v) if _object(v) else None,
         "hashing.event_id": lambda v, r: event_id(v, r) if _object(v) else None,
         "hashing.reference_hash": lambda v, r: reference_hash(v, r) if _object(v) else None,
@@ -317,7 +318,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             SendJoinResponse.from_bytes(v if isinstance(v, bytes) else b"")
         ),
         "federation.audit.SendJoinReader.feed": _fed,
-        "federation.policy.conclude": _concluded,
+        "federation.policy_server.conclude": _concluded,
         "federation.messages.SendKnockResponse.from_json": lambda v, _: SendKnockResponse.from_json(
             v
         ),
@@ -327,28 +328,33 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "federation.messages.MatrixError.from_json": lambda v, _: MatrixError.from_json(
             v, status=400
         ),
-        "federation.invite_messages.InviteRequest.from_json": lambda v, _: InviteRequest.from_json(
+        "federation.invites.messages.key_ids_of": lambda v, _: (
+            key_ids_of(v, "a.example") if _object(v) else None
+        ),
+        "federation.invites.messages.InviteRequest.from_json": lambda v, _: InviteRequest.from_json(
             v, room_id="!r:a.example", event_id="$e:a.example", origin="a.example"
         ),
-        "federation.invite_messages.InviteResponse.from_json": lambda v, _: (
+        "federation.invites.messages.InviteResponse.from_json": lambda v, _: (
             InviteResponse.from_json(v)
         ),
-        "federation.invite_policy.InvitePolicy.from_account_data": lambda v, _: (
+        "federation.invites.policy.InvitePolicy.from_account_data": lambda v, _: (
             InvitePolicy.from_account_data(v)
         ),
-        "federation.invite_messages.ExchangeRequest.from_json": lambda v, _: (
+        "federation.invites.messages.ExchangeRequest.from_json": lambda v, _: (
             ExchangeRequest.from_json(v, room_id="!r:a.example", origin="a.example")
         ),
-        "federation.invite_messages.OnBindRequest.from_json": lambda v, _: OnBindRequest.from_json(
+        "federation.invites.messages.OnBindRequest.from_json": lambda v, _: OnBindRequest.from_json(
             v
         ),
-        "federation.invite_messages.PendingInvite.from_json": lambda v, _: PendingInvite.from_json(
+        "federation.invites.messages.PendingInvite.from_json": lambda v, _: PendingInvite.from_json(
             v
         ),
-        "federation.invite_messages.StoredInvite.from_json": lambda v, _: StoredInvite.from_json(v),
-        "federation.attempts.Attempts.receive": _attempted,
-        "client_state.read_event": read_event,
-        "client_state.read_state": lambda v, r: read_state([v], room_version=r),
+        "federation.invites.messages.StoredInvite.from_json": lambda v, _: StoredInvite.from_json(
+            v
+        ),
+        "federation.handshake.attempts.Attempts.receive": _attempted,
+        "state.from_client.read_event": read_event,
+        "state.from_client.read_state": lambda v, r: read_state([v], room_version=r),
         **{f"client.requests.{name}": _client_request(name) for name in READERS},
         "client.requests.read_membership": lambda v, _: client.read_membership(
             UserID(BEN), "!r:a.example", BEN, body=_body(v)
@@ -387,19 +393,19 @@ WITHIN: Final[Mapping[str, Entry]] = MappingProxyType(
 
 NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "auth.explanation.steps": "takes rules and events",
+        "auth.explaining.steps": "takes rules and events",
         "canonical_json.JsonObject.clear": "refuses whatever comes",
         "canonical_json.JsonObject.pop": "the same",
         "canonical_json.JsonObject.popitem": "the same",
         "canonical_json.JsonObject.setdefault": "the same",
         "canonical_json.JsonObject.update": "the same",
         "canonical_json.write": "takes what `read` gave",
-        "_event_template.EventTemplate.with_content": "takes the content that its own server writes",
-        "_event_template.EventTemplate.with_fields": "the same",
+        "events._template.EventTemplate.with_content": "takes the content that its own server writes",
+        "events._template.EventTemplate.with_fields": "the same",
         "client.drafting.sent": "takes a request that was read",
-        "_pdu_reading.references": "takes a document that `read_pdu` gave",
-        "federation.attempts.Attempts.begin": "takes what its own server wants",
-        "federation.attempts.Attempts.receive_keys": "takes a key ring",
+        "events._parse.references": "takes a document that `read_pdu` gave",
+        "federation.handshake.attempts.Attempts.begin": "takes what its own server wants",
+        "federation.handshake.attempts.Attempts.receive_keys": "takes a key ring",
         "federation.drafts.draft": "takes the content that its own server writes",
         "federation.drafts.draft_fields": "the same",
         "federation.invites.draft": "the same",
@@ -407,18 +413,18 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "federation.handshake.AwaitingKeys.receive": "the same",
         "federation.handshake.AwaitingTemplate.receive": "the same; its template is in `WITHIN`",
         "federation.third_party.AwaitingValidity.receive": "takes the caller's own answers",
-        "federation._judging.Examination.audit": "takes a key ring",
-        "federation.invite_state.examined": "takes what `InviteRequest` and `SendKnockResponse` read",
+        "federation.audit._judge.Examination.audit": "takes a key ring",
+        "federation.invites.room_state.examined": "takes what `InviteRequest` and `SendKnockResponse` read",
         "federation.handshake.Handshake.begin": "takes what its own server wants",
         "federation.messages.MatrixError.of": "takes what its own server says",
-        "permission.May.send": "takes what its own user wants",
-        "permission.May.set": "the same",
-        "policy_server.PolicyServer.has_signed": "takes an event",
-        "policy_server.PolicyServer.lacking": "takes an event",
+        "advice.may.May.send": "takes what its own user wants",
+        "advice.may.May.set": "the same",
+        "receipt.policy_server.PolicyServer.has_signed": "takes an event",
+        "receipt.policy_server.PolicyServer.lacking": "takes an event",
         "redaction.redacted_content": "takes the content of a document that was read",
         "room_versions.RoomVersion.evolve": "takes what a programmer writes",
-        "_keys.Signer.signature_over": "takes bytes that the package made",
-        "_event_template.Signs.signature_over": "the same",
+        "signing._keys.Signer.signature_over": "takes bytes that the package made",
+        "events._template.Signs.signature_over": "the same",
         "signing.signers_of": "takes a document that was read",
         "signing.signatures_that_count": "the same",
         "signing.with_signatures": "takes signatures that were checked",

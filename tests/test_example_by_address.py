@@ -19,7 +19,7 @@ from homeserver.answers import listening
 from homeserver.server import Homeserver
 from matrix_membership import Event, Signer
 from matrix_membership.federation import MatrixError, Request
-from matrix_membership.federation.invite_messages import ON_BIND_PATH
+from matrix_membership.federation.invites.messages import ON_BIND_PATH
 from matrix_membership.identifiers import server_of
 from matrix_membership.membership import INVITE, JOIN, LEAVE
 from matrix_membership.signing import sign_json

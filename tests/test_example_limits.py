@@ -26,7 +26,7 @@ from homeserver.x_matrix import authorize
 from matrix_membership import KNOWN, Event
 from matrix_membership.canonical_json import encode
 from matrix_membership.federation import JOINING, MatrixError, Offered, Refused, Request
-from matrix_membership.federation.invite_messages import ON_BIND_PATH
+from matrix_membership.federation.invites.messages import ON_BIND_PATH
 from matrix_membership.membership import INVITE
 from tests.stranger import FEDERATION, Stranger, attacked, forged, raw
 

@@ -10,7 +10,7 @@ from homeserver.server import Homeserver
 from matrix_membership.canonical_json import encode
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.federation import Request
-from matrix_membership.federation.invite_messages import ON_BIND_PATH
+from matrix_membership.federation.invites.messages import ON_BIND_PATH
 from tests.stranger import FEDERATION, VERSIONS, Stranger, attacked, forged, raw
 
 ODD: Final[tuple[Any, ...]] = (

@@ -1,4 +1,11 @@
-"""The import law: a module imports from lower layers, and in its own layer from what stands above it."""
+"""The import law: folders are layers, and a private module is read only inside the folder that holds it.
+
+- A module imports from lower layers, and in its own layer from what stands above it. So there is no circle.
+- A private module (its name starts with an underscore) is imported by modules of the folder that holds it and of the
+  folders below that one, by no other. `_attrs` lies in the package's own folder: everybody may import it.
+- The chapters of the rules know nothing of each other. Nothing imports the strategies. Only the command line reads files
+  (`tests/test_purity.py`).
+"""
 
 from __future__ import annotations
 
@@ -13,49 +20,69 @@ import pytest
 from tests.sources import MODULES, PACKAGE, imports_of, parsed
 
 # Per layer what it adds to the imports from outside (a lower layer's are a higher layer's too), then its modules in
-# order. A package's __init__ has the package's name and stands last in it; the façade has none and stands last of all.
+# order. A folder's `__init__` has the folder's name, and stands after the modules that it imports. The package's own
+# `__init__`, the face for bots and tests, has none.
 LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
-    (
+    (  # vocabulary
         frozenset({"attrs"}),
-        ("_attrs", "errors", "identifiers", "membership", "room_versions"),
-    ),
-    (
-        frozenset({"canonicaljson", "hashlib"}),
         (
-            "_json_text",
-            "canonical_json",
-            "event_format",
-            "_usual_pdu",
-            "redaction",
-            "_pdu_text",
-            "hashing",
-            "_levels",
-            "contents",
-            "_persistent",
+            "_attrs",
+            "errors",
+            "identifiers",
+            "membership",
+            "room_versions",
         ),
     ),
-    (
+    (  # documents
+        frozenset({"canonicaljson", "hashlib"}),
+        (
+            "canonical_json._text",
+            "canonical_json",
+            "redaction",
+            "hashing",
+        ),
+    ),
+    (  # events
+        frozenset(),
+        (
+            "events.format",
+            "events._fast_read",
+            "events._fast_write",
+            "events.contents",
+            "events._fields",
+            "events._parse",
+            "events._event",
+            "events._template",
+            "events",
+            "events.reading",
+        ),
+    ),
+    (  # signatures
         frozenset({"nacl", "signedjson"}),
         (
-            "_event_facts",
-            "_pdu_reading",
-            "_event",
-            "_event_template",
-            "events",
-            "_signatures",
-            "_keys",
+            "signing._ed25519",
+            "signing._keys",
             "signing",
         ),
     ),
-    (
+    (  # state
         frozenset(),
-        ("_roster", "_storage", "state", "restricted", "client_state"),
+        (
+            "state._persistent_map",
+            "state._members",
+            "state._storage",
+            "state",
+            "state.from_client",
+        ),
     ),
-    (
+    (  # restricted rooms
+        frozenset(),
+        ("restricted",),
+    ),
+    (  # rules
         frozenset(),
         (
             "auth._rule",
-            "auth._probe",
             "auth._program",
             "auth.create",
             "auth.auth_events",
@@ -72,50 +99,74 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "auth.redaction",
             "auth.rulebook",
             "auth._suppositions",
-            "auth.facts",
-            "auth._changes",
-            "auth.remedies",
-            "auth.explanation",
+            "auth.explaining.facts",
+            "auth.explaining._changes",
+            "auth.explaining.remedies",
+            "auth.explaining",
             "auth",
         ),
     ),
-    (
+    (  # receipt
         frozenset(),
-        ("acl", "machine", "policy_server", "receipt", "out_of_band", "permission", "linting"),
+        (
+            "receipt.server_acl",
+            "receipt.policy_server",
+            "receipt",
+        ),
     ),
-    (
+    (  # one room, one user
+        frozenset(),
+        (
+            "machine",
+            "out_of_band",
+        ),
+    ),
+    (  # advice
+        frozenset(),
+        (
+            "advice.may",
+            "advice.lint",
+            "advice",
+        ),
+    ),
+    (  # federation
         frozenset(),
         (
             "federation._shapes",
             "federation._splitting",
             "federation._join_answer",
             "federation.messages",
-            "federation.policy",
+            "federation.policy_server",
             "federation._arrival",
             "federation._needs",
-            "federation._findings",
-            "federation._evidence",
-            "federation._order",
-            "federation._contradictions",
-            "federation._examining",
-            "federation._judging",
+            "federation.audit._report",
+            "federation.audit._signers",
+            "federation.audit._order",
+            "federation.audit._contradictions",
+            "federation.audit._read",
+            "federation.audit._judge",
             "federation.audit",
-            "federation.sufficiency",
-            "federation.invite_messages",
-            "federation.invite_state",
-            "federation._ends",
-            "federation._template",
-            "federation.handshake",
-            "federation._transcript",
-            "federation.attempts",
-            "federation.rooms",
+            "federation.audit.sufficiency",
+            "federation.resident_room",
             "federation.drafts",
-            "federation.resident",
-            "federation.invite_policy",
-            "federation._countersigning",
+            "federation.invites.messages",
+            "federation.invites.room_state",
+            "federation.invites.policy",
+            "federation.invites._receiving",
             "federation.invites",
+            "federation.handshake._ends",
+            "federation.handshake._template",
+            "federation.handshake",
+            "federation.handshake._transcript",
+            "federation.handshake.attempts",
+            "federation.resident",
             "federation.third_party",
             "federation",
+        ),
+    ),
+    (  # client
+        frozenset(),
+        (
             "client.requests",
             "client.outcomes",
             "client.sentences",
@@ -128,7 +179,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "client",
         ),
     ),
-    (
+    (  # strategies
         frozenset({"hypothesis"}),
         (
             "strategies.identifiers",
@@ -148,15 +199,28 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "strategies",
         ),
     ),
-    (
+    (  # faces
         frozenset(),
-        ("", "__main__"),
+        (
+            "",
+            "server",
+            "cli",
+            "__main__",
+        ),
     ),
 )
 
 # The chapters of the rules know nothing of each other; only `auth.rulebook` gathers them all.
 CHAPTER: Final = frozenset(
-    {"auth._rule", "contents", "events", "identifiers", "membership", "room_versions", "state"}
+    {
+        "auth._rule",
+        "events.contents",
+        "events",
+        "identifiers",
+        "membership",
+        "room_versions",
+        "state",
+    }
 )
 CHAPTERS: Final = MappingProxyType(
     {
@@ -178,11 +242,15 @@ CHAPTERS: Final = MappingProxyType(
 )
 
 # What runs the rules or speaks of them.
-THE_RULES_AS_A_WHOLE: Final = frozenset(
-    {"auth._rule", "auth._probe", "auth._program", "auth.rulebook"}
-)
+THE_RULES_AS_A_WHOLE: Final = frozenset({"auth._rule", "auth._program", "auth.rulebook"})
 AROUND_THE_RULES: Final = frozenset(
-    {"auth._suppositions", "auth.facts", "auth._changes", "auth.remedies", "auth.explanation"}
+    {
+        "auth._suppositions",
+        "auth.explaining.facts",
+        "auth.explaining._changes",
+        "auth.explaining.remedies",
+        "auth.explaining",
+    }
 )
 
 ORDER: Final = tuple(module for _, modules in LAYERS for module in modules)
@@ -207,7 +275,7 @@ def permitted_outside(module: str) -> frozenset[str]:
         found |= outside
         if module in modules:
             break
-    # The façade stands above the strategies, but whoever imports it need not have Hypothesis.
+    # The faces stand above the strategies, but work without Hypothesis.
     return found if module.partition(".")[0] == "strategies" else found - {"hypothesis"}
 
 
@@ -217,6 +285,17 @@ def inside(tree: ast.Module) -> Iterator[str]:
         if name.partition(".")[0] == PACKAGE:
             inner = name.removeprefix(PACKAGE).removeprefix(".")
             yield inner if inner in MODULES else inner.rpartition(".")[0]
+
+
+def holder_of_private(module: str) -> str | None:
+    """The folder whose modules may import a module; None when all may."""
+    parts = module.split(".")
+    found = next((index for index, part in enumerate(parts) if part.startswith("_")), None)
+    return None if found is None else ".".join(parts[:found])
+
+
+def lies_in(module: str, folder: str) -> bool:
+    return not folder or module == folder or module.startswith(f"{folder}.")
 
 
 def test_every_module_has_a_place_in_the_layers() -> None:
@@ -236,6 +315,14 @@ def test_every_chapter_has_a_law() -> None:
 class TestModule:
     def test_imports_only_what_stands_below_it(self, module: str) -> None:
         assert set(inside(parsed(module))) <= permitted(module)
+
+    def test_imports_no_private_module_of_another_folder(self, module: str) -> None:
+        foreign = [
+            name
+            for name in inside(parsed(module))
+            if (folder := holder_of_private(name)) is not None and not lies_in(module, folder)
+        ]
+        assert foreign == []
 
     def test_imports_from_outside_only_what_its_layer_may(self, module: str) -> None:
         outside = {name.partition(".")[0] for name in imports_of(parsed(module))} - {PACKAGE}

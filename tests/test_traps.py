@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from matrix_membership import auth
-from matrix_membership.acl import ServerAcl
 from matrix_membership.identifiers import is_server_name, server_of
 from matrix_membership.membership import BAN, LEAVE
+from matrix_membership.receipt.server_acl import ServerAcl
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import missing_signers
 from tests.builders import ANA, BEN, a_room, decision, everywhere, signed_invite

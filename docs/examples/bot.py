@@ -25,9 +25,9 @@ from nio import (
 )
 
 from matrix_membership import RoomState, may, read_state
+from matrix_membership.advice.may import May, Permission
 from matrix_membership.errors import MatrixMembershipError
 from matrix_membership.identifiers import is_user_id
-from matrix_membership.permission import May, Permission
 
 QUESTIONS: Final[Mapping[str, Callable[[May, str], Permission]]] = MappingProxyType(
     {"kick": May.kick, "ban": May.ban, "unban": May.unban, "invite": May.invite}

@@ -24,8 +24,9 @@ rejected by rule 4.3.7 of room version 11: no other rule allows this join
 from __future__ import annotations
 
 from matrix_membership import auth, client, errors, federation, signing
+from matrix_membership.advice.lint import lint
+from matrix_membership.advice.may import may, who_may
 from matrix_membership.auth import Decision
-from matrix_membership.client_state import read_state
 from matrix_membership.errors import (
     InvalidEvent,
     InvalidIdentifier,
@@ -35,9 +36,7 @@ from matrix_membership.errors import (
     UnknownRoomVersion,
 )
 from matrix_membership.events import Event, EventTemplate
-from matrix_membership.linting import lint
 from matrix_membership.membership import JoinRule, Membership, Transition
-from matrix_membership.permission import may, who_may
 from matrix_membership.room_versions import (
     KNOWN,
     V1,
@@ -56,6 +55,7 @@ from matrix_membership.room_versions import (
 )
 from matrix_membership.signing import KeyRing, Signer
 from matrix_membership.state import RoomState
+from matrix_membership.state.from_client import read_state
 
 __all__ = [
     "KNOWN",

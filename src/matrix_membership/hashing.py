@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
-from matrix_membership._pdu_text import NOT_IN_CONTENT_HASH, Form, hashed_bytes
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.identifiers import EventID
@@ -25,6 +24,8 @@ from matrix_membership.redaction import redact
 from matrix_membership.room_versions import EventIdFormat, RoomVersion
 
 __all__ = ["content_hash", "event_id", "reference_hash", "signed_bytes"]
+
+NOT_IN_CONTENT_HASH: Final = frozenset({"unsigned", "signatures", "hashes"})
 
 
 def content_hash(pdu: Mapping[str, JsonValue]) -> str:
@@ -104,11 +105,6 @@ def id_of(covered: bytes, room_version: RoomVersion) -> EventID:
     if room_version.event_ids is _URL_SAFE_BASE64:
         digest = digest.translate(_URL_SAFE)
     return f"${digest[:_DIGITS].decode()}"  # type: ignore[return-value]  # a NewType is a call
-
-
-def content_hash_matches(pdu: Mapping[str, JsonValue], form: Form) -> bool:
-    """Whether the content hash that a PDU carries is its own; its format was checked."""
-    return is_hash_of(hashed_bytes(pdu, form), pdu["hashes"]["sha256"])
 
 
 def is_hash_of(hashed: bytes, carried: str) -> bool:

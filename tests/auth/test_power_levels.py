@@ -11,7 +11,7 @@ import pytest
 
 from matrix_membership import RoomVersion
 from matrix_membership.auth import Decision
-from matrix_membership.contents import NAMED_LEVELS
+from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.membership import JOIN
 from tests.builders import (
     ANA,

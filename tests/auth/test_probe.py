@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from matrix_membership.auth._probe import Name, Probe, known_memberships, outcome_of
+from matrix_membership.auth._program import Name, Probe, known_memberships, outcome_of
 from matrix_membership.identifiers import is_user_id, server_of
 from matrix_membership.membership import BAN, JOIN
 

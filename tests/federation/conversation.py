@@ -23,7 +23,7 @@ from matrix_membership.federation.messages import (
     SendRequest,
 )
 from matrix_membership.federation.resident import Accepted, answer_make, answer_send
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.membership import JOIN
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing

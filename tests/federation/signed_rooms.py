@@ -8,7 +8,7 @@ from typing import Any, Final
 from matrix_membership._attrs import evolve
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation.drafts import draft
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing, Signer

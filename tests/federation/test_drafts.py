@@ -8,7 +8,7 @@ from matrix_membership import auth
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event
 from matrix_membership.federation.drafts import draft
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.hashing import reference_hash
 from matrix_membership.room_versions import V1, V2, V3, V5, V12, RoomVersion
 from matrix_membership.state import RoomState

@@ -21,7 +21,7 @@ from matrix_membership.federation.resident import (
     answer_make,
     answer_send,
 )
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.membership import JOIN
 from matrix_membership.room_versions import V1, V2, V8, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing

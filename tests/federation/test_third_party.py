@@ -10,14 +10,14 @@ from matrix_membership.canonical_json import freeze
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import Event
 from matrix_membership.federation import invites
-from matrix_membership.federation.invite_messages import (
+from matrix_membership.federation.invites.messages import (
     ExchangeRequest,
     OnBindRequest,
     PendingInvite,
     StoredInvite,
 )
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.federation.third_party import (
     AwaitingValidity,
     KeyValidity,

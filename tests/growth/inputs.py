@@ -10,23 +10,23 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership import Event, RoomState, auth, may, signing, who_may
-from matrix_membership.acl import ServerAcl
+from matrix_membership.advice.lint import lint
 from matrix_membership.canonical_json import decode
-from matrix_membership.client_state import read_state
 from matrix_membership.errors import InvalidEvent, MatrixMembershipError
-from matrix_membership.event_format import MAX_PDU_BYTES
 from matrix_membership.events import EventTemplate, read_pdu
+from matrix_membership.events.format import MAX_PDU_BYTES
 from matrix_membership.federation import JOINING, Attempts, SendJoinReader, SendJoinResponse
-from matrix_membership.federation.invite_state import examined
-from matrix_membership.federation.sufficiency import shortcomings
+from matrix_membership.federation.audit.sufficiency import shortcomings
+from matrix_membership.federation.invites.room_state import examined
 from matrix_membership.identifiers import EventID, RoomID, UserID
-from matrix_membership.linting import lint
 from matrix_membership.machine import admit
 from matrix_membership.membership import JOIN, LEAVE
 from matrix_membership.receipt import receive
+from matrix_membership.receipt.server_acl import ServerAcl
 from matrix_membership.restricted import authorise, servers_that_can_authorise
 from matrix_membership.room_versions import V5, V11, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
+from matrix_membership.state.from_client import read_state
 from tests.builders import (
     ANA,
     BEN,
@@ -41,9 +41,9 @@ from tests.builders import (
     signed_invite,
 )
 from tests.entries import ENTRIES, WITHIN
+from tests.events.test_events import pdu
 from tests.federation.signed_rooms import a_signed_room
 from tests.growth.counting import Call
-from tests.test_events import pdu
 
 __all__ = ["COPIED", "IN_C", "LARGE_PDUS", "SHAPES", "WORST", "Make", "of_a_pdu", "of_entry"]
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from matrix_membership import Event, RoomState, auth, machine, strategies
 from matrix_membership.canonical_json import encode, freeze
 from matrix_membership.events import read_pdu
-from matrix_membership.federation import invite_state
 from matrix_membership.federation.audit import examine
-from matrix_membership.federation.invite_messages import InviteRequest
 from matrix_membership.federation.invites import Countersigned, answer
+from matrix_membership.federation.invites import room_state as invite_state
+from matrix_membership.federation.invites.messages import InviteRequest
 from matrix_membership.federation.messages import SendJoinResponse
 from matrix_membership.hashing import event_id
 from matrix_membership.identifiers import server_of

@@ -12,7 +12,6 @@ from typing import Any, Final
 import pytest
 
 from matrix_membership import Event, EventTemplate, KeyRing, RoomState, auth, client
-from matrix_membership.acl import ServerAcl
 from matrix_membership.canonical_json import JsonObject, freeze
 from matrix_membership.events import read_pdu
 from matrix_membership.federation import Attempts, MatrixError
@@ -22,6 +21,7 @@ from matrix_membership.identifiers import RoomID, UserID
 from matrix_membership.machine import admit
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt import receive
+from matrix_membership.receipt.server_acl import ServerAcl
 from matrix_membership.room_versions import V1, V11, V12, RoomVersion
 from matrix_membership.state import Storage
 from tests.builders import ANA, BEN, KEYS, SIGNER_B, a_room

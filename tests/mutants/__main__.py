@@ -13,7 +13,7 @@ from tests.mutants.making import Mutant, mutants_of
 from tests.mutants.running import outcomes, passes, prepare, stages_of
 from tests.sources import MODULES
 
-WHAT = ("auth", "auth.*", "_levels", "contents", "state", "_roster", "_storage")
+WHAT = ("auth", "auth.*", "events.contents", "state", "state._members", "state._storage")
 AT_LEAST = 0.95
 
 

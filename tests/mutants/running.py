@@ -146,22 +146,35 @@ def stages_of(modules: Sequence[str]) -> Mapping[str, Sequence[Sequence[str]]]:
 
 _OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "auth": (
-        "auth/test_explanation.py",
+        "auth/explaining/test_explaining.py",
         "auth/test_program.py",
         "auth/test_auth_events.py",
         "auth/test_auth.py",
     ),
-    "auth._changes": ("auth/test_remedies.py", "auth/test_explanation.py"),
-    "auth._probe": ("auth/test_probe.py", "auth/test_program.py", "auth/test_rule.py"),
-    "auth._program": ("auth/test_program.py", "auth/test_rule.py", "auth/test_auth.py"),
+    "auth.explaining._changes": (
+        "auth/explaining/test_remedies.py",
+        "auth/explaining/test_explaining.py",
+    ),
+    "auth._program": (
+        "auth/test_probe.py",
+        "auth/test_program.py",
+        "auth/test_rule.py",
+        "auth/test_auth.py",
+    ),
+    "auth.explaining": ("auth/explaining/test_explaining.py",),
     "auth._rule": ("auth/test_rule.py", "auth/test_auth.py"),
     "auth._suppositions": ("auth/test_auth.py",),
-    "auth.facts": ("auth/test_explanation.py", "auth/test_remedies.py"),
-    "state": ("test_state.py", "test_storage.py", "auth/test_program.py"),
-    "_levels": ("test_contents.py",),
-    "_roster": ("test_state.py",),
-    "_storage": ("test_storage.py",),
-    "auth.remedies": ("auth/test_remedies.py", "auth/test_explanation.py"),
+    "auth.explaining.facts": (
+        "auth/explaining/test_explaining.py",
+        "auth/explaining/test_remedies.py",
+    ),
+    "state": ("state/test_state.py", "state/test_storage.py", "auth/test_program.py"),
+    "state._members": ("state/test_state.py",),
+    "state._storage": ("state/test_storage.py",),
+    "auth.explaining.remedies": (
+        "auth/explaining/test_remedies.py",
+        "auth/explaining/test_explaining.py",
+    ),
 }
 """Where a module is tested that has no test file of its name, or one that says little."""
 
@@ -170,8 +183,8 @@ QUICK: Final = ("tests/test_rule_numbers.py", "tests/test_every_rule_fires.py")
 ALL: Final = (
     "tests/test_every_rule_matters.py",
     "tests/auth",
-    "tests/test_contents.py",
-    "tests/test_state.py",
+    "tests/events/test_contents.py",
+    "tests/state/test_state.py",
 )
 
 

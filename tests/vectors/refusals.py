@@ -15,7 +15,7 @@ from canonicaljson import encode_canonical_json
 from matrix_membership import RoomVersion
 from matrix_membership.events import EventTemplate
 from matrix_membership.federation.drafts import draft_fields
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from tests.builders import ANA, BEN, IDENTITY, VERSIONS, signed_invite
 from tests.federation.signed_rooms import AT, A, B, a_signed_room, with_member, with_state
 from tests.vectors.signed import signer_of

@@ -8,7 +8,7 @@ from typing import Any
 from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.auth import Decision, Step
 from matrix_membership.auth.auth_events import AuthEvents
-from matrix_membership.auth.explanation import steps
+from matrix_membership.auth.explaining import steps
 from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE
 from tests.rule_cases import CASES
 from tests.vectors.signed import really_signed

@@ -27,9 +27,7 @@ from homeserver.endpoints import Endpoints
 from homeserver.server import Homeserver
 from homeserver.transport import Transport, on_loopback
 from matrix_membership import Signer
-from matrix_membership.errors import InvalidKey
-from matrix_membership.federation import Request
-from matrix_membership.identifiers import is_server_name
+from matrix_membership.server import InvalidKey, Request, is_server_name
 
 LOOPBACK: Final = "127.0.0.1"
 KEY_ID: Final = "ed25519:1"

@@ -13,9 +13,8 @@ import aiohttp
 import attrs
 from aiohttp import web
 
-from matrix_membership.canonical_json import decode, encode
-from matrix_membership.errors import InvalidJson
-from matrix_membership.federation import MatrixError
+from matrix_membership import InvalidJson
+from matrix_membership.server import MatrixError, decode, encode
 
 __all__ = ["Answer", "Respond", "listening", "read_within", "serving"]
 

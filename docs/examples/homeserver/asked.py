@@ -22,10 +22,8 @@ from aiohttp import web
 from homeserver.answers import Answer, Respond, read_within
 from homeserver.server import Homeserver
 from homeserver.x_matrix import Authorization
-from matrix_membership.canonical_json import decode
-from matrix_membership.errors import InvalidJson
-from matrix_membership.federation import MatrixError
-from matrix_membership.identifiers import ServerName
+from matrix_membership import InvalidJson
+from matrix_membership.server import MatrixError, ServerName, decode
 
 __all__ = ["LARGEST_BODY", "LARGEST_EVENT", "Asked", "Authenticated", "authenticated", "read_body"]
 

@@ -14,18 +14,17 @@ from homeserver.answers import Answer
 from homeserver.asked import LARGEST_EVENT, read_body
 from homeserver.by_address import ByAddress
 from homeserver.server import Homeserver
-from matrix_membership import Event
-from matrix_membership.canonical_json import decode
+from matrix_membership import Event, InvalidJson, InvalidMessage
 from matrix_membership.client import TokenBucket
-from matrix_membership.errors import InvalidJson, InvalidMessage
-from matrix_membership.federation import (
+from matrix_membership.server import (
     ExchangeRequest,
     MatrixError,
     OnBindRequest,
     PendingInvite,
+    decode,
+    server_of,
     third_party,
 )
-from matrix_membership.identifiers import server_of
 
 __all__ = ["Binding"]
 

@@ -17,18 +17,20 @@ from homeserver.answers import Answer
 from homeserver.asked import Asked, Authenticated
 from homeserver.inviting import Inviting
 from homeserver.server import Homeserver
-from matrix_membership import auth
-from matrix_membership.canonical_json import encode
+from matrix_membership import InvalidMessage, auth
 from matrix_membership.client import AddressRequest, ClientRequest
-from matrix_membership.errors import InvalidMessage, RemoteProtocolError
-from matrix_membership.federation import (
+from matrix_membership.server import (
     ExchangeRequest,
     KeyValidity,
     MatrixError,
+    RemoteProtocolError,
     StoredInvite,
+    UserID,
+    encode,
+    is_user_id,
+    server_of,
     third_party,
 )
-from matrix_membership.identifiers import UserID, is_user_id, server_of
 
 __all__ = ["ByAddress"]
 

@@ -19,8 +19,7 @@ from homeserver.creating import create_room
 from homeserver.doing import Ask, Doing
 from homeserver.server import Homeserver
 from matrix_membership import client
-from matrix_membership.federation import MatrixError
-from matrix_membership.identifiers import UserID, is_user_id
+from matrix_membership.server import MatrixError, UserID, is_user_id
 
 CLIENT: Final = "/_matrix/client/v3"
 LIMIT: Final = 20

@@ -9,10 +9,8 @@ import attrs
 from homeserver.answers import Answer
 from homeserver.rooms import Rejected
 from homeserver.server import Homeserver
-from matrix_membership.canonical_json import JsonObject, JsonValue, decode
-from matrix_membership.errors import InvalidEvent, InvalidJson
-from matrix_membership.federation import MatrixError
-from matrix_membership.identifiers import UserID
+from matrix_membership import InvalidEvent, InvalidJson
+from matrix_membership.server import JsonObject, JsonValue, MatrixError, UserID, decode
 
 __all__ = ["create_room"]
 

@@ -20,20 +20,23 @@ from homeserver.inviting import Inviting
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
 from matrix_membership import client
-from matrix_membership.canonical_json import JsonObject
-from matrix_membership.federation import (
+from matrix_membership.server import (
     Failed,
     Joined,
+    JsonObject,
     Knocked,
     Left,
     MatrixError,
+    OutOfBand,
     Request,
     ResidentRoom,
+    RoomID,
+    ServerName,
     StoredInvite,
+    is_room_id,
+    is_server_name,
+    path_of,
 )
-from matrix_membership.federation.messages import path_of
-from matrix_membership.identifiers import RoomID, ServerName, is_room_id, is_server_name
-from matrix_membership.out_of_band import OutOfBand
 
 __all__ = ["Ask", "Doing"]
 

@@ -16,21 +16,23 @@ from homeserver.history import History
 from homeserver.inviting import Inviting
 from homeserver.server import Homeserver
 from homeserver.transactions import LARGEST_TRANSACTION, Transactions
-from matrix_membership.canonical_json import JsonObject
-from matrix_membership.federation import (
+from matrix_membership.server import (
     JOINING,
     KNOCKING,
     LEAVING,
+    ON_BIND_METHODS,
+    ON_BIND_PATH,
     Accepted,
     Handshake,
+    JsonObject,
     MakeRequest,
     MatrixError,
     SendJoinResponse,
     SendRequest,
+    key_ids_of,
     resident,
+    sign_json,
 )
-from matrix_membership.federation.invite_messages import ON_BIND_METHODS, ON_BIND_PATH, key_ids_of
-from matrix_membership.signing import sign_json
 
 FEDERATION: Final = "/_matrix/federation"
 DAY: Final = 24 * 60 * 60 * 1000

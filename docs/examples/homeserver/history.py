@@ -11,10 +11,7 @@ from homeserver.asked import Asked
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
 from matrix_membership import Event, auth
-from matrix_membership.acl import permits
-from matrix_membership.canonical_json import JsonObject, decode
-from matrix_membership.federation import MatrixError
-from matrix_membership.identifiers import EventID, ServerName
+from matrix_membership.server import EventID, JsonObject, MatrixError, ServerName, decode, permits
 
 MOST_EVENTS: Final = 100
 MOST_NAMED: Final = 100

@@ -7,20 +7,20 @@ from typing import Any, Final
 from homeserver.answers import Answer
 from homeserver.asked import Asked, Authenticated
 from homeserver.server import Homeserver
-from matrix_membership import Event, RoomVersion
-from matrix_membership.canonical_json import JsonObject
-from matrix_membership.errors import InvalidMessage, RemoteProtocolError
-from matrix_membership.federation import (
+from matrix_membership import Event, InvalidMessage, RoomVersion
+from matrix_membership.server import (
+    LEAVE,
     Countersigned,
     InviteRequest,
     InviteResponse,
+    JsonObject,
     MatrixError,
     Offered,
+    OutOfBand,
+    RemoteProtocolError,
+    UserID,
     invites,
 )
-from matrix_membership.identifiers import UserID
-from matrix_membership.membership import LEAVE
-from matrix_membership.out_of_band import OutOfBand
 
 __all__ = ["Inviting"]
 

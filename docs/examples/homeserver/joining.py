@@ -9,8 +9,8 @@ from homeserver.keys import MOST_OF_A_ROOM
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
 from homeserver.transport import LARGEST_STATE
-from matrix_membership.errors import InvalidMessage, RemoteProtocolError
-from matrix_membership.federation import (
+from matrix_membership import InvalidMessage
+from matrix_membership.server import (
     JOINING,
     KNOCKING,
     LEAVING,
@@ -25,14 +25,16 @@ from matrix_membership.federation import (
     MakeResponse,
     MatrixError,
     Refused,
+    RemoteProtocolError,
     Request,
+    RoomID,
     SendJoinResponse,
     SendKnockResponse,
     SendLeaveResponse,
+    UserID,
+    examine,
+    path_of,
 )
-from matrix_membership.federation.audit import examine
-from matrix_membership.federation.messages import path_of
-from matrix_membership.identifiers import RoomID, UserID
 
 __all__ = ["Ended", "complete", "converse", "in_turn", "join"]
 

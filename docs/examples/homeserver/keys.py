@@ -16,9 +16,7 @@ import attrs
 from homeserver.bounded import Bounded
 from homeserver.transport import Transport
 from matrix_membership import KeyRing
-from matrix_membership.errors import InvalidKey
-from matrix_membership.federation import Request
-from matrix_membership.identifiers import ServerName, is_server_name
+from matrix_membership.server import InvalidKey, Request, ServerName, is_server_name
 
 __all__ = ["MOST_ASKED", "MOST_OF_A_ROOM", "Keys"]
 

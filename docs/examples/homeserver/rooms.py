@@ -13,18 +13,27 @@ from matrix_membership import (
     Event,
     EventTemplate,
     KeyRing,
+    Membership,
     RoomState,
     RoomVersion,
     Signer,
     auth,
 )
-from matrix_membership.events import ReadPdu
-from matrix_membership.federation import Joined, ResidentRoom
-from matrix_membership.hashing import reference_hash
-from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID
-from matrix_membership.machine import admit
-from matrix_membership.membership import Membership
-from matrix_membership.receipt import Disposition, Receipt, receive, reevaluate
+from matrix_membership.server import (
+    Disposition,
+    EventID,
+    Joined,
+    ReadPdu,
+    Receipt,
+    ResidentRoom,
+    RoomID,
+    ServerName,
+    UserID,
+    admit,
+    receive,
+    reevaluate,
+    reference_hash,
+)
 
 MOST_PREV_EVENTS: Final = 20
 MOST_EVENTS: Final = 10_000

@@ -12,13 +12,21 @@ from homeserver.answers import Answer
 from homeserver.keys import MOST_ASKED, Keys
 from homeserver.rooms import Room
 from homeserver.transport import Transport
-from matrix_membership import KNOWN, Event, KeyRing, RoomVersion, Signer
-from matrix_membership.canonical_json import decode, encode
-from matrix_membership.federation import MatrixError, Request, ResidentRoom
-from matrix_membership.federation.messages import path_of
-from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
-from matrix_membership.membership import UNKNOWN, Membership
-from matrix_membership.out_of_band import OutOfBand
+from matrix_membership import KNOWN, Event, KeyRing, Membership, RoomVersion, Signer
+from matrix_membership.server import (
+    UNKNOWN,
+    MatrixError,
+    OutOfBand,
+    Request,
+    ResidentRoom,
+    RoomID,
+    ServerName,
+    UserID,
+    decode,
+    encode,
+    path_of,
+    server_of,
+)
 
 MOST_TASKS: Final = 200
 """What may be under way that nobody waits for."""

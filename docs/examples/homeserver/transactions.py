@@ -18,17 +18,21 @@ from homeserver.bounded import Bounded
 from homeserver.inviting import Inviting
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from matrix_membership import KeyRing
-from matrix_membership.acl import permits
-from matrix_membership.canonical_json import JsonObject
-from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import ReadPdu, read_pdu
-from matrix_membership.federation import MatrixError
-from matrix_membership.federation.invite_messages import key_ids_of
-from matrix_membership.identifiers import ServerName, server_of
-from matrix_membership.membership import INVITE
-from matrix_membership.receipt import Disposition
-from matrix_membership.signing import needed_keys, verify_read
+from matrix_membership import InvalidEvent, KeyRing
+from matrix_membership.server import (
+    INVITE,
+    Disposition,
+    JsonObject,
+    MatrixError,
+    ReadPdu,
+    ServerName,
+    key_ids_of,
+    needed_keys,
+    permits,
+    read_pdu,
+    server_of,
+    verify_read,
+)
 
 __all__ = ["LARGEST_TRANSACTION", "Transactions"]
 

@@ -20,7 +20,7 @@ from yarl import URL
 from homeserver.answers import Answer, read_within
 from homeserver.x_matrix import authorize
 from matrix_membership import Signer
-from matrix_membership.federation import Request
+from matrix_membership.server import Request
 
 __all__ = ["LARGEST_STATE", "Transport", "Witness", "on_loopback"]
 

@@ -11,10 +11,8 @@ from typing import Any, Final
 
 import attrs
 
-from matrix_membership.errors import InvalidJson
-from matrix_membership.federation import Request
-from matrix_membership.identifiers import is_server_name
-from matrix_membership.signing import KeyRing, PublishedKey, Signer, sign_json, verify_json
+from matrix_membership import InvalidJson, KeyRing, Signer
+from matrix_membership.server import PublishedKey, Request, is_server_name, sign_json, verify_json
 
 PARAMETER: Final = re.compile(
     r"""\s*([^\s=,"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",\s]+))\s*(?:,|$)"""

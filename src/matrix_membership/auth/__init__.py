@@ -21,9 +21,9 @@ from matrix_membership.auth._program import Program, compile_program
 from matrix_membership.auth._rule import Decision, Rule, rows_in
 from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
-from matrix_membership.auth.explanation import Explanation, Step, explained, steps, watched
-from matrix_membership.auth.facts import Fact, Origin
-from matrix_membership.auth.remedies import Change, Remedy, find_remedies
+from matrix_membership.auth.explaining import Explanation, Step, explained, steps, watched
+from matrix_membership.auth.explaining.facts import Fact, Origin
+from matrix_membership.auth.explaining.remedies import Change, Remedy, find_remedies
 from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.events import Event
 from matrix_membership.room_versions import RoomVersion

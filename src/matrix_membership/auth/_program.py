@@ -2,7 +2,7 @@
 
 Compiling keeps the rows that a room version has and builds every `Decision` once, so
 that a check allocates nothing. Then each rule is tried, before there is any event,
-against what its cases have in common (`_probe`): in a join by oneself nobody else is
+against what its cases have in common (`Probe`): in a join by oneself nobody else is
 the sender, in a public room no join rule is invite. Rows that cannot fire in a case
 are left out of it; where one fires always, the list ends. All others are left to the
 check. The functions of the rules are called as they are: nothing is written twice.
@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, Never
 
 from matrix_membership._attrs import constant
-from matrix_membership._event_facts import MESSAGE, Case, case_of
-from matrix_membership.auth._probe import Name, Probe, known_memberships, outcome_of
 from matrix_membership.auth._rule import MALFORMED, Applies, Decision, Rule, Section, number_in
 from matrix_membership.events import MEMBER_KINDS, Event
+from matrix_membership.events.reading import MESSAGE, Case, case_of
 from matrix_membership.membership import (
     LEAVE,
     MEMBERSHIPS,
@@ -30,6 +29,90 @@ from matrix_membership.membership import (
 from matrix_membership.room_versions import RoomVersion
 
 __all__ = ["Chosen", "Program", "compile_program"]
+
+# Trying a rule on what is known before there is an event.
+#
+# A probe stands for all events, or all states, that have something in common. It has the
+# attributes that are known of them; whoever asks it for another one, or asks a name what
+# it is spelled like, is told that this is unknown. A rule that comes to an end without
+# having asked such a question would have come to the same end with every event and state
+# that the probes stand for.
+
+
+class _UnknownError(Exception):
+    """A question that only a real event or state could answer."""
+
+
+def _ask(*_: object) -> Never:
+    raise _UnknownError
+
+
+class Probe:
+    """Something of which only these attributes are known."""
+
+    def __init__(self, **known: object) -> None:
+        self.__dict__.update(known)
+
+    def __getattr__(self, name: str) -> Never:
+        raise _UnknownError(name)
+
+    # The class is what isinstance looks at, a hash what sets and dicts do.
+    __class__ = property(_ask)
+    __eq__ = __hash__ = __bool__ = _ask
+
+
+class Name:
+    """A user ID of which nothing is known but whether another one is the same.
+
+    It is no empty text: there is an event of a user of that name.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Never:
+        raise _UnknownError
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not Name:
+            raise _UnknownError
+        return self is other
+
+    def __hash__(self) -> Never:
+        raise _UnknownError
+
+    def __bool__(self) -> bool:
+        return True
+
+    __class__ = property(_ask)
+    __getitem__ = __len__ = __iter__ = _ask
+
+
+def known_memberships(*known: tuple[Name, Membership]) -> Callable[[object], Membership]:
+    """A state's `membership_of` when only those of some users are known."""
+
+    def membership_of(user: object) -> Membership:
+        for name, membership in known:
+            if user is name:
+                return membership
+        raise _UnknownError("membership_of")
+
+    return membership_of
+
+
+def outcome_of(applies: Applies, event: Any, state: Any) -> bool | str:
+    """Whether a condition holds for all that two probes stand for.
+
+    Returns:
+        Whether it does; a text when it depends: the attribute that it asks for first,
+        or nothing when it asks for something else.
+    """
+    try:
+        return applies(event, state)
+    except _UnknownError as unknown:
+        return str(unknown)
+    except TypeError:  # a method that a name has not
+        return ""
+
 
 Row = tuple[Applies, Decision]
 Rows = tuple[Any, Any]

@@ -13,8 +13,8 @@ from typing import Any
 
 from matrix_membership._attrs import constant
 from matrix_membership.auth._rule import allows, rejects
-from matrix_membership.contents import SignedInvite
 from matrix_membership.events import Event
+from matrix_membership.events.contents import SignedInvite
 from matrix_membership.identifiers import EventID
 from matrix_membership.membership import INVITE, JOIN, KNOCK
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from matrix_membership.auth._rule import allows, rejects
-from matrix_membership.contents import Create
 from matrix_membership.events import Event
+from matrix_membership.events.contents import Create
 from matrix_membership.identifiers import server_of
 from matrix_membership.room_versions import KNOWN
 from matrix_membership.state import RoomState

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
-from matrix_membership.contents import SignedInvite, ThirdPartyInvite
 from matrix_membership.events import Event
+from matrix_membership.events.contents import SignedInvite, ThirdPartyInvite
 from matrix_membership.membership import BAN, INVITE, JOIN
 from matrix_membership.signing import signed_by_key
 from matrix_membership.state import RoomState

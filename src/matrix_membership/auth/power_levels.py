@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
-from matrix_membership.contents import NAMED_LEVELS, NO_POWER_LEVELS, PowerLevels
 from matrix_membership.events import Event
+from matrix_membership.events.contents import NAMED_LEVELS, NO_POWER_LEVELS, PowerLevels
 from matrix_membership.state import RoomState
 
 __all__ = ["POWER_LEVELS"]

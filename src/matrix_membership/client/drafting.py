@@ -14,13 +14,13 @@ from matrix_membership.client.sentences import refused
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event
 from matrix_membership.federation.drafts import draft
-from matrix_membership.federation.invite_policy import InvitePolicy
+from matrix_membership.federation.invites.policy import InvitePolicy
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import Membership
 from matrix_membership.out_of_band import OutOfBand
-from matrix_membership.policy_server import PolicyServer
+from matrix_membership.receipt.policy_server import PolicyServer
 
 __all__ = [
     "NOTHING",

@@ -28,11 +28,11 @@ from matrix_membership.client.outcomes import (
     Outcome,
 )
 from matrix_membership.client.requests import ClientRequest
-from matrix_membership.contents import ThirdPartyInvite
+from matrix_membership.events.contents import ThirdPartyInvite
 from matrix_membership.federation.handshake import JOINING, KNOCKING, Handshake
-from matrix_membership.federation.invite_messages import PendingInvite
+from matrix_membership.federation.invites.messages import PendingInvite
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership
 from matrix_membership.out_of_band import OutOfBand

@@ -24,14 +24,14 @@ from matrix_membership.client.sentences import refused
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event
 from matrix_membership.federation.drafts import draft
-from matrix_membership.federation.invite_messages import StoredInvite
-from matrix_membership.federation.invite_policy import InviteVerdict
+from matrix_membership.federation.invites.messages import StoredInvite
+from matrix_membership.federation.invites.policy import InviteVerdict
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.federation.third_party import content_of
 from matrix_membership.identifiers import server_of
 from matrix_membership.membership import INVITE, JOIN
-from matrix_membership.policy_server import PolicyServer
+from matrix_membership.receipt.policy_server import PolicyServer
 
 __all__ = ["invite", "invite_stored"]
 

@@ -23,7 +23,7 @@ from matrix_membership.client.outcomes import Answer, Begin, Forget, Outcome
 from matrix_membership.client.requests import ClientRequest
 from matrix_membership.federation.handshake import LEAVING
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import RoomID, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership
 from matrix_membership.out_of_band import OutOfBand

@@ -22,7 +22,7 @@ from matrix_membership.client.outcomes import Answer, Outcome
 from matrix_membership.client.requests import ClientRequest
 from matrix_membership.events import Event
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.membership import BAN, JOIN, Membership
 
 __all__ = ["joined_members", "set_membership"]

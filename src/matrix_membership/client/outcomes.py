@@ -10,11 +10,11 @@ from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.client.requests import AddressRequest, ClientRequest
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation.handshake import AwaitingTemplate, Handshake
-from matrix_membership.federation.invite_messages import PendingInvite
+from matrix_membership.federation.invites.messages import PendingInvite
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import RoomID, ServerName, UserID
 from matrix_membership.out_of_band import OutOfBand
-from matrix_membership.policy_server import PolicyServer
+from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import Signer
 
@@ -43,7 +43,7 @@ class Send:
             first (`federation.invites.offer`); None when nobody else has to.
         tells_event_id: the answer carries the event's ID.
         policy_server: the room's policy server, when its signature has to be asked for
-            before the event is sent: `federation.policy`. An error that it answers is
+            before the event is sent: `federation.policy_server`. An error that it answers is
             answered to the client.
     """
 

@@ -5,25 +5,23 @@
 - `resident`: the answers of a server that is.
 - `invites`: inviting a user of another server, from both sides.
 - `third_party`: inviting by address.
-- `policy`: asking a room's policy server for its signature.
+- `policy_server`: asking a room's policy server for its signature.
 - `audit`: what an answer to send_join is worth; `sufficiency`: whether one that was made
   is all that it has to be.
-- `messages`, `invite_messages`: requests, answers and errors.
+- `messages`, `invites.messages`: requests, answers and errors.
 """
 
 from __future__ import annotations
 
 from matrix_membership.federation import (
     audit,
-    invite_messages,
+    drafts,
     invites,
     messages,
-    policy,
+    policy_server,
     resident,
-    sufficiency,
     third_party,
 )
-from matrix_membership.federation.attempts import Attempt, Attempts, Failed, Reply
 from matrix_membership.federation.audit import (
     AnswerBudget,
     Audit,
@@ -31,6 +29,7 @@ from matrix_membership.federation.audit import (
     Examination,
     SendJoinReader,
     Severity,
+    sufficiency,
 )
 from matrix_membership.federation.handshake import (
     JOINING,
@@ -47,7 +46,9 @@ from matrix_membership.federation.handshake import (
     Refused,
     Step,
 )
-from matrix_membership.federation.invite_messages import (
+from matrix_membership.federation.handshake.attempts import Attempt, Attempts, Failed, Reply
+from matrix_membership.federation.invites import Countersigned, Invited, Offered
+from matrix_membership.federation.invites.messages import (
     ExchangeRequest,
     InviteRequest,
     InviteResponse,
@@ -55,8 +56,7 @@ from matrix_membership.federation.invite_messages import (
     PendingInvite,
     StoredInvite,
 )
-from matrix_membership.federation.invite_policy import InvitePolicy, InviteVerdict
-from matrix_membership.federation.invites import Countersigned, Invited, Offered
+from matrix_membership.federation.invites.policy import InvitePolicy, InviteVerdict
 from matrix_membership.federation.messages import (
     MakeRequest,
     MakeResponse,
@@ -68,7 +68,7 @@ from matrix_membership.federation.messages import (
     SendRequest,
 )
 from matrix_membership.federation.resident import Accepted
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.federation.third_party import AwaitingValidity, KeyValidity
 
 __all__ = [
@@ -119,10 +119,10 @@ __all__ = [
     "Step",
     "StoredInvite",
     "audit",
-    "invite_messages",
+    "drafts",
     "invites",
     "messages",
-    "policy",
+    "policy_server",
     "resident",
     "sufficiency",
     "third_party",

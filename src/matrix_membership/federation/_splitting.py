@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership._attrs import frozen
-from matrix_membership._usual_pdu import scan_usual
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidMessage, LocalProtocolError
+from matrix_membership.events.reading import scan_usual
 
 __all__ = [
     "BESIDE_EVENTS",

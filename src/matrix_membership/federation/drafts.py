@@ -15,7 +15,7 @@ from hashlib import sha256
 from matrix_membership import auth
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.events import Event, EventTemplate
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.hashing import reference_hash
 from matrix_membership.identifiers import EventID
 from matrix_membership.membership import INVITE, JOIN

@@ -17,7 +17,6 @@ from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.acl import permits
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.events import Event, read_pdu
@@ -33,12 +32,13 @@ from matrix_membership.federation.messages import (
     SendLeaveResponse,
     SendRequest,
 )
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
 from matrix_membership.machine import admit
 from matrix_membership.membership import JOIN, KNOCK, Membership
-from matrix_membership.policy_server import PolicyServer
+from matrix_membership.receipt.policy_server import PolicyServer
+from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import (
     Forbidden,
     Granted,
@@ -86,7 +86,7 @@ class Accepted:
         state: the state after it.
         send_to: the other servers in the room, which must be told.
         policy_server: the room's policy server, when its signature has to be asked for
-            before the event is sent on: `federation.policy`.
+            before the event is sent on: `federation.policy_server`.
     """
 
     response: Answer

@@ -24,7 +24,7 @@ from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import InvalidEvent, LocalProtocolError
 from matrix_membership.events import Event
 from matrix_membership.federation.drafts import draft
-from matrix_membership.federation.invite_messages import (
+from matrix_membership.federation.invites.messages import (
     ExchangeRequest,
     OnBindRequest,
     PendingInvite,
@@ -32,7 +32,7 @@ from matrix_membership.federation.invite_messages import (
     public_key_of,
 )
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import is_user_id, server_of
 from matrix_membership.membership import JOIN
 from matrix_membership.signing import Signer, signed_by_key

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.contents import NAMED_LEVELS
 from matrix_membership.events import Event, EventTemplate
+from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.identifiers import server_of
 from matrix_membership.membership import JOIN_RULES, MEMBERSHIPS, Membership
 from matrix_membership.room_versions import KNOWN, EventIdFormat, RoomVersion

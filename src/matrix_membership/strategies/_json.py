@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from matrix_membership.canonical_json import MAX_INTEGER, MIN_INTEGER, JsonValue
-from matrix_membership.contents import NAMED_LEVELS
+from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.room_versions import RoomVersion
 
 __all__ = ["KEYS", "Fields", "exchanged", "json_objects", "json_values"]

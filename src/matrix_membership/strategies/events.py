@@ -15,8 +15,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import MAX_INTEGER, MIN_INTEGER, JsonValue
-from matrix_membership.event_format import MAX_AUTH_EVENTS, MAX_PDU_BYTES, MAX_PREV_EVENTS
 from matrix_membership.events import Event
+from matrix_membership.events.format import MAX_AUTH_EVENTS, MAX_PDU_BYTES, MAX_PREV_EVENTS
 from matrix_membership.identifiers import MAX_BYTES
 from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion

@@ -27,7 +27,7 @@ from matrix_membership.federation.messages import (
     SendRequest,
 )
 from matrix_membership.federation.resident import answer_make, answer_send
-from matrix_membership.federation.rooms import ResidentRoom
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import UserID, server_of
 from matrix_membership.membership import JoinRule
 from matrix_membership.room_versions import KNOWN, RoomVersion

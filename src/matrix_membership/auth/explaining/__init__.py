@@ -1,0 +1,243 @@
+"""Why an event is allowed or rejected: every rule tried, what it read, what would help.
+
+Nothing here judges: the same rows run in the same order, each against a state that
+notes where it is asked. An explanation is made for people and takes a hundred times
+longer than a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from matrix_membership._attrs import frozen
+from matrix_membership.auth._rule import MALFORMED, Decision, Rule, Section, number_in
+from matrix_membership.auth.explaining.facts import Fact, facts
+from matrix_membership.auth.explaining.remedies import Remedy
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import IncompleteState
+from matrix_membership.events import Event
+from matrix_membership.identifiers import RoomID, ServerName
+from matrix_membership.restricted import rooms_to_check, servers_that_can_authorise
+from matrix_membership.state import RoomState
+
+__all__ = ["Explanation", "Step", "explained", "steps", "watched"]
+
+StateKey = tuple[str, str]
+
+
+@frozen
+class Step:
+    """One row of the rule list, tried.
+
+    Attributes:
+        number: its number in this room version.
+        name: the rule's name; empty for the condition of a numbered group.
+        text: the fact that holds when it fires, or the condition.
+        verdict: `allow` or `reject`, what the rule says when it fires; empty for a
+            condition.
+        fired: whether it fired; of a condition, whether it holds.
+        read: the types and state keys that it looked up.
+    """
+
+    number: str
+    name: str
+    text: str
+    verdict: str
+    fired: bool
+    read: tuple[StateKey, ...]
+
+    def __str__(self) -> str:
+        outcome = self.verdict or "yes" if self.fired else "-"
+        return f"{self.number:<9} {self.name or '(condition)':<55} {outcome:<7} {self.text}"
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """The step as a JSON object."""
+        return {
+            "number": self.number,
+            "rule": self.name,
+            "text": self.text,
+            "verdict": self.verdict,
+            "fired": self.fired,
+            "read": [list(place) for place in self.read],
+        }
+
+
+@frozen
+class Explanation:
+    """A verdict with its whole trail. It is true when the event is allowed.
+
+    Attributes:
+        event: the event that was judged.
+        decision: the verdict, the same that `check` gives.
+        steps: the rules tried, in order; the last one decided.
+        facts: the memberships, levels and join rule that they read, with origins.
+        evidence: the state events that they read.
+        rooms: of a join to a restricted room, the rooms whose members may join.
+        servers: of such a join, the servers that could vouch, the most powerful
+            user's first.
+        remedies: what would let the event pass, the smallest first; empty when it is
+            allowed, undecided, or nothing helps.
+    """
+
+    event: Event
+    decision: Decision
+    steps: tuple[Step, ...]
+    facts: tuple[Fact, ...]
+    evidence: tuple[Event, ...]
+    rooms: tuple[RoomID, ...]
+    servers: tuple[ServerName, ...]
+    remedies: tuple[Remedy, ...]
+
+    def __bool__(self) -> bool:
+        return self.decision.allowed
+
+    def __str__(self) -> str:
+        """A page that a person can read."""
+        parts = (
+            ("", [str(self.decision), self.decision.url]),
+            ("Rules tried", self.steps),
+            ("Facts", self.facts),
+            ("State events read", map(_line, self.evidence)),
+            ("Rooms whose members may join", self.rooms),
+            ("Servers that can vouch", self.servers),
+            ("What would help", self._help()),
+        )
+        return "\n\n".join(
+            "\n".join([title, *(f"  {row}" for row in listed)] if title else listed)
+            for title, rows in parts
+            if (listed := [str(row) for row in rows])
+        )
+
+    def _help(self) -> list[str]:
+        if self.remedies:
+            return [remedy.sentence for remedy in self.remedies]
+        if self.decision.allowed:
+            return []
+        if self.decision.undecided:
+            return ["the membership of those whom the state leaves out"]
+        return ["no small change of the room or of the event"]
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """The explanation as a JSON object."""
+        return {
+            "allowed": self.decision.allowed,
+            "undecided": self.decision.undecided,
+            "rule": self.decision.rule,
+            "number": self.decision.number,
+            "room_version": self.decision.room_version.identifier,
+            "text": self.decision.text,
+            "url": self.decision.url,
+            "event": _summary(self.event),
+            "steps": [step.to_dict() for step in self.steps],
+            "facts": [fact.to_dict() for fact in self.facts],
+            "evidence": [_summary(event) for event in self.evidence],
+            "rooms": list(self.rooms),
+            "servers": list(self.servers),
+            "remedies": [remedy.to_dict() for remedy in self.remedies],
+        }
+
+
+def _line(event: Event) -> str:
+    key = f" {event.state_key!r}" if event.state_key else ""
+    return f"{event.type}{key} by {event.sender} {event.event_id}".rstrip()
+
+
+def _summary(event: Event) -> dict[str, JsonValue]:
+    return {
+        "event_id": event.event_id or None,
+        "type": event.type,
+        "state_key": event.state_key,
+        "sender": event.sender,
+    }
+
+
+def steps(
+    rules: Iterable[Rule | Section], event: Event, against: Callable[[list[StateKey]], Any]
+) -> tuple[Step, ...]:
+    """Try rows in order until one decides.
+
+    Args:
+        rules: the rows.
+        event: the event to judge.
+        against: makes what the rows judge it against, noting in a list what is read.
+    """
+    tried: list[Step] = []
+    _try(rules, event, against, tried)
+    return tuple(tried)
+
+
+def _try(
+    rules: Iterable[Rule | Section],
+    event: Event,
+    against: Callable[[list[StateKey]], Any],
+    tried: list[Step],
+) -> bool:
+    kind = "" if " " in event.type else event.kind  # no section is about a type with a space
+    for row in rules:
+        number = number_in(row.numbers, event.room_version.auth_rules)
+        if number is None:
+            continue
+        read: list[StateKey] = []
+        if isinstance(row, Rule):
+            fired = row.applies(event, against(read))
+            verdict = "allow" if row.allows else "reject"
+            tried.append(Step(number, row.name, row.text, verdict, fired, _once(read)))
+            if fired:
+                return True
+        # The rule on malformed members is tried on all of them, although their kind settles it.
+        elif row.membership is MALFORMED or row.is_about(kind):
+            if row.when is not None:
+                entered = row.when(event, against(read))
+                tried.append(Step(number, "", row.text, "", entered, _once(read)))
+                if not entered:
+                    continue
+            if _try(row.rules, event, against, tried):
+                return True
+    return False
+
+
+def _once(read: list[StateKey]) -> tuple[StateKey, ...]:
+    return tuple(dict.fromkeys(read))
+
+
+def watched(state: RoomState) -> Callable[[list[StateKey]], RoomState]:
+    """Make copies of a state that note what is looked up."""
+
+    def against(read: list[StateKey]) -> RoomState:
+        def get(event_type: str, state_key: str) -> Event | None:
+            read.append((event_type, state_key))
+            return state.get(event_type, state_key)
+
+        return RoomState.over(state.room_version, get, partial=state.is_partial)
+
+    return against
+
+
+def explained(
+    event: Event,
+    state: RoomState,
+    decision: Decision,
+    tried: tuple[Step, ...],
+    remedies: tuple[Remedy, ...],
+) -> Explanation:
+    """Put together what is known of a verdict."""
+    read = tuple(dict.fromkeys(place for step in tried for place in step.read))
+    found = [state.get(*place) for place in read]
+    rooms: tuple[RoomID, ...] = ()
+    servers: tuple[ServerName, ...] = ()
+    if event.kind == "m.room.member join":
+        with suppress(IncompleteState):  # then it is not told, rather than told wrongly
+            rooms = rooms_to_check(state)
+            servers = servers_that_can_authorise(state) if rooms else ()
+    return Explanation(
+        event=event,
+        decision=decision,
+        steps=tried,
+        facts=facts(event, state, read),
+        evidence=tuple(entry for entry in found if entry is not None),
+        rooms=rooms,
+        servers=servers,
+        remedies=remedies,
+    )

@@ -1,0 +1,250 @@
+"""What the rules read of a room, as facts for people: memberships, levels, join rule.
+
+A fact says where its value comes from: from an event of the state, from a default,
+or from who created the room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from enum import Enum
+
+from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.events import Event
+from matrix_membership.events.contents import NAMED_LEVELS, PowerLevels
+from matrix_membership.identifiers import EventID
+from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE, UNKNOWN, JoinRule
+from matrix_membership.state import RoomState
+
+__all__ = ["Fact", "Measure", "Origin", "facts", "measures"]
+
+StateKey = tuple[str, str]
+
+
+class Origin(Enum):
+    """Where a fact comes from.
+
+    `STATE` is the content of an event, `EVENT` that of the event which is judged,
+    `DEFAULT` what holds when no event says otherwise, `CREATOR` the power of who created
+    the room, `UNKNOWN` a member whom a partial state leaves out.
+    """
+
+    STATE = "state"
+    EVENT = "event"
+    DEFAULT = "default"
+    CREATOR = "creator"
+    UNKNOWN = "unknown"
+
+    def __str__(self) -> str:
+        return self._value_
+
+
+@frozen
+class Fact:
+    """One fact of a room.
+
+    Attributes:
+        name: what it is about: `membership of @ana:a.example`, `invite level`.
+        value: text, a level, or a list of room IDs.
+        origin: where it comes from.
+        place: what says so, in a few words: `m.room.power_levels: users_default`.
+        event_id: the ID of the event that says so; None for a default, and for an
+            event in client format without one.
+    """
+
+    name: str
+    value: JsonValue
+    origin: Origin
+    place: str
+    event_id: EventID | None = None
+
+    def __str__(self) -> str:
+        value = ", ".join(self.value) if isinstance(self.value, tuple) else self.value
+        return f"{self.name}: {'-' if value == '' else value} ({self.origin}: {self.place})"
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """The fact as a JSON object."""
+        return {
+            "name": self.name,
+            "value": list(self.value) if isinstance(self.value, tuple) else self.value,
+            "origin": str(self.origin),
+            "place": self.place,
+            "event_id": self.event_id,
+        }
+
+
+def facts(event: Event, state: RoomState, read: Collection[StateKey]) -> tuple[Fact, ...]:
+    """The facts about these places of the state, as an event's judgement sees them.
+
+    Args:
+        event: the event that was judged.
+        state: what it was judged against.
+        read: the places that the rules looked into.
+    """
+    return tuple(_facts(event, state, read))
+
+
+def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterator[Fact]:
+    users = [place[1] for place in read if place[0] == "m.room.member"]
+    yield from (_membership(user, state) for user in users)
+    if ("m.room.power_levels", "") in read:
+        involved = dict.fromkeys((event.sender, *users))
+        yield from (_level(user, state) for user in involved)
+        yield from (_needed(measure, state) for measure in measures(event, state))
+        yield from _changes(event, state.power_levels)
+    if ("m.room.join_rules", "") in read:
+        yield from _join_rule(state)
+    for event_type, state_key in read:
+        if event_type == "m.room.third_party_invite":
+            yield _token(state_key, state)
+    if ("m.room.create", "") in read and not state.create.federate:
+        yield Fact(
+            "federation", "off", Origin.STATE, "m.room.create: m.federate", _id(state.create_event)
+        )
+
+
+def _membership(user: str, state: RoomState) -> Fact:
+    name = f"membership of {user}"
+    event = state.get("m.room.member", user)
+    if event is None:
+        if state.membership_of(user) is UNKNOWN:
+            return Fact(name, "unknown", Origin.UNKNOWN, "the state leaves members out")
+        return Fact(name, "leave", Origin.DEFAULT, "never seen in the room")
+    return Fact(name, str(state.membership_of(user)), Origin.STATE, "m.room.member", _id(event))
+
+
+def _level(user: str, state: RoomState) -> Fact:
+    name, level, levels = f"power level of {user}", state.power_level_of(user), state.power_levels
+    if user in state.create.privileged:
+        return Fact(name, "infinite", Origin.CREATOR, "m.room.create", _id(state.create_event))
+    if levels.exists:
+        event_id = _id(state.get("m.room.power_levels"))
+        if user in levels.users:
+            return Fact(name, level, Origin.STATE, "m.room.power_levels: users", event_id)
+        return _of_power_levels(name, "users_default", state)
+    if user == state.create.creator:
+        place = "the creator of a room without m.room.power_levels"
+        return Fact(name, level, Origin.CREATOR, place, _id(state.create_event))
+    return Fact(name, level, Origin.DEFAULT, "the room has no m.room.power_levels")
+
+
+def _of_power_levels(name: str, field: str, state: RoomState) -> Fact:
+    levels = state.power_levels
+    level = getattr(levels, field)
+    if field in levels.named:
+        event_id = _id(state.get("m.room.power_levels"))
+        return Fact(name, level, Origin.STATE, f"m.room.power_levels: {field}", event_id)
+    if not levels.exists:
+        return Fact(name, level, Origin.DEFAULT, "the room has no m.room.power_levels")
+    return Fact(name, level, Origin.DEFAULT, f"m.room.power_levels without {field}")
+
+
+def _changes(event: Event, before: PowerLevels) -> Iterator[Fact]:
+    """What new power levels change in those that the room has."""
+    after = event.view
+    if not before.exists or not isinstance(after, PowerLevels):
+        return
+    for field, old, new in (
+        ("", before.named, after.named),
+        ("events", before.events, after.events),
+        ("notifications", before.notifications, after.notifications),
+        ("users", before.users, after.users),
+    ):
+        for key in dict.fromkeys((*old, *new)):
+            if old.get(key) != new.get(key):
+                absent = "none" if field else f"{NAMED_LEVELS[key]} by default"
+                value = f"{old.get(key, absent)} to {new.get(key, absent)}"
+                place = f"m.room.power_levels: {field or key}"
+                yield Fact(f"change of {key}", value, Origin.EVENT, place, _id(event))
+
+
+@frozen
+class Measure:
+    """A level that an event is measured by, and where the power levels would set it.
+
+    Attributes:
+        name: `kick`, or an event type.
+        level: what it needs.
+        path: the keys that set it in the content of `m.room.power_levels`.
+        default: the field that holds when `path` is not there.
+    """
+
+    name: str
+    level: int
+    path: tuple[str, ...]
+    default: str
+
+
+def measures(event: Event, state: RoomState) -> tuple[Measure, ...]:
+    """The levels that this event needs, by its type and membership."""
+    return tuple(_measures(event, state))
+
+
+def _measures(event: Event, state: RoomState) -> Iterator[Measure]:
+    levels = state.power_levels
+    if event.type == "m.room.member":
+        for name in _levels_of_a_membership(event, state):
+            yield Measure(name, getattr(levels, name), (name,), name)
+    elif event.type == "m.room.third_party_invite":
+        yield Measure("invite", levels.invite, ("invite",), "invite")
+    else:
+        is_state = event.is_state
+        needed = levels.required_for(event.type, is_state=is_state)
+        default = "state_default" if is_state else "events_default"
+        yield Measure(event.type, needed, ("events", event.type), default)
+        if event.type == "m.room.redaction" and event.room_version.event_id_in_pdu:
+            yield Measure("redact", levels.redact, ("redact",), "redact")
+
+
+def _levels_of_a_membership(event: Event, state: RoomState) -> tuple[str, ...]:
+    if event.membership is LEAVE and event.sender != event.state_key:
+        banned = state.membership_of(event.state_key or "") is BAN
+        return ("ban", "kick") if banned else ("kick",)
+    if event.membership is BAN:
+        return ("ban",)
+    if event.membership is INVITE or (event.membership is JOIN and event.authorised_via):
+        return ("invite",)
+    return ()
+
+
+def _needed(measure: Measure, state: RoomState) -> Fact:
+    levels = state.power_levels
+    if measure.path[0] == "events":
+        label = f"level needed for {measure.name}"
+        if measure.name in levels.events:
+            event_id = _id(state.get("m.room.power_levels"))
+            place = "m.room.power_levels: events"
+            return Fact(label, measure.level, Origin.STATE, place, event_id)
+    else:
+        label = f"{measure.name} level"
+    return _of_power_levels(label, measure.default, state)
+
+
+def _join_rule(state: RoomState) -> Iterator[Fact]:
+    event = state.get("m.room.join_rules")
+    rule = str(state.join_rule)
+    if event is None:
+        yield Fact("join rule", rule, Origin.DEFAULT, "the room has no m.room.join_rules")
+        return
+    if "join_rule" in event.content:
+        yield Fact("join rule", rule, Origin.STATE, "m.room.join_rules: join_rule", _id(event))
+    else:
+        yield Fact("join rule", rule, Origin.DEFAULT, "m.room.join_rules without join_rule")
+    if state.join_rule in (JoinRule.RESTRICTED, JoinRule.KNOCK_RESTRICTED):
+        name = "rooms whose members may join"
+        yield Fact(name, state.allow, Origin.STATE, "m.room.join_rules: allow", _id(event))
+
+
+def _token(token: str, state: RoomState) -> Fact:
+    name = f"third-party invite {token}"
+    event = state.get("m.room.third_party_invite", token)
+    if event is None:
+        return Fact(name, "none", Origin.DEFAULT, "the room has no such invite")
+    return Fact(
+        name, f"sent by {event.sender}", Origin.STATE, "m.room.third_party_invite", _id(event)
+    )
+
+
+def _id(event: Event | None) -> EventID | None:
+    return event.event_id or None if event is not None else None

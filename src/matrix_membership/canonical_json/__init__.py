@@ -1,0 +1,271 @@
+"""JSON as Matrix means it: immutable values from bytes, canonical bytes from values.
+
+Objects become `JsonObject` (a dict that refuses to change), arrays become tuples.
+Two readings exist. The *strict* one is what room versions 6 and later enforce:
+no duplicate keys, integers only, none outside ±(2**53 - 1), no `-0`. The *tolerant*
+one is for room versions 1 to 5 and for requests: the last of duplicate keys wins,
+`-0` is 0, integers may have any size up to a budget, and a number with a fraction
+or an exponent keeps its text, so that hashes over it still match. Neither takes
+NaN, infinities, lone surrogates, or more nesting than the budget allows.
+
+The canonical form is the one of `the appendices`__.
+
+__ https://spec.matrix.org/v1.19/appendices/#canonical-json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring
+from math import isfinite
+from typing import Any, Final, Never, Self
+
+from canonicaljson import encode_canonical_json
+
+from matrix_membership.canonical_json._text import (
+    DEFAULT_BUDGET,
+    MAX_INTEGER,
+    MIN_INTEGER,
+    Budget,
+    JsonFloat,
+    JsonValue,
+    read,
+    surrogate,
+)
+from matrix_membership.errors import InvalidJson
+
+__all__ = [
+    "DEFAULT_BUDGET",
+    "MAX_INTEGER",
+    "MIN_INTEGER",
+    "Budget",
+    "JsonFloat",
+    "JsonObject",
+    "JsonValue",
+    "decode",
+    "encode",
+    "freeze",
+    "read",
+    "thaw",
+    "write",
+]
+
+
+class JsonObject(dict[str, JsonValue]):
+    """A JSON object that refuses to change.
+
+    It is a dict to everybody who reads, so that encoders take it as it is. This guards
+    against mistakes: code of the same process that means harm can call the methods of
+    `dict` itself (`dict.update(value, ...)`), which no subclass can refuse.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *items: Any, **more: JsonValue) -> Self:
+        """Make an object of what `dict` takes."""
+        made = _unfilled(cls)
+        _fill(made, *items, **more)
+        return made
+
+    def __init__(self, *_: object, **__: object) -> None:
+        # Python calls it after __new__, and anybody can call it again: it changes nothing.
+        pass
+
+    def __init_subclass__(cls, **_: object) -> Never:
+        raise TypeError(f"JsonObject is sealed: {cls.__name__} cannot extend it")
+
+    def _refuse(self, *_: object, **__: object) -> Never:
+        raise TypeError("a JsonObject does not change; dict(value) is a copy that does")
+
+    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse
+    __ior__ = __setattr__ = __delattr__ = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]  # dict says None
+        return hash(frozenset(self.items()))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, JsonValue]]]:
+        return (JsonObject, (dict(self),))
+
+
+_unfilled: Final = dict.__new__
+_fill: Final = dict.update
+
+
+def decode(
+    data: bytes | bytearray | memoryview | str, *, strict: bool, budget: Budget = DEFAULT_BUDGET
+) -> JsonValue:
+    """Read JSON text into immutable values.
+
+    Args:
+        data: UTF-8 bytes, or text.
+        strict: whether the text must hold only what canonical JSON can hold.
+        budget: what reading may cost.
+
+    Returns:
+        None, a bool, an int, a str, a tuple, a `JsonObject`; if not strict a
+        `JsonFloat` too.
+
+    Raises:
+        InvalidJson: the text is not JSON, or over the budget; or strict forbids
+            what it holds.
+
+    >>> decode(b'{"a": [1, 2]}', strict=True)
+    {'a': (1, 2)}
+    >>> decode(b'{"a": 1, "a": 2}', strict=True)
+    Traceback (most recent call last):
+      ...
+    matrix_membership.errors.InvalidJson: JSON: expected each key once, got 'a'
+    """
+    return _frozen(read(data, strict=strict, budget=budget)[0])
+
+
+def encode(value: JsonValue, *, strict: bool = True) -> bytes:
+    r"""Write a value as canonical JSON.
+
+    Args:
+        value: any JSON value.
+        strict: refuse what canonical JSON has no form for (fractions, integers
+            outside ±(2**53 - 1)). Otherwise these are written as they were sent,
+            which is what events of room versions 1 to 5 are hashed over.
+
+    Returns:
+        UTF-8 bytes: keys sorted by code point, no white space, shortest escapes.
+
+    Raises:
+        InvalidJson: the value is none that JSON can hold, or strict forbids it.
+
+    >>> encode({"b": "é", "a": [True, None]})
+    b'{"a":[true,null],"b":"\xc3\xa9"}'
+    """
+    has_float = _check(value, strict, DEFAULT_BUDGET.max_depth)
+    try:
+        return _written(value).encode() if has_float else encode_canonical_json(value)
+    except UnicodeEncodeError as error:
+        raise InvalidJson("JSON", "text of Unicode scalar values", surrogate(error)) from error
+
+
+def freeze(value: JsonValue) -> JsonValue:
+    """Make an immutable copy of a JSON value.
+
+    Raises:
+        InvalidJson: it is none that JSON can hold.
+
+    >>> freeze({"a": [1]})
+    {'a': (1,)}
+    """
+    _check(value, False, DEFAULT_BUDGET.max_depth)  # noqa: FBT003 - private, and hot
+    return _frozen(value)
+
+
+def thaw(value: JsonValue) -> JsonValue:
+    """Make a mutable copy, of plain dicts and lists, of a JSON value.
+
+    >>> thaw(freeze({"a": [1]}))
+    {'a': [1]}
+    """
+    if isinstance(value, Mapping):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [thaw(item) for item in value]
+    return value
+
+
+def write(value: JsonValue, *, has_float: bool) -> bytes:
+    """Write what `read` gave, without looking at it again.
+
+    Args:
+        value: the value.
+        has_float: whether it may hold a `JsonFloat`, which takes a slower writer.
+    """
+    return _written(value).encode() if has_float else canonical_text(value).encode()
+
+
+def canonical_text(value: JsonValue) -> str:
+    """Write a value that holds no float, and is known to be one that JSON can hold."""
+    return "".join(_chunks(value, False))  # noqa: FBT003 - takes no keywords
+
+
+_CANONICAL: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+)
+
+# JSONEncoder makes a writer in C for each value, which costs more than writing a small one.
+# Its arguments: no check for circles, what to do with other types, how to write text, no
+# indent, two separators, sorted keys, no key skipped, no NaN.
+_make_writer = getattr(json.encoder, "c_make_encoder", None)
+_OPTIONS: Final = (_CANONICAL.default, encode_basestring, None, ":", ",", True, False, False)
+_chunks: Final = _make_writer(None, *_OPTIONS) if _make_writer else _CANONICAL.iterencode
+
+
+def _check(value: JsonValue, strict: bool, depth: int) -> bool:  # noqa: FBT001 - private, and hot
+    """Whether a value that JSON can hold has a float in it."""
+    if value is None or isinstance(value, (str, bool)):
+        return False
+    if isinstance(value, int):
+        _check_integer(value, strict)
+        return False
+    if isinstance(value, float):
+        if strict or not (isinstance(value, JsonFloat) or isfinite(value)):
+            raise InvalidJson("JSON", "an integer" if strict else "a finite number", value)
+        return True
+    if not depth:
+        raise InvalidJson("JSON", f"at most {DEFAULT_BUDGET.max_depth} levels of nesting", "more")
+    # Lists, not generators: all items are to be looked at.
+    return any([_check(item, strict, depth - 1) for item in _items(value)])  # noqa: C419 - see above
+
+
+def _check_integer(value: int, strict: bool) -> None:  # noqa: FBT001 - private, and hot
+    if strict and not MIN_INTEGER <= value <= MAX_INTEGER:
+        raise InvalidJson("JSON", "an integer from -(2**53)+1 to 2**53-1", value)
+    if not _TOO_SMALL < value < _TOO_LARGE:
+        digits = DEFAULT_BUDGET.max_digits
+        raise InvalidJson("JSON", f"an integer of at most {digits} digits", value)
+
+
+# The budget counts the sign: what is written here must be readable here.
+_TOO_LARGE: Final = 10**DEFAULT_BUDGET.max_digits
+_TOO_SMALL: Final = -(10 ** (DEFAULT_BUDGET.max_digits - 1))
+
+
+def _items(value: JsonValue) -> Iterable[JsonValue]:
+    """The items of an array or an object."""
+    if isinstance(value, (list, tuple)):
+        return value
+    if not isinstance(value, dict):
+        raise InvalidJson("JSON", "a value that JSON can hold", value)
+    for key in value:
+        if not isinstance(key, str):
+            raise InvalidJson("JSON", "object keys that are text", key)
+    return value.values()
+
+
+def _frozen(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        if value.__class__ is JsonObject:
+            return value
+        # As `JsonObject` does it, without a call of Python code for each object.
+        made: Any = _unfilled(JsonObject)
+        _fill(made, {key: _frozen(item) for key, item in value.items()})
+        return made
+    if isinstance(value, (list, tuple)):
+        return tuple([_frozen(item) for item in value])
+    return value
+
+
+def _written(value: JsonValue) -> str:
+    """Canonical text, floats as they were sent."""
+    if isinstance(value, JsonFloat):
+        return value.text
+    if isinstance(value, dict):
+        items = [f"{_written(key)}:{_written(value[key])}" for key in sorted(value)]
+        return "{" + ",".join(items) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join([_written(item) for item in value]) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,355 @@
+"""An event: immutable, parsed once, with the evidence of who signed it.
+
+It keeps the bytes of its PDU and the handful of facts that rules and states read,
+and reads the rest again when it is asked for: a homeserver holds millions of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from matrix_membership._attrs import constant
+from matrix_membership.canonical_json import (
+    MAX_INTEGER,
+    MIN_INTEGER,
+    JsonObject,
+    JsonValue,
+    decode,
+    encode,
+    read,
+    thaw,
+)
+from matrix_membership.errors import InvalidEvent, InvalidJson
+from matrix_membership.events._fast_write import content_hash_matches, document_of
+from matrix_membership.events._fields import Case, Facts, View, case_from, facts_of
+from matrix_membership.events._parse import read_facts, references
+from matrix_membership.events.format import check_integer, check_references
+from matrix_membership.identifiers import (
+    EventID,
+    RoomID,
+    ServerName,
+    UserID,
+    is_event_id,
+    is_room_id,
+    is_user_id,
+    server_of,
+)
+from matrix_membership.membership import Membership
+from matrix_membership.redaction import redact
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["Event", "supposed", "with_evidence"]
+
+
+@constant
+class Event(Facts):
+    """An event of a room: what it says and who is known to have signed it.
+
+    Two events are equal when their IDs are. In room versions 1 and 2 an ID is no
+    hash, so there equality says nothing of integrity.
+
+    Attributes:
+        event_id: its ID; empty for an event in client format that carries none.
+        room_version: the version of its room.
+        room_id: the ID of its room; in version 12, of a create event, the one that
+            it makes; empty for an event in client format that carries none.
+        type: its type.
+        sender: who sent it.
+        server: the server part of `sender`.
+        state_key: its state key; None for an event that is no state.
+        membership: of a member event, the membership it gives; None when its
+            content has none, and for all other events.
+        authorised_via: of a member event, the user who is said to vouch for a
+            restricted join; empty when the key holds no user ID; else None.
+        authorising_server: the server part of `authorised_via`.
+        kind: what the rules file it under: its type; for a member event also the
+            membership, unless that or the state key cannot be read. Empty for a type
+            that no rule knows and that reads like the kind of a member event.
+        case: the kind, and for a member event what else rules can be chosen by
+            beforehand: whether the sender is another user, whether somebody vouches,
+            whether a third party invites.
+        view: a typed view of the content, for the types that authorisation reads.
+        signed_by: the servers whose signature was verified: empty until
+            `signing.verify`, so that forgetting it rejects instead of accepting.
+        pdu: the PDU's bytes; empty for an event in client format.
+        client_form: the bytes of an event in client format; otherwise empty.
+    """
+
+    event_id: EventID
+    room_version: RoomVersion
+    room_id: RoomID
+    type: str
+    sender: UserID
+    server: ServerName
+    state_key: str | None
+    membership: Membership | None
+    authorised_via: UserID | None
+    authorising_server: ServerName | None
+    kind: str
+    case: Case
+    view: View | None
+    signed_by: frozenset[ServerName]
+    pdu: bytes
+    client_form: bytes = b""
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not Event:
+            return NotImplemented
+        return self.event_id == other.event_id and (self is other or self.event_id != "")
+
+    def __hash__(self) -> int:
+        return hash(self.event_id)
+
+    def __repr__(self) -> str:
+        key = "" if self.state_key is None else f" {self.state_key!r}"
+        return f"<{self.type}{key} by {self.sender} {self.event_id}>"
+
+    @classmethod
+    def from_pdu(
+        cls,
+        pdu: bytes | str | Mapping[str, JsonValue],
+        room_version: RoomVersion,
+        *,
+        event_id: str | None = None,
+    ) -> Event:
+        """Read an event in federation format.
+
+        Args:
+            pdu: the PDU as it came, or as an object.
+            room_version: the version of its room.
+            event_id: the ID under which the caller already stores it. Then
+                nothing is hashed.
+
+        Returns:
+            The event, signed by nobody yet.
+
+        Raises:
+            InvalidEvent: the PDU breaks the format of the room version, and is to
+                be dropped.
+        """
+        event: Any = read_facts(pdu, room_version, event_id)
+        event.__class__ = Event  # sealed as `_sealed` does it, which would be one more call
+        return event  # type: ignore[no-any-return]  # the line above made it one
+
+    @classmethod
+    def from_client_event(cls, event: Mapping[str, JsonValue], room_version: RoomVersion) -> Event:
+        """Read an event in the format that clients get, stripped state included.
+
+        Args:
+            event: an object with `type`, `sender` and `content`, and perhaps
+                `state_key`, `event_id`, `room_id` and more. Of a PDU's `depth`,
+                `origin_server_ts`, `auth_events` and `prev_events`, those that are there
+                must have the format of the room version.
+            room_version: the version of its room.
+
+        Returns:
+            An event that rules can judge and states can hold, but which is no PDU.
+
+        Raises:
+            InvalidEvent: a field is missing or of a wrong kind.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> Event.from_client_event(
+        ...     {"type": "m.room.name", "sender": "@ana:a.example", "content": {}, "state_key": ""},
+        ...     V11,
+        ... )
+        <m.room.name '' by @ana:a.example >
+        """
+        if not isinstance(event, Mapping):
+            raise InvalidEvent("event", "an object", event)
+        _check_client_event(event, room_version)
+        try:
+            client_form = encode(dict(event), strict=False)
+        except InvalidJson as error:
+            raise InvalidEvent("event", "JSON values", str(error)) from error
+        event_id = EventID(event.get("event_id", ""))
+        facts = facts_of(event, room_version, event_id)
+        facts.client_form = client_form
+        return _sealed(facts)
+
+    @property
+    def content(self) -> JsonObject:
+        """The content, immutable. Cost: linear in the size of the event."""
+        return self.document["content"]  # type: ignore[no-any-return]  # checked when read
+
+    @property
+    def document(self) -> JsonObject:
+        """The whole event, immutable. Cost: linear in the size of the event."""
+        return decode(self.pdu or self.client_form, strict=False)  # type: ignore[no-any-return]  # an object
+
+    def _once(self) -> Mapping[str, JsonValue]:
+        """The keys of the event to look at once: of a PDU not made immutable, which costs more than reading it."""
+        return read(self.pdu, strict=False)[0] if self.pdu else self.document
+
+    @property
+    def auth_events(self) -> tuple[EventID, ...]:
+        """The IDs of the events that it says authorise it. Cost: as `content`."""
+        return references(self._once(), "auth_events", self.room_version)
+
+    @property
+    def prev_events(self) -> tuple[EventID, ...]:
+        """The IDs of the events that came before it. Cost: as `content`."""
+        return references(self._once(), "prev_events", self.room_version)
+
+    @property
+    def depth(self) -> int:
+        """Its depth; 0 for an event in client format. Cost: as `content`."""
+        return int(self._once().get("depth", 0))
+
+    @property
+    def origin_server_ts(self) -> int:
+        """When its server says it sent it, in milliseconds since 1970. Cost: as `content`."""
+        return int(self._once().get("origin_server_ts", 0))
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is a state event."""
+        return self.state_key is not None
+
+    def to_pdu(self) -> dict[str, JsonValue]:
+        """The event in federation format, as a fresh dict.
+
+        Raises:
+            InvalidEvent: it came in client format, which is not all of it.
+        """
+        if not self.pdu:
+            raise InvalidEvent("event", "one read from a PDU", repr(self))
+        return dict(read(self.pdu, strict=False)[0])
+
+    def to_client_event(self) -> dict[str, JsonValue]:
+        """The event in the format that clients get, as a fresh dict."""
+        # Fresh already: what it gives need not be made immutable first, and thawed then.
+        document = read(self.pdu or self.client_form, strict=False)[0]
+        kept = {key: document[key] for key in _CLIENT_KEYS if key in document}
+        return {**kept, "room_id": self.room_id, "event_id": self.event_id}
+
+    def to_stripped(self) -> dict[str, JsonValue]:
+        """The four keys of stripped state, as a fresh dict."""
+        return {
+            "type": self.type,
+            "sender": self.sender,
+            "state_key": self.state_key,
+            "content": thaw(self.content),
+        }
+
+    def with_signers(self, servers: Iterable[str]) -> Event:
+        """The same event, signed by these servers, verified at another time.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> event = Event.from_client_event(
+        ...     {"type": "m.room.name", "sender": "@ana:a.example", "content": {}}, V11
+        ... )
+        >>> event.with_signers(["a.example"]).signed_by
+        frozenset({'a.example'})
+        """
+        return with_evidence(self, frozenset(map(ServerName, servers)))
+
+    def redacted(self) -> Event:
+        """The event as redaction leaves it: same ID, same signers.
+
+        Raises:
+            InvalidEvent: it came in client format, which is not all of it.
+        """
+        if not self.pdu:
+            raise InvalidEvent("event", "one read from a PDU", repr(self))
+        pdu = encode(redact(self.document, self.room_version), strict=False)
+        redacted = Event.from_pdu(pdu, self.room_version, event_id=self.event_id)
+        return with_evidence(redacted, self.signed_by)
+
+    @property
+    def content_hash_matches(self) -> bool:
+        """Whether the hash that it carries is the one of its content.
+
+        Cost: linear in the size of the event.
+
+        Raises:
+            InvalidEvent: it came in client format, in which hashes have no meaning.
+        """
+        if not self.pdu:
+            raise InvalidEvent("event", "one read from a PDU", repr(self))
+        return content_hash_matches(*document_of(self.pdu, self.room_version))
+
+
+def with_evidence(event: Facts, signed_by: frozenset[ServerName]) -> Event:
+    """`Event.with_signers` for a set that others share, of an event or of its facts."""
+    copy = _copied(event)
+    copy.signed_by = signed_by
+    return _sealed(copy)
+
+
+def supposed(event: Event, *, sender: UserID | None = None, view: View | None = None) -> Event:
+    """An event for rules alone, as if it had another sender, or another view of its content.
+
+    Reading it anew, which is what makes its bytes agree, would cost its size for each
+    user who is tried.
+
+    Args:
+        event: an event other than a create event.
+        sender: who is to have sent it, and whose server is to have signed it.
+        view: the view to judge it by.
+    """
+    copy = _copied(event)
+    copy.signed_by = event.signed_by
+    if view is not None:
+        copy.view = view
+    if sender is not None:
+        copy.sender, copy.server = sender, server_of(sender)
+        copy.state_key = sender if event.state_key == sender else event.state_key
+        copy.case = case_from(event, sender)
+        copy.signed_by |= {copy.server}
+    return _sealed(copy)
+
+
+def _copied(event: Facts) -> Facts:
+    copy = Facts()
+    copy.event_id, copy.room_version, copy.room_id = (
+        event.event_id,
+        event.room_version,
+        event.room_id,
+    )
+    copy.type, copy.kind, copy.case, copy.view = event.type, event.kind, event.case, event.view
+    copy.sender, copy.server, copy.state_key = event.sender, event.server, event.state_key
+    copy.membership, copy.authorised_via = event.membership, event.authorised_via
+    copy.authorising_server = event.authorising_server
+    copy.pdu, copy.client_form = event.pdu, event.client_form
+    return copy
+
+
+def _sealed(facts: Facts) -> Event:
+    made: Any = facts
+    made.__class__ = Event
+    return made  # type: ignore[no-any-return]  # the line above made it one
+
+
+_CLIENT_KEYS: Final = (
+    "type",
+    "sender",
+    "state_key",
+    "content",
+    "origin_server_ts",
+    "redacts",
+    "unsigned",
+)
+
+
+def _check_client_event(event: Mapping[str, JsonValue], room_version: RoomVersion) -> None:
+    for field, good, expected in (
+        ("type", isinstance(event.get("type"), str), "text"),
+        ("sender", is_user_id(event.get("sender")), "a user ID"),
+        ("content", isinstance(event.get("content"), Mapping), "an object"),
+        ("state_key", isinstance(event.get("state_key", ""), str), "text"),
+        ("event_id", is_event_id(event.get("event_id", "$0:a")), "an event ID"),
+        ("room_id", is_room_id(event.get("room_id", "!0:a")), "a room ID"),
+    ):
+        if not good:
+            raise InvalidEvent(field, expected, event.get(field))
+    # What a client is not told may be absent; what is there must be of the format's kind,
+    # since rules and callers read it later.
+    if "depth" in event:
+        check_integer("depth", event["depth"], 0, room_version.max_depth)
+    if "origin_server_ts" in event:
+        check_integer("origin_server_ts", event["origin_server_ts"], MIN_INTEGER, MAX_INTEGER)
+    for field in ("auth_events", "prev_events"):
+        if field in event:
+            check_references(field, event[field], room_version)

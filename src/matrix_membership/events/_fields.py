@@ -1,0 +1,248 @@
+"""The facts of an event that rules and states read, gathered once when it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.events.contents import (
+    Create,
+    JoinRules,
+    PowerLevels,
+    SignedInvite,
+    ThirdPartyInvite,
+    authoriser,
+    create_view,
+    join_rules_view,
+    power_levels_view,
+    signed_invite_view,
+    third_party_invite_view,
+)
+from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, is_user_id, server_of
+from matrix_membership.membership import MEMBERSHIPS, UNRECOGNISED, Membership
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = [
+    "MEMBER_KINDS",
+    "MESSAGE",
+    "NOBODY",
+    "RULED_TYPES",
+    "Case",
+    "Facts",
+    "View",
+    "case_from",
+    "case_of",
+    "facts_of",
+]
+
+View = Create | JoinRules | PowerLevels | SignedInvite | ThirdPartyInvite
+
+MEMBER_KINDS: Final[Mapping[Membership, str]] = MappingProxyType(
+    {membership: f"m.room.member {membership}" for membership in Membership}
+)
+"""What well-formed member events are filed under."""
+
+_MEMBER_KINDS: Final = frozenset(MEMBER_KINDS.values())
+
+Case = str
+"""What rules can be chosen by beforehand: a type, the case of a member, or nothing."""
+
+MESSAGE: Final[Case] = "no state"
+"""The case of an event that is no state and of no type that any rule is about."""
+
+RULED_TYPES: Final = frozenset(
+    {
+        "m.room.aliases",
+        "m.room.create",
+        "m.room.member",
+        "m.room.power_levels",
+        "m.room.redaction",
+        "m.room.third_party_invite",
+    }
+)
+"""The types that some rule is about."""
+
+
+def case_of(kind: str, *, by_another: bool, authorised: bool, third_party: bool) -> Case:
+    """The case of a well-formed member event.
+
+    Args:
+        kind: its kind.
+        by_another: the sender is not the user whose membership it is.
+        authorised: it says who vouches, whatever it says.
+        third_party: it has a `third_party_invite`, whatever that is.
+    """
+    more = (("by another", by_another), ("authorised", authorised), ("third party", third_party))
+    return ", ".join([kind, *(text for text, holds in more if holds)])
+
+
+def case_from(facts: Facts, sender: UserID) -> Case:
+    """The case of an event other than a create event, if this user had sent it."""
+    if facts.kind not in _MEMBER_KINDS:
+        return facts.case
+    return case_of(
+        facts.kind,
+        by_another=facts.state_key != sender,
+        authorised=facts.authorised_via is not None,
+        third_party=facts.view is not None,
+    )
+
+
+NOBODY: Final[frozenset[ServerName]] = frozenset()
+
+
+class Facts:
+    """The slots of an event while it is being made: the same object, not yet sealed.
+
+    Filling in a class without assignment through `object.__setattr__` costs more
+    than reading the JSON. `events.Event` says what each of them is.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "authorised_via",
+        "authorising_server",
+        "case",
+        "client_form",
+        "event_id",
+        "kind",
+        "membership",
+        "pdu",
+        "room_id",
+        "room_version",
+        "sender",
+        "server",
+        "signed_by",
+        "state_key",
+        "type",
+        "view",
+    )
+
+    event_id: EventID
+    room_version: RoomVersion
+    room_id: RoomID
+    type: str
+    sender: UserID
+    server: ServerName
+    state_key: str | None
+    membership: Membership | None
+    authorised_via: UserID | None
+    authorising_server: ServerName | None
+    kind: str
+    case: Case
+    view: View | None
+    signed_by: frozenset[ServerName]
+    pdu: bytes
+    client_form: bytes
+
+
+def facts_of(
+    document: Mapping[str, JsonValue],
+    room_version: RoomVersion,
+    event_id: EventID,
+    make: type[Facts] = Facts,
+) -> Facts:
+    """The facts of an event whose format was checked; its bytes are still to be set.
+
+    Args:
+        document: the event.
+        room_version: the version of its room.
+        event_id: its ID.
+        make: what to make; a class that has more slots than these.
+    """
+    facts = make()
+    facts.room_version = room_version
+    facts.event_id = event_id
+    facts.signed_by = NOBODY
+    facts.pdu = facts.client_form = b""
+    facts.type = facts.kind = event_type = document["type"]
+    facts.sender = sender = document["sender"]
+    # All after the first colon, as `server_of` says.
+    facts.server = sender[sender.index(":") + 1 :]
+    state_key = document.get("state_key")
+    # Most members send their own membership: one string serves both.
+    facts.state_key = sender if state_key == sender else state_key
+    room_id: RoomID | None = document.get("room_id")
+    facts.room_id = room_id if isinstance(room_id, str) else RoomID("")
+    facts.membership = facts.authorised_via = facts.authorising_server = facts.view = None
+    if event_type in RULED_TYPES:
+        facts.case = event_type
+    else:
+        facts.case = MESSAGE if state_key is None else ""
+    if event_type == "m.room.member":
+        _add_membership(facts, document["content"])
+    elif event_type in _VIEWS:
+        facts.view = _VIEWS[event_type](document["content"], room_version)
+    elif event_type == "m.room.create":
+        _add_create(facts, document)
+    elif event_type in _MEMBER_KINDS:  # a type that looks like one of them: no rule knows it
+        facts.kind = ""
+    return facts
+
+
+def _add_membership(facts: Facts, content: Mapping[str, JsonValue]) -> None:
+    case = 0
+    if "join_authorised_via_users_server" in content:
+        facts.authorised_via = user = authoriser(content["join_authorised_via_users_server"])
+        facts.authorising_server = server_of(user)
+        case = _AUTHORISED
+    if "third_party_invite" in content:
+        facts.view = signed_invite_view(content["third_party_invite"])
+        case += _THIRD_PARTY
+    if "membership" in content:
+        text = content["membership"]
+        known = _KINDS.get(text) if text.__class__ is str else None
+        facts.membership, kind, cases = known or _UNRECOGNISED_KIND
+        if facts.state_key is facts.sender:
+            facts.kind, facts.case = kind, cases[case]
+        elif is_user_id(facts.state_key):
+            facts.kind, facts.case = kind, cases[case + _BY_ANOTHER]
+
+
+_AUTHORISED: Final = 1
+_THIRD_PARTY: Final = 2
+_BY_ANOTHER: Final = 4
+
+
+def _cases(membership: Membership) -> tuple[Membership, str, tuple[Case, ...]]:
+    """A membership with its kind and the cases by the sum of these three."""
+    kind = MEMBER_KINDS[membership]
+    cases = [
+        case_of(
+            kind,
+            by_another=bool(number & _BY_ANOTHER),
+            authorised=bool(number & _AUTHORISED),
+            third_party=bool(number & _THIRD_PARTY),
+        )
+        for number in range(8)
+    ]
+    return membership, kind, tuple(cases)
+
+
+_KINDS: Final = MappingProxyType(
+    {text: _cases(membership) for text, membership in MEMBERSHIPS.items()}
+)
+_UNRECOGNISED_KIND: Final = _cases(UNRECOGNISED)
+
+
+def _add_create(facts: Facts, document: Mapping[str, JsonValue]) -> None:
+    has_room_id = "room_id" in document
+    version = facts.room_version
+    facts.view = create_view(
+        document["content"], version, sender=facts.sender, has_room_id=has_room_id
+    )
+    if version.room_id_is_create_event and document.get("room_id") is None:
+        facts.room_id = RoomID("!" + facts.event_id[1:])
+
+
+_VIEWS: Final[Mapping[str, Callable[[Mapping[str, JsonValue], RoomVersion], View]]] = (
+    MappingProxyType(
+        {
+            "m.room.power_levels": power_levels_view,
+            "m.room.join_rules": lambda content, _: join_rules_view(content),
+            "m.room.third_party_invite": lambda content, _: third_party_invite_view(content),
+        }
+    )
+)

@@ -1,0 +1,152 @@
+"""Reading a PDU: from its bytes to the facts of an event, the format checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from matrix_membership.canonical_json import Budget, JsonValue, encode, read
+from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidJson
+from matrix_membership.events._fast_read import usual_document
+from matrix_membership.events._fast_write import (
+    ANY,
+    USUAL,
+    WITH_FLOATS,
+    Form,
+    both_bytes,
+    covered_bytes,
+)
+from matrix_membership.events._fields import Facts, facts_of
+from matrix_membership.events.format import MAX_DRESSED_PDU_BYTES, MAX_PDU_BYTES, check_format
+from matrix_membership.hashing import id_of, is_hash_of
+from matrix_membership.identifiers import EventID
+from matrix_membership.identifiers import event_id as read_event_id
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["read_facts", "read_whole", "references", "whole_of"]
+
+_PDU_BUDGET: Final = Budget(max_bytes=MAX_DRESSED_PDU_BYTES)
+
+
+def read_facts(
+    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, event_id: str | None
+) -> Facts:
+    """Read a PDU, as `events.Event.from_pdu` says."""
+    data, document, form = _decoded(pdu, room_version)
+    if event_id is not None:
+        known_id = _given(event_id)
+    elif room_version.event_id_in_pdu:
+        known_id = document["event_id"]
+    else:
+        known_id = id_of(covered_bytes(document, room_version, form), room_version)
+    facts = facts_of(document, room_version, known_id)
+    facts.pdu = data
+    return facts
+
+
+def read_whole(
+    pdu: bytes | str | Mapping[str, JsonValue],
+    room_version: RoomVersion,
+    event_id: str | None,
+    make: type[Facts] = Facts,
+) -> tuple[Facts, Mapping[str, JsonValue], bytes, bool]:
+    """Read a PDU as `read_facts` does, with what its hash and signatures are checked by.
+
+    Returns:
+        The facts of the event, and the other fields of an `events.ReadPdu`.
+    """
+    data, document, form = _decoded(pdu, room_version)
+    return whole_of(data, document, form, room_version, event_id, make)
+
+
+def whole_of(
+    data: bytes,
+    document: Mapping[str, JsonValue],
+    form: Form,
+    room_version: RoomVersion,
+    event_id: str | None,
+    make: type[Facts] = Facts,
+) -> tuple[Facts, Mapping[str, JsonValue], bytes, bool]:
+    """What `read_whole` gives, of a PDU that was decoded and whose format was checked."""
+    covered, hashed = both_bytes(document, room_version, form)
+    if event_id is not None:
+        known_id = _given(event_id)
+    elif room_version.event_id_in_pdu:
+        known_id = document["event_id"]
+    else:
+        known_id = id_of(covered, room_version)
+    facts = facts_of(document, room_version, known_id, make)
+    facts.pdu = data
+    return facts, document, covered, is_hash_of(hashed, document["hashes"]["sha256"])
+
+
+def _given(event_id: str) -> EventID:
+    try:
+        return read_event_id(event_id)
+    except InvalidIdentifier as error:
+        raise InvalidEvent("event_id", error.expected, event_id) from error
+
+
+def _decoded(
+    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion
+) -> tuple[bytes, Mapping[str, JsonValue], Form]:
+    """The bytes to keep, the PDU with its format checked, and its form."""
+    data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
+    _limit(len(data))
+    document = usual_document(data, room_version)
+    return _read_unusual(data, room_version) if document is None else (data, document, USUAL)
+
+
+def _bytes_of(pdu: object, room_version: RoomVersion) -> bytes:
+    try:
+        if isinstance(pdu, Mapping):
+            return encode(dict(pdu), strict=room_version.strict_json)
+        if isinstance(pdu, str):
+            _limit(len(pdu))
+            return pdu.encode()
+    except (InvalidJson, UnicodeEncodeError) as error:
+        raise _not_json(error) from error
+    if isinstance(pdu, (bytearray, memoryview)):
+        _limit(memoryview(pdu).nbytes)
+        return bytes(pdu)
+    # What stands in a message where a PDU should; `bytes` would take a number for a length.
+    raise InvalidEvent("PDU", "an object", pdu)
+
+
+def _limit(size: int) -> None:
+    """Refuse a PDU that is too large in any dress, before anything of it is read."""
+    if size > MAX_DRESSED_PDU_BYTES:
+        raise InvalidEvent("PDU", f"at most {MAX_DRESSED_PDU_BYTES} bytes", size)
+
+
+def _not_json(error: InvalidJson | UnicodeEncodeError) -> InvalidEvent:
+    return InvalidEvent("PDU", "JSON that the room version takes", str(error))
+
+
+def _read_unusual(
+    data: bytes, room_version: RoomVersion
+) -> tuple[bytes, Mapping[str, JsonValue], Form]:
+    """The bytes to keep, the PDU, and its form."""
+    try:
+        document, has_float = read(data, strict=room_version.strict_json, budget=_PDU_BUDGET)
+    except InvalidJson as error:
+        raise _not_json(error) from error
+    if not isinstance(document, dict):
+        raise InvalidEvent("PDU", "an object", document)
+    check_format(document, room_version)
+    # The canonical form is never longer than the form that came.
+    if len(data) > MAX_PDU_BYTES:
+        data = encode(document, strict=False)
+        if len(data) > MAX_PDU_BYTES:
+            raise InvalidEvent("PDU", f"at most {MAX_PDU_BYTES} bytes", len(data))
+    return data, document, WITH_FLOATS if has_float else ANY
+
+
+def references(
+    pdu: Mapping[str, JsonValue], field: str, room_version: RoomVersion
+) -> tuple[EventID, ...]:
+    """The event IDs in `auth_events` or `prev_events`, from pairs or plain."""
+    listed = pdu.get(field, ())
+    if room_version.event_id_in_pdu:
+        return tuple([pair[0] for pair in listed])
+    return tuple(listed)

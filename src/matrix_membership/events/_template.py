@@ -1,0 +1,127 @@
+"""Event templates: what a resident server offers to sign.
+
+A template is no event, and `EventTemplate.complete` is the only way to make it one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from matrix_membership._attrs import evolve, frozen
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.errors import InvalidEvent, InvalidJson
+from matrix_membership.events._event import Event
+from matrix_membership.events._parse import read_whole
+from matrix_membership.hashing import content_hash
+from matrix_membership.identifiers import ServerName
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["EventTemplate", "Signs"]
+
+
+@frozen
+class EventTemplate:
+    """What a resident server offers to sign: an event without ID, hashes, signatures.
+
+    Attributes:
+        room_version: the version of its room.
+        fields: the fields of the future PDU.
+    """
+
+    room_version: RoomVersion
+    fields: JsonObject
+
+    @classmethod
+    def of(cls, fields: Mapping[str, JsonValue], room_version: RoomVersion) -> EventTemplate:
+        """Make a template, leaving out what a template has not.
+
+        Args:
+            fields: fields of a PDU. `hashes`, `signatures`, `unsigned`, and from
+                version 3 on `event_id`, are dropped.
+            room_version: the version of the room.
+
+        Raises:
+            InvalidEvent: the fields are no object of JSON values.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> EventTemplate.of({"type": "m.room.member", "hashes": {}}, V11).fields
+        {'type': 'm.room.member'}
+        """
+        if not isinstance(fields, Mapping):
+            raise InvalidEvent("template", "an object", fields)
+        dropped = (
+            _NOT_IN_TEMPLATE if room_version.event_id_in_pdu else _NOT_IN_TEMPLATE | {"event_id"}
+        )
+        try:
+            kept = freeze({key: value for key, value in fields.items() if key not in dropped})
+        except InvalidJson as error:
+            raise InvalidEvent("template", "JSON values", str(error)) from error
+        return cls(room_version, kept)
+
+    def get(self, field: str) -> JsonValue:
+        """A field of the template; None when it is not there."""
+        return self.fields.get(field)
+
+    @property
+    def content(self) -> Mapping[str, JsonValue]:
+        """The content; empty when there is none."""
+        content = self.fields.get("content")
+        return content if isinstance(content, Mapping) else JsonObject()
+
+    def with_fields(self, **fields: JsonValue) -> EventTemplate:
+        """The template with these fields set.
+
+        Raises:
+            InvalidJson: a value is none that JSON can hold.
+        """
+        return evolve(self, fields=freeze({**self.fields, **fields}))
+
+    def with_content(self, **fields: JsonValue) -> EventTemplate:
+        """The template with these fields of its content set.
+
+        Raises:
+            InvalidJson: a value is none that JSON can hold.
+        """
+        return self.with_fields(content={**self.content, **fields})
+
+    def complete(self, signer: Signs, *, event_id: str | None = None) -> Event:
+        """Hash and sign the template, which makes it an event.
+
+        Args:
+            signer: who signs; `signing.Signer` is one.
+            event_id: in room versions 1 and 2, the ID that it shall have; later
+                versions make it from the event.
+
+        Returns:
+            The event, signed by the signer's server.
+
+        Raises:
+            InvalidEvent: the fields break the format of the room version.
+        """
+        pdu = {**self.fields, "signatures": {}}
+        if self.room_version.event_id_in_pdu and event_id is not None:
+            pdu["event_id"] = event_id
+        pdu["hashes"] = {"sha256": content_hash(pdu)}
+        unsigned, _, covered, _ = read_whole(pdu, self.room_version, None)
+        pdu["signatures"] = {signer.server_name: {signer.key_id: signer.signature_over(covered)}}
+        event = Event.from_pdu(pdu, self.room_version, event_id=unsigned.event_id)
+        return event.with_signers([signer.server_name])
+
+
+class Signs(Protocol):
+    """Who can sign for a server."""
+
+    @property
+    def server_name(self) -> ServerName:
+        """The server that signs."""
+
+    @property
+    def key_id(self) -> str:
+        """The ID of its key: `ed25519:` and a version."""
+
+    def signature_over(self, message: bytes) -> str:
+        """The signature in unpadded base64."""
+
+
+_NOT_IN_TEMPLATE: Final = frozenset({"hashes", "signatures", "unsigned"})

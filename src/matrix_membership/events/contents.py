@@ -1,0 +1,417 @@
+"""Typed views of the contents that affect authorisation.
+
+A view is read once for each event, by the rules of the event's room version, and
+never fails: what the content holds instead of what it should is a fact of the view
+(`users_readable`), on which a rule can fire.
+"""
+
+from __future__ import annotations
+
+from binascii import a2b_base64
+from collections.abc import Callable, Mapping
+from math import isfinite
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+from attrs import field
+
+from matrix_membership._attrs import constant
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.identifiers import RoomID, UserID, is_room_id, is_user_id
+from matrix_membership.membership import JOIN_RULES, JoinRule
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = [
+    "NAMED_LEVELS",
+    "NO_POWER_LEVELS",
+    "Create",
+    "JoinRules",
+    "PowerLevels",
+    "SignedInvite",
+    "ThirdPartyInvite",
+    "level_of",
+]
+
+# Levels: how the room versions write the numbers of `m.room.power_levels`.
+
+# A JsonObject, unlike a mapping proxy, can be pickled.
+NO_LEVELS: Final[Mapping[str, int]] = JsonObject()
+
+
+def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
+    """Read one power level by the grammar of a room version.
+
+    Args:
+        value: what stands in the event.
+        room_version: versions 1 to 9 take decimal text too, versions 1 to 5 floats,
+            cut at the point.
+
+    Returns:
+        The level, or None for what is none.
+
+    >>> from matrix_membership.room_versions import V5, V10
+    >>> level_of(" +050 ", V5), level_of(50.57, V5), level_of("50", V10), level_of(True, V10)
+    (50, 50, None, None)
+    """
+    if value.__class__ is int:
+        return int(value)
+    if room_version.integer_levels:
+        return None
+    if isinstance(value, str):
+        return _level_in(value.strip(_WHITE_SPACE))
+    if isinstance(value, float) and room_version.float_levels and isfinite(value):
+        return int(value)
+    return None
+
+
+def levels_of(value: JsonValue, room_version: RoomVersion) -> tuple[Mapping[str, int], bool, bool]:
+    """The levels of a map that can be read; whether all can; whether no float is too large."""
+    if not isinstance(value, Mapping):
+        return NO_LEVELS, False, True
+    levels = {}
+    in_range = True
+    for key, item in value.items():
+        level = level_of(item, room_version)
+        if level is not None:
+            levels[key] = level
+        elif out_of_range(item):
+            in_range = False
+    return JsonObject(levels), len(levels) == len(value), in_range
+
+
+# Python's \s and str.strip know more white space than the Unicode property that
+# other implementations strip, and int() knows underscores and other digits.
+_WHITE_SPACE: Final = (
+    "\t\n\v\f\r \x85\xa0\u1680"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+    + ("\u2028\u2029\u202f\u205f\u3000")
+)
+_DIGITS: Final = 400
+"""How many digits a level in text may have, zeros before it not counted."""
+
+
+def _level_in(text: str) -> int | None:
+    """The level that a text without white space around it is."""
+    sign = text[:1] if text[:1] in ("+", "-") else ""
+    bare = text[len(sign) :]
+    # A regular expression would try each of many zeros as the end of those that do not count.
+    digits = bare.lstrip("0") or bare[-1:]
+    if len(digits) > _DIGITS or not (digits.isascii() and digits.isdigit()):
+        return None
+    return int(sign + digits)
+
+
+def out_of_range(value: JsonValue) -> bool:
+    """Whether it is a float that binary64 cannot hold."""
+    return isinstance(value, float) and not isfinite(value)
+
+
+@constant
+class Create:
+    """`m.room.create`: who made the room, and who may be in it.
+
+    Attributes:
+        creator: the user whom rules call the creator; None when the content, which
+            names them up to version 10, holds no text there.
+        names_creator: the content has a `creator`, whatever it is.
+        privileged: the users of infinite power: in version 12 the sender and all
+            additional creators, before it nobody.
+        additional_creators_readable: `additional_creators` is absent or a list of
+            user IDs.
+        federate: users of other servers may take part.
+        room_version: what the content says of the version; "1" when it says nothing.
+        has_room_id: the event carries a `room_id`, which version 12 forbids.
+    """
+
+    creator: str | None
+    names_creator: bool
+    privileged: frozenset[str]
+    additional_creators_readable: bool
+    federate: bool
+    room_version: JsonValue
+    has_room_id: bool
+
+
+def create_view(
+    content: Mapping[str, JsonValue],
+    room_version: RoomVersion,
+    *,
+    sender: str,
+    has_room_id: bool,
+) -> Create:
+    """View the content of an `m.room.create` event."""
+    creator: JsonValue = content.get("creator") if room_version.creator_in_content else sender
+    others = content.get("additional_creators", ()) if room_version.privileged_creators else ()
+    others_listed = isinstance(others, (list, tuple))
+    users = [user for user in others if is_user_id(user)] if others_listed else []
+    return Create(
+        creator=creator if isinstance(creator, str) else None,
+        names_creator="creator" in content,
+        privileged=frozenset({sender, *users} if room_version.privileged_creators else ()),
+        additional_creators_readable=others_listed and len(users) == len(others),
+        federate=content.get("m.federate") is not False,
+        room_version=freeze(content.get("room_version", "1")),
+        has_room_id=has_room_id,
+    )
+
+
+@constant
+class JoinRules:
+    """`m.room.join_rules`: who may join.
+
+    Attributes:
+        join_rule: the rule; invite when the content names none.
+        allow: the rooms whose members a restricted room lets in, in the order of
+            the event; entries of other types or without a room ID are left out.
+    """
+
+    join_rule: JoinRule
+    allow: tuple[RoomID, ...]
+
+
+def join_rules_view(content: Mapping[str, JsonValue]) -> JoinRules:
+    """View the content of an `m.room.join_rules` event."""
+    rule = content.get("join_rule", "invite")
+    allow = content.get("allow")
+    entries = allow if isinstance(allow, (list, tuple)) else ()
+    rooms = [
+        entry["room_id"]
+        for entry in entries
+        if isinstance(entry, Mapping)
+        and entry.get("type") == "m.room_membership"
+        and is_room_id(entry.get("room_id"))
+    ]
+    return JoinRules(
+        join_rule=JOIN_RULES.get(rule, JoinRule.UNRECOGNISED)
+        if isinstance(rule, str)
+        else JoinRule.UNRECOGNISED,
+        allow=tuple(dict.fromkeys(rooms)),
+    )
+
+
+NAMED_LEVELS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "users_default": 0,
+        "events_default": 0,
+        "state_default": 50,
+        "ban": 50,
+        "redact": 50,
+        "kick": 50,
+        "invite": 0,
+    }
+)
+"""The levels that `m.room.power_levels` names, with their defaults, in the rules' order."""
+
+
+@constant
+class PowerLevels:
+    """`m.room.power_levels`: who may do what. Defaults are filled in.
+
+    Attributes:
+        users_default: the level of users whom `users` does not list.
+        events_default: the level that messages need, unless `events` lists them.
+        state_default: the level that state events need, unless `events` lists them.
+        ban: the ban level.
+        redact: the redact level.
+        kick: the kick level.
+        invite: the invite level.
+        users: the level of each user listed.
+        events: the level that each event type listed needs.
+        notifications: the level that each kind of notification needs.
+        named: those of the seven levels above that the content really has.
+        named_readable: all of them are levels.
+        maps_readable: `events` and `notifications` are objects of levels.
+        users_readable: `users` is an object of levels, keyed by user IDs.
+        exists: the room has such an event; otherwise all is defaults.
+        level_of: gives the level of a user, listed or not.
+        message_level_of: gives the level that a message of some type needs.
+        state_level_of: gives the level that a state event of some type needs.
+    """
+
+    users_default: int
+    events_default: int
+    state_default: int
+    ban: int
+    redact: int
+    kick: int
+    invite: int
+    users: Mapping[str, int]
+    events: Mapping[str, int]
+    notifications: Mapping[str, int]
+    named: Mapping[str, int]
+    named_readable: bool = True
+    maps_readable: bool = True
+    users_readable: bool = True
+    exists: bool = True
+
+    __match_args__: ClassVar[tuple[str, ...]]
+
+    level_of: Callable[[str], int] = field(init=False, repr=False)
+    message_level_of: Callable[[str], int] = field(init=False, repr=False)
+    state_level_of: Callable[[str], int] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        # Every check asks: two variables are found faster than four attributes.
+        for name, levels, default in (
+            ("level_of", self.users, self.users_default),
+            ("message_level_of", self.events, self.events_default),
+            ("state_level_of", self.events, self.state_default),
+        ):
+            object.__setattr__(self, name, _look_up(levels, default))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (PowerLevels, tuple(getattr(self, name) for name in self.__match_args__))
+
+    def required_for(self, event_type: str, *, is_state: bool) -> int:
+        """The level that sending an event of this type needs.
+
+        >>> NO_POWER_LEVELS.required_for("m.room.topic", is_state=True)
+        50
+        """
+        return (self.state_level_of if is_state else self.message_level_of)(event_type)
+
+
+def _look_up(levels: Mapping[str, int], default: int) -> Callable[[str], int]:
+    get = levels.get
+
+    def level_of(key: str) -> int:
+        return get(key, default)
+
+    return level_of
+
+
+def _named(levels: Mapping[str, int]) -> dict[str, Any]:
+    """The fields of the seven named levels, defaults filled in."""
+    return {**NAMED_LEVELS, **levels}
+
+
+NO_POWER_LEVELS: Final = PowerLevels(
+    **_named({}),
+    users=NO_LEVELS,
+    events=NO_LEVELS,
+    notifications=NO_LEVELS,
+    named=NO_LEVELS,
+    exists=False,
+)
+"""The power levels of a room that has no such event."""
+
+
+def power_levels_view(content: Mapping[str, JsonValue], room_version: RoomVersion) -> PowerLevels:
+    """View the content of an `m.room.power_levels` event. Cost: linear in its size."""
+    named: dict[str, int] = {}
+    readable = in_range = True
+    for name, default in NAMED_LEVELS.items():
+        if name in content:
+            level = level_of(content[name], room_version)
+            readable = readable and level is not None
+            in_range = in_range and not out_of_range(content[name])
+            named[name] = default if level is None else level
+    events, events_readable, events_in_range = levels_of(content.get("events", {}), room_version)
+    notifications, notifications_readable, notifications_in_range = levels_of(
+        content.get("notifications", {}), room_version
+    )
+    users, users_readable, users_in_range = levels_of(content.get("users", {}), room_version)
+    return PowerLevels(
+        **_named(named),
+        users=users,
+        events=events,
+        notifications=notifications,
+        named=JsonObject(named),
+        named_readable=readable,
+        maps_readable=events_readable and notifications_readable,
+        # A float that binary64 cannot hold makes the whole event unreadable.
+        users_readable=users_readable
+        and all(is_user_id(user) for user in content.get("users", ()))
+        and in_range
+        and events_in_range
+        and notifications_in_range
+        and users_in_range,
+    )
+
+
+@constant
+class SignedInvite:
+    """`third_party_invite` of a member event: who is who, by an identity server's word.
+
+    Attributes:
+        has_signed: there is a `signed`, whatever it is.
+        signed: the signed object, when it is one.
+        mxid: the user whom it names; None when it names none in text.
+        token: the state key of the `m.room.third_party_invite` event; likewise.
+        has_names: `signed` has both properties, whatever they are.
+    """
+
+    has_signed: bool
+    signed: JsonObject | None
+    mxid: str | None
+    token: str | None
+    has_names: bool
+
+
+def signed_invite_view(value: JsonValue) -> SignedInvite:
+    """View the `third_party_invite` of an `m.room.member` event."""
+    has_signed = isinstance(value, Mapping) and "signed" in value
+    signed = value["signed"] if has_signed else None
+    if not isinstance(signed, Mapping):
+        return SignedInvite(has_signed, None, None, None, has_names=False)
+    mxid, token = signed.get("mxid"), signed.get("token")
+    return SignedInvite(
+        has_signed=has_signed,
+        signed=freeze(signed),
+        mxid=mxid if isinstance(mxid, str) else None,
+        token=token if isinstance(token, str) else None,
+        has_names="mxid" in signed and "token" in signed,
+    )
+
+
+@constant
+class ThirdPartyInvite:
+    """`m.room.third_party_invite`: the keys that may say who accepted it.
+
+    Attributes:
+        public_keys: Ed25519 keys of 32 bytes, in the order of the event, those that
+            cannot be read left out.
+    """
+
+    public_keys: tuple[bytes, ...]
+
+
+def third_party_invite_view(content: Mapping[str, JsonValue]) -> ThirdPartyInvite:
+    """View the content of an `m.room.third_party_invite` event."""
+    listed = content.get("public_keys")
+    texts = [content.get("public_key")]
+    if isinstance(listed, (list, tuple)):
+        texts += [entry.get("public_key") for entry in listed if isinstance(entry, Mapping)]
+    keys = [key for key in map(unpadded_base64, texts) if key and len(key) == _KEY_BYTES]
+    return ThirdPartyInvite(tuple(dict.fromkeys(keys)))
+
+
+_KEY_BYTES: Final = 32
+_STANDARD_ALPHABET: Final = MappingProxyType(str.maketrans("-_", "+/"))
+
+
+def unpadded_base64(text: JsonValue) -> bytes | None:
+    """Read base64, padded or not, standard or URL-safe; None for what is none.
+
+    >>> unpadded_base64("YWI"), unpadded_base64("YWI="), unpadded_base64(7)
+    (b'ab', b'ab', None)
+    """
+    if not isinstance(text, str):
+        return None
+    bare = text.rstrip("=")
+    if "-" in bare or "_" in bare:
+        bare = bare.translate(_STANDARD_ALPHABET)
+    try:
+        return a2b_base64(bare + "=" * (-len(bare) % 4), strict_mode=True)
+    except ValueError:
+        return None
+
+
+def authoriser(value: JsonValue) -> UserID:
+    """The user whom a member event's `join_authorised_via_users_server` names.
+
+    Returns:
+        The user ID; the empty text for anything else, so that no server can have
+        signed for it.
+    """
+    return value if is_user_id(value) else UserID("")

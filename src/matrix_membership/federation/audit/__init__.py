@@ -1,0 +1,191 @@
+"""Auditing the answer to send_join: all its defects at once, and what is left of it.
+
+Three steps, so that the dear middle one can run anywhere: `examine` reads, or
+`SendJoinReader` does, piece by piece; `needs` says which keys to fetch;
+`Examination.audit` checks signatures over a `map` of the caller's choice and judges each
+event by those that authorise it. An event that falls takes those with it that depend on
+it. See `Joining rooms`__.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+"""
+
+from __future__ import annotations
+
+from typing import Never
+
+from matrix_membership.canonical_json import JsonObject
+from matrix_membership.events import Event
+from matrix_membership.federation._join_answer import SendJoinResponse, beside_events
+from matrix_membership.federation._splitting import (
+    DEFAULT_BUDGET,
+    SEND_JOIN,
+    STATE,
+    AnswerBudget,
+    Splitter,
+)
+from matrix_membership.federation.audit._judge import MOST_SERVERS_OF_ANSWER, Examination
+from matrix_membership.federation.audit._read import Examiner
+from matrix_membership.federation.audit._report import Audit, Defect, Entry, Severity
+from matrix_membership.identifiers import ServerName
+
+__all__ = [
+    "DEFAULT_BUDGET",
+    "MOST_SERVERS_OF_ANSWER",
+    "AnswerBudget",
+    "Audit",
+    "Defect",
+    "Entry",
+    "Examination",
+    "SendJoinReader",
+    "Severity",
+    "examine",
+]
+
+
+class SendJoinReader:
+    """Reads the answer to send_join while it comes in, within a budget.
+
+    It holds each event once, as it came, and of the rest of the answer no more than one
+    event: so a room of any size can be read. A reader is the one thing here that changes,
+    as a stream does; what it gives at the end does not. `AwaitingAcceptance.reader` makes one.
+
+    >>> from matrix_membership.events import Event
+    >>> from matrix_membership.room_versions import V11
+    >>> join = {"type": "m.room.member", "sender": "@ben:b.example", "content": {}}
+    >>> reader = SendJoinReader(
+    ...     Event.from_client_event(join, V11), asked_to_omit=False, resident="a.example"
+    ... )
+    >>> for piece in (b'{"auth_chain": [], "sta', b'te": [], "members_', b'omitted": true}'):
+    ...     reader.feed(piece)
+    >>> for defect in reader.finish().defects[:2]:
+    ...     print(defect)
+    fatal: memberships were left out, unasked
+    fatal: memberships were left out, and no servers named
+    """
+
+    __slots__ = ("_asked_to_omit", "_examiner", "_resident", "_splitter")
+
+    _examiner: Examiner
+    _splitter: Splitter
+    _asked_to_omit: bool
+    _resident: ServerName
+
+    def __init__(
+        self,
+        join: Event,
+        *,
+        asked_to_omit: bool,
+        resident: str,
+        budget: AnswerBudget = DEFAULT_BUDGET,
+        of_state: bool = False,
+    ) -> None:
+        """Be ready for the first piece.
+
+        Args:
+            join: the join that was sent.
+            asked_to_omit: whether the request allowed to leave memberships out.
+            resident: the server that answers.
+            budget: what the answer may cost.
+            of_state: read an answer to `GET /state`__ instead, which tells later what
+                an answer without members left out: its `pdus` are the state.
+
+        __ https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
+        """
+        examiner = Examiner(join)
+        splitter = Splitter(examiner.take, budget, STATE if of_state else SEND_JOIN)
+        for name, value in (
+            ("_examiner", examiner),
+            ("_splitter", splitter),
+            ("_asked_to_omit", asked_to_omit),
+            ("_resident", ServerName(resident)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __init_subclass__(cls, **_: object) -> Never:
+        raise TypeError(f"SendJoinReader is sealed: {cls.__name__} cannot extend it")
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise TypeError("what a SendJoinReader reads is fed to it")
+
+    def __delattr__(self, name: str) -> Never:
+        raise TypeError("what a SendJoinReader reads is fed to it")
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the answer, as many as came.
+
+        Cost: linear in the answer, however it is cut.
+
+        Raises:
+            InvalidMessage: this is no such answer, or more than the budget allows; from
+                then on nothing else is said.
+            LocalProtocolError: the answer has ended.
+        """
+        self._splitter.feed(data)
+
+    def finish(self) -> Examination:
+        """What was read, when all of the answer has come.
+
+        Raises:
+            InvalidMessage: a part of the answer is missing or of a wrong kind; or `feed`
+                has raised it before.
+            LocalProtocolError: this was asked before.
+        """
+        omitted, servers = beside_events(self._splitter.finish())
+        return _examined(self._examiner, omitted, servers, self._asked_to_omit, self._resident)
+
+
+def examine(
+    response: SendJoinResponse, join: Event, *, asked_to_omit: bool, resident: str
+) -> Examination:
+    """Read the answer to send_join.
+
+    Args:
+        response: the answer.
+        join: the join that was sent.
+        asked_to_omit: whether the request allowed to leave memberships out.
+        resident: the server that answered.
+
+    Returns:
+        What was read. Cost: linear in the answer.
+    """
+    examiner = Examiner(join)
+    for key, pdus in (("state", response.state), ("auth_chain", response.auth_chain)):
+        for pdu in pdus:
+            examiner.take(key, pdu)
+    if response.event is not None:
+        examiner.take("event", response.event)
+    return _examined(
+        examiner,
+        response.members_omitted,
+        response.servers_in_room,
+        asked_to_omit,
+        ServerName(resident),
+    )
+
+
+def _examined(
+    examiner: Examiner,
+    omitted: bool,  # noqa: FBT001 - private
+    servers: tuple[str, ...] | None,
+    asked_to_omit: bool,  # noqa: FBT001 - private
+    resident: ServerName,
+) -> Examination:
+    """What was read, all events being in."""
+    if omitted and not asked_to_omit:
+        examiner.fatal("members_omitted_unasked", "memberships were left out, unasked")
+    if omitted and not servers:
+        examiner.fatal("no_servers_in_room", "memberships were left out, and no servers named")
+    create = examiner.create()
+    entries, in_state = examiner.give()
+    return Examination(
+        join=examiner.join,
+        defects=examiner.defects,
+        # Unlike a mapping proxy, it can be pickled.
+        entries=JsonObject(entries),  # type: ignore[arg-type]  # an event ID is text
+        in_state=in_state,
+        copies=tuple(examiner.copies),
+        returned=examiner.came_back,
+        create=create,
+        members_omitted=omitted,
+        servers=frozenset(map(ServerName, servers)) | {resident} if servers else None,
+    )

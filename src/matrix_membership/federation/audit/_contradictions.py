@@ -1,0 +1,58 @@
+"""What shows that the state in an answer to send_join is not the one before the join.
+
+State resolution can undo an event, and whoever sends a join twice is in the room the
+second time: so none of this is certain to be a lie, and all of it is only noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from matrix_membership.events import Event
+from matrix_membership.federation.audit._report import Defect, Entry, Severity
+from matrix_membership.identifiers import EventID, ServerName
+from matrix_membership.state import RoomState
+
+__all__ = ["contradictions", "untold"]
+
+
+def contradictions(
+    state: RoomState,
+    told: Iterable[Entry],
+    auth_chain: Mapping[EventID, Event],
+    entries: Mapping[EventID, Entry],
+    join: Event,
+) -> Iterator[Defect]:
+    """What the join and the auth chain say against a state.
+
+    Args:
+        state: what is good of the state.
+        told: all that the answer gives as the state.
+        auth_chain: the good events beside the state.
+        entries: all events of the answer.
+        join: the join.
+    """
+    places = {(entry.type, entry.state_key) for entry in told}
+    if state.get("m.room.member", join.sender) == join:
+        yield _noted("after_join", "the state is the one after the join", join.event_id)
+    for event_id, event in auth_chain.items():
+        if event.state_key is None:
+            continue
+        there = state.get(event.type, event.state_key)
+        left_out = state.is_partial and event.type == "m.room.member"
+        if there is not None and there.event_id in entries[event_id].auth_events:
+            detail = f"{event_id} of the chain has replaced it"
+            yield _noted("replaced", detail, there.event_id)
+        elif not left_out and (event.type, event.state_key) not in places:
+            yield _noted("absent_from_state", "nothing in the state has its place", event_id)
+
+
+def untold(servers: Iterable[ServerName]) -> Iterator[Defect]:
+    """That these servers, which have joined members, were not named."""
+    for server in sorted(servers):
+        detail = f"{server} has a joined member, and is not among the servers in the room"
+        yield _noted("server_untold", detail)
+
+
+def _noted(code: str, detail: str, event_id: str = "") -> Defect:
+    return Defect(Severity.NOTED, code, detail, event_id)

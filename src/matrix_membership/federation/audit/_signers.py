@@ -1,0 +1,63 @@
+"""Who signed the events of an answer: as it is supposed, and as it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from matrix_membership.federation.audit._report import Entry
+from matrix_membership.identifiers import ServerName
+from matrix_membership.signing import KeyRing, SignatureCheck
+
+__all__ = ["NOBODY", "Signers", "found_signers", "supposed_signers", "usable"]
+
+Signers = frozenset[ServerName]
+NOBODY: Final[Signers] = frozenset()
+
+
+def usable(entry: Entry, keys: KeyRing) -> list[tuple[ServerName, str, bytes, Any]]:
+    """The signatures of an entry that can be checked: server, key ID, key, signature of each."""
+    find, sent, flat = keys.servers.get, entry.sent, iter(entry.signatures)
+    found = []
+    for server, key_id, signature in zip(flat, flat, flat):  # noqa: B905 - it is whole
+        known = find(server)
+        key = None if known is None else known.get(key_id)
+        if key is not None and (sent is None or key.good_at(sent)):
+            found.append((server, key_id, key.verify_key, signature))
+    return found
+
+
+def supposed_signers(
+    entries: Sequence[Entry], keys: KeyRing, piece: int
+) -> tuple[list[Signers], list[list[SignatureCheck]]]:
+    """Who signed each entry if all signatures are good, and the signatures to check."""
+    alone: dict[ServerName, Signers] = {}
+    supposed: list[Signers] = []
+    checks: list[SignatureCheck] = []
+    pieces = [checks]
+    for entry in entries:
+        signers = NOBODY
+        for server, _, key, signature in usable(entry, keys):
+            if len(checks) >= piece:
+                checks = []
+                pieces.append(checks)
+            checks.append((entry.covered, key, signature))
+            one = alone.get(server)
+            if one is None:
+                one = alone[server] = frozenset((server,))
+            signers = signers | one if signers else one
+        supposed.append(signers)
+    return supposed, pieces
+
+
+def found_signers(
+    entries: Iterable[Entry], keys: KeyRing, verdicts: Iterable[bool]
+) -> list[Signers]:
+    """Who signed each entry: the servers all of whose signatures are good."""
+    found: list[Signers] = []
+    coming = iter(verdicts)
+    for entry in entries:
+        signed = [(server, next(coming)) for server, *_ in usable(entry, keys)]
+        wrong = {server for server, good in signed if not good}
+        found.append(frozenset(server for server, _ in signed if server not in wrong))
+    return found

@@ -1,0 +1,412 @@
+"""Joining, knocking and leaving through another server: one machine, three rows.
+
+Each step is an immutable value with the `request` to send; `receive` takes what came
+back and gives the next step. Nothing waits, reads or draws: time and keys are
+arguments. `STEPS` is the whole machine::
+
+    step = JOINING.begin(user_id, room_id, signer=signer)
+    step = step.receive(MakeResponse.from_json(await send(step.request)), at=now_ms)
+    step = step.receive(SendJoinResponse.from_bytes(await send(step.request)))
+    step = step.receive(await fetch_keys(step.needs))
+
+See `Joining rooms`__, `Knocking upon a room`__ and `Leaving rooms`__.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+__ https://spec.matrix.org/v1.19/server-server-api/#knocking-upon-a-room
+__ https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invites
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.errors import (
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from matrix_membership.events import Event, EventTemplate
+from matrix_membership.federation.audit import (
+    DEFAULT_BUDGET,
+    AnswerBudget,
+    Examination,
+    SendJoinReader,
+    examine,
+)
+from matrix_membership.federation.handshake._ends import Joined, Knocked, Left, Refused
+from matrix_membership.federation.handshake._template import completed
+from matrix_membership.federation.messages import (
+    MakeResponse,
+    MatrixError,
+    Request,
+    SendJoinResponse,
+    SendKnockResponse,
+    SendLeaveResponse,
+    path_of,
+)
+from matrix_membership.identifiers import RoomID, ServerName, UserID, room_id, server_of, user_id
+from matrix_membership.membership import JOIN, KNOCK, LEAVE, Membership
+from matrix_membership.room_versions import KNOWN, RoomVersion
+from matrix_membership.signing import KeyRing, Signer
+
+__all__ = [
+    "JOINING",
+    "KNOCKING",
+    "LEAVING",
+    "STEPS",
+    "AwaitingAcceptance",
+    "AwaitingKeys",
+    "AwaitingTemplate",
+    "Handshake",
+    "Joined",
+    "Knocked",
+    "Left",
+    "Refused",
+    "Step",
+]
+
+
+@frozen
+class Handshake:
+    """One of the three rows.
+
+    Attributes:
+        membership: the membership that the user shall have.
+        make: the endpoint that gives a template.
+        send: the endpoint that takes the event.
+        send_versions: the versions in which that endpoint exists, the best first.
+    """
+
+    membership: Membership
+    make: str
+    send: str
+    send_versions: tuple[str, ...]
+
+    def begin(
+        self,
+        user: str,
+        room: str,
+        *,
+        signer: Signer,
+        resident: str = "",
+        room_versions: Mapping[str, RoomVersion] = KNOWN,
+        content: Mapping[str, JsonValue] | None = None,
+        omit_members: bool = True,
+    ) -> AwaitingTemplate:
+        """Begin the handshake with one resident server.
+
+        Args:
+            user: who wants to join, knock or leave; a user of the signer's server.
+            room: the room.
+            signer: this server's key.
+            resident: the server that is asked, which steps and ends name.
+            room_versions: the room versions that this server speaks.
+            content: further keys of the event's content, such as `displayname` and
+                `reason`.
+            omit_members: of a join, whether memberships may be left out of the answer.
+
+        Raises:
+            InvalidIdentifier: the user or the room is none.
+            InvalidJson: the content holds what JSON cannot.
+            LocalProtocolError: the user is not of the signer's server.
+
+        >>> signer = Signer.from_seed("b.example", "ed25519:1", "A" * 43)
+        >>> step = KNOCKING.begin("@ben:b.example", "!r:a.example", signer=signer)
+        >>> step.request.path
+        '/_matrix/federation/v1/make_knock/%21r%3Aa.example/%40ben%3Ab.example'
+        """
+        user, room = user_id(user), room_id(room)
+        if server_of(user) != signer.server_name:
+            raise LocalProtocolError(f"a user of {signer.server_name}", user)
+        return AwaitingTemplate(
+            self,
+            user,
+            room,
+            signer,
+            ServerName(resident),
+            MappingProxyType(
+                {
+                    name: version
+                    for name, version in room_versions.items()
+                    if self.membership is not KNOCK or version.knocking
+                }
+            ),
+            freeze(dict(content or {})),
+            omit_members,
+        )
+
+
+JOINING: Final = Handshake(JOIN, "make_join", "send_join", ("v2", "v1"))
+KNOCKING: Final = Handshake(KNOCK, "make_knock", "send_knock", ("v1",))
+LEAVING: Final = Handshake(LEAVE, "make_leave", "send_leave", ("v2", "v1"))
+
+
+@frozen
+class AwaitingTemplate:
+    """The first step: ask for a template.
+
+    Attributes:
+        handshake: which of the three it is.
+        user_id: who wants to join, knock or leave.
+        room_id: the room.
+        signer: this server's key.
+        resident: the server that is asked.
+        room_versions: the room versions that this server speaks.
+        content: further keys of the event's content.
+        omit_members: of a join, whether memberships may be left out of the answer.
+    """
+
+    handshake: Handshake
+    user_id: UserID
+    room_id: RoomID
+    signer: Signer
+    resident: ServerName
+    room_versions: Mapping[str, RoomVersion]
+    content: JsonObject
+    omit_members: bool
+
+    @property
+    def request(self) -> Request:
+        """The make request."""
+        names = self.room_versions if self.handshake.membership is not LEAVE else ()
+        return Request(
+            "GET",
+            path_of("v1", self.handshake.make, self.room_id, self.user_id),
+            tuple(("ver", name) for name in names),
+        )
+
+    def receive(self, message: object, *, at: int) -> AwaitingAcceptance | Refused:
+        """Take the answer.
+
+        Args:
+            message: a `MakeResponse` or a `MatrixError`.
+            at: the time now, in milliseconds since 1970: the event's own time.
+
+        Returns:
+            The next step.
+
+        Raises:
+            LocalProtocolError: the message is neither.
+            RemoteProtocolError: the template is not for what was asked. Another
+                server may do better.
+        """
+        if isinstance(message, MatrixError):
+            return Refused(message)
+        if not isinstance(message, MakeResponse):
+            raise _unexpected(self, message)
+        template = EventTemplate.of(message.event, self._version(message))
+        event = completed(
+            template,
+            self.handshake.membership,
+            self.user_id,
+            self.room_id,
+            content=self.content,
+            signer=self.signer,
+            at=at,
+        )
+        return AwaitingAcceptance(
+            self.handshake,
+            event,
+            self.resident,
+            self.handshake.send_versions[0],
+            self.omit_members and self.handshake.membership is JOIN,
+        )
+
+    def _version(self, message: MakeResponse) -> RoomVersion:
+        named = message.room_version
+        if named is None and self.handshake.membership is not KNOCK:
+            named = "1"  # so say servers from before there was a second one
+        version = self.room_versions.get(named) if named is not None else None
+        if version is None:
+            raise RemoteProtocolError(
+                "a room version that was offered", named, "M_INCOMPATIBLE_ROOM_VERSION"
+            )
+        return version
+
+
+@frozen
+class AwaitingAcceptance:
+    """The second step: send the signed event.
+
+    Attributes:
+        handshake: which of the three it is.
+        event: the signed event.
+        resident: the server that gave the template.
+        endpoint: the version of the endpoint that is tried: `v2` or `v1`.
+        omit_members: of a join, whether memberships may be left out of the answer.
+    """
+
+    handshake: Handshake
+    event: Event
+    resident: ServerName
+    endpoint: str
+    omit_members: bool
+
+    @property
+    def destination(self) -> ServerName:
+        """Where the event must go: to the server that vouches, if one does."""
+        if self.event.authorised_via:
+            return server_of(self.event.authorised_via)
+        return self.resident
+
+    @property
+    def request(self) -> Request:
+        """The send request."""
+        asks = self.handshake.membership is JOIN and self.endpoint == "v2"
+        return Request(
+            "PUT",
+            path_of(self.endpoint, self.handshake.send, self.event.room_id, self.event.event_id),
+            (("omit_members", "true" if self.omit_members else "false"),) if asks else (),
+            self.event.pdu,
+        )
+
+    def reader(self, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinReader:
+        """What reads the answer to a join while it comes in.
+
+        Feed it what comes, and let `receive` take what it finds::
+
+            reader = step.reader()
+            for data in body:
+                reader.feed(data)
+            step = step.receive(reader.finish())
+
+        Args:
+            budget: what the answer may cost.
+
+        Raises:
+            LocalProtocolError: this is no join.
+        """
+        if self.handshake is not JOINING:
+            raise LocalProtocolError("a join, whose answer may be large", self.handshake.send)
+        return SendJoinReader(
+            self.event,
+            asked_to_omit=self.omit_members,
+            resident=self.destination,
+            budget=budget,
+        )
+
+    def receive(
+        self, message: object
+    ) -> AwaitingKeys | AwaitingAcceptance | Knocked | Left | Refused:
+        """Take the answer.
+
+        Args:
+            message: the answer to this handshake's send request, for a join perhaps as
+                the `Examination` that a `reader` gave; or a `MatrixError`.
+
+        Returns:
+            The next step; after an error that means an unknown endpoint, this step
+            with the endpoint of the version before.
+
+        Raises:
+            LocalProtocolError: the message is none of these.
+        """
+        match message:
+            case MatrixError():
+                versions = self.handshake.send_versions
+                if message.means_unknown_endpoint and self.endpoint != versions[-1]:
+                    return AwaitingAcceptance(
+                        self.handshake,
+                        self.event,
+                        self.resident,
+                        versions[versions.index(self.endpoint) + 1],
+                        omit_members=False,
+                    )
+                return Refused(message)
+            case SendJoinResponse() if self.handshake is JOINING:
+                examination = examine(
+                    message,
+                    self.event,
+                    asked_to_omit=self.omit_members,
+                    resident=self.destination,
+                )
+                return AwaitingKeys(examination, self.destination)
+            case Examination() if self.handshake is JOINING and message.join == self.event:
+                return AwaitingKeys(message, self.destination)
+            case SendKnockResponse() if self.handshake is KNOCKING:
+                return Knocked(self.event, message.knock_room_state, self.destination)
+            case SendLeaveResponse() if self.handshake is LEAVING:
+                return Left(self.event, self.destination)
+            case _:
+                raise _unexpected(self, message)
+
+
+@frozen
+class AwaitingKeys:
+    """The third step of a join: fetch the keys that verify the answer.
+
+    Attributes:
+        examination: the answer, read.
+        resident: the server that answered.
+    """
+
+    examination: Examination
+    resident: ServerName
+
+    @property
+    def needs(self) -> dict[ServerName, frozenset[str]]:
+        """The keys to fetch: for each server, key IDs."""
+        return self.examination.needs
+
+    def receive(
+        self,
+        keys: object,
+        *,
+        map: Callable[..., Iterable[Any]] = map,  # noqa: A002 - it is one
+    ) -> Joined:
+        """Take the keys.
+
+        Args:
+            keys: a `KeyRing` with what could be had of `needs`.
+            map: maps a function over pieces of work, see `Examination.audit`.
+
+        Returns:
+            The end of the handshake.
+
+        Raises:
+            LocalProtocolError: that is no `KeyRing`.
+            RemoteProtocolError: the answer has a fatal defect. Another server may
+                do better.
+        """
+        if not isinstance(keys, KeyRing):
+            raise _unexpected(self, keys)
+        audit = self.examination.audit(keys, map=map)
+        if audit.state is None:
+            raise RemoteProtocolError(
+                "an answer that a join can stand on", str(audit), "M_UNKNOWN", 502
+            )
+        return Joined(audit.event, audit.state, audit, self.resident)
+
+
+Step = AwaitingTemplate | AwaitingAcceptance | AwaitingKeys | Joined | Knocked | Left | Refused
+
+STEPS: Final[Mapping[type, Mapping[type, tuple[type, ...]]]] = MappingProxyType(
+    {
+        AwaitingTemplate: MappingProxyType(
+            {MakeResponse: (AwaitingAcceptance,), MatrixError: (Refused,)}
+        ),
+        AwaitingAcceptance: MappingProxyType(
+            {
+                SendJoinResponse: (AwaitingKeys,),
+                Examination: (AwaitingKeys,),
+                SendKnockResponse: (Knocked,),
+                SendLeaveResponse: (Left,),
+                MatrixError: (Refused, AwaitingAcceptance),
+            }
+        ),
+        AwaitingKeys: MappingProxyType({KeyRing: (Joined,)}),
+        Joined: MappingProxyType({}),
+        Knocked: MappingProxyType({}),
+        Left: MappingProxyType({}),
+        Refused: MappingProxyType({}),
+    }
+)
+"""For each step, what it takes and where that leads."""
+
+
+def _unexpected(step: object, message: object) -> LocalProtocolError:
+    taken = " or ".join(kind.__name__ for kind in STEPS[type(step)])
+    return LocalProtocolError(f"{taken} in {type(step).__name__}", type(message).__name__)

@@ -1,0 +1,273 @@
+"""Inviting a user of another server, and being invited: both roles.
+
+The inviting server drafts and signs the invite, and has it signed by the invited
+user's server too::
+
+    event = draft(sender, user, room, at=now_ms).complete(signer)
+    step = offer(event, room.state)
+    while isinstance(step, Offered):
+        step = conclude(step, await send(step.request), keys=keys)
+
+The invited server is not in the room, so it checks what it can before it signs:
+`answer`. See `Inviting to a room`__.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#inviting-to-a-room
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from matrix_membership import auth
+from matrix_membership._attrs import evolve, frozen
+from matrix_membership.canonical_json import JsonValue, encode, freeze
+from matrix_membership.errors import InvalidEvent, LocalProtocolError, RemoteProtocolError
+from matrix_membership.events import Event, EventTemplate, read_pdu
+from matrix_membership.federation._needs import Needs
+from matrix_membership.federation.drafts import draft as draft_event
+from matrix_membership.federation.invites._receiving import Countersigned, answer
+from matrix_membership.federation.invites.messages import (
+    InviteRequest,
+    InviteResponse,
+    key_ids_of,
+)
+from matrix_membership.federation.invites.room_state import described
+from matrix_membership.federation.messages import MatrixError, Request
+from matrix_membership.federation.resident_room import ResidentRoom
+from matrix_membership.identifiers import ServerName, is_user_id, server_of
+from matrix_membership.membership import INVITE
+from matrix_membership.signing import KeyRing, verify_read
+from matrix_membership.state import RoomState
+
+__all__ = [
+    "Countersigned",
+    "Invited",
+    "Offered",
+    "answer",
+    "conclude",
+    "draft",
+    "offer",
+]
+
+# Versions that the v1 endpoint can carry; it does not say which of them it is.
+_V1_ENDPOINT: Final = ("1", "2")
+
+
+@frozen
+class Offered:
+    """The invite is on its way to be countersigned: `request` is what to send.
+
+    Attributes:
+        event: the invite, signed by this server.
+        room_state: events that tell what the room is.
+        endpoint: the version of the endpoint that is tried: `v2` or `v1`.
+    """
+
+    event: Event
+    room_state: tuple[Event, ...]
+    endpoint: str = "v2"
+
+    @property
+    def destination(self) -> ServerName:
+        """Where the request must go: to the server of the invited user."""
+        return server_of(str(self.event.state_key))
+
+    @property
+    def request(self) -> Request:
+        """The request, with full PDUs in `invite_room_state`."""
+        return InviteRequest(
+            endpoint=self.endpoint,
+            room_id=self.event.room_id,
+            event_id=self.event.event_id,
+            origin=self.event.server,
+            event=freeze(_bare(self.event.to_pdu())),
+            invite_room_state=tuple(freeze(_bare(entry.to_pdu())) for entry in self.room_state),
+            room_version=self.event.room_version.identifier,
+        ).request
+
+    def needs(self, response: InviteResponse) -> dict[ServerName, frozenset[str]]:
+        """The keys to fetch before `conclude`: of the invited server, by key ID."""
+        needs = Needs(1)
+        for key_id in sorted(key_ids_of(response.event, self.destination)):
+            needs.add(self.destination, key_id)
+        return needs.given()
+
+
+@frozen
+class Invited:
+    """The invite has both signatures: it is to be sent to all servers in the room.
+
+    Attributes:
+        event: the invite.
+    """
+
+    event: Event
+
+
+def draft(
+    sender: str,
+    user: str,
+    room: ResidentRoom,
+    *,
+    at: int,
+    content: Mapping[str, JsonValue] | None = None,
+) -> EventTemplate:
+    """Draft an invite, to be completed with this server's signature.
+
+    Args:
+        sender: who invites.
+        user: who is invited.
+        room: the room.
+        at: the time now, in milliseconds since 1970.
+        content: further keys of the content, such as `reason` and `displayname`.
+
+    Raises:
+        InvalidEvent: the sender is no user ID, or the content holds what JSON cannot.
+    """
+    fields = {**(content or {}), "membership": "invite"}
+    return draft_event(room, "m.room.member", user, sender=sender, content=fields, at=at)
+
+
+def offer(event: Event, state: RoomState) -> Offered | MatrixError:
+    """Offer an invite to the invited user's server, if the rules allow it.
+
+    A user of this server needs no offer: the invite can be sent as it is.
+
+    Args:
+        event: the invite, complete and signed by the sender's server, which is this one.
+        state: the current state of the room.
+
+    Returns:
+        What to send; or the error to answer to the client.
+
+    Raises:
+        LocalProtocolError: the event is no invite of another server's user, is not
+            signed, or is of another room.
+        InvalidEvent: an event of the state came in client format.
+    """
+    create = state.create_event
+    for good, expected, got in (
+        (_is_invite(event), "an invite", event.kind),
+        (is_user_id(event.state_key), "an invited user", event.state_key),
+        (event.server in event.signed_by, f"a signature of {event.server}", event.event_id),
+        (
+            server_of(event.state_key or "") != event.server,
+            "a user of another server",
+            event.state_key,
+        ),
+        (
+            create is None or create.room_id == event.room_id,
+            "an invite to the room of the state",
+            event.room_id,
+        ),
+    ):
+        if not good:
+            raise LocalProtocolError(expected, got)
+    decision = auth.check(event, state)
+    if not decision.allowed:
+        return MatrixError.forbidden(decision)
+    return Offered(event, described(event, state))
+
+
+def conclude(
+    offered: Offered,
+    reply: InviteResponse | MatrixError,
+    *,
+    keys: KeyRing,
+) -> Invited | Offered | MatrixError:
+    """Take the invited server's reply.
+
+    Nothing of it is taken over but that server's signature.
+
+    Args:
+        offered: what was sent.
+        reply: what came back.
+        keys: the keys of the invited server, see `Offered.needs`.
+
+    Returns:
+        The invite with both signatures; after an error that means an unknown
+        endpoint, in room versions 1 and 2, the offer for the endpoint of the version
+        before; or the error to answer to the client.
+
+    Raises:
+        LocalProtocolError: the reply is neither kind of message.
+        RemoteProtocolError: the reply holds another event, a changed one, or one
+            without a good signature of that server; the error says so when it is one by
+            a key that is not in `keys` and that could be fetched.
+    """
+    if isinstance(reply, MatrixError):
+        return _refused(offered, reply)
+    if not isinstance(reply, InviteResponse):
+        raise LocalProtocolError("InviteResponse or MatrixError", type(reply).__name__)
+    event, server = offered.event, offered.destination
+    pdu = event.to_pdu()
+    try:
+        _check_unchanged(event, reply)
+        pdu["signatures"] = {**pdu["signatures"], server: _known_signatures(reply, server, keys)}
+        read = read_pdu(pdu, event.room_version, event_id=event.event_id)
+    except InvalidEvent as error:
+        raise _lie("the invite", str(error)) from error
+    if server not in verify_read(read, keys).signed_by:
+        needs = offered.needs(reply)
+        at = event.origin_server_ts if event.room_version.enforces_key_validity else 0
+        absent = bool(needs) and keys.missing(needs, at=at) == needs
+        good = "signature by a known key" if absent else "good signature"
+        raise _lie(f"a {good} of {server}", reply.event.get("signatures"))
+    return Invited(read.event.with_signers(event.signed_by | {server}))
+
+
+def _is_invite(event: Event) -> bool:
+    return event.type == "m.room.member" and event.membership is INVITE
+
+
+def _bare(pdu: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A PDU without what its own server noted on it."""
+    return {key: value for key, value in pdu.items() if key != "unsigned"}
+
+
+def _refused(offered: Offered, error: MatrixError) -> Offered | MatrixError:
+    version = offered.event.room_version
+    if error.means_unknown_endpoint and offered.endpoint == "v2":
+        if version.identifier in _V1_ENDPOINT:
+            return evolve(offered, endpoint="v1")
+        return MatrixError.of(
+            "M_UNSUPPORTED_ROOM_VERSION",
+            f"{offered.destination} does not support room version {version}",
+        )
+    # What is wrong with our request is no fault of the client's, and an error that
+    # speaks of our authentication must not be taken for one of the client's own.
+    if error.status in (400, 403, 429) and error.errcode not in (
+        "M_MISSING_PARAM",
+        "M_INVALID_PARAM",
+        "M_UNRECOGNIZED",
+    ):
+        return error
+    return MatrixError("M_UNKNOWN", f"{offered.destination} answered {error}", 502)
+
+
+def _check_unchanged(event: Event, reply: InviteResponse) -> None:
+    """Raise when what came back is anything but the invite that was sent."""
+    came = Event.from_pdu(_bare(reply.event), event.room_version)
+    if came.event_id != event.event_id:
+        raise _lie(f"the invite {event.event_id}", came.event_id)
+    if _said(came) != _said(event):
+        raise _lie("the invite, unchanged", repr(came))
+
+
+def _said(event: Event) -> bytes:
+    """All that an event says, in one form."""
+    kept = {key: value for key, value in event.to_pdu().items() if key != "signatures"}
+    return encode(_bare(kept), strict=False)
+
+
+def _known_signatures(
+    reply: InviteResponse, server: ServerName, keys: KeyRing
+) -> dict[str, JsonValue]:
+    """The server's signatures that can be checked; a reply may be stuffed with others."""
+    known = [key_id for key_id in key_ids_of(reply.event, server) if keys.key(server, key_id)]
+    return {key_id: reply.event["signatures"][server][key_id] for key_id in sorted(known)}
+
+
+def _lie(expected: str, got: JsonValue) -> RemoteProtocolError:
+    return RemoteProtocolError(expected, got, "M_UNKNOWN", 502)

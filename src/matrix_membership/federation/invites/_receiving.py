@@ -1,0 +1,177 @@
+"""The invited server: an invite checked, as far as it can be, and countersigned.
+
+Only a server that is in the room already can ask its rules and its access list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Final
+
+from matrix_membership import auth
+from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event, read_pdu
+from matrix_membership.federation._arrival import faults
+from matrix_membership.federation.invites.messages import InviteRequest, InviteResponse
+from matrix_membership.federation.invites.policy import InvitePolicy, InviteVerdict
+from matrix_membership.federation.invites.room_state import examined
+from matrix_membership.federation.messages import MatrixError
+from matrix_membership.identifiers import ServerName, is_user_id, server_of
+from matrix_membership.membership import INVITE
+from matrix_membership.receipt.server_acl import permits
+from matrix_membership.room_versions import KNOWN, RoomVersion
+from matrix_membership.signing import KeyRing, Signer, sign, verify_read
+from matrix_membership.state import RoomState
+
+__all__ = ["Countersigned", "answer"]
+
+_TAKES_ALL: Final = InvitePolicy()
+# In these versions what is wrong with invite_room_state is told, not refused.
+_MIGRATING: Final = tuple(str(number) for number in range(1, 12))
+
+
+@frozen
+class Countersigned:
+    """An invite that this server signed.
+
+    Attributes:
+        event: the invite with both signatures.
+        response: the answer to send: what came, with one more signature.
+        room_state: what it tells of the room: events of that room that were
+            verified, and such as came without any signature.
+        shown: whether the user is to see it.
+        warnings: what was wrong with what it tells of the room.
+    """
+
+    event: Event
+    response: InviteResponse
+    room_state: tuple[Event, ...]
+    shown: bool = True
+    warnings: tuple[MatrixError, ...] = ()
+
+    @property
+    def invite_state(self) -> list[dict[str, JsonValue]]:
+        """The `invite_state` for the user's clients, stripped, the invite at its end."""
+        return [entry.to_stripped() for entry in (*self.room_state, self.event)]
+
+
+def answer(
+    request: InviteRequest,
+    signer: Signer,
+    *,
+    keys: KeyRing,
+    room_versions: Mapping[str, RoomVersion] = KNOWN,
+    policy: InvitePolicy = _TAKES_ALL,
+    server_policy: InvitePolicy = _TAKES_ALL,
+    state: RoomState | None = None,
+    strict: bool | None = None,
+) -> Countersigned | MatrixError:
+    """Answer an invite of one of this server's users.
+
+    Args:
+        request: the request.
+        signer: this server's key.
+        keys: the keys that `request.needs` names, as far as they could be had.
+        room_versions: the room versions that this server speaks.
+        policy: whose invites the user takes.
+        server_policy: whose invites this server takes.
+        state: the current state of the room, when this server is in it: then its
+            access control list and the rules are asked too.
+        strict: whether to refuse an invite when `invite_room_state` is not what it
+            must be; otherwise there are warnings. None: not in room versions 1 to 11,
+            where servers are still migrating, but in all others.
+
+    Returns:
+        What to answer, to store and to show; or the error to answer. Cost: that of
+        checking the signatures of the invite and of what it tells of the room.
+    """
+    version = _version_of(request, room_versions)
+    if isinstance(version, MatrixError):
+        return version
+    event = _read(request, version, signer.server_name, keys)
+    if isinstance(event, MatrixError):
+        return event
+    room_state, faults = examined(request.invite_room_state, event, keys)
+    if strict is None:
+        strict = version.identifier not in _MIGRATING
+    if faults and strict:
+        return faults[0]
+    shown = True
+    for asked, errcode in ((server_policy, "M_FORBIDDEN"), (policy, "M_INVITE_BLOCKED")):
+        verdict = asked.verdict(event.sender, event.room_id)
+        if verdict is InviteVerdict.BLOCK:
+            return MatrixError.of(errcode, f"invites by {event.sender} are not taken")
+        shown = shown and verdict is InviteVerdict.ALLOW
+    refusal = None if state is None else _refused_by_room(event, state, request.origin)
+    if refusal is not None:
+        return refusal
+    signed = sign(event, signer)
+    answered = JsonObject({**request.event, "signatures": freeze(signed.to_pdu()["signatures"])})
+    return Countersigned(
+        signed, InviteResponse(answered, request.endpoint), room_state, shown, faults
+    )
+
+
+def _refused_by_room(event: Event, state: RoomState, origin: str) -> MatrixError | None:
+    """Why the room that this server is in itself does not take the invite; None when it does."""
+    if not permits(state, origin):
+        return MatrixError.of("M_FORBIDDEN", f"{origin} is banned from the room")
+    decision = auth.check(event, state)
+    return None if decision.allowed or decision.undecided else MatrixError.forbidden(decision)
+
+
+def _version_of(
+    request: InviteRequest, room_versions: Mapping[str, RoomVersion]
+) -> RoomVersion | MatrixError:
+    named = request.room_version
+    if named is None:
+        # At the v1 endpoint only the create event can tell the two versions apart.
+        creates = [
+            entry["content"].get("room_version")
+            for entry in request.invite_room_state
+            if isinstance(entry, Mapping)
+            and entry.get("type") == "m.room.create"
+            and isinstance(entry.get("content"), Mapping)
+        ]
+        named = "2" if "2" in creates else "1"
+    version = room_versions.get(named)
+    if version is None:
+        return MatrixError.of(
+            "M_INCOMPATIBLE_ROOM_VERSION",
+            f"this server does not support room version {named}",
+            room_version=named,
+        )
+    return version
+
+
+def _read(
+    request: InviteRequest, version: RoomVersion, server: ServerName, keys: KeyRing
+) -> Event | MatrixError:
+    """The invite, verified, when it is one that this server may sign."""
+    pdu = dict(request.event)
+    if isinstance(pdu.get("unsigned"), Mapping):
+        # It is read on its own, and would count towards the size of the event.
+        unsigned = pdu["unsigned"]
+        pdu["unsigned"] = {key: unsigned[key] for key in unsigned if key != "invite_room_state"}
+    try:
+        read = read_pdu(pdu, version)
+    except InvalidEvent as error:
+        code = "M_BAD_JSON" if error.where == "PDU" else "M_INVALID_PARAM"
+        return MatrixError.of(code, str(error))
+    event = verify_read(read, keys)
+    wrong = (
+        (event.type != "m.room.member", f"its type is {event.type}, not m.room.member"),
+        (event.membership is not INVITE, f"its membership is {event.membership}, not invite"),
+        (
+            not is_user_id(event.state_key) or server_of(event.state_key) != server,
+            f"{event.state_key} is not a user of {server}",
+        ),
+    )
+    told = chain((text for holds, text in wrong if holds), faults(event, read, request, keys))
+    sentence = next(told, None)
+    if sentence is not None:
+        return MatrixError.of("M_INVALID_PARAM", f"the invite was refused: {sentence}")
+    return event

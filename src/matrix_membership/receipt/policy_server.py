@@ -1,0 +1,122 @@
+"""Policy servers: the one more signature that an event of a room may owe.
+
+A room names a policy server, and a key of it, in its state. That server signs the
+events that it recommends; one that it did not sign is to be soft-failed, and a server
+asks for the signature before it sends an event. The authorisation rules know nothing
+of it. See `Policy servers`__.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#policy-servers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from matrix_membership._attrs import frozen
+from matrix_membership.errors import IncompleteState
+from matrix_membership.events import Event
+from matrix_membership.events.contents import unpadded_base64
+from matrix_membership.hashing import signed_bytes
+from matrix_membership.identifiers import ServerName
+from matrix_membership.signing import SEED_BYTES, PublishedKey
+from matrix_membership.state import RoomState
+
+__all__ = ["POLICY_KEY_ID", "PolicyServer"]
+
+POLICY_KEY_ID: Final = "ed25519:policy_server"
+"""The ID of a policy server's key, always."""
+
+_EVENT_TYPE: Final = "m.room.policy"
+
+
+@frozen
+class PolicyServer:
+    """The policy server that a room uses.
+
+    Attributes:
+        server_name: the server.
+        public_key: its key, in base64, as it stands in the state.
+        in_room: whether it has a joined user, without which the room does not use it;
+            None when the state cannot tell, and then it is taken to have one.
+    """
+
+    server_name: ServerName
+    public_key: str
+    in_room: bool | None
+
+    @classmethod
+    def of(cls, state: RoomState) -> PolicyServer | None:
+        """The policy server of a room; None when it uses none.
+
+        Args:
+            state: the current state of the room.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> PolicyServer.of(RoomState.of(V11, [])) is None
+        True
+        """
+        event = state.get(_EVENT_TYPE)
+        if event is None:
+            return None
+        content = event.content
+        server, keys = content.get("via"), content.get("public_keys")
+        key = keys.get("ed25519") if isinstance(keys, Mapping) else None
+        if not isinstance(server, str) or not isinstance(key, str):
+            return None
+        in_room = _is_in_room(server, state)
+        return None if in_room is False else cls(ServerName(server), key, in_room)
+
+    @classmethod
+    def lacking(
+        cls, event: Event, state: RoomState, *, covered: bytes | None = None
+    ) -> PolicyServer | None:
+        """The policy server that has to sign an event and has not; None when none has to.
+
+        A server that is in the room asks it for its signature before it sends the event
+        to anybody: `federation.policy_server`. An event that came without it is soft-failed.
+
+        Args:
+            event: the event.
+            state: the current state of the room.
+            covered: the bytes that the event's signatures cover, when they are at hand.
+
+        Raises:
+            InvalidEvent: the event came in client format, which is not all of it.
+        """
+        if state.get(_EVENT_TYPE) is None:  # most rooms have none: this is all that they cost
+            return None
+        policy = cls.of(state)
+        if policy is None or not policy.must_sign(event):
+            return None
+        return None if policy.has_signed(event, covered=covered) else policy
+
+    def must_sign(self, event: Event) -> bool:
+        """Whether an event owes its signature: all but the event that names it."""
+        return event.type != _EVENT_TYPE or event.state_key != ""
+
+    def has_signed(self, event: Event, *, covered: bytes | None = None) -> bool:
+        """Whether an event carries its signature, and that is good.
+
+        Args:
+            event: the event.
+            covered: the bytes that its signatures cover, when they are at hand.
+
+        Raises:
+            InvalidEvent: the event came in client format, which is not all of it.
+        """
+        pdu = event.to_pdu()
+        raw = unpadded_base64(self.public_key)
+        of_server = pdu["signatures"].get(self.server_name)
+        if raw is None or len(raw) != SEED_BYTES or not isinstance(of_server, Mapping):
+            return False
+        if covered is None:
+            covered = signed_bytes(pdu, event.room_version)
+        return PublishedKey(raw).verifies(covered, of_server.get(POLICY_KEY_ID))
+
+
+def _is_in_room(server: str, state: RoomState) -> bool | None:
+    try:
+        return server in state.servers_in_room
+    except IncompleteState:
+        return None

@@ -1,0 +1,193 @@
+"""The names that a server needs, from one module: receive events, answer servers, join rooms.
+
+`from matrix_membership import ...` gives versions, events, states and errors; this module gives the rest.
+Each name is explained where it is defined.
+
+>>> from matrix_membership.server import JOINING, ResidentRoom, receive
+>>> JOINING.make
+'make_join'
+"""
+
+from __future__ import annotations
+
+from matrix_membership.auth import auth_chain, select_auth_events
+from matrix_membership.canonical_json import JsonObject, JsonValue, decode, encode
+from matrix_membership.errors import InvalidKey, LocalProtocolError, RemoteProtocolError
+from matrix_membership.events import ReadPdu, read_pdu
+from matrix_membership.federation import (
+    JOINING,
+    KNOCKING,
+    LEAVING,
+    Accepted,
+    AnswerBudget,
+    Attempts,
+    Audit,
+    AwaitingAcceptance,
+    AwaitingKeys,
+    AwaitingTemplate,
+    AwaitingValidity,
+    Countersigned,
+    Examination,
+    ExchangeRequest,
+    Failed,
+    Handshake,
+    Invited,
+    InvitePolicy,
+    InviteRequest,
+    InviteResponse,
+    InviteVerdict,
+    Joined,
+    KeyValidity,
+    Knocked,
+    Left,
+    MakeRequest,
+    MakeResponse,
+    MatrixError,
+    Offered,
+    OnBindRequest,
+    PendingInvite,
+    Refused,
+    Reply,
+    Request,
+    ResidentRoom,
+    SendJoinReader,
+    SendJoinResponse,
+    SendKnockResponse,
+    SendLeaveResponse,
+    SendRequest,
+    StoredInvite,
+    drafts,
+    invites,
+    policy_server,
+    resident,
+    third_party,
+)
+from matrix_membership.federation.audit import examine
+from matrix_membership.federation.invites.messages import ON_BIND_METHODS, ON_BIND_PATH, key_ids_of
+from matrix_membership.federation.messages import path_of
+from matrix_membership.hashing import reference_hash
+from matrix_membership.identifiers import (
+    EventID,
+    RoomID,
+    ServerName,
+    UserID,
+    is_event_id,
+    is_room_id,
+    is_server_name,
+    is_user_id,
+    server_of,
+)
+from matrix_membership.machine import Admission, admit
+from matrix_membership.membership import INVITE, LEAVE, UNKNOWN
+from matrix_membership.out_of_band import OutOfBand
+from matrix_membership.receipt import Disposition, Receipt, receive, reevaluate
+from matrix_membership.receipt.policy_server import PolicyServer
+from matrix_membership.receipt.server_acl import permits
+from matrix_membership.restricted import authorise, rooms_to_check
+from matrix_membership.signing import (
+    PublishedKey,
+    needed_keys,
+    sign,
+    sign_json,
+    verify,
+    verify_json,
+    verify_read,
+)
+from matrix_membership.state import Storage
+
+__all__ = [
+    "INVITE",
+    "JOINING",
+    "KNOCKING",
+    "LEAVE",
+    "LEAVING",
+    "ON_BIND_METHODS",
+    "ON_BIND_PATH",
+    "UNKNOWN",
+    "Accepted",
+    "Admission",
+    "AnswerBudget",
+    "Attempts",
+    "Audit",
+    "AwaitingAcceptance",
+    "AwaitingKeys",
+    "AwaitingTemplate",
+    "AwaitingValidity",
+    "Countersigned",
+    "Disposition",
+    "EventID",
+    "Examination",
+    "ExchangeRequest",
+    "Failed",
+    "Handshake",
+    "InvalidKey",
+    "InvitePolicy",
+    "InviteRequest",
+    "InviteResponse",
+    "InviteVerdict",
+    "Invited",
+    "Joined",
+    "JsonObject",
+    "JsonValue",
+    "KeyValidity",
+    "Knocked",
+    "Left",
+    "LocalProtocolError",
+    "MakeRequest",
+    "MakeResponse",
+    "MatrixError",
+    "Offered",
+    "OnBindRequest",
+    "OutOfBand",
+    "PendingInvite",
+    "PolicyServer",
+    "PublishedKey",
+    "ReadPdu",
+    "Receipt",
+    "Refused",
+    "RemoteProtocolError",
+    "Reply",
+    "Request",
+    "ResidentRoom",
+    "RoomID",
+    "SendJoinReader",
+    "SendJoinResponse",
+    "SendKnockResponse",
+    "SendLeaveResponse",
+    "SendRequest",
+    "ServerName",
+    "Storage",
+    "StoredInvite",
+    "UserID",
+    "admit",
+    "auth_chain",
+    "authorise",
+    "decode",
+    "drafts",
+    "encode",
+    "examine",
+    "invites",
+    "is_event_id",
+    "is_room_id",
+    "is_server_name",
+    "is_user_id",
+    "key_ids_of",
+    "needed_keys",
+    "path_of",
+    "permits",
+    "policy_server",
+    "read_pdu",
+    "receive",
+    "reevaluate",
+    "reference_hash",
+    "resident",
+    "rooms_to_check",
+    "select_auth_events",
+    "server_of",
+    "sign",
+    "sign_json",
+    "third_party",
+    "verify",
+    "verify_json",
+    "verify_read",
+]

@@ -1,0 +1,607 @@
+"""Room state: what an event is judged against. Immutable and persistent.
+
+The same class serves as auth events, as the state before an event and as the
+current state of a room: the rules never know which. `with_event` gives a new
+state in amortised constant time and leaves the old one valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, Final, Never, TypeVar
+
+from matrix_membership.errors import IncompleteState, InvalidEvent
+from matrix_membership.events import Event
+from matrix_membership.events.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
+from matrix_membership.hashing import signed_bytes
+from matrix_membership.identifiers import RoomID, ServerName, UserID
+from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, JoinRule, Membership
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.state._members import ABSENT, PRESENT, Members, Roster
+from matrix_membership.state._persistent_map import PersistentMap
+from matrix_membership.state._storage import GetEvent, Storage, Stored
+
+__all__ = [
+    "CREATOR_POWER_LEVEL",
+    "FIRST_CREATOR_POWER_LEVEL",
+    "HEROES",
+    "RoomState",
+    "Storage",
+    "second_create_event",
+]
+
+CREATOR_POWER_LEVEL: Final = 2**53
+"""The infinite level of version 12's creators: one more than any level can be."""
+
+FIRST_CREATOR_POWER_LEVEL: Final = 100
+"""The creator's level while the room has no power levels event."""
+
+HEROES: Final = 5
+"""How many members stand for a room that has no name."""
+
+_NOT_TO_PREPARE: Final = (None, False, None)
+_TO_PREPARE: Final = (None, True, None)
+
+_CREATE: Final = "m.room.create"
+_MEMBER: Final = "m.room.member"
+_NO_CREATE: Final = Create(
+    creator=None,
+    names_creator=False,
+    privileged=frozenset(),
+    additional_creators_readable=True,
+    federate=True,
+    room_version="1",
+    has_room_id=False,
+)
+_NO_JOIN_RULES: Final = JoinRules(JoinRule.INVITE, ())
+
+
+class _Fields:
+    """The slots of a state while it is being made: the same object, not yet sealed.
+
+    Filling in a class without assignment through `object.__setattr__` costs more
+    than judging an event against it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_keyed",
+        "_lookup",
+        "_members",
+        "_roster",
+        "_servers",
+        "_single",
+        "_stored",
+        "_unseen",
+        "allow",
+        "create",
+        "create_event",
+        "get_member",
+        "is_partial",
+        "join_rule",
+        "power_level_of",
+        "power_levels",
+        "prepared",
+        "room_version",
+    )
+
+    room_version: RoomVersion
+    create: Create
+    create_event: Event | None
+    join_rule: JoinRule
+    allow: tuple[RoomID, ...]
+    power_levels: PowerLevels
+    power_level_of: Callable[[str], int]
+    is_partial: bool
+    prepared: tuple[Any, Any, Any]
+    get_member: Callable[[Any], Event | None]
+    _unseen: Membership
+    _members: Mapping[str, Event] | None
+    # What is no member, by type: with the state key "", and by other state keys.
+    _single: _Map[Event]
+    _keyed: _Map[_Map[Event]]
+    _roster: Roster
+    _servers: frozenset[ServerName] | None
+    _lookup: GetEvent
+    _stored: Stored | None
+
+
+class RoomState(_Fields):
+    """The state of a room at one point.
+
+    Attributes:
+        room_version: the version of the room.
+        create: the view of its create event.
+        create_event: its create event; None when the state holds none, and then
+            everything is rejected.
+        join_rule: its join rule; invite when there is no such event.
+        allow: the rooms whose members a restricted room lets in.
+        power_levels: its power levels, defaults filled in.
+        power_level_of: gives the power level of a user, seen or not: 2**53 for a
+            creator in version 12, who has no limit.
+        is_partial: members may have been left out of it.
+        get_member: gives the member event of a user, or None.
+        prepared: what `auth` keeps here to judge against the state again. At first its
+            second part says whether the state can be prepared: whether it is whole, and
+            of a federated room.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        raise TypeError("a RoomState is made by RoomState.of or RoomState.over")
+
+    def __init_subclass__(cls, **_: object) -> Never:
+        raise TypeError(f"RoomState is sealed: {cls.__name__} cannot extend it")
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise TypeError("a RoomState does not change; with_event makes another one")
+
+    def __delattr__(self, name: str) -> Never:
+        raise TypeError("a RoomState does not change; with_event makes another one")
+
+    @classmethod
+    def of(
+        cls,
+        room_version: RoomVersion,
+        events: Iterable[Event],
+        *,
+        partial: bool = False,
+        servers: Iterable[str] | None = None,
+    ) -> RoomState:
+        """The state that consists of these events.
+
+        Args:
+            room_version: the version of the room.
+            events: state events in the order in which they came; of two for one
+                place the later counts. Events that are no state are passed over.
+            partial: members may have been left out: their membership is unknown,
+                not leave.
+            servers: the servers in the room, when the events do not show them all.
+
+        Returns:
+            The state. Cost: linear in the number of events.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> RoomState.of(V11, []).membership_of("@ana:a.example")
+        <Membership.LEAVE: 'leave'>
+        """
+        members: dict[str, Event] = {}
+        single: dict[str, Event] = {}
+        keyed: dict[str, dict[str, Event]] = {}
+        for event in events:
+            state_key = event.state_key
+            if event.type == _MEMBER:
+                if state_key is not None:
+                    members[state_key] = event
+            elif state_key == "":
+                single[event.type] = event
+            elif state_key is not None:
+                keyed.setdefault(event.type, {})[state_key] = event
+        state: Any = _Fields()
+        state.room_version = room_version
+        state._single = single
+        state._keyed = keyed
+        state._members = members
+        state.get_member = members.get
+        state._unseen = UNKNOWN if partial else LEAVE
+        state._servers = None if servers is None else frozenset(map(ServerName, servers))
+        state.is_partial = partial
+        _fill_in_views(state)
+        state.__class__ = RoomState  # as `_sealed` does it, which would be one more call
+        return state  # type: ignore[no-any-return]  # the line above made it one
+
+    @classmethod
+    def over(
+        cls, room_version: RoomVersion, source: GetEvent | Storage, *, partial: bool = False
+    ) -> RoomState:
+        """The state behind a look-up, or in a storage, of the caller's own.
+
+        Only what a question needs is looked up. Over a mere look-up, questions about the
+        whole room raise `IncompleteState`, and so does `with_event`.
+
+        Args:
+            room_version: the version of the room.
+            source: a function that takes a type and a state key, and gives the event or
+                None; or a `Storage`. It must answer the same for as long as the state is
+                used.
+            partial: members may be missing from it: their membership is unknown.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> RoomState.over(V11, lambda type, state_key: None).join_rule
+        <JoinRule.INVITE: 'invite'>
+        """
+        if isinstance(source, Storage):
+            stored = Stored(source)
+            return _looked_up(room_version, stored.get, stored, partial=partial)
+        return _looked_up(room_version, source, None, partial=partial)
+
+    def __getattr__(self, name: str) -> Any:
+        """Fill in what was not needed until now."""
+        if name in ("create", "create_event"):
+            _keep(self, "create_event", self.get("m.room.create"))
+            _keep(self, "create", _view(self.create_event, Create, _NO_CREATE))
+        elif name == "power_levels":
+            levels = _view(self.get("m.room.power_levels"), PowerLevels, NO_POWER_LEVELS)
+            _keep(self, "power_levels", levels)
+        elif name == "power_level_of":
+            _keep(self, "power_level_of", _levels_of_users(self.create, self.power_levels))
+        elif name in ("join_rule", "allow"):
+            rules = _view(self.get("m.room.join_rules"), JoinRules, _NO_JOIN_RULES)
+            _keep(self, "join_rule", rules.join_rule)
+            _keep(self, "allow", rules.allow)
+        elif name == "_roster":
+            _keep(self, "_roster", Roster.of(self._whole("the order of members")))
+        else:
+            raise AttributeError(f"RoomState has no attribute {name!r}")
+        return getattr(self, name)
+
+    def get(self, event_type: str, state_key: str = "") -> Event | None:
+        """The event in one place of the state, or None."""
+        if event_type == _MEMBER:
+            return self.get_member(state_key)
+        if self._members is None:
+            return self._lookup(event_type, state_key)
+        if state_key == "":
+            return self._single.get(event_type)
+        found = self._keyed.get(event_type)
+        return None if found is None else found.get(state_key)
+
+    def membership_of(self, user: str) -> Membership:
+        """The membership of a user: leave for one who was never seen.
+
+        In a partial state it is unknown for one who may have been left out.
+        """
+        event = self.get_member(user)
+        if event is None:
+            return self._unseen
+        return event.membership or LEAVE
+
+    def with_event(self, event: Event) -> RoomState:
+        """Return the state after an event, whether or not the rules allow it.
+
+        Nothing is judged here, and no signature is asked for: that is for `machine.admit`.
+        But a state that has a create event never gets another one.
+
+        Args:
+            event: an event; a non-state event changes nothing, nor does a create event
+                where there is one.
+
+        Returns:
+            The new state. Cost: amortised constant; for the first change of a
+            state that `of` made, linear in its members.
+
+        Raises:
+            IncompleteState: the state is over a mere look-up.
+        """
+        state_key = event.state_key
+        if state_key is None:
+            return self
+        if event.type == _CREATE and self.create_event is not None:
+            return self  # a copy of the first one too: an altered one is redacted, and says less
+        if self._members is None:
+            stored = self._in_storage("a changed state").with_event(event)
+            return _looked_up(self.room_version, stored.get, stored, partial=self.is_partial)
+        state = _Fields()
+        state.room_version = self.room_version
+        state.is_partial = self.is_partial
+        state._unseen = self._unseen
+        if event.type == _MEMBER:
+            before = self._roster
+            roster = before.with_member(state_key, event)
+            servers = self._servers
+            if self.is_partial and servers is not None:
+                # Of who left nothing can be told; who joins is seen.
+                servers |= set(roster.servers)
+            elif roster.servers is not before.servers:
+                servers = None
+            state._roster = roster
+            state._members = Members(roster)
+            state.get_member = roster.get
+            state._single, state._keyed = self._single, self._keyed
+            state._servers = servers
+            state.create, state.create_event = self.create, self.create_event
+            state.power_levels, state.power_level_of = self.power_levels, self.power_level_of
+            state.join_rule, state.allow = self.join_rule, self.allow
+            state.prepared = self.prepared  # which depends on no member
+        else:
+            state._single, state._keyed = self._single, self._keyed
+            if state_key == "":
+                state._single = _with_item(self._single, event.type, event)
+            else:
+                of_type = _with_item(self._keyed.get(event.type) or {}, state_key, event)
+                state._keyed = _with_item(self._keyed, event.type, of_type)
+            state._members = self._members
+            state.get_member = self.get_member
+            state._servers = self._servers
+            state._roster = self._roster
+            _fill_in_views(state)
+        return _sealed(state)
+
+    @property
+    def members(self) -> Mapping[str, Event]:
+        """All member events by user, in the order in which they came: a view to read.
+
+        Raises:
+            IncompleteState: the state is over a mere look-up.
+        """
+        return MappingProxyType(self._whole("the members"))
+
+    @property
+    def events(self) -> Iterator[Event]:
+        """All events of the state: what is no member first.
+
+        Raises:
+            IncompleteState: the state is over a mere look-up.
+        """
+        if self._members is None:
+            stored = self._in_storage("all events")
+            yield from stored.others()
+            yield from stored.members(None)
+        else:
+            yield from self.events_but_members
+            yield from self._members.values()
+
+    @property
+    def events_but_members(self) -> Iterator[Event]:
+        """All events of the state but the members.
+
+        Raises:
+            IncompleteState: the state is over a mere look-up.
+        """
+        if self._members is None:
+            yield from self._in_storage("all events but members").others()
+            return
+        yield from self._single.values()
+        for of_type in self._keyed.values():
+            yield from of_type.values()
+
+    @property
+    def servers_in_room(self) -> frozenset[ServerName]:
+        """The servers that have a joined member.
+
+        Cost: constant, but for the first question after servers came or went; in a storage
+        that of `Storage.servers`, and linear in the members after one of them left.
+
+        Raises:
+            IncompleteState: the state is over a mere look-up, or partial without
+                having been told the servers.
+        """
+        servers = self._servers
+        if servers is None:
+            if self._members is None:
+                servers = self._in_storage("servers in the room").servers()
+            elif self.is_partial:
+                raise IncompleteState("servers in the room", "all members")
+            else:
+                servers = frozenset(self._roster.servers)
+            _keep(self, "_servers", servers)
+        return servers
+
+    def heroes(self, *, excluding: str | None = None, at_most: int = HEROES) -> tuple[UserID, ...]:
+        """The members who stand for a room that has no name.
+
+        The `first members`__ who are joined or invited, in the order in which their
+        memberships came; if there are none, those who left or are banned.
+
+        Args:
+            excluding: the user who looks at the room.
+            at_most: how many are wanted.
+
+        Returns:
+            Their user IDs. Cost: linear in `at_most`; in a room whose first members changed
+            their membership lately, also in a sixteenth of its members at most.
+
+        Raises:
+            IncompleteState: the state is over a mere look-up.
+
+        __ https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
+        """
+        for wanted in (PRESENT, ABSENT):
+            users = (user for user in self._members_of(wanted) if user != excluding)
+            found = tuple(islice(users, max(at_most, 0)))
+            if found:
+                return found
+        return ()
+
+    def joined_members(self) -> Iterator[UserID]:
+        """The users who are joined, in the order in which they came.
+
+        Raises:
+            IncompleteState: the state is over a mere look-up.
+        """
+        return self._members_of((JOIN,), "the joined members")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RoomState):
+            return NotImplemented
+        if self is other:
+            return True
+        if self._members is None or other._members is None:
+            return False
+        return (
+            self.room_version is other.room_version
+            and self.is_partial == other.is_partial
+            and _places(self) == _places(other)
+            and dict(self._members) == dict(other._members)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.room_version, self.create_event))
+
+    def __repr__(self) -> str:
+        where = self.create_event.room_id if self.create_event else "without a create event"
+        return f"<state of {where}, version {self.room_version}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (
+            _unpickled,
+            (self.room_version, tuple(self.events), self.is_partial, self._servers),
+        )
+
+    def _whole(self, question: str) -> Mapping[str, Event]:
+        if self._members is None:
+            found = self._in_storage(question).members(None)
+            return {entry.state_key: entry for entry in found if entry.state_key is not None}
+        return self._members
+
+    def _members_of(
+        self, wanted: tuple[Membership, ...], question: str = "the heroes"
+    ) -> Iterator[UserID]:
+        """The users of these memberships, in the order in which they came."""
+        if self._members is None:
+            found = self._in_storage(question).members(wanted)
+            return (UserID(entry.state_key) for entry in found if entry.state_key is not None)
+        roster = self._roster
+        members = roster.absent if LEAVE in wanted else roster.present
+        return (UserID(user) for user, event in members.items() if event.membership in wanted)
+
+    def _in_storage(self, question: str) -> Stored:
+        if self._stored is None:
+            raise IncompleteState(question, "all members")
+        return self._stored
+
+
+def second_create_event(event: Event, *states: RoomState) -> InvalidEvent | None:
+    """Return what speaks against a create event in a room that has one already.
+
+    Rule 1 of the authorisation rules does not look at the state: by its letter, any user
+    of the room ID's server could replace the create event, even one who is banned. An event of
+    this type with any other state key, or with none, counts as a second one too.
+
+    Args:
+        event: any event.
+        states: states of its room.
+
+    Returns:
+        An error that names both; None when one of the states has this very event, when
+        none of them has a create event, and for events of other types. Cost: constant; in versions 1
+        and 2, where an ID is not a hash, linear in the two create events.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> create = {"type": "m.room.create", "sender": "@a:a", "state_key": "", "content": {}}
+    >>> first = Event.from_client_event(create | {"event_id": "$1:a"}, V11)
+    >>> second = Event.from_client_event(create | {"event_id": "$2:a"}, V11)
+    >>> print(second_create_event(second, RoomState.of(V11, [first])))
+    m.room.create: expected $1:a, the create event that the room has, got '$2:a'
+    """
+    if event.type != _CREATE:
+        return None
+    for state in states:
+        first = state.create_event
+        if first is not None and not _is_the_same(event, first):
+            expected = f"{first.event_id}, the create event that the room has"
+            return InvalidEvent(_CREATE, expected, event.event_id)
+    return None
+
+
+def _is_the_same(event: Event, other: Event) -> bool:
+    if event is other:
+        return True
+    if event.event_id != other.event_id:
+        return False
+    if event.event_id and not event.room_version.event_id_in_pdu:
+        return True
+    # The ID proves nothing: what redaction leaves of them has to be the same.
+    version = event.room_version
+    return signed_bytes(event.document, version) == signed_bytes(other.document, version)
+
+
+_keep = object.__setattr__
+
+_Value = TypeVar("_Value")
+_Map = dict[str, _Value] | PersistentMap[str, _Value]
+"""A dict, which is not changed, or what it became when it had grown."""
+
+
+def _with_item(items: _Map[_Value], key: str, value: _Value) -> _Map[_Value]:
+    """The map with a value under a key. Cost: amortised constant.
+
+    Nothing but a room's own power keeps it from having thousands of types and state keys:
+    copying a dict for each of them would cost their square.
+    """
+    if isinstance(items, PersistentMap):
+        return items.with_item(key, value)
+    if len(items) < _FEW:
+        return {**items, key: value}
+    return PersistentMap.owning(items).with_item(key, value)
+
+
+_FEW: Final = 64
+"""So many items are copied faster than a persistent map is changed, and looked up faster."""
+
+
+def _places(state: RoomState) -> dict[tuple[str, str | None], Event]:
+    return {(event.type, event.state_key): event for event in state.events_but_members}
+
+
+def _sealed(state: _Fields) -> RoomState:
+    made: Any = state
+    made.__class__ = RoomState
+    return made  # type: ignore[no-any-return]  # the line above made it one
+
+
+def _looked_up(
+    room_version: RoomVersion, get: GetEvent, stored: Stored | None, *, partial: bool
+) -> RoomState:
+    state = _Fields()
+    state.room_version = room_version
+    state._lookup = get
+    state._stored = stored
+    state._members = None
+    state.get_member = lambda user: get(_MEMBER, user)
+    state._unseen = UNKNOWN if partial else LEAVE
+    state._servers = None
+    state.is_partial = partial
+    state.prepared = _NOT_TO_PREPARE
+    return _sealed(state)
+
+
+def _fill_in_views(state: _Fields) -> None:
+    get: Any = state._single.get  # an event of one of these types has the view of its type
+    event = state.create_event = get("m.room.create")
+    create = state.create = _NO_CREATE if event is None else event.view
+    whole = event is not None and create.federate and not state.is_partial
+    state.prepared = _TO_PREPARE if whole else _NOT_TO_PREPARE
+    event = get("m.room.power_levels")
+    levels = state.power_levels = NO_POWER_LEVELS if event is None else event.view
+    simple = event is not None and not create.privileged
+    state.power_level_of = levels.level_of if simple else _levels_of_users(create, levels)
+    event = get("m.room.join_rules")
+    rules = _NO_JOIN_RULES if event is None else event.view
+    state.join_rule = rules.join_rule
+    state.allow = rules.allow
+
+
+def _levels_of_users(create: Create, levels: PowerLevels) -> Callable[[str], int]:
+    """What tells the power level of a user."""
+
+    # Creators are tested first: adding them to the levels would copy these.
+    def level_of(user: str) -> int:
+        if user in create.privileged:
+            return CREATOR_POWER_LEVEL
+        if levels.exists:
+            return levels.level_of(user)
+        return FIRST_CREATOR_POWER_LEVEL if user == create.creator else 0
+
+    return level_of
+
+
+def _view(event: Event | None, kind: type[_View], default: _View) -> _View:
+    if event is None:
+        return default
+    return event.view if isinstance(event.view, kind) else default
+
+
+_View = TypeVar("_View")
+
+
+def _unpickled(
+    room_version: RoomVersion,
+    events: tuple[Event, ...],
+    partial: bool,  # noqa: FBT001 - called by pickle alone
+    servers: frozenset[ServerName] | None,
+) -> RoomState:
+    return RoomState.of(room_version, events, partial=partial, servers=servers)

@@ -1,0 +1,86 @@
+"""The members of a room in their order, and which servers they are on: kept up to date, never scanned for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from matrix_membership.events import Event
+from matrix_membership.identifiers import ServerName, server_of
+from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE
+from matrix_membership.state._persistent_map import PersistentMap
+
+__all__ = ["ABSENT", "PRESENT", "Members", "Roster"]
+
+
+class Roster:
+    """The members of a room in their order, and how many are joined per server."""
+
+    __slots__ = ("absent", "present", "servers")
+
+    def __init__(
+        self,
+        present: PersistentMap[str, Event],
+        absent: PersistentMap[str, Event],
+        servers: PersistentMap[ServerName, int],
+    ) -> None:
+        self.present = present
+        self.absent = absent
+        self.servers = servers
+
+    @classmethod
+    def of(cls, members: Mapping[str, Event]) -> Roster:
+        present: dict[str, Event] = {}
+        absent: dict[str, Event] = {}
+        servers: dict[ServerName, int] = {}
+        for user, event in members.items():
+            (present if event.membership in PRESENT else absent)[user] = event
+            if event.membership is JOIN:
+                server = server_of(user)
+                servers[server] = servers.get(server, 0) + 1
+        return cls(
+            PersistentMap.owning(present),
+            PersistentMap.owning(absent),
+            PersistentMap.owning(servers),
+        )
+
+    def get(self, user: str) -> Event | None:
+        return self.present.get(user) or self.absent.get(user)
+
+    def with_member(self, user: str, event: Event) -> Roster:
+        before = self.get(user)
+        joins = (event.membership is JOIN) - (before is not None and before.membership is JOIN)
+        servers = self.servers
+        if joins:
+            server = server_of(user)
+            count = (servers.get(server) or 0) + joins
+            servers = servers.with_item(server, count) if count else servers.without(server)
+        if event.membership in PRESENT:
+            return Roster(self.present.with_item(user, event), self.absent.without(user), servers)
+        return Roster(self.present.without(user), self.absent.with_item(user, event), servers)
+
+
+PRESENT: Final = (JOIN, INVITE)
+ABSENT: Final = (LEAVE, BAN)
+
+
+class Members(Mapping[str, Event]):
+    """All members of a roster as one mapping."""
+
+    __slots__ = ("_roster",)
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+
+    def __getitem__(self, user: str) -> Event:
+        event = self._roster.get(user)
+        if event is None:
+            raise KeyError(user)
+        return event
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._roster.present
+        yield from self._roster.absent
+
+    def __len__(self) -> int:
+        return len(self._roster.present) + len(self._roster.absent)

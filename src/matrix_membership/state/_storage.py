@@ -1,0 +1,91 @@
+"""Room state in a storage of the caller's own, asked for no more than a question needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from matrix_membership._attrs import constant
+from matrix_membership.events import Event
+from matrix_membership.identifiers import ServerName, server_of
+from matrix_membership.membership import JOIN, Membership
+from matrix_membership.state._persistent_map import PersistentMap
+
+__all__ = ["GetEvent", "Storage", "Stored"]
+
+GetEvent = Callable[[str, str], Event | None]
+
+_MEMBER = "m.room.member"
+
+
+@constant
+class Storage:
+    """How a server looks up the state of a room in its storage, without loading its members.
+
+    Attributes:
+        get: gives the event in one place: takes a type and a state key, gives None where
+            there is none.
+        others: gives all events of the state but the members.
+        members: gives member events in the order in which they came: takes the
+            memberships that are wanted, or None for all. No more is taken from it than is
+            needed, so let it be a cursor.
+        servers: gives the servers that have a joined member.
+    """
+
+    get: GetEvent
+    others: Callable[[], Iterable[Event]]
+    members: Callable[[tuple[Membership, ...] | None], Iterable[Event]]
+    servers: Callable[[], Iterable[str]]
+
+
+class Stored:
+    """A storage, and what was changed since."""
+
+    __slots__ = ("changes", "storage")
+
+    def __init__(
+        self, storage: Storage, changes: PersistentMap[tuple[str, str], Event] | None = None
+    ) -> None:
+        self.storage = storage
+        self.changes = PersistentMap() if changes is None else changes
+
+    def get(self, event_type: str, state_key: str) -> Event | None:
+        return self.changes.get((event_type, state_key)) or self.storage.get(event_type, state_key)
+
+    def others(self) -> Iterator[Event]:
+        yield from self._unchanged(self.storage.others())
+        yield from (event for event in self._changed() if event.type != _MEMBER)
+
+    def members(self, wanted: tuple[Membership, ...] | None) -> Iterator[Event]:
+        """Those of these memberships, changed ones last, as they came."""
+        yield from self._unchanged(self.storage.members(wanted))
+        for event in self._changed():
+            if event.type == _MEMBER and (wanted is None or event.membership in wanted):
+                yield event
+
+    def servers(self) -> frozenset[ServerName]:
+        """Cost: that of the storage, but linear in the members after somebody left."""
+        found = set(map(ServerName, self.storage.servers()))
+        changed = [event for event in self._changed() if event.type == _MEMBER]
+        found |= {_server(event) for event in changed if event.membership is JOIN}
+        left = {_server(event) for event in changed if event.membership is not JOIN} & found
+        if left:
+            found -= left - set(map(_server, self.members((JOIN,))))
+        return frozenset(found)
+
+    def with_event(self, event: Event) -> Stored:
+        return Stored(self.storage, self.changes.with_item(_place(event), event))
+
+    def _changed(self) -> Iterator[Event]:
+        return (event for _, event in self.changes.items())
+
+    def _unchanged(self, events: Iterable[Event]) -> Iterator[Event]:
+        changed = self.changes.get
+        return (event for event in events if changed(_place(event)) is None)
+
+
+def _place(event: Event) -> tuple[str, str]:
+    return event.type, event.state_key or ""
+
+
+def _server(event: Event) -> ServerName:
+    return server_of(event.state_key or "")

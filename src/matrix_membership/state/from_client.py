@@ -1,0 +1,146 @@
+"""The state of a room from what a client has: `/sync`, `/state`, stripped state, objects.
+
+A bot knows a room as its server tells it: events in client format, as JSON or as the
+objects of a client library. Nothing is guessed: what stripped state leaves out is
+unknown, and a question that needs it raises `IncompleteState`, which
+`advice.may.may` turns into an answer that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import IncompleteState, InvalidEvent, UnknownRoomVersion
+from matrix_membership.events import Event
+from matrix_membership.room_versions import KNOWN, RoomVersion
+from matrix_membership.state import RoomState
+
+__all__ = ["read_event", "read_state"]
+
+_KEYS: Final = ("type", "sender", "state_key", "content", "event_id", "room_id", "origin_server_ts")
+_OPTIONAL: Final = _KEYS[2:3] + _KEYS[4:]
+
+
+def read_event(event: object, room_version: RoomVersion) -> Event:
+    """Read one event as a client has it.
+
+    Args:
+        event: a JSON object; or an object of a client library: one with `source` (a
+            JSON object), with `serialize()` (which gives one), or with the keys of an
+            event as attributes.
+        room_version: the version of its room.
+
+    Raises:
+        InvalidEvent: it is none of these, or lacks what an event has.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> read_event({"type": "m.room.name", "sender": "@ana:a.example", "content": {}}, V11)
+    <m.room.name by @ana:a.example >
+    """
+    fields = _fields(event)
+    # A client library may hold None where the JSON has no key.
+    kept = {
+        key: value for key, value in fields.items() if value is not None or key not in _OPTIONAL
+    }
+    return Event.from_client_event(kept, room_version)
+
+
+def read_state(
+    events: Iterable[object],
+    *,
+    room_version: RoomVersion | None = None,
+    partial: bool = False,
+) -> RoomState:
+    """Read the state of a room as a client has it.
+
+    Args:
+        events: the state events, as `read_event` takes them: the answer to `/state`; or of
+            `/sync` the state and then the state events of the timeline; or the
+            `invite_state` or `knock_state` of a room that the user is not in. Of two for
+            one place the later counts.
+        room_version: the version of the room, when the create event does not say.
+        partial: members may be missing, as they are when a client loads them lazily.
+
+    Returns:
+        The state. When none of the events has an ID, they are stripped state: then not
+        only members may be missing, and a question that needs what is not there raises
+        `IncompleteState`.
+
+    Raises:
+        InvalidEvent: an event is none.
+        UnknownRoomVersion: the version is not known.
+        IncompleteState: there is no create event, and no version was given.
+
+    >>> read_state(
+    ...     [
+    ...         {
+    ...             "type": "m.room.create",
+    ...             "sender": "@ana:a.example",
+    ...             "state_key": "",
+    ...             "content": {"room_version": "11"},
+    ...             "event_id": "$" + "x" * 43,
+    ...         }
+    ...     ]
+    ... )
+    <state of , version 11>
+    """
+    found = list(events)
+    version = room_version or _version(found)
+    read = [read_event(event, version) for event in found]
+    if read and not any(event.event_id for event in read):
+        return _stripped(version, read)
+    return RoomState.of(version, read, partial=partial)
+
+
+def _fields(event: object) -> Mapping[str, JsonValue]:
+    if isinstance(event, Mapping):
+        return event
+    source = getattr(event, "source", None)
+    if isinstance(source, Mapping):
+        return source
+    made = _serialized(event)
+    if isinstance(made, Mapping):
+        return made
+    fields = {key: getattr(event, key) for key in _KEYS if hasattr(event, key)}
+    if not fields:
+        raise InvalidEvent("event", "an object with the keys of an event", event)
+    return {key: _plain(value) for key, value in fields.items()}
+
+
+def _plain(value: Any) -> Any:
+    """What an attribute stands for in JSON: types and contents may be objects themselves."""
+    made = _serialized(value)
+    return value if made is None else made
+
+
+def _serialized(value: Any) -> Any:
+    serialize = getattr(value, "serialize", None)
+    return serialize() if callable(serialize) else None
+
+
+def _version(events: list[object]) -> RoomVersion:
+    for event in events:
+        fields = _fields(event)
+        if fields.get("type") == "m.room.create":
+            content = fields.get("content")
+            identifier = content.get("room_version", "1") if isinstance(content, Mapping) else None
+            version = KNOWN.get(identifier) if isinstance(identifier, str) else None
+            if version is None:
+                raise UnknownRoomVersion(identifier)
+            return version
+    raise IncompleteState("the room version", "m.room.create")
+
+
+def _stripped(version: RoomVersion, events: list[Event]) -> RoomState:
+    """A state that knows what it was told, and that it was not told all."""
+    told = {(event.type, event.state_key): event for event in events}
+
+    def get(event_type: str, state_key: str) -> Event | None:
+        event = told.get((event_type, state_key))
+        if event is None and event_type != "m.room.member":
+            raise IncompleteState("what stripped state leaves out", event_type)
+        return event
+
+    return RoomState.over(version, get, partial=True)

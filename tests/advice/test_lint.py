@@ -1,0 +1,228 @@
+"""What lint finds, and that it is silent where nothing hurts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from matrix_membership import RoomState, RoomVersion, lint
+from matrix_membership.advice.lint import Finding, Weight
+from matrix_membership.errors import IncompleteState
+from matrix_membership.membership import JOIN, LEAVE
+from matrix_membership.room_versions import V1, V6, V7, V9, V10, V11, V12
+from matrix_membership.strategies import room_states
+from tests.builders import ANA, BEN, CAY, DAN, Room, a_levelled_room, a_room, everywhere, since
+
+ALLOW = {"type": "m.room_membership", "room_id": "!s:a.example"}
+
+
+def kinds(room: Room) -> list[str]:
+    """The kinds of what is found in a room."""
+    return [finding.kind for finding in lint(room.state)]
+
+
+def finding(room: Room, kind: str) -> Finding:
+    """The one finding of a kind."""
+    (found,) = [finding for finding in lint(room.state) if finding.kind == kind]
+    return found
+
+
+class TestLint:
+    @everywhere
+    @pytest.mark.parametrize("rule", ["public", "invite"])
+    def test_finds_nothing_in_a_plain_room(self, version: RoomVersion, rule: str) -> None:
+        assert kinds(a_room(version).with_join_rule(rule)) == []
+
+    def test_finds_that_there_is_no_room(self) -> None:
+        assert kinds(Room(V11)) == ["no-create-event"]
+
+    def test_puts_what_hurts_first(self) -> None:
+        room = a_levelled_room(V9, users={ANA: "50"}, ban="60")
+        weights = [found.weight for found in lint(room.state)]
+        assert weights == [Weight.HURTS, Weight.MAY_HURT]
+
+    def test_needs_all_members(self) -> None:
+        state = RoomState.over(V11, a_room(V11).state.get)
+        with pytest.raises(IncompleteState):
+            lint(state)
+
+    def test_tells_in_one_line(self) -> None:
+        room = a_levelled_room(V11, ban=60)
+        assert str(finding(room, "nobody-can-ban")) == (
+            "hurts: nobody can ban: no joined member reaches the ban level; "
+            "lower it to 50, or raise a member to 60, if anybody still can"
+        )
+
+    def test_names_whom_it_concerns(self) -> None:
+        room = a_room(V6).with_join_rule("knock")
+        assert "does not know the join rule [knock]; set one that it knows: " in str(
+            finding(room, "join-rule-unknown")
+        )
+
+    @settings(max_examples=60, deadline=None)
+    @given(state=room_states())
+    def test_gives_findings_of_any_room(self, state: RoomState) -> None:
+        for found in lint(state):
+            assert str(found)
+
+
+class TestJoinRuleUnknown:
+    @pytest.mark.parametrize(
+        ("version", "rule"), [(V1, "knock"), (V7, "restricted"), (V9, "knock_restricted"), (V11, 7)]
+    )
+    def test_is_one_that_the_version_lacks(self, version: RoomVersion, rule: Any) -> None:
+        room = a_room(version).with_content("m.room.join_rules", {"join_rule": rule})
+        found = finding(room, "join-rule-unknown")
+        assert (found.weight, found.concerns) == (Weight.HURTS, (str(rule),))
+
+    @since("10")
+    def test_is_none_that_it_has(self, version: RoomVersion) -> None:
+        room = a_room(version).with_join_rule("knock_restricted", allow=[ALLOW])
+        assert kinds(room) == []
+
+
+class TestRestrictedRoom:
+    @since("8")
+    def test_where_nobody_can_vouch_is_found(self, version: RoomVersion) -> None:
+        room = a_levelled_room(version, invite=60).with_join_rule("restricted", allow=[ALLOW])
+        assert "nobody-can-vouch" in kinds(room)
+
+    @since("8")
+    def test_where_somebody_can_is_not(self, version: RoomVersion) -> None:
+        room = a_levelled_room(version, invite=50).with_join_rule("restricted", allow=[ALLOW])
+        assert "nobody-can-vouch" not in kinds(room)
+
+    def test_without_conditions_is_found(self) -> None:
+        assert kinds(a_room(V11).with_join_rule("restricted", allow=7)) == ["no-conditions"]
+
+    @pytest.mark.parametrize(
+        "entry", [7, {}, {**ALLOW, "type": "x"}, {**ALLOW, "room_id": "s"}, {"type": ALLOW["type"]}]
+    )
+    def test_whose_conditions_lead_nowhere_is_found(self, entry: Any) -> None:
+        room = a_room(V11).with_join_rule("restricted", allow=[ALLOW, entry])
+        found = finding(room, "allow-points-nowhere")
+        assert (found.weight, found.concerns) == (Weight.MAY_HURT, ("allow[1]",))
+
+    def test_whose_rooms_name_no_server_is_noted(self) -> None:
+        entry = {**ALLOW, "room_id": "!" + "x" * 43}
+        room = a_room(V12).with_join_rule("restricted", allow=[ALLOW, entry])
+        found = finding(room, "allow-without-server")
+        assert (found.weight, found.concerns) == (Weight.NOTE, (entry["room_id"],))
+
+
+class TestOutOfReach:
+    @pytest.mark.parametrize(
+        ("levels", "kind"),
+        [
+            ({"invite": 51}, "nobody-can-invite"),
+            ({"ban": 51}, "nobody-can-ban"),
+            ({"events": {"m.room.power_levels": 51}}, "nobody-can-change-levels"),
+            ({"events": {"m.room.join_rules": 51}}, "nobody-can-change-join-rules"),
+        ],
+    )
+    @everywhere
+    def test_is_a_level_above_everybody_joined(
+        self, version: RoomVersion, levels: Any, kind: str
+    ) -> None:
+        room = a_levelled_room(version, **levels)
+        assert kinds(room) == [kind]
+        assert kinds(a_levelled_room(version, users={ANA: 51}, **levels)) == []
+
+    def test_counts_no_power_of_who_left(self) -> None:
+        room = a_levelled_room(V11, users={BEN: 100}, ban=60).with_member(BEN, LEAVE)
+        assert kinds(room) == ["nobody-can-ban"]
+
+    def test_counts_the_default_of_who_is_not_listed(self) -> None:
+        room = a_levelled_room(V11, users={ANA: 0}, users_default=60, ban=60)
+        assert "nobody-can-ban" in kinds(room)
+        assert "nobody-can-ban" not in kinds(room.with_member(CAY, JOIN))
+
+    def test_counts_creators_of_version_12(self) -> None:
+        room = a_levelled_room(V12, ban=1000)
+        assert "nobody-can-ban" in kinds(room)
+        assert "nobody-can-ban" not in kinds(room.with_member(DAN, JOIN))
+
+    def test_is_everything_where_nobody_is_joined(self) -> None:
+        room = a_room(V11).with_member(ANA, LEAVE)
+        assert kinds(room) == ["nobody-joined"]
+
+    def test_knows_rooms_whose_creator_nobody_names(self) -> None:
+        room = Room(V1).with_content("m.room.create", {}).with_member(ANA, JOIN)
+        assert "nobody-can-ban" in kinds(room)
+
+
+class TestOddLevels:
+    @pytest.mark.parametrize("version", [V1, V9], ids=str)
+    def test_are_text(self, version: RoomVersion) -> None:
+        room = a_room(version).with_levels({ANA: 100}, ban="50", events={"x": "7"})
+        found = finding(room, "level-not-an-integer")
+        assert (found.weight, found.concerns) == (Weight.MAY_HURT, ("ban", "events.x"))
+
+    def test_are_fractions(self) -> None:
+        room = a_room(V1).with_levels({ANA: 100}, kick=50.5)
+        assert finding(room, "level-not-an-integer").concerns == ("kick",)
+
+    @pytest.mark.parametrize("value", [None, True, "x", [], {}])
+    def test_that_are_none_hurt(self, value: Any) -> None:
+        room = a_room(V9).with_levels({ANA: 100}, notifications={"room": value})
+        found = finding(room, "level-unreadable")
+        assert (found.weight, found.concerns) == (Weight.HURTS, ("notifications.room",))
+
+    def test_are_sought_in_objects_alone(self) -> None:
+        room = a_room(V9).with_levels({ANA: 100}, events=7)
+        assert kinds(room) == []
+
+    def test_are_no_integers_in_version_10(self) -> None:
+        room = a_room(V10).with_levels({ANA: 100}, ban="50")
+        assert finding(room, "level-unreadable").concerns == ("ban",)
+
+
+class TestCreatorListed:
+    def test_is_found_in_version_12(self) -> None:
+        room = a_room(V12, additional_creators=[BEN]).with_levels({BEN: 100, CAY: 1})
+        found = finding(room, "creator-listed")
+        assert (found.weight, found.concerns) == (Weight.HURTS, (BEN,))
+
+    @since("1", "11")
+    def test_is_as_it_should_be_before(self, version: RoomVersion) -> None:
+        assert kinds(a_room(version).with_levels({ANA: 100})) == []
+
+
+class TestServerAcl:
+    def room(self, **acl: Any) -> Room:
+        """A room of two servers with an access control list."""
+        return a_room(V11).with_member(BEN, JOIN).with_content("m.room.server_acl", acl)
+
+    def test_that_bans_members_is_found(self) -> None:
+        found = finding(self.room(allow=["*"], deny=["b.*"]), "acl-bans-members")
+        assert (found.weight, found.concerns) == (Weight.HURTS, ("b.example",))
+        assert found.sentence.startswith("members on these servers are cut off")
+
+    def test_of_odd_patterns_is_compared_with_no_more_servers_than_it_may(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("matrix_membership.advice.lint.MOST_COMPARISONS", 3)
+        room = self.room(allow=["x*", "y?", "*.z.?"])
+        assert len(room.state.servers_in_room) == 2
+        assert finding(room, "acl-bans-members").concerns == ("a.example",)
+
+    def test_that_bans_all_is_found(self) -> None:
+        found = finding(self.room(), "acl-bans-members")
+        assert found.concerns == ("a.example", "b.example")
+        assert found.sentence == "every server of the room is banned from it"
+
+    def test_that_bans_others_is_not(self) -> None:
+        assert kinds(self.room(allow=["*"], deny=["evil.example"])) == []
+
+
+class TestUnfederatedRoom:
+    def test_with_others_in_it_is_found(self) -> None:
+        room = a_room(V11, **{"m.federate": False}).with_member(BEN, JOIN)
+        found = finding(room, "unfederated-with-others")
+        assert (found.weight, found.concerns) == (Weight.HURTS, ("b.example",))
+
+    def test_among_its_own_is_not(self) -> None:
+        room = a_room(V11, **{"m.federate": False}).with_member(DAN, JOIN)
+        assert kinds(room) == []

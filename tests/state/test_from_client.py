@@ -1,0 +1,135 @@
+"""Room state from what a client has: JSON, objects of client libraries, stripped state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from matrix_membership import RoomVersion, auth, read_state
+from matrix_membership.errors import IncompleteState, InvalidEvent, UnknownRoomVersion
+from matrix_membership.membership import INVITE, UNKNOWN, JoinRule
+from matrix_membership.room_versions import V1, V11
+from matrix_membership.state.from_client import read_event
+from tests.builders import ANA, BEN, Room, a_room, everywhere
+
+
+def told(room: Room) -> list[dict[str, Any]]:
+    """The state of a room as its members get it."""
+    return [event.to_client_event() for event in room.events]
+
+
+def stripped(room: Room) -> list[dict[str, Any]]:
+    """The state of a room as who is invited gets it."""
+    return [event.to_stripped() for event in room.events]
+
+
+class Serializable:
+    """An object of a client library that gives JSON."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def serialize(self) -> Any:
+        """The JSON."""
+        return self.value
+
+
+def by_attributes(event: Mapping[str, Any]) -> Any:
+    """An object with the keys of an event as attributes, some of them objects."""
+    made = {**event, "type": Serializable(event["type"]), "content": Serializable(event["content"])}
+    return SimpleNamespace(**{"redacts": None, **made})
+
+
+FORMS: tuple[Any, ...] = (
+    lambda event: event,
+    lambda event: SimpleNamespace(source=event, sender="another"),
+    Serializable,
+    by_attributes,
+)
+
+
+class TestEvent:
+    @pytest.mark.parametrize("form", FORMS)
+    def test_may_be_json_or_an_object(self, form: Any) -> None:
+        event = a_room(V11).with_join_rule("knock").events[2].to_client_event()
+        found = read_event(form(event), V11)
+        assert (found.type, found.sender, found.state_key, found.content["join_rule"]) == (
+            "m.room.join_rules",
+            ANA,
+            "",
+            "knock",
+        )
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_may_hold_none_for_a_key_that_is_absent(self, form: Any) -> None:
+        event = {"type": "m.room.message", "sender": ANA, "content": {}}
+        nothing = {"state_key": None, "event_id": None, "room_id": None, "origin_server_ts": None}
+        assert read_event(form({**event, **nothing}), V11).state_key is None
+
+    @pytest.mark.parametrize("value", [None, 7, "x", [], object(), {}])
+    def test_that_is_none_is_refused(self, value: Any) -> None:
+        with pytest.raises(InvalidEvent):
+            read_event(value, V11)
+
+
+class TestState:
+    @everywhere
+    def test_says_its_version(self, version: RoomVersion) -> None:
+        state = read_state(told(a_room(version).with_join_rule("knock")))
+        assert (state.room_version, state.join_rule) == (version, JoinRule.KNOCK)
+        assert not state.is_partial
+
+    def test_without_a_version_is_of_version_1(self) -> None:
+        room = Room(V1).with_content("m.room.create", {"creator": ANA})
+        assert read_state(told(room)).room_version is V1
+
+    def test_may_have_a_version_of_the_callers(self) -> None:
+        assert read_state(told(a_room(V11))[1:], room_version=V11).room_version is V11
+
+    @pytest.mark.parametrize("version", [7, None, "x", ["11"]])
+    def test_of_an_unknown_version_is_refused(self, version: Any) -> None:
+        create = a_room(V11).events[0].to_client_event()
+        with pytest.raises(UnknownRoomVersion):
+            read_state([{**create, "content": {"room_version": version}}])
+
+    def test_of_a_malformed_create_event_is_refused(self) -> None:
+        with pytest.raises(UnknownRoomVersion):
+            read_state([{"type": "m.room.create", "content": 7}])
+
+    def test_without_a_create_event_needs_a_version(self) -> None:
+        with pytest.raises(IncompleteState) as raised:
+            read_state(told(a_room(V11))[1:])
+        assert raised.value == IncompleteState("the room version", "m.room.create")
+
+    def test_takes_the_later_of_two(self) -> None:
+        room = a_room(V11).with_join_rule("public").with_join_rule("knock")
+        assert read_state(told(room)).join_rule is JoinRule.KNOCK
+
+    def test_of_members_loaded_lazily_is_partial(self) -> None:
+        state = read_state(told(a_room(V11)), partial=True)
+        assert state.membership_of(BEN) is UNKNOWN
+
+    def test_of_no_events_is_empty(self) -> None:
+        assert read_state([], room_version=V11).create_event is None
+
+
+class TestStrippedState:
+    def test_knows_what_it_was_told(self) -> None:
+        room = a_room(V11).with_join_rule("knock").with_member(BEN, INVITE)
+        state = read_state(stripped(room))
+        assert state.join_rule is JoinRule.KNOCK
+        assert state.membership_of(BEN) is INVITE
+        assert auth.check(room.join(BEN), state).allowed
+
+    def test_knows_of_no_other_member(self) -> None:
+        assert read_state(stripped(a_room(V11))).membership_of(BEN) is UNKNOWN
+
+    def test_knows_that_it_was_not_told_all(self) -> None:
+        state = read_state(stripped(a_room(V11)))
+        with pytest.raises(IncompleteState) as raised:
+            state.power_level_of(BEN)
+        expected = IncompleteState("what stripped state leaves out", "m.room.power_levels")
+        assert raised.value == expected
