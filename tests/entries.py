@@ -32,7 +32,7 @@ from matrix_membership.canonical_json import decode, encode, freeze, read, thaw
 from matrix_membership.errors import MatrixMembershipError, RemoteProtocolError
 from matrix_membership.events import read_pdu
 from matrix_membership.events.contents import level_of
-from matrix_membership.events.format import check_format
+from matrix_membership.events.format import check_format, check_integer, check_references
 from matrix_membership.federation import (
     JOINING,
     KNOCKING,
@@ -263,6 +263,8 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "events._event.Event.from_client_event": Event.from_client_event,
         "events._template.EventTemplate.of": lambda v, r: EventTemplate.of(v, r).complete(SIGNER_B),
         "events.read_pdu": read_pdu,
+        "events.format.check_integer": lambda v, r: check_integer("depth", v, 0, r.max_depth),
+        "events.format.check_references": lambda v, r: check_references("auth_events", v, r),
         "events.format.check_format": lambda v, r: check_format(v, r) if _object(v) else None,
         "signing.read_and_verify": lambda v, r: signing.read_and_verify(v, r, KEYS),
         "signing._keys.KeyRing.from_documents": lambda v, _: KeyRing.from_documents(

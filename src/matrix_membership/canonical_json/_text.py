@@ -191,12 +191,8 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
 
 def _first_again(pairs: list[tuple[str, JsonValue]]) -> str:
     """The first key that stood before."""
-    seen: set[str] = set()
-    for key, _ in pairs:
-        if key in seen:
-            break
-        seen.add(key)
-    return key
+    left = dict(pairs)
+    return next(key for key, _ in pairs if left.pop(key, pairs) is pairs)
 
 
 _STRICT: Final = json.JSONDecoder(
