@@ -111,6 +111,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "receipt.server_acl",
             "receipt.policy_server",
+            "receipt.listed_events",
             "receipt",
         ),
     ),

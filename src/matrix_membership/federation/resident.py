@@ -37,6 +37,7 @@ from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
 from matrix_membership.machine import admit
 from matrix_membership.membership import JOIN, KNOCK, Membership
+from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import (
@@ -175,7 +176,13 @@ def answer_send(
         if isinstance(vouched, MatrixError):
             return vouched
         event = vouched
-    decision = _judge(event, room)
+    found = map(room.get_event, event.auth_events)
+    decision = judge_by_listed_events(
+        event,
+        [entry for entry in found if entry is not None],
+        create=room.state.create_event,
+        rejected=room.rejected,
+    )
     if not decision.allowed:
         return MatrixError.forbidden(decision)
     admission = admit(event, room.state)
@@ -301,21 +308,6 @@ def _countersign(event: Event, room: ResidentRoom, signer: Signer) -> Event | Ma
     if isinstance(outcome, Forbidden | UnableToAuthorise | UnableToGrant):
         return _refused_join(outcome, auth.check(event, room.state))
     return sign(event, signer)
-
-
-def _judge(event: Event, room: ResidentRoom) -> auth.Decision:
-    """The decision on an event, by its auth events and by the state."""
-    state = room.state
-    version = state.room_version
-    found = map(room.get_event, event.auth_events)
-    listed = [entry for entry in found if entry is not None]
-    create = state.create_event
-    decision = auth.check_auth_events(event, listed, rejected=room.rejected, create=create)
-    if not decision.allowed:
-        return decision
-    if version.room_id_is_create_event and create is not None:
-        listed.append(create)
-    return auth.check(event, RoomState.of(version, listed))
 
 
 def _answer(handshake: Handshake, event: Event, request: SendRequest, room: ResidentRoom) -> Answer:

@@ -22,6 +22,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, ReadPdu, document_as_read, references
 from matrix_membership.identifiers import EventID, ServerName
+from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import (
@@ -415,29 +416,24 @@ def _by_rules(
         The first that failed; its decision, or else the first that is undecided, or the
         last; whether that may change when all is known that they need.
     """
-    version, before, current = event.room_version, room.state_before, room.current_state
+    before, current = room.state_before, room.current_state
     selected = auth.select_auth_events(event)
     create = room.create or before.create_event
-    if room.rejected.isdisjoint(missing):
-        by_list = auth.check_auth_events(
-            event, found, rejected=room.rejected, create=create, selected=selected
-        )
-    else:
-        # Nobody need have kept a rejected event to know that it was one.
-        by_list = _lists_rejected(version)
-    in_version_12 = version.room_id_is_create_event
-    if not by_list.allowed:
-        lacking = create is None if in_version_12 else bool(missing)
-        return _AUTH_EVENTS, by_list, lacking and by_list.rule in _FOR_WANT_OF_CREATE_EVENT
-    by_list = by_state = auth.check(event, before)
-    if missing or create is not before.create_event or not _selects(before, selected, found):
-        if in_version_12 and create is not None:
-            found = [create, *found]
-        by_list = auth.check(event, RoomState.of(version, found, partial=bool(missing)))
-    provisional = bool(missing)
+    # The state before nearly always holds the listed events: then one judgement serves for both.
+    same = not missing and create is before.create_event and _selects(before, selected, found)
+    by_list = judge_by_listed_events(
+        event,
+        found,
+        create=create,
+        rejected=room.rejected,
+        missing=missing,
+        selected=selected,
+        state=before if same else None,
+    )
     if not by_list.allowed and not by_list.undecided:
-        return _AUTH_EVENTS, by_list, provisional
-    provisional = provisional or before.is_partial
+        return _AUTH_EVENTS, by_list, _hangs_on_missing(by_list, missing, create)
+    by_state = by_list if same else auth.check(event, before)
+    provisional = bool(missing) or before.is_partial
     if not by_state.allowed and not by_state.undecided:
         return _STATE_BEFORE, by_state, provisional
     decision = by_list if by_list.undecided else by_state
@@ -475,16 +471,13 @@ def _selects(state: RoomState, selected: Iterable[tuple[str, str]], found: list[
 _MEMBER: Final = "m.room.member"
 
 
-_FOR_WANT_OF_CREATE_EVENT: Final = (
-    "auth_events.no_create_event",
-    "auth_events.room_id_of_no_accepted_create_event",
-)
-
-
-def _lists_rejected(room_version: RoomVersion) -> Decision:
-    """The decision on an event that lists a rejected one."""
-    return next(
-        rule.decision(room_version, number)
-        for number, rule in auth.rules_of(room_version).numbered
-        if rule.name == "auth_events.rejected"
-    )
+def _hangs_on_missing(
+    decision: Decision, missing: tuple[EventID, ...], create: Event | None
+) -> bool:
+    """Tell whether a rejection by listed events may end once the missing ones are at hand."""
+    if decision.rule == "auth_events.room_id_of_no_accepted_create_event":
+        return create is None
+    if decision.rule == "auth_events.no_create_event":
+        return bool(missing)
+    # The other rules on the list reject what is in it, which no further event mends.
+    return bool(missing) and not decision.rule.startswith(("auth_events.", "create."))

@@ -37,6 +37,10 @@ from matrix_membership.federation.audit._signers import (
     usable,
 )
 from matrix_membership.identifiers import EventID, ServerName, server_of
+from matrix_membership.receipt.listed_events import (
+    judge_by_listed_events,
+    state_of_listed_events,
+)
 from matrix_membership.signing import (
     ALGORITHM,
     KeyRing,
@@ -349,18 +353,19 @@ class _Judgement:
 
     def judge(self, event: Event, listed: _Listed) -> Decision:
         create = self.good.get(self.read.create) if self.read.create else None
-        if event.case not in listed.cases:
-            if not listed.in_order or not listed.places <= auth.select_auth_events(event):
-                decision = auth.check_auth_events(event, listed.events, create=create)
-                if not decision.allowed or event.type == "m.room.create":
-                    return decision
+        state = listed.state
+        if state is None:
+            state = state_of_listed_events(self.version, listed.events, create=create)
+            listed.state = state
+        known = event.case in listed.cases
+        if known or (listed.in_order and listed.places <= auth.select_auth_events(event)):
+            decision = auth.check(event, state)
+        else:
+            decision = judge_by_listed_events(event, listed.events, create=create, state=state)
+        # The rules on a create event do not read its list: of that they prove nothing.
+        if not known and decision.allowed and event.type != "m.room.create":
             listed.learn(event)
-        if listed.state is None:
-            events = listed.events
-            if self.version.room_id_is_create_event and create is not None:
-                events = [create, *events]
-            listed.state = RoomState.of(self.version, events)
-        return auth.check(event, listed.state)
+        return decision
 
     def countersigned(self, signers: Signers) -> Event:
         """The join with the signature of the server that vouches for it."""

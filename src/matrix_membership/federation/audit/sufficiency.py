@@ -19,7 +19,7 @@ from matrix_membership.events import Event
 from matrix_membership.federation.messages import SendJoinResponse
 from matrix_membership.identifiers import EventID, server_of
 from matrix_membership.membership import JOIN
-from matrix_membership.state import RoomState
+from matrix_membership.receipt.listed_events import judge_by_listed_events
 
 __all__ = ["Fault", "Shortcoming", "shortcomings"]
 
@@ -124,10 +124,7 @@ def _insufficient(
         if missing or create is None:
             continue
         known = [at_hand[event_id] for event_id in listed]
-        decision = auth.check_auth_events(event, known, create=create)
-        if decision.allowed and event is not create:
-            state = RoomState.of(event.room_version, [create, *known])
-            decision = auth.check(event, state)
+        decision = judge_by_listed_events(event, known, create=create)
         if not decision.allowed:
             yield Shortcoming(Fault.UNAUTHORISED, event.event_id, str(decision))
 
