@@ -13,7 +13,8 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import Transition, transition
 from matrix_membership.signing import missing_signers, signature_error
-from matrix_membership.state import RoomState, second_create_event
+from matrix_membership.state import RoomState
+from matrix_membership.state.create_event import second_create_event
 
 __all__ = ["Admission", "Evidence", "admit"]
 

@@ -35,7 +35,8 @@ from matrix_membership.signing import (
     unverified,
     verify_read,
 )
-from matrix_membership.state import RoomState, second_create_event
+from matrix_membership.state import RoomState
+from matrix_membership.state.create_event import second_create_event
 
 __all__ = ["Change", "Check", "Disposition", "Receipt", "receive", "reevaluate"]
 

@@ -10,18 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Final, Never, TypeVar
+from typing import Any, Final, Never
 
-from matrix_membership.errors import IncompleteState, InvalidEvent
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
-from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import RoomID, ServerName, UserID
 from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state._members import ABSENT, PRESENT, Members, Roster
-from matrix_membership.state._persistent_map import PersistentMap
+from matrix_membership.state._persistent_map import SmallMap, with_item
 from matrix_membership.state._storage import GetEvent, Storage, Stored
+from matrix_membership.state._views import (
+    CREATOR_POWER_LEVEL,
+    FIRST_CREATOR_POWER_LEVEL,
+    NO_CREATE,
+    NO_JOIN_RULES,
+    levels_of_users,
+    view_of,
+)
 
 __all__ = [
     "CREATOR_POWER_LEVEL",
@@ -29,14 +36,7 @@ __all__ = [
     "HEROES",
     "RoomState",
     "Storage",
-    "second_create_event",
 ]
-
-CREATOR_POWER_LEVEL: Final = 2**53
-"""The infinite level of version 12's creators: one more than any level can be."""
-
-FIRST_CREATOR_POWER_LEVEL: Final = 100
-"""The creator's level while the room has no power levels event."""
 
 HEROES: Final = 5
 """How many members stand for a room that has no name."""
@@ -46,16 +46,6 @@ _TO_PREPARE: Final = (None, True, None)
 
 _CREATE: Final = "m.room.create"
 _MEMBER: Final = "m.room.member"
-_NO_CREATE: Final = Create(
-    creator=None,
-    names_creator=False,
-    privileged=frozenset(),
-    additional_creators_readable=True,
-    federate=True,
-    room_version="1",
-    has_room_id=False,
-)
-_NO_JOIN_RULES: Final = JoinRules(JoinRule.INVITE, ())
 
 
 class _Fields:
@@ -100,8 +90,8 @@ class _Fields:
     _unseen: Membership
     _members: Mapping[str, Event] | None
     # What is no member, by type: with the state key "", and by other state keys.
-    _single: _Map[Event]
-    _keyed: _Map[_Map[Event]]
+    _single: SmallMap[Event]
+    _keyed: SmallMap[SmallMap[Event]]
     _roster: Roster
     _servers: frozenset[ServerName] | None
     _lookup: GetEvent
@@ -218,26 +208,6 @@ class RoomState(_Fields):
             return _looked_up(room_version, stored.get, stored, partial=partial)
         return _looked_up(room_version, source, None, partial=partial)
 
-    def __getattr__(self, name: str) -> Any:
-        """Fill in what was not needed until now."""
-        if name in ("create", "create_event"):
-            _keep(self, "create_event", self.get("m.room.create"))
-            _keep(self, "create", _view(self.create_event, Create, _NO_CREATE))
-        elif name == "power_levels":
-            levels = _view(self.get("m.room.power_levels"), PowerLevels, NO_POWER_LEVELS)
-            _keep(self, "power_levels", levels)
-        elif name == "power_level_of":
-            _keep(self, "power_level_of", _levels_of_users(self.create, self.power_levels))
-        elif name in ("join_rule", "allow"):
-            rules = _view(self.get("m.room.join_rules"), JoinRules, _NO_JOIN_RULES)
-            _keep(self, "join_rule", rules.join_rule)
-            _keep(self, "allow", rules.allow)
-        elif name == "_roster":
-            _keep(self, "_roster", Roster.of(self._whole("the order of members")))
-        else:
-            raise AttributeError(f"RoomState has no attribute {name!r}")
-        return getattr(self, name)
-
     def get(self, event_type: str, state_key: str = "") -> Event | None:
         """The event in one place of the state, or None."""
         if event_type == _MEMBER:
@@ -309,10 +279,10 @@ class RoomState(_Fields):
         else:
             state._single, state._keyed = self._single, self._keyed
             if state_key == "":
-                state._single = _with_item(self._single, event.type, event)
+                state._single = with_item(self._single, event.type, event)
             else:
-                of_type = _with_item(self._keyed.get(event.type) or {}, state_key, event)
-                state._keyed = _with_item(self._keyed, event.type, of_type)
+                of_type = with_item(self._keyed.get(event.type) or {}, state_key, event)
+                state._keyed = with_item(self._keyed, event.type, of_type)
             state._members = self._members
             state.get_member = self.get_member
             state._servers = self._servers
@@ -464,73 +434,35 @@ class RoomState(_Fields):
         return self._stored
 
 
-def second_create_event(event: Event, *states: RoomState) -> InvalidEvent | None:
-    """Return what speaks against a create event in a room that has one already.
-
-    Rule 1 of the authorisation rules does not look at the state: by its letter, any user
-    of the room ID's server could replace the create event, even one who is banned. An event of
-    this type with any other state key, or with none, counts as a second one too.
-
-    Args:
-        event: any event.
-        states: states of its room.
-
-    Returns:
-        An error that names both; None when one of the states has this very event, when
-        none of them has a create event, and for events of other types. Cost: constant; in versions 1
-        and 2, where an ID is not a hash, linear in the two create events.
-
-    >>> from matrix_membership.room_versions import V11
-    >>> create = {"type": "m.room.create", "sender": "@a:a", "state_key": "", "content": {}}
-    >>> first = Event.from_client_event(create | {"event_id": "$1:a"}, V11)
-    >>> second = Event.from_client_event(create | {"event_id": "$2:a"}, V11)
-    >>> print(second_create_event(second, RoomState.of(V11, [first])))
-    m.room.create: expected $1:a, the create event that the room has, got '$2:a'
-    """
-    if event.type != _CREATE:
-        return None
-    for state in states:
-        first = state.create_event
-        if first is not None and not _is_the_same(event, first):
-            expected = f"{first.event_id}, the create event that the room has"
-            return InvalidEvent(_CREATE, expected, event.event_id)
-    return None
-
-
-def _is_the_same(event: Event, other: Event) -> bool:
-    if event is other:
-        return True
-    if event.event_id != other.event_id:
-        return False
-    if event.event_id and not event.room_version.event_id_in_pdu:
-        return True
-    # The ID proves nothing: what redaction leaves of them has to be the same.
-    version = event.room_version
-    return signed_bytes(event.document, version) == signed_bytes(other.document, version)
-
-
 _keep = object.__setattr__
 
-_Value = TypeVar("_Value")
-_Map = dict[str, _Value] | PersistentMap[str, _Value]
-"""A dict, which is not changed, or what it became when it had grown."""
+
+def _fill_in(state: RoomState, name: str) -> Any:
+    """Look up an attribute of a looked-up state that was not needed until now."""
+    match name:
+        case "create" | "create_event":
+            event = state.get(_CREATE)
+            _keep(state, "create_event", event)
+            _keep(state, "create", view_of(event, Create, NO_CREATE))
+        case "power_levels":
+            levels = view_of(state.get("m.room.power_levels"), PowerLevels, NO_POWER_LEVELS)
+            _keep(state, "power_levels", levels)
+        case "power_level_of":
+            _keep(state, "power_level_of", levels_of_users(state.create, state.power_levels))
+        case "join_rule" | "allow":
+            rules = view_of(state.get("m.room.join_rules"), JoinRules, NO_JOIN_RULES)
+            _keep(state, "join_rule", rules.join_rule)
+            _keep(state, "allow", rules.allow)
+        case "_roster":
+            _keep(state, "_roster", Roster.of(state._whole("the order of members")))
+        case _:
+            raise AttributeError(f"RoomState has no attribute {name!r}")
+    return getattr(state, name)
 
 
-def _with_item(items: _Map[_Value], key: str, value: _Value) -> _Map[_Value]:
-    """The map with a value under a key. Cost: amortised constant.
-
-    Nothing but a room's own power keeps it from having thousands of types and state keys:
-    copying a dict for each of them would cost their square.
-    """
-    if isinstance(items, PersistentMap):
-        return items.with_item(key, value)
-    if len(items) < _FEW:
-        return {**items, key: value}
-    return PersistentMap.owning(items).with_item(key, value)
-
-
-_FEW: Final = 64
-"""So many items are copied faster than a persistent map is changed, and looked up faster."""
+# Python calls it for an empty slot. It is attached from outside because with a `__getattr__` in
+# the class body type checkers accept every attribute, `state.heros()` as well.
+type.__setattr__(RoomState, "__getattr__", _fill_in)
 
 
 def _places(state: RoomState) -> dict[tuple[str, str | None], Event]:
@@ -562,40 +494,17 @@ def _looked_up(
 def _fill_in_views(state: _Fields) -> None:
     get: Any = state._single.get  # an event of one of these types has the view of its type
     event = state.create_event = get("m.room.create")
-    create = state.create = _NO_CREATE if event is None else event.view
+    create = state.create = NO_CREATE if event is None else event.view
     whole = event is not None and create.federate and not state.is_partial
     state.prepared = _TO_PREPARE if whole else _NOT_TO_PREPARE
     event = get("m.room.power_levels")
     levels = state.power_levels = NO_POWER_LEVELS if event is None else event.view
     simple = event is not None and not create.privileged
-    state.power_level_of = levels.level_of if simple else _levels_of_users(create, levels)
+    state.power_level_of = levels.level_of if simple else levels_of_users(create, levels)
     event = get("m.room.join_rules")
-    rules = _NO_JOIN_RULES if event is None else event.view
+    rules = NO_JOIN_RULES if event is None else event.view
     state.join_rule = rules.join_rule
     state.allow = rules.allow
-
-
-def _levels_of_users(create: Create, levels: PowerLevels) -> Callable[[str], int]:
-    """What tells the power level of a user."""
-
-    # Creators are tested first: adding them to the levels would copy these.
-    def level_of(user: str) -> int:
-        if user in create.privileged:
-            return CREATOR_POWER_LEVEL
-        if levels.exists:
-            return levels.level_of(user)
-        return FIRST_CREATOR_POWER_LEVEL if user == create.creator else 0
-
-    return level_of
-
-
-def _view(event: Event | None, kind: type[_View], default: _View) -> _View:
-    if event is None:
-        return default
-    return event.view if isinstance(event.view, kind) else default
-
-
-_View = TypeVar("_View")
 
 
 def _unpickled(
