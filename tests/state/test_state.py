@@ -403,7 +403,7 @@ class TestStateItself:
             with pytest.raises(TypeError):
                 change()
         with pytest.raises(AttributeError):
-            state.nothing  # noqa: B018 - it raises
+            state.nothing  # type: ignore[attr-defined]  # noqa: B018 - it raises
 
     def test_can_be_referred_to_weakly(self) -> None:
         state = a_room(V11).state
