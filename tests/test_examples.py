@@ -240,7 +240,7 @@ class TestJoining:
             return await joining.join(guest, f"@ben:{guest.name}", "!r:a.example", [])
 
         end = between_two(scenario)
-        assert end == Refused(MatrixError.of("M_NOT_FOUND", "there is no server to ask"))
+        assert end == Refused(MatrixError.of("M_NOT_FOUND", "expected at least one server to ask"))
 
     def test_does_not_believe_a_template_for_somebody_else(
         self, monkeypatch: pytest.MonkeyPatch

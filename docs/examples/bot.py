@@ -1,7 +1,7 @@
 """A bot that asks before it acts, and tells the room why it could not.
 
-It takes `!kick`, `!ban`, `!unban` and `!invite` with a user ID, and `!why` before one of them, which asks and does nothing.
-A member may have it do what the member may do: so the rules are asked twice, for the member and for the bot.
+Tell it `!kick`, `!ban`, `!unban` or `!invite` with a user ID. With `!why` before one of them it asks and does nothing.
+It asks the rules twice, for the member and for the bot: otherwise a member could use its power to do what they may not.
 
     python docs/examples/bot.py https://matrix.example @bot:matrix.example PASSWORD
 """
@@ -24,9 +24,8 @@ from nio import (
     RoomMessageText,
 )
 
-from matrix_membership import RoomState, may, read_state
+from matrix_membership import MatrixMembershipError, RoomState, may, read_state
 from matrix_membership.advice.may import May, Permission
-from matrix_membership.errors import MatrixMembershipError
 from matrix_membership.identifiers import is_user_id
 
 QUESTIONS: Final[Mapping[str, Callable[[May, str], Permission]]] = MappingProxyType(
@@ -37,12 +36,12 @@ MOST_ADVICE: Final = 3
 
 @attrs.frozen
 class Reply:
-    """What the bot does about a message: it says something, and perhaps acts.
+    """The bot's reaction to a message: it says something, and perhaps acts.
 
     Attributes:
         text: what it says.
         action: `kick`, `ban`, `unban` or `invite`; empty when it only talks.
-        user: whom the action is about.
+        user: the target of the action.
     """
 
     text: str
@@ -51,16 +50,16 @@ class Reply:
 
 
 def reply_to(text: str, sender: str, bot: str, state: RoomState) -> Reply | None:
-    """What the bot does about a message.
+    """Decide how the bot reacts to a message.
 
     Args:
         text: the message.
-        sender: who sent it.
+        sender: the user who sent it.
         bot: the bot's user ID.
         state: the state of the room.
 
     Returns:
-        The reply; None for a message that is not for the bot.
+        The reply; None if the message is not for the bot.
     """
     words = text.split()
     only_asks = words[:1] == ["!why"]
@@ -85,7 +84,7 @@ def reply_to(text: str, sender: str, bot: str, state: RoomState) -> Reply | None
 
 
 class Bot:
-    """The bot's side of matrix-nio: it hears, looks at the room, and does what `reply_to` says."""
+    """Connect `reply_to` with matrix-nio: hear messages, read the room's state, act."""
 
     def __init__(self, client: AsyncClient) -> None:
         self.client = client
@@ -99,7 +98,7 @@ class Bot:
         client.add_event_callback(self.invited, InviteMemberEvent)
 
     async def state_of(self, room_id: str) -> RoomState | None:
-        """The room's state; None when it cannot be had or read."""
+        """Fetch the room's state; None if that fails or it cannot be read."""
         answer = await self.client.room_get_state(room_id)
         if not isinstance(answer, RoomGetStateResponse):
             return None
@@ -114,7 +113,7 @@ class Bot:
             await self.client.join(room.room_id)
 
     async def heard(self, room: MatrixRoom, event: Any) -> None:
-        """Do what a message asks for, if it may be done."""
+        """Do what a message asks for, if sender and bot may do it."""
         state = await self.state_of(room.room_id)
         if event.sender == self.client.user_id or state is None:
             return
@@ -136,7 +135,7 @@ async def main(arguments: Iterable[str]) -> int:
         if not isinstance(answer, LoginResponse):
             print(answer)
             return 1
-        await client.sync(timeout=0)  # what was said before it came is not for it
+        await client.sync(timeout=0)  # skip messages from before it started
         Bot(client)
         await client.sync_forever(timeout=30_000)
     finally:

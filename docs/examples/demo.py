@@ -1,7 +1,7 @@
 """Two homeservers on this machine: a user of one joins rooms of the other, or is refused.
 
-Real keys and real HTTP; every message and every decision is by matrix_membership. It ends with
-0 when everything turned out as told, otherwise with 1.
+Keys and HTTP are real; matrix_membership makes every message and every decision. The exit status is
+0 if everything went as expected, otherwise 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from homeserver.rooms import Room
 from homeserver.server import Homeserver
 from homeserver.transport import Transport
 from matrix_membership import KNOWN, Decision, Signer, auth
-from matrix_membership.federation import Joined, Refused, Request
+from matrix_membership.server import Joined, Refused, Request
 
 FANS = 300
 
@@ -35,12 +35,12 @@ QUESTIONS = {
 
 
 def endpoint_of(request: Request) -> str:
-    """The name of the endpoint that a request asks."""
+    """Return the name of the endpoint in a request's path."""
     return request.path.split("/")[4]
 
 
 def in_words(request: Request, answer: Answer) -> str:
-    """What an answer says."""
+    """Describe an answer in a few words."""
     content: Any = answer.content
     if "errcode" in content:
         return f"{answer.status} {content['errcode']}"
@@ -48,9 +48,9 @@ def in_words(request: Request, answer: Answer) -> str:
         case "server":
             return f"{', '.join(content['verify_keys'])}, signed with itself"
         case "make_join":
-            vouches = content["event"]["content"].get("join_authorised_via_users_server")
-            vouching = f"; {vouches} vouches" if vouches else ""
-            return f"a template for room version {content['room_version']}{vouching}"
+            authoriser = content["event"]["content"].get("join_authorised_via_users_server")
+            authorised = f"; {authoriser} authorises the join" if authoriser else ""
+            return f"a template for room version {content['room_version']}{authorised}"
         case "send_join":
             omitted = ", members omitted" if content["members_omitted"] else ""
             return (
@@ -62,14 +62,14 @@ def in_words(request: Request, answer: Answer) -> str:
 
 
 class Demo:
-    """The conversation, and whether it goes as told."""
+    """Prints the conversation, and remembers what did not go as expected."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
         self.surprises: list[str] = []
 
     def say(self, text: str) -> None:
-        """Print a line, in which servers have short names."""
+        """Print a line, with short names for the servers."""
         for long, short in self.names.items():
             text = text.replace(long, short)
         print(f"  {text}")
@@ -85,7 +85,7 @@ class Demo:
             self.say(f"{between.format('←')}  {in_words(request, answer)}")
 
     def expect(self, what: str, *, holds: bool) -> None:
-        """Remember what does not turn out as told."""
+        """Remember an expectation that does not hold."""
         if not holds:
             self.surprises.append(what)
             self.say(f"!! this did not turn out as told: {what}")
@@ -107,7 +107,7 @@ class Demo:
 
 
 class Story:
-    """What Ana's server, the host, and Ben's server, the guest, have to do with each other."""
+    """The scenes between Ana's server, the host, and Ben's server, the guest."""
 
     def __init__(self, demo: Demo, host: Homeserver, guest: Homeserver) -> None:
         self.demo = demo
@@ -124,7 +124,7 @@ class Story:
             self.host.send(room, user, "m.room.member", join_content, state_key=user)
 
     async def gets_in(self, room: Room, number: str, *, omit_members: bool = False) -> Joined:
-        """Ben joins, by the rule of that number."""
+        """Let Ben join; expect that the rule of that number allows it."""
         end = await join(
             self.guest, self.ben, room.room_id, [self.host.name], omit_members=omit_members
         )
@@ -139,7 +139,7 @@ class Story:
         return end
 
     async def stays_out(self, room: Room, errcode: str, number: str) -> None:
-        """Ben is refused, with that code and by the rule of that number."""
+        """Let Ben try; expect a refusal with that code, by the rule of that number."""
         end = await join(self.guest, self.ben, room.room_id, [self.host.name])
         self.demo.expect("a refusal", holds=isinstance(end, Refused) and end.errcode == errcode)
         error = self.host.refusals[-1]
@@ -150,8 +150,8 @@ class Story:
         self.demo.expect(f"rule {number or 'none'}", holds=cited == number)
 
     async def public_room(self) -> None:
-        """Everything of a small room comes with the answer."""
-        chapter("A public room: who asks may come in")
+        """Join a small room: the whole state comes with the answer."""
+        chapter("A public room: everybody may come in")
         room = self.host.create_room(self.ana, "12", name="Garden")
         self.enter(room, ["cay", "dan"])
         end = await self.gets_in(room, "5.3.6")
@@ -160,7 +160,7 @@ class Story:
         self.demo.expect("the same state", holds=end.state == room.state)
 
     async def large_room(self) -> None:
-        """Of a large room the members may come later."""
+        """Join a large room: the members come later."""
         chapter(f"A room of {FANS + 1}: in first, the members later")
         room = self.host.create_room(self.ana, "12", name="Stadium")
         self.enter(room, (f"fan{number}" for number in range(FANS)))
@@ -174,8 +174,8 @@ class Story:
         self.demo.expect("the whole state", holds=ours.state == room.state)
 
     async def restricted_room(self) -> None:
-        """The members of one room may join another, and a server vouches for that."""
-        chapter("A restricted room: whoever is in the club may come in")
+        """Join a restricted room: a server authorises members of another room to join."""
+        chapter("A restricted room: members of the club may come in")
         club = self.host.create_room(self.ana, "11", name="Club")
         room = self.host.create_room(
             self.ana, "11", join_rule="restricted", allow=[club.room_id], name="Back room"
@@ -193,7 +193,7 @@ class Story:
         self.demo.expect("both signatures", holds=end.event.signed_by == both)
 
     async def closed_rooms(self) -> None:
-        """Three rooms that Ben cannot join."""
+        """Try two rooms that Ben may not join."""
         chapter("A room for those who are invited")
         await self.stays_out(
             self.host.create_room(self.ana, "10", join_rule="invite"), "M_FORBIDDEN", "4.3.7"
@@ -205,7 +205,7 @@ class Story:
         await self.stays_out(room, "M_FORBIDDEN", "5.3.3")
 
     async def foreign_room(self) -> None:
-        """A room whose version Ben's server does not speak."""
+        """Try a room whose version Ben's server does not know."""
         chapter("A room of version 12, and Ben's server is old")
         room = self.host.create_room(self.ana, "12")
         self.guest.room_versions = {name: KNOWN[name] for name in ("1", "6", "11")}
@@ -218,7 +218,7 @@ def chapter(title: str) -> None:
 
 
 async def main() -> int:
-    """Tell the story; gives the exit status."""
+    """Play all scenes; return the exit status."""
     demo = Demo()
     async with AsyncExitStack() as stack:
         host = await demo.start(stack, "host")

@@ -1,6 +1,6 @@
-"""Judges events by Synapse's rules: one JSON case a line in, `true` or `false` a line out.
+"""Judge events by Synapse's rules: read one JSON case a line, write `true` or `false` a line.
 
-It is run by the Python of an environment that has Synapse, and knows nothing of this project.
+Run it with the Python of an environment that has Synapse. It does not import this project.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from synapse.events import make_event_from_dict
 
 
 def allows(case: Any) -> bool:
-    """Whether Synapse's rules on the state allow an event; one on which they stumble is not allowed."""
+    """Return whether Synapse's rules on the state allow an event; any error counts as a no."""
     version = KNOWN_ROOM_VERSIONS[case["room_version"]]
     try:
         state = [make_event_from_dict(pdu, version) for pdu in case["state"]]
         event = make_event_from_dict(case["event"], version)
-        validate_event_for_room_version(event)  # asks for the signature of who vouches
+        validate_event_for_room_version(event)  # checks the authoriser's signature
         check_state_dependent_auth_rules(event, state)
     except SynapseError:
         return False
-    except Exception as stumbled:  # noqa: BLE001 - meant for nobody: KeyError, AttributeError, and so on
+    except Exception as stumbled:  # noqa: BLE001 - KeyError, AttributeError, and so on
         print(type(stumbled).__name__, stumbled, file=sys.stderr)
         return False
     return True

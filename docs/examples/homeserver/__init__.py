@@ -1,28 +1,27 @@
-"""An example: the federation of a homeserver, in memory, around matrix_membership.
+"""An example homeserver in memory, around matrix_membership: federation and membership requests.
 
 Read in this order:
 
-- `x_matrix`: how a server signs its requests, and how the other one checks who asks;
-- `transport` and `answers`: HTTP to other servers and from them, with TLS or without;
-- `keys`: the keys of other servers;
-- `rooms`: rooms and their events;
-- `server`: the server: its rooms, its keys, and the events that it sends;
-- `joining`: what it asks of others for its users: to join, to knock, to leave;
-- `inviting`: invites, from both sides; `by_address` and `binding`: those of whom only an address is
-  known, on the inviting server and on the other one;
-- `client_endpoints`, `creating` and `doing`: what it answers its own users, and does for them;
-- `asked`: who asks, which is found out before anything is read;
-- `endpoints`: what it answers when others join, knock or leave;
-- `transactions`: what it does with the events that others send;
-- `history`: what it answers when others ask for events and state;
-- `__main__`: the server as a process, for a person with curl: `python -m homeserver --help`.
+- `x_matrix`: sign requests to other servers, and check the signature of theirs;
+- `transport` and `answers`: send and answer HTTP requests, with TLS or without;
+- `keys`: fetch and remember the keys of other servers;
+- `rooms`: keep rooms and their events;
+- `server`: hold it all together, and send events to other servers;
+- `joining`: join, knock and leave through other servers;
+- `inviting`: send and take invites; `by_address` and `binding`: the same by address, on the sender's
+  server and on the invited user's server;
+- `client_endpoints`, `creating` and `doing`: answer its own users, and act for them;
+- `asked`: find out which server asks, before anything else is read;
+- `endpoints`: answer when other servers join, knock or leave;
+- `transactions`: take the events that other servers send;
+- `history`: answer when other servers ask for events and state;
+- `__main__`: run it as a process, to talk to with curl: `python -m homeserver --help`.
 
-Whatever strangers cause is bounded: what is read, what is asked of others, what is kept. The bounds
-are constants at the top of each module; `bounded` is the table that forgets.
+Everything that strangers can cause is bounded: bytes read, requests to other servers, memory. The
+bounds are constants at the top of each module; `bounded` is a mapping that forgets the oldest entry.
 
-It forgets everything when it stops, resolves no forks in a room's state, and of the client
-API serves membership alone: its users are whoever names them, by `client_endpoints` or by
-calling `server.Homeserver` and `joining`.
+The example forgets everything when it stops, does not resolve forks in a room's state, and serves only
+membership of the client API. It does not authenticate users: the access token is the user's name.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The server as a process, on loopback and without TLS, for a person with curl.
+"""Run the server as a process, on loopback and without TLS, to talk to with curl.
 
     python -m homeserver --name a.example --port 8008 --peer b.example=127.0.0.1:8009
     python -m homeserver --name b.example --port 8009 --peer a.example=127.0.0.1:8008
 
-It prints a line when it listens, and one for every request that it makes of another server.
+It prints a line when it listens, and one for every request that it makes to another server.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ KEY_ID: Final = "ed25519:1"
 
 @attrs.frozen
 class Options:
-    """What the command line says.
+    """The options of the command line.
 
     Attributes:
-        name: the server's name; None for the address at which it listens.
-        port: where it listens; 0 for any port that is free.
-        seed: of its key, in base64; None for one that follows from its name.
+        name: the server's name; None: the address at which it listens.
+        port: the port on loopback; 0: any free port.
+        seed: the seed of its key, in base64; None: made from its name.
         peers: where other servers listen, by name.
         identity_servers: the identity servers that it trusts.
     """
@@ -53,7 +53,7 @@ class Options:
 
     @classmethod
     def read(cls, arguments: Sequence[str]) -> Options:
-        """Read the command line; ends the process when it makes no sense."""
+        """Read the command line; end the process if it is wrong."""
         parser = argparse.ArgumentParser(prog="homeserver", description="An example homeserver.")
         parser.add_argument("--name", type=_name, help="its name; else 127.0.0.1 and the port")
         parser.add_argument("--port", type=int, default=8008, help="on loopback; 0 for a free one")
@@ -74,7 +74,7 @@ class Options:
             action="append",
             default=[],
             metavar="NAME",
-            help="trust it with invites by address; a --peer too, where its name is no address",
+            help="trust it with invites by address; a --peer too, if its name is not an address",
         )
         read = parser.parse_args(arguments)
         identity_servers = frozenset(read.identity_server)
@@ -83,7 +83,7 @@ class Options:
 
 def _name(text: str) -> str:
     if not is_server_name(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no server name")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a server name")
     return text
 
 
@@ -103,21 +103,21 @@ def _peer(text: str) -> tuple[str, str]:
 
 
 def seed_of(name: str) -> str:
-    """A seed that is the same at every start, and that everybody knows: for loopback alone."""
+    """Make a seed from a name: the same at every start, and known to all. For loopback only."""
     return b64encode(hashlib.sha256(name.encode()).digest()).decode().rstrip("=")
 
 
 def witness(_: str, destination: str, request: Request, answer: Answer | None) -> None:
-    """Print what was asked of another server, and what it answered."""
+    """Print a request to another server and the status of its answer."""
     if answer is not None:
         path = unquote(request.path)
-        # Others name rooms and events, and a terminal obeys some of what it prints.
+        # Strangers choose the names of rooms and events, and a terminal obeys control characters.
         path = path if path.isprintable() else request.path
         print(f"to {destination}: {request.method} {path} -> {answer.status}", flush=True)
 
 
 async def serve(options: Options) -> None:
-    """Listen until the process is told to end."""
+    """Listen until a signal ends the process."""
     listener = socket.create_server((LOOPBACK, options.port))
     address = f"{LOOPBACK}:{listener.getsockname()[1]}"
     name = options.name or address
@@ -143,7 +143,7 @@ async def serve(options: Options) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve; gives the exit status."""
+    """Serve; return the exit status."""
     asyncio.run(serve(Options.read(arguments)))
     return 0
 

@@ -1,4 +1,4 @@
-"""HTTP answers, those that we give and those that we get; and how a server listens."""
+"""Make and read HTTP answers, and listen for requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from matrix_membership.server import MatrixError, decode, encode
 __all__ = ["Answer", "Respond", "listening", "read_within", "serving"]
 
 LINGER_SECONDS: Final = 1
-"""For how long the rest of a body is thrown away, so that the other side gets our refusal."""
+"""How long to read and discard the rest of a body, so that the other side gets our refusal."""
 
 
 @attrs.frozen
@@ -32,17 +32,17 @@ class Answer:
 
     @classmethod
     def of(cls, body: Any) -> Self:
-        """A good answer."""
+        """Make an answer with status 200."""
         return cls(HTTPStatus.OK, encode(body, strict=False))
 
     @classmethod
     def refusing(cls, error: MatrixError) -> Self:
-        """An answer that says no."""
+        """Make an answer from an error."""
         return cls(error.status, encode(error.to_json(), strict=False), error.headers)
 
     @property
     def content(self) -> Any:
-        """The body parsed; None when it is not JSON."""
+        """The parsed body; None if it is not JSON."""
         try:
             return decode(self.body, strict=False)
         except InvalidJson:
@@ -50,15 +50,15 @@ class Answer:
 
     @classmethod
     def unreachable(cls, destination: str, why: object) -> Self:
-        """What stands for the answer of a server from which none came."""
+        """Make a 502 in place of the answer that did not come."""
         said = f"{destination} cannot be reached: {why}"
         return cls.refusing(MatrixError("M_UNKNOWN", said, HTTPStatus.BAD_GATEWAY))
 
     def read(self, message: Callable[[Any], Any]) -> Any:
-        """A message read from the parsed body, or the error that came instead of one.
+        """Read a message from the parsed body, or the error that came instead.
 
         Raises:
-            InvalidMessage: it is neither.
+            InvalidMessage: the body is neither.
         """
         if self.status == HTTPStatus.OK:
             return message(self.content)
@@ -66,7 +66,7 @@ class Answer:
 
 
 async def read_within(stream: aiohttp.StreamReader, most: int) -> bytes | None:
-    """Read a body; None once it is longer than it may be, and the rest is left unread."""
+    """Read a body; None if it is longer than `most` bytes: then the rest is left unread."""
     found = bytearray()
     async for chunk in stream.iter_any():
         found += chunk
@@ -79,7 +79,7 @@ Respond = Callable[[web.Request], Coroutine[Any, Any, Answer]]
 
 
 def serving(respond: Respond) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-    """What answers, as aiohttp takes it."""
+    """Wrap a responder as a handler of aiohttp."""
 
     async def serve(request: web.Request) -> web.Response:
         answer = await respond(request)
@@ -98,7 +98,7 @@ async def listening(
     application: web.Application, listener: socket.socket, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[web.AppRunner]:
     """Answer requests for as long as a `with` block lasts."""
-    # A body that is sent packed would be unpacked before its size is known.
+    # Do not decompress: a small body could grow past every limit before its size is known.
     runner = web.AppRunner(application, auto_decompress=False, lingering_time=LINGER_SECONDS)
     await runner.setup()
     try:

@@ -1,13 +1,13 @@
-"""What others ask of us: their bodies are read within limits, once we know who asks.
+"""Find out which server asks, then read its request within limits.
 
-In this order, so that the cheap questions come first:
+The checks run in this order, the cheap ones first:
 
-1. what the header says, and whether it is meant for us;
-2. the key of the server that it names, which may have to be fetched, and must not have run out;
-3. the body, as far as its endpoint allows, within a time;
-4. its JSON, over which the signature goes, and the signature.
+1. the header: is it well-formed, and meant for us?
+2. the key of the server that it names, which may have to be fetched: is it still valid?
+3. the body: is it within the limit of its endpoint, and does it come in time?
+4. its JSON, which the signature covers: is the signature good?
 
-Only then is anything looked at that the request says.
+Nothing else in the request is looked at before that.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ LARGEST_EVENT: Final = 65_536
 """Bytes of an event in canonical JSON."""
 
 LARGEST_BODY: Final = 8 * LARGEST_EVENT
-"""Bytes of a request: an event however it is spelled, or an invite and what tells of its room."""
+"""Bytes of a request: an event with any escapes, or an invite with the events that describe its room."""
 
 SECONDS: Final = 20
-"""How long a body may take to come."""
+"""How long reading a body may take."""
 
 TIMED_OUT: Final = MatrixError("M_UNKNOWN", f"the body took more than {SECONDS} seconds", 408)
 
@@ -45,10 +45,10 @@ class Asked:
 
     Attributes:
         origin: that server.
-        path: what the path names, such as `room_id`.
-        query: the parameters behind the path, in order; a name may come more than once.
+        path: the variables of the path, such as `room_id`.
+        query: the query parameters, in order; a name may come more than once.
         body: the body, as it came.
-        content: the parsed body; None without one.
+        content: the parsed body; None if it is empty.
     """
 
     origin: ServerName
@@ -58,16 +58,16 @@ class Asked:
     content: Any
 
     def all(self, name: str) -> list[str]:
-        """All values of a parameter."""
+        """Return all values of a query parameter."""
         return [value for found, value in self.query if found == name]
 
     def first(self, name: str) -> str:
-        """The first value of a parameter; empty when it is not given."""
+        """Return the first value of a query parameter; empty if it is missing."""
         return next(iter(self.all(name)), "")
 
 
 Authenticated = Callable[[Asked], Awaitable[Answer]]
-"""What answers a request of another server."""
+"""A function that answers a request of another server."""
 
 
 def authenticated(
@@ -102,7 +102,7 @@ def authenticated(
 
 
 async def read_body(request: web.Request, most: int) -> bytes | MatrixError:
-    """Read a body, and refuse one that is longer than it may be or takes too long."""
+    """Read a body; refuse one that is too long or takes too long."""
     too_large = MatrixError("M_TOO_LARGE", f"the body must have at most {most} bytes", 413)
     if (request.content_length or 0) > most:
         return too_large

@@ -1,7 +1,7 @@
-"""Invites by address, on the invited user's server: an identity server says whose an address is.
+"""Take invites by address on the invited user's server, once an identity server names the user.
 
-What waited for the address becomes an invite: our server makes it itself when it is in the room,
-otherwise it asks the inviting server.
+Each pending invite becomes an invite. Our server makes it itself if it is in the room; otherwise it asks
+the sender's server.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from matrix_membership.server import (
 __all__ = ["Binding"]
 
 MOST_INVITES: Final = 10
-"""Invites that may have waited for one address."""
+"""Pending invites in one request."""
 
 PER_SECOND: Final = 1
 BURST: Final = 10
-"""How often all identity servers together may say that an address was bound."""
+"""The rate of requests from all identity servers together."""
 
 
 class Binding:
-    """What becomes of addresses of the users of one server."""
+    """Takes the bound addresses of the users of one server."""
 
     def __init__(self, server: Homeserver, by_address: ByAddress) -> None:
         self.server = server
@@ -45,12 +45,11 @@ class Binding:
         self.bucket = TokenBucket.full(per_second=PER_SECOND, burst=BURST, at=server.now())
 
     async def on_bind(self, request: web.Request) -> Answer:
-        """onbind: an address is now that of a user of ours.
+        """Answer onbind: an address now belongs to a user of ours.
 
-        Identity servers are not homeservers and sign no requests, so anybody can ask this. None of it
-        is believed before the rules have looked at the signatures, and what it makes us ask of
-        other servers is bounded by the rate and by the number of invites. The answer waits for no
-        other server.
+        Identity servers are not homeservers and do not sign requests, so anybody can send this. We believe
+        none of it before the rules have checked the signatures. The rate and the number of invites bound
+        the requests to other servers that it causes. The answer does not wait for them.
         """
         server = self.server
         bucket = self.bucket.take(at=server.now())
@@ -82,10 +81,10 @@ class Binding:
         return Answer.of({})
 
     async def follow(self, outcome: Event | ExchangeRequest | MatrixError) -> None:
-        """Do what one of the pending invites comes to, and remember what went wrong.
+        """Act on one pending invite, and remember an error.
 
-        The identity server says it once: a server that keeps what it knows tries again later when
-        the inviting server cannot be reached.
+        The identity server sends it only once. A server with a database should store it, and try again
+        later if the sender's server cannot be reached.
         """
         refusal: MatrixError | None
         match outcome:
@@ -100,7 +99,7 @@ class Binding:
             self.server.refusals.append(refusal)
 
     async def have_exchanged(self, asked: ExchangeRequest) -> MatrixError | None:
-        """Have the inviting server make the invite, which may be this one."""
+        """Have the sender's server, which may be ours, make the invite."""
         if asked.destination == self.server.name:
             return await self.by_address.exchanged(asked)
         answer = await self.server.transport.ask(asked.destination, asked.request)
@@ -109,7 +108,7 @@ class Binding:
         return MatrixError.from_json(answer.content, status=answer.status)
 
     async def redeem(self, pending: PendingInvite) -> MatrixError | None:
-        """Make an invite of the identity server's word that a user brings with their join."""
+        """Make an invite from the identity server's signed object that a user sent with their join."""
         server = self.server
         room = server.snapshot(pending.room_id)
         if room is None or server_of(pending.sender) == server.name:

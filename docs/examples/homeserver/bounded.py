@@ -1,4 +1,4 @@
-"""A mapping that does not grow for ever: others decide how much is written into it."""
+"""A mapping of bounded size, for tables that strangers can fill."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ V = TypeVar("V")
 
 
 class Bounded(OrderedDict[K, V], Generic[K, V]):
-    """A mapping that forgets what was written longest ago, beyond a number of entries.
+    """A mapping that forgets the oldest entry when it is full.
 
-    It is for what can be found out again. What must not be lost by the doing of strangers, such
-    as an invite, belongs into a table that refuses what is new when it is full.
+    Use it for what can be found out again. Strangers could push out an entry that must be kept, such as
+    an invite: put that into a table that refuses new entries when it is full.
     """
 
     def __init__(self, most: int) -> None:

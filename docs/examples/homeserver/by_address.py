@@ -1,9 +1,9 @@
-"""Invites by address, on the inviting server, and the identity server that it asks.
+"""Invite by address, on the sender's server, with the help of an identity server.
 
-1. A user of ours invites an address: `ByAddress.find` asks whose it is, and has the invite stored
-   when it is nobody's.
-2. The address becomes that of a user, and the identity server tells their server: see `binding`.
-3. The inviting server is asked: `exchange`, which asks whether the key is still good.
+1. A user of ours invites an address. `ByAddress.find` looks up its user; if it has none, the identity
+   server stores the invite.
+2. Later the address is bound to a user, and the identity server tells their server: see `binding`.
+3. That server asks us for the invite: `exchange`, which asks whether the key is still good.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from matrix_membership.server import (
 __all__ = ["ByAddress"]
 
 MOST_QUESTIONS: Final = 5
-"""Keys of an invite after whose validity an identity server is asked."""
+"""Keys of one invite whose validity we ask for."""
 
 IDENTITY: Final = "/_matrix/identity/v2"
 TOLD: Final = (
@@ -44,7 +44,7 @@ TOLD: Final = (
     ("room_join_rules", "m.room.join_rules", "join_rule"),
     ("room_type", "m.room.create", "type"),
 )
-"""What an identity server may say of the room in its mail: where it is found."""
+"""Fields for the identity server's mail: name, event type and key of the content."""
 
 
 class ByAddress:
@@ -60,9 +60,9 @@ class ByAddress:
         return (("PUT", "/v1/exchange_third_party_invite/{room_id}", self.exchange),)
 
     async def find(self, asked: AddressRequest) -> ClientRequest | StoredInvite | MatrixError:
-        """Ask the identity server whose address it is; when it is nobody's, have it store the invite."""
+        """Look up the user of an address; if it has none, have the invite stored."""
         if asked.id_server not in self.server.identity_servers:
-            sentence = f"{asked.id_server} is no identity server that is trusted here"
+            sentence = f"{asked.id_server} is not an identity server that is trusted here"
             return MatrixError("M_SERVER_NOT_TRUSTED", sentence, 403)
         try:
             user = await self.look_up(asked)
@@ -73,7 +73,7 @@ class ByAddress:
             return MatrixError("M_UNKNOWN", f"{asked.id_server}: {error}", 502)
 
     async def look_up(self, asked: AddressRequest) -> UserID | None:
-        """Whose address it is."""
+        """Return the user to whom the address belongs; None if it has none."""
         details = await self.identity(asked, "GET", "/hash_details")
         pepper = str(details.get("lookup_pepper"))
         hashed = sha256(f"{asked.address.casefold()} {asked.medium} {pepper}".encode()).digest()
@@ -84,7 +84,7 @@ class ByAddress:
         return user if is_user_id(user) else None
 
     async def store(self, asked: AddressRequest) -> Any:
-        """Have the identity server store the invite, and write to the address."""
+        """Have the identity server store the invite and send a mail."""
         state = self.server.rooms[asked.room].state
         found = [(key, state.get(event_type), field) for key, event_type, field in TOLD]
         told = {key: event.content.get(field) for key, event, field in found if event is not None}
@@ -100,7 +100,7 @@ class ByAddress:
     async def identity(
         self, asked: AddressRequest, method: str, path: str, body: Any = None
     ) -> Any:
-        """What the identity server answers, in the client's name."""
+        """Ask the identity server with the client's access token; return its answer."""
         answer = await self.server.transport.call(
             asked.id_server,
             method,
@@ -115,7 +115,7 @@ class ByAddress:
         return content
 
     async def exchange(self, asked: Asked) -> Answer:
-        """exchange_third_party_invite: make an invite of one by address."""
+        """Answer exchange_third_party_invite: make an invite from a stored one."""
         try:
             request = ExchangeRequest.from_json(
                 asked.content, room_id=asked.path["room_id"], origin=asked.origin
@@ -126,13 +126,13 @@ class ByAddress:
         return Answer.of({}) if refusal is None else self.server.refuse(refusal)
 
     async def exchanged(self, asked: ExchangeRequest) -> MatrixError | None:
-        """Make the invite, if the identity server's key is still good; or say why not."""
+        """Make the invite if the identity server's key is still good; otherwise return the error."""
         server = self.server
         room = server.snapshot(asked.room_id)
         step = third_party.answer_exchange(asked, room, server.signer, at=server.now())
         if isinstance(step, MatrixError):
             return step
-        # One good answer suffices, and the room may name as many keys as an event can hold.
+        # One good answer is enough, and the room's event could name hundreds of keys.
         questions = step.needs[:MOST_QUESTIONS]
         said = await asyncio.gather(*map(self.validity, questions))
         event = step.receive(dict(zip(questions, said, strict=True)))
@@ -140,7 +140,7 @@ class ByAddress:
             return event
         room = server.snapshot(asked.room_id)  # it went on meanwhile
         if room is None:
-            return MatrixError.of("M_NOT_FOUND", "this server is no longer in the room")
+            return MatrixError.of("M_NOT_FOUND", "this server has left the room")
         decision = auth.check(event, room.state)
         if not decision:
             return MatrixError.forbidden(decision)
@@ -150,9 +150,9 @@ class ByAddress:
         return await self.inviting.issue(event)
 
     async def validity(self, question: KeyValidity) -> Any:
-        """What the identity server says of its key; None when it says nothing.
+        """Ask an identity server whether its key is valid; None if it does not answer.
 
-        The URL is out of the room, where it may lead anywhere: only those who are trusted are asked.
+        The URL comes from the room, so it may lead anywhere: ask only trusted identity servers.
         """
         transport = self.server.transport
         for name in self.server.identity_servers:

@@ -1,6 +1,6 @@
-"""What the server answers its own users: the membership endpoints of the client-server API.
+"""Serve the membership endpoints of the client-server API.
 
-The example has no passwords: the access token is the name of the user.
+The example has no passwords: the access token is the user's name.
 
     curl -X POST -H 'Authorization: Bearer ben' http://127.0.0.1:8008/_matrix/client/v3/join/%23talk:127.0.0.1:8009
 """
@@ -23,10 +23,10 @@ from matrix_membership.server import MatrixError, UserID, is_user_id
 
 CLIENT: Final = "/_matrix/client/v3"
 LIMIT: Final = 20
-"""Requests that a user may make in a second."""
+"""Requests that a user may make a second."""
 
 MOST_USERS: Final = 1000
-"""Users whose requests are counted: those who asked last."""
+"""Users whose requests are counted; the ones who have not asked for longest are forgotten."""
 
 
 class ClientEndpoints:
@@ -57,7 +57,7 @@ class ClientEndpoints:
         router.add_route("POST", CLIENT + "/createRoom", serving(self.create_room))
 
     def endpoint(self, read: Callable[..., Any], ask: Ask) -> Callable[[web.Request], Any]:
-        """An endpoint: read the request, ask the library, do what it says."""
+        """Make an endpoint: read the request, ask the library, do what it says."""
 
         async def respond(request: web.Request) -> Answer:
             user, body = await self.who_says_what(request)
@@ -86,7 +86,7 @@ class ClientEndpoints:
         return create_room(self.server, user, body)
 
     async def who_says_what(self, request: web.Request) -> tuple[UserID | MatrixError, bytes]:
-        """The user, and the body, which is read once they may ask."""
+        """Return the user and the body; read the body only if the user may ask now."""
         user = self.user(request)
         if isinstance(user, MatrixError):
             return user, b""
@@ -94,7 +94,7 @@ class ClientEndpoints:
         return (body, b"") if isinstance(body, MatrixError) else (user, body)
 
     def user(self, request: web.Request) -> UserID | MatrixError:
-        """Who asks, if they may ask now."""
+        """Return the user who asks, or an error if they may not ask now."""
         name = request.headers.get("Authorization", "").removeprefix("Bearer ")
         user = f"@{name}:{self.server.name}"
         if not name or not is_user_id(user):

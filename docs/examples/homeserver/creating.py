@@ -1,4 +1,4 @@
-"""createRoom, as far as the example needs it."""
+"""Answer createRoom, as far as the example needs it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from matrix_membership.server import JsonObject, JsonValue, MatrixError, UserID,
 __all__ = ["create_room"]
 
 MOST_ROOMS: Final = 1000
-"""Rooms that the server is in, or was: they are all in memory."""
+"""Rooms that the server is in or was in: all are in memory."""
 
 LONGEST_TEXT: Final = 255
 
 
 @attrs.frozen
 class Wanted:
-    """The room that a user wants."""
+    """The room that a user asks for."""
 
     version: str
     join_rule: str

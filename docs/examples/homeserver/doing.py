@@ -1,7 +1,7 @@
-"""What is done for a user: what the library says, one step after the other.
+"""Carry out a user's request: do what the library says, one step after the other.
 
-It asks for what it lacks, and we look: memberships, an alias, an identity server. At the end it
-says what to send, whom to ask, or what to answer.
+The library asks for what it lacks: memberships, the room of an alias, an identity server's answer. At the
+end it says what to send, which servers to ask, or what to answer.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from matrix_membership.server import (
 __all__ = ["Ask", "Doing"]
 
 MOST_SERVERS: Final = 10
-"""Servers that are asked to let a user in, one after the other."""
+"""Servers to try, one after the other."""
 
 Ask = Callable[..., client.Outcome]
 
 UNTIMED: Final = (client.forget, client.joined_members)
-"""What needs no time: they make no event."""
+"""Functions that take no time, because they make no event."""
 
 
 class Doing:
-    """What one server does for its users."""
+    """Carries out the requests of one server's users."""
 
     def __init__(
         self, server: Homeserver, inviting: Inviting, by_address: ByAddress, binding: Binding
@@ -77,7 +77,7 @@ class Doing:
                     if isinstance(again, StoredInvite):
                         ask, again = partial(self.invite_stored, again), request
                 case client.NeedsExchange(pending=pending):
-                    # Then the user is invited, or is not: the word is worth nothing more.
+                    # The signed object has done its work: ask again as invited or not.
                     again = await self.binding.redeem(pending) or attrs.evolve(
                         request, third_party_signed=None
                     )
@@ -91,13 +91,13 @@ class Doing:
     def invite_stored(
         stored: StoredInvite, request: client.AddressRequest, room: client.KnownRoom, *, at: int
     ) -> client.Outcome:
-        """Put an invite by address into the room, if we are still in it."""
+        """Put a stored invite by address into the room, if we are still in it."""
         if not isinstance(room, ResidentRoom):
             return MatrixError.of("M_FORBIDDEN", "you are not in this room")
         return client.invite_stored(request, stored, room, at=at)
 
     async def do(self, outcome: client.Outcome) -> Answer:
-        """Do what the library says, and answer."""
+        """Act on the library's result, and answer."""
         match outcome:
             case client.Send():
                 return await self.send(outcome)
@@ -113,12 +113,12 @@ class Doing:
         raise AssertionError(outcome)
 
     def known(self, request: Any) -> client.KnownRoom:
-        """The room as we know it."""
+        """Return the room as this server knows it."""
         room = self.server.snapshot(request.room)
         return room or self.server.held.get((request.room, request.user))
 
     async def resolve(self, alias: str) -> tuple[RoomID, list[str]] | MatrixError:
-        """The room of an alias, and servers that are in it."""
+        """Return the room ID of an alias, and servers in the room."""
         server = ServerName(alias.partition(":")[2])
         if server == self.server.name:
             room_id = self.server.aliases.get(alias)
@@ -146,7 +146,7 @@ class Doing:
         return Answer.of(outcome.answer(event))
 
     async def begin(self, outcome: client.Begin) -> Answer:
-        """Ask one server after the other, until one lets the user in, or out."""
+        """Run a handshake with one server after the other, and store how it ends."""
         server = self.server
         place = (outcome.room_id, outcome.user)
         end = await joining.in_turn(
@@ -174,10 +174,10 @@ class Doing:
         return Answer.of(outcome.answer_with)
 
     async def knocked(self, end: Knocked) -> OutOfBand:
-        """What to keep of a knock: what the room tells of itself is checked first."""
+        """Return what to keep of a knock; check the description of the room first."""
         shown, faults = end.examined(await self.server.keys_for(end.needs))
         self.server.refusals.extend(faults)
-        # Of the servers that were asked, it alone is known to be in the room.
+        # Only the server that answered is known to be in the room.
         return OutOfBand.knocked(
             end.event, at=self.server.now(), room_state=shown, servers=[end.resident]
         )

@@ -1,4 +1,4 @@
-"""What the server answers when others join, knock, leave, invite, or send events."""
+"""Route all requests, and answer those of servers that join, knock or leave."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DAY: Final = 24 * 60 * 60 * 1000
 
 
 class Endpoints:
-    """The endpoints of one server: those for other servers, and those for its users."""
+    """The endpoints of one server, for other servers and for its users."""
 
     def __init__(self, server: Homeserver) -> None:
         self.server = server
@@ -52,10 +52,10 @@ class Endpoints:
         self.client = ClientEndpoints(server, self.doing)
 
     def application(self) -> web.Application:
-        """The application, for aiohttp to run."""
+        """Build the application for aiohttp."""
         application = web.Application()
         route = application.router.add_route
-        # This one asks nobody and waits for nothing: others need it to answer us.
+        # Serving keys must not wait: other servers fetch them before they answer us.
         route("GET", "/_matrix/key/v2/server", serving(self.key))
         for handshake in (JOINING, KNOCKING, LEAVING):
             make = f"/v1/{handshake.make}/{{room_id}}/{{user_id}}"
@@ -94,7 +94,7 @@ class Endpoints:
         application.router.add_route(method, FEDERATION + path, serving(checked))
 
     async def key(self, _: web.Request) -> Answer:
-        """With which key this server signs."""
+        """Answer with this server's key."""
         signer = self.server.signer
         document = {
             "server_name": self.server.name,
@@ -105,14 +105,14 @@ class Endpoints:
         return Answer.of(sign_json(document, signer))
 
     async def unknown(self, request: web.Request) -> Answer:
-        """Whatever else is asked."""
+        """Refuse a request to an unknown endpoint."""
         sentence = f"{request.method} {request.path} is not answered here"
         return Answer.refusing(MatrixError.of("M_UNRECOGNIZED", sentence))
 
     # ------------------------------------------------------------------ handshakes
 
     def make(self, handshake: Handshake) -> Authenticated:
-        """make_join, make_knock, make_leave: an event for the other server to sign."""
+        """Answer make_join, make_knock, make_leave with a template for the other server to sign."""
 
         async def respond(asked: Asked) -> Answer:
             request = MakeRequest(
@@ -130,21 +130,21 @@ class Endpoints:
         return respond
 
     def send(self, handshake: Handshake, version: str) -> Authenticated:
-        """send_join, send_knock, send_leave: the event, signed."""
+        """Take the signed event of send_join, send_knock, send_leave."""
 
         async def respond(asked: Asked) -> Answer:
             omits = self.server.omits_members and asked.first("omit_members") == "true"
             request = SendRequest(
                 asked.path["room_id"], asked.path["event_id"], asked.body, asked.origin, omits
             )
-            # Who else it says has signed it does not matter: one server joins, knocks, leaves.
+            # Only the asking server's signature counts, so other servers in `signatures` cause no request.
             pdu = asked.content if isinstance(asked.content, JsonObject) else {}
             keys = await self.server.keys_for({asked.origin: key_ids_of(pdu, asked.origin)})
             room = self.server.snapshot(request.room_id)
             answer = resident.answer_send(handshake, request, room, self.server.signer, keys=keys)
             if isinstance(answer, MatrixError):
                 return self.server.refuse(answer)
-            # Nothing is waited for between the snapshot and this, so it is still the newest.
+            # No await since the snapshot, so it is still the newest state.
             self.server.rooms[request.room_id].store(answer.event)
             self.server.in_background(self.server.tell(answer.send_to, answer.event))
             return _sent(answer, paired=version == "v1" and len(handshake.send_versions) > 1)
@@ -154,20 +154,22 @@ class Endpoints:
     # ------------------------------------------------------------------ queries
 
     async def profile(self, asked: Asked) -> Answer:
-        """A user's profile: all are called by what stands before their server."""
+        """Answer with a user's profile: the display name is the local part of the user ID."""
         name = asked.first("user_id").partition(":")[0].removeprefix("@")
         return Answer.of({"displayname": name})
 
     async def directory(self, asked: Asked) -> Answer:
-        """A room's ID by its alias."""
+        """Answer with the room ID of an alias."""
         room_id = self.server.aliases.get(asked.first("room_alias"))
         if room_id is None:
-            return Answer.refusing(MatrixError.of("M_NOT_FOUND", "there is no such alias"))
+            return Answer.refusing(
+                MatrixError.of("M_NOT_FOUND", "this server does not have the alias")
+            )
         return Answer.of({"room_id": room_id, "servers": [self.server.name]})
 
 
 def _sent(accepted: Accepted, *, paired: bool) -> Answer:
-    """The answer to send_*; the v1 endpoints with a successor answer a pair."""
+    """Make the answer to send_*; a v1 endpoint that has a v2 answers with a list of two."""
     response = accepted.response
     if isinstance(response, SendJoinResponse) and not paired:
         return Answer(200, response.to_bytes())

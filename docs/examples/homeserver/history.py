@@ -1,4 +1,4 @@
-"""What the server answers when others ask for events and state."""
+"""Answer servers that ask for events and state."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from matrix_membership.server import EventID, JsonObject, MatrixError, ServerNam
 
 MOST_EVENTS: Final = 100
 MOST_NAMED: Final = 100
-"""Events in an answer, and events that a question may name."""
+"""Events in an answer, and events that a request may name."""
 
 
 class History:
-    """The endpoints by which servers in a room fill gaps. All of them need an event or a room."""
+    """The endpoints with which servers in a room fill gaps in their history."""
 
     def __init__(self, server: Homeserver) -> None:
         self.server = server
@@ -33,7 +33,7 @@ class History:
         )
 
     async def state_ids(self, asked: Asked) -> Answer:
-        """The state before an event, as event IDs."""
+        """Answer with the state before an event, as event IDs."""
         found = self._state(asked)
         if isinstance(found, MatrixError):
             return Answer.refusing(found)
@@ -46,7 +46,7 @@ class History:
         )
 
     async def state(self, asked: Asked) -> Answer:
-        """The state before an event."""
+        """Answer with the state before an event."""
         found = self._state(asked)
         if isinstance(found, MatrixError):
             return Answer.refusing(found)
@@ -54,7 +54,7 @@ class History:
         return Answer.of({"pdus": _pdus(state), "auth_chain": _pdus(chain)})
 
     async def event(self, asked: Asked) -> Answer:
-        """One event."""
+        """Answer with one event."""
         event_id = EventID(asked.path["event_id"])
         for room in self.server.rooms.values():
             if event_id in room.events and self._refusal(room, asked.origin) is None:
@@ -62,7 +62,7 @@ class History:
         return Answer.refusing(_no_such_event(event_id))
 
     async def event_auth(self, asked: Asked) -> Answer:
-        """The events that authorise one, and those that authorise them."""
+        """Answer with the auth chain of an event."""
         room = self._room(asked)
         if isinstance(room, MatrixError):
             return Answer.refusing(room)
@@ -73,7 +73,7 @@ class History:
         return Answer.of({"auth_chain": _pdus(chain.values())})
 
     async def backfill(self, asked: Asked) -> Answer:
-        """What came up to some events, the newest first."""
+        """Answer with the events up to some events, newest first."""
         room = self._room(asked)
         if isinstance(room, MatrixError):
             return Answer.refusing(room)
@@ -86,7 +86,7 @@ class History:
         return self._transaction([room.events[found] for found in reversed(events)])
 
     async def missing(self, asked: Asked) -> Answer:
-        """The events between those that the other server has and those that it heard of."""
+        """Answer with the events between those that the other server has and its newest ones."""
         room = self._room(asked)
         if isinstance(room, MatrixError):
             return Answer.refusing(room)
@@ -101,14 +101,14 @@ class History:
         return Answer.of({"events": _pdus(room.events[found] for found in between[-MOST_EVENTS:])})
 
     def _room(self, asked: Asked) -> Room | MatrixError:
-        """The room that is asked about, by a server that is in it."""
+        """Return the room of a request, if the asking server may read it."""
         room = self.server.rooms.get(asked.path["room_id"])
         if room is None:
             return MatrixError.of("M_NOT_FOUND", "this server is not in the room")
         return self._refusal(room, asked.origin) or room
 
     def _refusal(self, room: Room, origin: ServerName) -> MatrixError | None:
-        """Why a server is told nothing of a room."""
+        """Return why a server may not read a room; None if it may."""
         if not self.server.takes_part_in(room.room_id):
             return MatrixError.of("M_NOT_FOUND", "this server is not in the room")
         if origin not in room.state.servers_in_room:
@@ -118,7 +118,7 @@ class History:
         return None
 
     def _state(self, asked: Asked) -> tuple[list[Event], list[Event]] | MatrixError:
-        """The state before the event that is asked about, and its auth chain."""
+        """Return the state before the event of a request, and its auth chain."""
         room = self._room(asked)
         if isinstance(room, MatrixError):
             return room
@@ -140,7 +140,7 @@ class History:
 
 
 def _newest(room: Room, named: Any) -> int:
-    """How many events came up to the newest of those that are named, that one counted."""
+    """Count the events up to and including the newest of the named ones."""
     wanted = {event_id for event_id in named if isinstance(event_id, str)}
     came = [place for place, event_id in enumerate(room.before, 1) if event_id in wanted]
     return max(came, default=0)
@@ -151,4 +151,4 @@ def _pdus(events: Iterable[Event]) -> list[Any]:
 
 
 def _no_such_event(event_id: str) -> MatrixError:
-    return MatrixError.of("M_NOT_FOUND", f"there is no state before {event_id} here")
+    return MatrixError.of("M_NOT_FOUND", f"the state before {event_id} is not known here")

@@ -1,4 +1,4 @@
-"""Invites, from both sides, and what becomes of them while the server is not in the room."""
+"""Send and take invites, and hold those for rooms that the server is not in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Inviting"]
 MOST_HELD: Final = 1000
 MOST_OF_A_SERVER: Final = 50
 MOST_OF_A_USER: Final = 50
-"""Invites that are kept in all, of one inviting server, and for one user."""
+"""Invites that are kept: in all, from one server, and for one user."""
 
 
 class Inviting:
@@ -44,12 +44,13 @@ class Inviting:
             for version in ("v1", "v2")
         )
 
-    # ------------------------------------------------------------------ the inviting server
+    # ------------------------------------------------------------------ the sender's server
 
     async def offer(self, event: Event) -> Event | MatrixError:
         """Have the invited user's server sign an invite.
 
-        Gives the invite with both signatures, to be stored and sent; or why there is none.
+        Returns:
+            The invite with both signatures, to be stored and sent, or the error.
         """
         server = self.server
         step: Any = invites.offer(event, server.rooms[event.room_id].state)
@@ -64,7 +65,7 @@ class Inviting:
         return step if isinstance(step, MatrixError) else step.event
 
     async def issue(self, event: Event) -> MatrixError | None:
-        """Have the invited user's server sign an invite, then send it; or say why it did not."""
+        """Have the invited user's server sign an invite, then send it; return the error if it refuses."""
         signed = await self.offer(event)
         if isinstance(signed, MatrixError):
             return signed
@@ -74,7 +75,7 @@ class Inviting:
     # ------------------------------------------------------------------ the invited server
 
     def answering(self, endpoint: str) -> Authenticated:
-        """invite: another server's user invites one of ours."""
+        """Answer invite: a user of another server invites one of ours."""
 
         async def respond(asked: Asked) -> Answer:
             try:
@@ -95,7 +96,7 @@ class Inviting:
         return respond
 
     async def answer(self, request: InviteRequest) -> Countersigned | MatrixError:
-        """Sign an invite and keep it; or say why not."""
+        """Sign an invite and keep it, or return the error."""
         server = self.server
         keys = await server.keys_for(request.needs)
         in_room = server.takes_part_in(request.room_id)
@@ -107,14 +108,14 @@ class Inviting:
             state=server.rooms[request.room_id].state if in_room else None,
         )
         if in_room or isinstance(answer, MatrixError):
-            return answer  # in a room that we are in, it comes as an event too
+            return answer  # if we are in the room, it also comes as an event
         return self.hold(answer) or answer
 
     def hold(self, answer: Countersigned) -> MatrixError | None:
         """Keep an invite to a room that we are not in, unless it was withdrawn before.
 
-        Anybody can invite. A table that forgot the oldest would let strangers push out the
-        invites of others, so it refuses what is new.
+        Anybody can invite. If a full table forgot the oldest invite, strangers could push out the invites
+        of others. So it refuses new ones.
         """
         event, now = answer.event, self.server.now()
         place = (event.room_id, UserID(str(event.state_key)))
@@ -130,9 +131,9 @@ class Inviting:
         return None
 
     def is_full_for(self, event: Event) -> bool:
-        """Whether no more invites are kept of the server that sends one, or for its user."""
+        """Return whether the table is full, for this sender's server or for this user."""
         held = self.server.held
-        if len(held) >= MOST_HELD:  # what has ended is only kept to know it if it comes again
+        if len(held) >= MOST_HELD:  # ended ones are only kept to recognise a replay
             for place in [place for place, kept in held.items() if kept.membership is LEAVE]:
                 del held[place]
         waiting = [invite for kept in held.values() for invite in kept.invites]
@@ -141,7 +142,7 @@ class Inviting:
         return len(held) >= MOST_HELD or of_server >= MOST_OF_A_SERVER or of_user >= MOST_OF_A_USER
 
     def versions_of(self, pdu: JsonObject) -> tuple[RoomVersion, ...]:
-        """The versions that the PDU's room may have, as the invites say that the PDU may end."""
+        """Return the possible versions of the PDU's room, from the invites that the PDU may end."""
         room_id, user = pdu.get("room_id"), pdu.get("state_key")
         if not isinstance(room_id, str) or not isinstance(user, str):
             return ()
@@ -149,7 +150,7 @@ class Inviting:
         return () if held is None else held.room_versions
 
     def take(self, event: Event) -> None:
-        """Take an event of a room that we are not in: it may end an invite that a user holds."""
+        """Take an event of a room that we are not in; it may end an invite that we hold."""
         place = (event.room_id, str(event.state_key))
         held = self.server.held.get(place)
         if held is not None:

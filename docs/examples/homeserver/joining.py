@@ -1,4 +1,4 @@
-"""What the server asks of others for its users: to join, to knock, to leave."""
+"""Join, knock and leave through other servers."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ async def join(
     omit_members: bool = True,
     content: Mapping[str, Any] | None = None,
 ) -> Joined | Refused:
-    """Join a room through other servers: one after the other, until one lets us in.
+    """Join a room through one server after the other, until one lets the user in.
 
-    After a join with omitted members, the room's state is partial; see `complete`. A server that
-    is in the room already has no need to ask: its users join by `Homeserver.send`.
+    After a join with omitted members, the room's state is partial; see `complete`. If the server is in the
+    room already, use `Homeserver.send` instead.
     """
-    end: Ended = Refused(MatrixError.of("M_NOT_FOUND", "there is no server to ask"))
+    end: Ended = Refused(MatrixError.of("M_NOT_FOUND", "expected at least one server to ask"))
     for resident in via:
         end = await converse(
             JOINING,
@@ -78,7 +78,7 @@ async def join(
         assert isinstance(end, Refused), "a join ends in the room or outside"
         if not end.try_another_server:
             break
-    assert isinstance(end, Refused), "who is in does not come here"
+    assert isinstance(end, Refused), "a join through the last server was refused"
     return end
 
 
@@ -116,7 +116,7 @@ async def converse(
                 return sent
             step = sent
     except (InvalidMessage, RemoteProtocolError) as error:
-        # What this server says makes no sense; another one may do better.
+        # This answer makes no sense; another server may do better.
         return Refused(MatrixError("M_UNKNOWN", f"{resident}: {error}", 502))
     return step
 
@@ -130,7 +130,7 @@ async def in_turn(
     servers: Iterable[str],
     content: Mapping[str, Any],
 ) -> Joined | Knocked | Left | Failed:
-    """Join, knock or leave through one server after the other, until one ends it."""
+    """Join, knock or leave through one server after the other, until one succeeds or refuses for all."""
     attempt: Attempts | Joined | Knocked | Left | Failed = Attempts.begin(
         handshake,
         user,
@@ -155,10 +155,10 @@ async def in_turn(
 
 
 async def complete(server: Homeserver, room: Room) -> bool:
-    """Fetch the whole state of a room of which we have a part; says whether it worked.
+    """Fetch the whole state of a room with partial state; return whether it worked.
 
-    The state before our join is what send_join would have answered, had it left nothing
-    out: so it is read and audited as such an answer.
+    The state before our join is what send_join would have answered without leaving members out. So it is
+    read and audited as such an answer.
     """
     join = room.joined
     if join is None or not room.state.is_partial:
@@ -181,7 +181,7 @@ async def complete(server: Homeserver, room: Room) -> bool:
 
 
 def _whole_state(body: Any) -> SendJoinResponse:
-    """The answer of the `state` endpoint, as an answer to send_join."""
+    """Read the answer of the `state` endpoint as an answer to send_join."""
     named = body if isinstance(body, Mapping) else {}
     return SendJoinResponse.from_json(
         {"state": named.get("pdus"), "auth_chain": named.get("auth_chain")}

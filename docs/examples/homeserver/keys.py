@@ -1,8 +1,8 @@
-"""The keys of other servers: fetched when they are needed, and again when they run out.
+"""Fetch the keys of other servers when they are needed, and again when they expire.
 
-Anybody can name any server and any key ID, in a header or in a PDU. So naming them costs little:
-a server is asked once a minute at most, and one request of others makes us ask few servers.
-A signature that is wrong makes us ask nobody: only a key that we lack does.
+Anybody can name any server and any key ID, in a header or in a PDU. So naming them must be cheap for us: we
+ask a server once a minute at most, and few servers for one request. Only a missing key makes us ask; a bad
+signature does not.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ LARGEST_DOCUMENT: Final = 65_536
 """Bytes of a key document: several hundred keys."""
 
 WAIT_MS: Final = 60_000
-"""For how long a server that was asked is not asked again, whatever it answered."""
+"""How long to wait before asking a server again, whatever it answered."""
 
 MOST_SERVERS: Final = 1000
-"""Servers whose keys are remembered, or that they could not be had."""
+"""Servers whose answers, or failures to answer, are remembered."""
 
 MOST_ASKED: Final = 10
-"""Servers that are asked for the sake of one request by others."""
+"""Servers to ask because of one request of a stranger."""
 
 MOST_OF_A_ROOM: Final = 1000
-"""Servers that are asked when a user of ours joins a room: those whose users sent its state."""
+"""Servers to ask when a user of ours joins a room: those whose users sent its state."""
 
 MOST_AT_ONCE: Final = 20
 MOST_UNDER_WAY: Final = 1000
-"""Servers that are asked at the same time, and those that are being asked or wait for it."""
+"""Servers being asked at the same time, and servers being asked or waiting for their turn."""
 
 
 @attrs.frozen
 class Published:
-    """What a server published, as far as it could be had, and when it was asked."""
+    """The keys that a server published, and when it was asked."""
 
     keys: KeyRing
     asked_at: int
 
 
 class Keys:
-    """The keys of servers, as far as they can be had.
+    """Fetches and remembers the keys of servers.
 
     Args:
-        transport: how to ask for them.
-        now: gives the time, in milliseconds since 1970.
+        transport: sends the requests.
+        now: returns the time, in milliseconds since 1970.
     """
 
     def __init__(self, transport: Transport, now: Callable[[], int]) -> None:
@@ -68,23 +68,23 @@ class Keys:
     async def get(
         self, needs: Mapping[ServerName, Iterable[str]], *, most: int = MOST_ASKED
     ) -> KeyRing:
-        """The keys of some servers, ours among them; those that ran out too.
+        """Return the keys of some servers and our own, expired ones included.
 
         Args:
-            needs: for each server, the IDs of the keys that are needed. A server is asked if
-                we lack one of its keys, or one ran out.
-            most: how many servers to ask, the first ones.
+            needs: for each server, the IDs of the keys to get. A server is asked if one of its keys is
+                missing or has expired.
+            most: ask at most so many servers, the first ones.
         """
         lacking = [server for server, key_ids in needs.items() if self._lacks(server, key_ids)]
         await asyncio.gather(*map(self._ask_once, lacking[:most]))
         known = {server: self.published.get(server) for server in needs}
         servers = dict(self._own.servers)
         for what in known.values():
-            servers |= what.keys.servers if what is not None else {}
+            servers |= {} if what is None else what.keys.servers
         return KeyRing(servers)
 
     def _lacks(self, server: ServerName, key_ids: Iterable[str]) -> bool:
-        """Whether a server is to be asked."""
+        """Return whether to ask a server."""
         if server in self._own or not is_server_name(server):
             return False
         known, now = self.published.get(server), self.now()
@@ -95,14 +95,14 @@ class Keys:
         return bool(known.keys.missing({server: key_ids}, at=now))
 
     async def _ask_once(self, server: ServerName) -> None:
-        """Ask a server for its keys, or wait for the answer if it is being asked."""
+        """Ask a server for its keys; if it is being asked already, wait for that answer."""
         task = self._under_way.get(server)
         if task is None:
             if len(self._under_way) >= MOST_UNDER_WAY:
                 return
             task = self._under_way[server] = asyncio.create_task(self._ask(server))
             task.add_done_callback(lambda _: self._under_way.pop(server))
-        # One of those who wait may go away; the others still want to know.
+        # Shield it: one caller may be cancelled while others still wait for the same answer.
         await asyncio.shield(task)
 
     async def _ask(self, server: ServerName) -> None:
@@ -115,5 +115,5 @@ class Keys:
         except InvalidKey:
             known = self.published.get(server)
             keys = KeyRing.of({}) if known is None else known.keys
-        # A document lists the keys that its server used before, so the newest is enough.
+        # The newest document is enough, because it lists old keys too.
         self.published[server] = Published(keys, at)

@@ -1,4 +1,4 @@
-"""Rooms in memory: their events, and the state before each of them."""
+"""Keep rooms in memory: their events, and the state before each event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from matrix_membership.server import (
 MOST_PREV_EVENTS: Final = 20
 MOST_EVENTS: Final = 10_000
 MOST_REJECTED: Final = 10_000
-"""Events of a room to which one can go back, and rejected events that are known again."""
+"""Events of a room whose state before them is kept, and rejected events that are recognised."""
 
 Memberships = Callable[[UserID, RoomID], Membership | None]
 
@@ -54,21 +54,21 @@ class Rejected(Exception):
 class Room:
     """A room: its events in the order in which they came, and its state.
 
-    A server that takes part in busy rooms resolves the states of events that do not know of
-    each other. Here, the state after an event is the state before it and that event.
+    A real server resolves the states of events that do not refer to each other. Here, the state after an
+    event is simply the state before it and that event.
 
-    All is in memory, so what is said in a room is forgotten at last. State events that were accepted
-    are kept, for later events are judged by them: a server that lasts keeps them on disk.
+    Everything is in memory, so the oldest messages are forgotten. Accepted state events are kept, because
+    later events are judged by them: a real server keeps them on disk.
 
     Attributes:
         version: the room's version.
         state: the current state.
-        events: what is known of the room, by event ID.
+        events: the events of the room, by event ID.
         before: the state before each event that came since this server is in the room.
-        prev_events: the newest events, which no other one refers to yet.
+        prev_events: the newest events, to which no other event refers yet.
         depth: the greatest depth among them.
-        receipts: what the checks said of events of other servers that were not rejected.
-        joined: how this server came in; None for a room that was made here.
+        receipts: the receipts of events of other servers that were not rejected.
+        joined: how this server joined; None for a room that was made here.
     """
 
     def __init__(self, version: RoomVersion, joined: Joined | None = None) -> None:
@@ -90,7 +90,7 @@ class Room:
 
     @property
     def rejected(self) -> AbstractSet[EventID]:
-        """IDs of events that the rules rejected: the newest."""
+        """The IDs of the newest events that the rules rejected."""
         return self._rejected.keys()
 
     @property
@@ -101,7 +101,7 @@ class Room:
         return create.room_id
 
     def after(self, event_ids: Iterable[EventID]) -> RoomState:
-        """The state after some events: here, after that one of them which came last."""
+        """Return the state after some events: here, after the one that came last."""
         referred = set(event_ids)
         came = [event_id for event_id in self.before if event_id in referred]
         if not came or referred >= set(self.prev_events):
@@ -109,7 +109,7 @@ class Room:
         return self.before[came[-1]].with_event(self.events[came[-1]])
 
     def take(self, read: ReadPdu, keys: KeyRing) -> Receipt:
-        """Run the checks on an event of another server, and keep it if it passes them."""
+        """Run the checks on an event of another server, and keep it if it passes."""
         before = self.after(read.event.prev_events)
         receipt = receive(
             read,
@@ -125,11 +125,11 @@ class Room:
         return receipt
 
     def complete(self, state: RoomState, auth_chain: Iterable[Event]) -> None:
-        """Go on from the whole state after our join, of which we had a part until now.
+        """Replace the partial state after our join by the whole state.
 
-        What was judged by that part is judged again.
+        Events that were judged by the partial state are judged again.
         """
-        assert self.joined is not None, "of a room that was made here nothing is missing"
+        assert self.joined is not None, "a room that was made here is never partial"
         self.events.update((event.event_id, event) for event in (*auth_chain, *state.events))
         since, self.before = self.before, {}
         self.state = state
@@ -150,7 +150,7 @@ class Room:
             self._settle(event, receipt, before)
 
     def _settle(self, event: Event, receipt: Receipt | None, before: RoomState) -> None:
-        """Keep an event as its receipt says; one of our own has none, and was admitted."""
+        """Keep an event as its receipt says; our own events have no receipt, they were admitted."""
         if receipt is not None:
             if receipt.disposition is Disposition.REJECTED:
                 self._rejected[event.event_id] = None
@@ -158,7 +158,7 @@ class Room:
             self.receipts[event.event_id] = receipt
         self.events[event.event_id] = event
         self.before[event.event_id] = before
-        if receipt is None or receipt:  # otherwise it soft-failed: nothing builds on it
+        if receipt is None or receipt:  # a soft-failed event changes no state
             self.state = self.state.with_event(event)
             referred = event.prev_events
             tips = [found for found in self.prev_events if found not in referred]
@@ -168,7 +168,7 @@ class Room:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        """Forget the oldest event that nothing is built on: what was said, or soft-failed."""
+        """Forget the oldest message or soft-failed event; keep accepted state events."""
         oldest = next(event_id for event_id in self.before if event_id not in self.prev_events)
         receipt = self.receipts.pop(oldest, None)
         del self.before[oldest]
@@ -228,7 +228,7 @@ class Room:
         ]
 
     def snapshot(self, server: ServerName, memberships: Memberships) -> ResidentRoom:
-        """The room at this moment, as the library's answers are made from it."""
+        """Return the room at this moment, as the library takes it."""
         return ResidentRoom(
             server,
             self.state,

@@ -1,4 +1,4 @@
-"""The server: its rooms, its keys, and the events that it sends."""
+"""Hold the server together: its rooms, its keys, and the events that it sends."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from matrix_membership.server import (
 )
 
 MOST_TASKS: Final = 200
-"""What may be under way that nobody waits for."""
+"""Background tasks at the same time."""
 
 MOST_REFUSALS: Final = 100
 
 
 class Homeserver:
-    """A homeserver, without what others reach it by: that is `endpoints`.
+    """A homeserver without its HTTP endpoints, which are in `endpoints`.
 
     Attributes:
-        transport: how it reaches others.
+        transport: sends requests to other servers.
         signer: its key.
         name: its name.
-        rooms: the rooms that it is in, or was.
+        rooms: the rooms that it is in or was in.
         aliases: room IDs by alias.
         held: invites and knocks of its users in rooms that it is not in, by room and user.
         keys: the keys of other servers.
         room_versions: the room versions that it speaks.
         identity_servers: the identity servers that it trusts.
-        omits_members: whether it leaves members out of an answer when it is allowed to.
-        refusals: what it said no to, for its log: the newest.
+        omits_members: whether it leaves members out of an answer if the request allows it.
+        refusals: the newest errors that it answered, for its log.
     """
 
     def __init__(self, transport: Transport, *, room_versions: Iterable[str] = KNOWN) -> None:
@@ -67,20 +67,19 @@ class Homeserver:
 
     @staticmethod
     def now() -> int:
-        """The time, in milliseconds since 1970."""
+        """Return the time, in milliseconds since 1970."""
         return time.time_ns() // 1_000_000
 
     def refuse(self, error: MatrixError) -> Answer:
-        """Say no, and remember why."""
+        """Answer with an error, and remember it."""
         self.refusals.append(error)
         return Answer.refusing(error)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that nobody waits for.
+        """Run something in the background.
 
-        What answers a request must not wait for the server that asks: that one may be waiting
-        for us. When too much is under way, it is not done; a server that keeps what it knows does
-        it later.
+        Answering a request must not wait for the asking server, which may be waiting for us. If too many
+        tasks run already, the work is dropped; a server with a database would store it and do it later.
         """
         if len(self._tasks) >= MOST_TASKS:
             work.close()
@@ -91,7 +90,7 @@ class Homeserver:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Finish what is under way, and close the connections."""
+        """Finish the background tasks, and close the connections."""
         await asyncio.gather(*self._tasks)
         await self.transport.close()
 
@@ -107,14 +106,14 @@ class Homeserver:
         name: str | None = None,
         levels: Mapping[str, Any] | None = None,
     ) -> Room:
-        """Make a room of which a user of ours is the creator.
+        """Make a room; a user of ours is its creator.
 
         Args:
             creator: that user.
             version: the room version.
-            join_rule: who may join.
-            allow: of a restricted room, the rooms whose members may join.
-            name: the room's name; without one, its members stand for it.
+            join_rule: the join rule.
+            allow: for a restricted room, the rooms whose members may join.
+            name: the room's name; None makes no name event.
             levels: power levels beside the creator's.
         """
         version = KNOWN[version] if isinstance(version, str) else version
@@ -148,7 +147,7 @@ class Homeserver:
         *,
         state_key: str | None = None,
     ) -> Event:
-        """Put an event of a user of ours into a room. Other servers learn of it by `tell`.
+        """Put an event of a user of ours into a room; `tell` sends it to other servers.
 
         Raises:
             Rejected: the rules reject it.
@@ -158,25 +157,25 @@ class Homeserver:
         )
 
     def takes_part_in(self, room_id: Any) -> bool:
-        """Whether a user of ours is joined to a room."""
+        """Return whether a user of ours is joined to a room."""
         room = self.rooms.get(room_id) if isinstance(room_id, str) else None
         return room is not None and self.name in room.state.servers_in_room
 
     def membership(self, user: UserID, room_id: RoomID) -> Membership | None:
-        """A user's membership in a room; None when we cannot tell."""
+        """Return a user's membership in a room; None if we cannot tell."""
         if not self.takes_part_in(room_id):
             return None
         found = self.rooms[room_id].state.membership_of(user)
         return None if found is UNKNOWN else found
 
     def snapshot(self, room_id: str) -> ResidentRoom | None:
-        """A room at this moment; None for one in which we have no say."""
+        """Return a room at this moment; None if we are not in it."""
         if not self.takes_part_in(room_id):
             return None
         return self.rooms[room_id].snapshot(self.name, self.membership)
 
     def publish(self, event: Event) -> None:
-        """Keep an event of ours that was judged, and have the servers told that it concerns."""
+        """Keep an event of ours that was judged, and send it to the servers that it concerns."""
         room = self.rooms[event.room_id]
         concerned = set(room.state.servers_in_room)
         if event.membership is not None:
@@ -189,7 +188,7 @@ class Homeserver:
     async def keys_for(
         self, needs: Mapping[ServerName, Iterable[str]], *, most: int = MOST_ASKED
     ) -> KeyRing:
-        """The keys that are needed, as far as they can be had; see `keys.Keys.get`."""
+        """Return the needed keys that can be fetched; see `keys.Keys.get`."""
         return await self.keys.get(needs, most=most)
 
     async def tell(self, servers: Iterable[str], *events: Event) -> None:

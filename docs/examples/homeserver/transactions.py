@@ -1,7 +1,7 @@
-"""Events that other servers send: counted, taken once, and one transaction after the other.
+"""Take the events that other servers send, one transaction after the other, each once.
 
-What a transaction can cost is bounded: its size, its PDUs, its EDUs, and the servers that are asked
-for their keys because of it.
+The cost of a transaction is bounded: its size, its PDUs, its EDUs, and the servers that are asked for keys
+because of it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LARGEST_TRANSACTION: Final = (MOST_PDUS + MOST_EDUS) * LARGEST_EVENT
 
 MOST_ORIGINS: Final = 1000
 MOST_REMEMBERED: Final = 4
-"""Servers whose transactions are remembered, and how many of each: it repeats the newest alone."""
+"""Servers whose transactions are remembered, and how many of each; a server repeats only its newest."""
 
 MOST_WAITING: Final = 20
 """Transactions of one server that may wait for their turn."""
@@ -51,7 +51,7 @@ TOO_MANY: Final = MatrixError.of("M_LIMIT_EXCEEDED", "one at a time", retry_afte
 
 
 class Line:
-    """The transactions of one server: they are taken in the order in which they come."""
+    """The transactions of one server, taken in the order in which they come."""
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
@@ -64,9 +64,9 @@ class Arrived:
     """A PDU that could be read.
 
     Attributes:
-        room: its room; None when we are not in it, but a user of ours holds an invite.
-        reads: the PDU, as it reads in the version of its room. The servers that sent invites to one
-            room may name different versions; then it is read by each.
+        room: its room; None if we are not in it, but a user of ours holds an invite.
+        reads: the PDU, read by the version of its room. The servers that sent invites to one room may
+            name different versions; then it is read by each.
     """
 
     room: Room | None
@@ -74,17 +74,19 @@ class Arrived:
 
     @property
     def needs(self) -> list[tuple[ServerName, frozenset[str]]]:
-        """The keys to fetch: of the servers whose signatures count, and of no others that it names."""
+        """The keys to fetch, only of the servers whose signatures count."""
         needs = [need for read in self.reads for need in needed_keys(read).items()]
         for read in self.reads:
-            if read.event.membership is INVITE:  # one by address is signed by the user's server
+            if (
+                read.event.membership is INVITE
+            ):  # an invite by address may be signed by the invited user's server
                 server = server_of(read.event.state_key or "")
                 needs.append((server, key_ids_of(read.document, server)))
         return needs
 
 
 class Transactions:
-    """What one server does with the events that others send."""
+    """Takes the events that other servers send to one server."""
 
     def __init__(self, server: Homeserver, inviting: Inviting) -> None:
         self.server = server
@@ -92,7 +94,7 @@ class Transactions:
         self.lines: Bounded[ServerName, Line] = Bounded(MOST_ORIGINS)
 
     async def respond(self, asked: Asked) -> Answer:
-        """send: take a transaction, or say again what was said to it before."""
+        """Answer send: take a transaction, or repeat the answer to a repeated one."""
         self.lines[asked.origin] = line = self.lines.get(asked.origin) or Line()
         if line.waiting >= MOST_WAITING:
             return Answer.refusing(TOO_MANY)
@@ -109,7 +111,7 @@ class Transactions:
             line.waiting -= 1
 
     async def take_all(self, asked: Asked) -> Answer:
-        """Take the PDUs of a transaction, one after the other; nothing is done with EDUs."""
+        """Take the PDUs of a transaction, one after the other; ignore its EDUs."""
         content: Any = asked.content if isinstance(asked.content, JsonObject) else {}
         pdus, edus = content.get("pdus"), content.get("edus", ())
         for name, found, most in (("pdus", pdus, MOST_PDUS), ("edus", edus, MOST_EDUS)):
@@ -122,11 +124,11 @@ class Transactions:
         for found in arrived:
             event_id, error = self.take(found, keys) if isinstance(found, Arrived) else ("", found)
             results[event_id] = {"error": error} if error else {}
-            await asyncio.sleep(0)  # fifty events take a while: let others have their turn
+            await asyncio.sleep(0)  # fifty events take a while: let other requests run
         return Answer.of({"pdus": results})
 
     def read(self, pdu: Any, origin: ServerName) -> Arrived | str:
-        """Read a PDU by the version of its room, or say why it is not taken."""
+        """Read a PDU by the version of its room, or return why it is refused."""
         if not isinstance(pdu, JsonObject):
             return "a PDU is an object"
         room_id: Any = pdu.get("room_id")
@@ -144,7 +146,7 @@ class Transactions:
         return Arrived(room, tuple(reads)) if reads else wrong
 
     def take(self, arrived: Arrived, keys: KeyRing) -> tuple[str, str]:
-        """Take one event: gives its ID, and what is wrong with it, if something is."""
+        """Take one event; return its ID, and an error sentence or nothing."""
         room, (read, *_) = arrived.room, arrived.reads
         event_id = read.event.event_id
         if room is None:
@@ -158,7 +160,7 @@ class Transactions:
 
 
 def _together(arrived: Iterable[Arrived | str]) -> dict[ServerName, frozenset[str]]:
-    """The keys that all of some PDUs need."""
+    """Return the keys that some PDUs need together."""
     needs: dict[ServerName, frozenset[str]] = {}
     for found in arrived:
         for server, key_ids in found.needs if isinstance(found, Arrived) else ():

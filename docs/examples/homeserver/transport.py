@@ -1,7 +1,7 @@
-"""HTTP to other servers, with TLS or without: few connections, none of them for long.
+"""Send HTTP requests to other servers, with TLS or without, over few and short connections.
 
-The other side is a stranger too. It gets a limited time and may answer a limited number of bytes; it
-cannot send us elsewhere, nor leave a cookie.
+The other side is a stranger too. Its time and the bytes of its answer are limited. Redirects and cookies are
+ignored.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ __all__ = ["LARGEST_STATE", "Transport", "Witness", "on_loopback"]
 SECONDS: Final = aiohttp.ClientTimeout(total=30)
 MOST_CONNECTIONS: Final = 100
 MOST_CONNECTIONS_TO_ONE: Final = 10
-"""To other servers at the same time, and to one of them. Who must wait longer gives up."""
+"""Connections at the same time, to all servers and to one. Waiting for one counts into the timeout."""
 
 LARGEST_ANSWER: Final = 1024 * 1024
 LARGEST_STATE: Final = 64 * 1024 * 1024
-"""Bytes of an answer: of most, and of those that hold the state of a room."""
+"""Bytes of an answer: usually, and if it holds the state of a room."""
 
 LARGEST_ERROR: Final = 16 * 1024
-"""Bytes of an answer that tells of an error, which is kept in the log."""
+"""Bytes of an error answer, which is kept in the log."""
 
 
 def on_loopback(address: str) -> bool:
-    """Whether an address is of this machine.
+    """Return whether an address is of this machine.
 
-    Others say whom we ask: a header names its origin, an event its sender, a request to join its
-    servers. Without this, they would have us ask what only we can reach. A server for the
-    Internet looks up the name and asks if the *address found* is a public one, then connects to
-    that very address.
+    Strangers choose which servers we ask: a header names its origin, an event its sender, a request to join
+    its servers. Without this check they could have us send requests inside our own network. A server on the
+    Internet looks up the name, checks that the *address found* is public, and connects to that very
+    address.
     """
     try:
         host = urlsplit(f"//{address}").hostname or ""
@@ -53,19 +53,19 @@ def on_loopback(address: str) -> bool:
 
 
 Witness = Callable[[str, str, Request, Answer | None], None]
-"""Is told of origin, destination and request; and again with the answer."""
+"""Called with origin, destination and request, then again with the answer."""
 
 
 class Transport:
     """Sends requests to other servers.
 
     Args:
-        signer: who signs them.
+        signer: signs them.
         scheme: `http` on loopback, `https` everywhere else.
-        addresses: where servers listen that are not where their names say.
-        context: which certificates of others are good.
-        witness: is told of every request, and of its answer.
-        reaches: whether an address may be asked: by default those of this machine alone.
+        addresses: addresses of servers that do not listen where their names say.
+        context: decides which certificates are good.
+        witness: called for every request and its answer.
+        reaches: returns whether an address may be asked; by default only this machine.
     """
 
     def __init__(
@@ -89,12 +89,12 @@ class Transport:
     async def ask(
         self, destination: str, request: Request, *, most_bytes: int = LARGEST_ANSWER
     ) -> Answer:
-        """Send a signed request; a server that cannot be reached counts as a gateway that failed.
+        """Send a signed request; if the server cannot be reached, return a 502.
 
         Args:
             destination: the server's name.
             request: the request.
-            most_bytes: how long the answer may be. A longer one counts as none.
+            most_bytes: how long the answer may be; a longer one gives a 502.
         """
         self.witness(self.signer.server_name, destination, request, None)
         answer = await self.call(
@@ -118,7 +118,7 @@ class Transport:
         authorization: str = "",
         most_bytes: int = LARGEST_ANSWER,
     ) -> Answer:
-        """Send a request that is not signed, as identity servers get them; follow no redirect."""
+        """Send a request without signing it, as to identity servers; follow no redirect."""
         address = self.addresses.get(destination, destination)
         if not self.reaches(address):
             return Answer.unreachable(destination, "it is not among those that may be asked")
@@ -127,7 +127,7 @@ class Transport:
         try:
             async with self._session.request(
                 method,
-                # What was signed is sent as it is, not encoded a second time.
+                # The signature covers the encoded URI, so it must not be encoded a second time.
                 URL(f"{self.scheme}://{address}{uri}", encoded=True),
                 data=body,
                 headers={"Content-Type": "application/json", "Accept-Encoding": "identity"}
@@ -138,7 +138,7 @@ class Transport:
                 most = most_bytes if response.status == HTTPStatus.OK else LARGEST_ERROR
                 found = await read_within(response.content, most)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            # A ValueError: the name has a port above 65535, a token would break the header.
+            # ValueError: a port above 65535, or a token that would break the header.
             return Answer.unreachable(destination, error)
         if found is None:
             return Answer.unreachable(destination, f"it answers more than {most} bytes")
@@ -151,7 +151,7 @@ class Transport:
 
 
 def _new_session() -> aiohttp.ClientSession:
-    """Connections that remember nothing of what others say: no cookies, nothing unpacked."""
+    """Make connections without cookies and without decompression."""
     return aiohttp.ClientSession(
         timeout=SECONDS,
         connector=aiohttp.TCPConnector(

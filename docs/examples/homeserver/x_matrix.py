@@ -1,4 +1,4 @@
-"""X-Matrix: a server signs its requests, and the other one checks who asks.
+"""X-Matrix: sign requests to other servers, and check the signatures of theirs.
 
 The signature covers a JSON object that is never sent as such: method, URI, both servers, and
 the body. See https://spec.matrix.org/v1.19/server-server-api/#request-authentication
@@ -18,12 +18,12 @@ PARAMETER: Final = re.compile(
     r"""\s*([^\s=,"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^",\s]+))\s*(?:,|$)"""
 )
 LONGEST_HEADER: Final = 2048
-"""Characters: two server names, a key ID and a signature have less than 1,000."""
+"""Characters. Two server names, a key ID and a signature have less than 1,000."""
 
 
 @attrs.frozen
 class Authorization:
-    """What an `Authorization` header of the scheme X-Matrix says."""
+    """An `Authorization` header of the scheme X-Matrix."""
 
     origin: str
     destination: str | None
@@ -32,10 +32,10 @@ class Authorization:
 
     @classmethod
     def parse(cls, header: str) -> Authorization | None:
-        """Read a header; None when it is of another form.
+        """Read a header; None if it has another form.
 
-        It is the first that a stranger says, so it is read once from left to right: a header that
-        searching would find something in, here or there, is refused.
+        A stranger sends it before anything is checked, so it is read once, from left to right, in linear
+        time. Text between the parameters makes it invalid.
         """
         scheme, _, parameters = header.partition(" ")
         if scheme.lower() != "x-matrix" or len(header) > LONGEST_HEADER:
@@ -59,14 +59,14 @@ class Authorization:
         )
 
     def key(self, keys: KeyRing, destination: str, *, at: int) -> PublishedKey | None:
-        """The key that must have signed; None when such a request cannot be believed.
+        """Return the key that must have signed; None if the request cannot be believed.
 
-        This can be asked before the body is read.
+        Call this before reading the body.
 
         Args:
-            keys: keys, those of the server that asks among them.
-            destination: our name. We do not answer a request that was meant for another server.
-            at: the time now, in milliseconds since 1970. A key that ran out proves nothing.
+            keys: the keys, including those of the asking server.
+            destination: our name. A request that was meant for another server is refused.
+            at: the time now, in milliseconds since 1970. An expired key proves nothing.
         """
         key = keys.key(self.origin, self.key_id)
         if key is None or key.is_expired or not key.good_at(at):
@@ -76,14 +76,14 @@ class Authorization:
     def proves(
         self, keys: KeyRing, destination: str, method: str, uri: str, content: Any, *, at: int
     ) -> bool:
-        """Whether a request that reached us is from the server that it names.
+        """Return whether the server that a request names has signed it.
 
         Args:
-            keys: keys, those of the server that asks among them.
+            keys: the keys, including those of the asking server.
             destination: our name.
             method: the method of the request.
             uri: path and query as they came, still percent-encoded.
-            content: the parsed body; None when there is none.
+            content: the parsed body; None if it is empty.
             at: the time now, in milliseconds since 1970.
         """
         key = self.key(keys, destination, at=at)
@@ -98,7 +98,7 @@ class Authorization:
 
 
 def authorize(signer: Signer, destination: str, request: Request) -> Authorization:
-    """What to say with a request of ours."""
+    """Sign a request of ours; return its header."""
     document = _signed(
         request.method, request.uri, signer.server_name, destination, request.content
     )
