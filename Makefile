@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer, make, and a package registry. Everything else is put in virtual environments beside this file.
+# Needs Python 3.11 or newer, make, and a package registry. Installs everything else into virtual environments beside this file.
 
 PYTHON ?= python3
 ORACLE_CASES ?= 100000
@@ -10,19 +10,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 
-# A stamp carries the checksum of what it was installed from: a changed file makes the environment anew.
+# A stamp has the checksum of the file that lists the packages: a changed file makes the environment anew.
 CHECKSUM := $(firstword $(shell cksum < pyproject.toml))
 RUNTIME := $(VENV)/.runtime-$(CHECKSUM)
 DEV := $(VENV)/.dev-$(CHECKSUM)
 DOCS := $(VENV)/.docs-$(CHECKSUM)
 
-# Tools that bring much with them live apart too.
+# Tools with many dependencies get an environment of their own.
 FUZZ_VENV := .venv-fuzz
 FUZZ := $(FUZZ_VENV)/.stamp-$(CHECKSUM)
 MUTANTS_VENV := .venv-mutants
 MUTANTS := $(MUTANTS_VENV)/.stamp-$(CHECKSUM)
 
-# Synapse is run, never imported: it lives apart. Whoever has one names its interpreter in SYNAPSE_PYTHON.
+# Synapse is run, never imported, so it has an environment of its own. To use another one, set SYNAPSE_PYTHON to its interpreter.
 ifeq ($(strip $(SYNAPSE_PYTHON)),)
 SYNAPSE_VENV := .venv-synapse
 SYNAPSE_REQUIREMENTS := tests/oracle_synapse/requirements.txt
@@ -70,7 +70,7 @@ vectors: $(DEV)  ## write docs/vectors
 bench: $(DEV)  ## measure, and write the table of docs/explanation/performance.md
 	PYTHONPATH=src:. $(BIN)/python -m tests.bench
 
-# Both engines in one process: that of Synapse's environment, which needs nothing more.
+# Both engines run in one process, with the Python of the environment of Synapse.
 .PHONY: bench-synapse
 bench-synapse: $(DEV) $(SYNAPSE)  ## the same work by Synapse's functions, in turns; answers of BENCH_MEMBERS
 	PYTHONPATH=src:. $(BIN)/python -m tests.bench_synapse.rooms build/bench-synapse/rooms.json --members $(BENCH_MEMBERS)
@@ -106,19 +106,19 @@ clean:  ## remove what was built, the environments included
 unit: $(DEV)
 	$(PYTEST) -n auto --cov --cov-report=term
 
-# Examples of docstrings and pages run apart from the tests, so that none of them counts as coverage.
+# Examples of docstrings and pages run apart from the tests, so that they do not count as coverage.
 .PHONY: doctest
 doctest: $(DEV)
 	$(PYTEST) --doctest-modules --ignore=docs/conf.py --ignore=docs/examples src README.md docs
 
-# Benchmarks once each, unmeasured: they have to run, whatever the machine is busy with.
+# Run each benchmark once without measuring, so that a busy machine does not fail the run.
 .PHONY: smoke
 smoke: $(DEV)
 ifneq ($(wildcard tests/bench/test_*.py),)
 	$(PYTEST) -m 'bench and not slow' --benchmark-disable tests/bench
 endif
 
-# A wheel of pure Python can be imported as it is, without being installed.
+# Import the wheel without installing it: a pure-Python wheel allows that.
 .PHONY: package
 package: $(DEV)
 	rm -rf build/package
