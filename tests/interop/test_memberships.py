@@ -149,6 +149,8 @@ class TestOurUserInSynapsesRoom:
         cat = peer.user("cat")
         for user in (ben, cat):  # so that our server stays in the room, and hears of all of it
             assert joins(peer, user, room_id, synapse.server_name)[0] == 200
+        # Cat's join is told in the background: before it came, Synapse would not tell us of the ban.
+        until_shown(sam, room_id, cat, "join")
         sam.kick(room_id, ben)
         until_known(peer, room_id, ben, LEAVE)
         sam.ban(room_id, ben)
