@@ -53,6 +53,10 @@ oracle: $(DEV) $(SYNAPSE)  ## ORACLE_CASES cases, judged by Synapse too
 statistics: $(DEV)  ## do the strategies reach every rule of every version?
 	$(PYTEST) -n auto -m slow tests/strategies/test_cases.py
 
+.PHONY: resolution
+resolution: $(DEV)  ## 20,000 generated rooms, resolved by two implementations
+	$(PYTEST) -n auto -m slow tests/resolution
+
 .PHONY: mutants
 mutants: $(MUTANTS)  ## does a test fail when a line of the rules is wrong?
 	$(MUTANTS_VENV)/bin/python -m tests.mutants

@@ -108,6 +108,23 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "auth",
         ),
     ),
+    (  # resolution
+        frozenset(),
+        (
+            "resolution._links",
+            "resolution._state_sets",
+            "resolution._graph",
+            "resolution._auth_difference",
+            "resolution._records",
+            "resolution._auth_checks",
+            "resolution._power_events",
+            "resolution._mainline",
+            "resolution._passes",
+            "resolution._replay",
+            "resolution._resolving",
+            "resolution",
+        ),
+    ),
     (  # receipt
         frozenset(),
         (

@@ -1,0 +1,11 @@
+"""State resolution: which state a room has where its history forks.
+
+`resolve` takes the states at the ends of the branches and gives the state of the room, by the
+algorithm of its version: 1 for room version 1, 2 for versions 2 to 11, 2.1 for version 12.
+"""
+
+from __future__ import annotations
+
+from matrix_membership.resolution._resolving import Resolution, resolve
+
+__all__ = ["Resolution", "resolve"]

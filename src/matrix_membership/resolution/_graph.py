@@ -1,0 +1,145 @@
+"""The events of one resolution: each looked up once, and read once.
+
+What a look-up gives is not trusted. An event counts as missing when the look-up does not
+have it, when it carries another ID, when it is not a state event, and when it belongs to
+another room than the one that is resolved. Nothing in a resolution raises for it: a missing
+event cannot be judged, and nothing is known of what authorises it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+
+from matrix_membership.events import Event
+from matrix_membership.identifiers import EventID, RoomID
+from matrix_membership.resolution._links import Links, links_of
+from matrix_membership.resolution._state_sets import Place
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["Graph"]
+
+GetEvent = Callable[[EventID], Event | None]
+
+_CREATE = "m.room.create"
+_NOT_AT_HAND: Links = ((), 0, 0)
+
+
+class Graph:
+    """The events of a room by ID, with the edges from each to its auth events.
+
+    It lives as long as one resolution does, fills itself on the way, and never leaves it.
+    """
+
+    __slots__ = ("_get", "_links", "events", "missing", "rejected", "room_id", "room_version")
+
+    def __init__(
+        self, room_version: RoomVersion, get: GetEvent, rejected: AbstractSet[str] = frozenset()
+    ) -> None:
+        self.room_version = room_version
+        self.rejected = rejected
+        self.room_id: RoomID | None = None
+        self.events: dict[EventID, Event] = {}
+        self.missing: set[EventID] = set()
+        self._get = get
+        self._links: dict[EventID, Links] = {}
+
+    def event(self, event_id: EventID) -> Event | None:
+        """The event of an ID, or None when it is missing."""
+        found = self.events.get(event_id)
+        if found is not None or event_id in self.missing:
+            return found
+        found = self._get(event_id)
+        if (
+            found is None
+            or found.event_id != event_id
+            or found.state_key is None
+            or (found.room_id != self.room_id and self.room_id is not None)
+        ):
+            self.missing.add(event_id)
+            return None
+        self.events[event_id] = found
+        return found
+
+    def stands_in(self, event_id: EventID, place: Place) -> bool:
+        """Whether an event is at hand, and its type and state key are these."""
+        found = self.event(event_id)
+        return found is not None and (found.type, found.state_key) == place
+
+    def links(self, event_id: EventID) -> Links:
+        """The auth events of an event, when it was sent, and its depth."""
+        found = self._links.get(event_id)
+        if found is None:
+            event = self.event(event_id)
+            found = self._links[event_id] = _NOT_AT_HAND if event is None else links_of(event)
+        return found
+
+    def auth_events(self, event_id: EventID) -> tuple[EventID, ...]:
+        """The IDs of the events that authorise an event; none of a missing one."""
+        return self.links(event_id)[0]
+
+    def listed(self, event_id: EventID) -> dict[Place, Event]:
+        """The auth events of an event by place, without missing and rejected ones.
+
+        Of two for one place, for which the event is to be rejected, the first counts.
+        """
+        rejected, found = self.rejected, {}
+        for auth_id in reversed(self.auth_events(event_id)):
+            listed = self.event(auth_id)
+            if listed is not None and auth_id not in rejected:
+                found[listed.type, listed.state_key or ""] = listed
+        return found
+
+    def power_levels(self, event_id: EventID) -> Event | None:
+        """The power levels event among the auth events of an event, rejected or not."""
+        get = self.events.get
+        for auth_id in self.auth_events(event_id):
+            listed = get(auth_id) or self.event(auth_id)
+            if (
+                listed is not None
+                and listed.type == "m.room.power_levels"
+                and listed.state_key == ""
+            ):
+                return listed
+        return None
+
+    def create_event(self, event_id: EventID) -> Event | None:
+        """The create event among the auth events of an event; in version 12, of its room."""
+        if self.room_version.room_id_is_create_event:
+            return self.named_by(self.events[event_id].room_id)
+        for auth_id in self.auth_events(event_id):
+            listed = self.event(auth_id)
+            if listed is not None and listed.type == _CREATE and listed.state_key == "":
+                return listed
+        return None
+
+    def named_by(self, room_id: RoomID) -> Event | None:
+        """In version 12, the create event that a room ID names, unless it is rejected."""
+        create_id = EventID("$" + room_id[1:])
+        if create_id in self.rejected:
+            return None
+        create = self.event(create_id)
+        return None if create is None or create.type != _CREATE else create
+
+    def settle(self, create_id: EventID | None, event_ids: Iterable[EventID]) -> None:
+        """Find out which room this is, and count the events of other rooms as missing.
+
+        It is the room of the create event that all states have in common; without one, the
+        room of most of these events, of two with equally many that of the smaller ID.
+
+        Args:
+            create_id: the ID of that create event, if there is one.
+            event_ids: the events that the states differ in.
+        """
+        create = None if create_id is None else self.event(create_id)
+        found = [event for event in map(self.event, event_ids) if event is not None]
+        if create is not None:
+            self.room_id = create.room_id
+        else:
+            rooms = Counter([event.room_id for event in found])
+            self.room_id = min(rooms, key=lambda room: (-rooms[room], room), default=None)
+        for event in found:
+            if event.room_id != self.room_id:
+                del self.events[event.event_id]
+                self.missing.add(event.event_id)

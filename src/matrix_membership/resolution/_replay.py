@@ -1,0 +1,60 @@
+"""Algorithms 2 and 2.1, of room versions 2 to 12: conflicted events are replayed in an order of their own.
+
+See the `algorithm`__. The two differ in two things: 2.1 starts from an empty state instead of
+what the states have in common, and replays the conflicted state subgraph too.
+
+__ https://spec.matrix.org/v1.19/rooms/v12/#algorithm
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from matrix_membership.identifiers import EventID
+from matrix_membership.resolution._auth_checks import PartialState, iterative_auth_checks
+from matrix_membership.resolution._graph import Graph
+from matrix_membership.resolution._mainline import mainline, mainline_ordering
+from matrix_membership.resolution._power_events import (
+    is_power_event,
+    reverse_topological_power_ordering,
+    with_auth_chains,
+)
+from matrix_membership.resolution._records import Outcome, Record, Stage, without_end
+from matrix_membership.resolution._state_sets import Place, StateSet
+
+__all__ = ["resolve_by_replay"]
+
+
+def resolve_by_replay(
+    full_conflicted_set: AbstractSet[EventID], start: StateSet, graph: Graph
+) -> tuple[dict[Place, EventID], tuple[Record, ...]]:
+    """Resolve by steps 1 to 4 of the algorithm.
+
+    Args:
+        full_conflicted_set: the events to replay.
+        start: the state to start from.
+        graph: where the events are.
+
+    Returns:
+        The events that were let in, by place, and what was considered. Cost: n log n.
+    """
+    at_hand = {event_id for event_id in full_conflicted_set if graph.event(event_id) is not None}
+    partial = PartialState(start, graph)
+
+    power_events = [event_id for event_id in at_hand if is_power_event(graph.events[event_id])]
+    edges = with_auth_chains(power_events, at_hand, graph)
+    power_ranks, unordered = reverse_topological_power_ordering(edges, graph)
+    power_ends = iterative_auth_checks([rank[2] for rank in power_ranks], partial, graph)
+
+    levels = partial["m.room.power_levels", ""]
+    line = mainline(None if levels is None else levels.event_id, graph)
+    other_ranks = mainline_ordering(at_hand - edges.keys(), line, graph)
+    other_ends = iterative_auth_checks([rank[2] for rank in other_ranks], partial, graph)
+
+    resolved = {place: event.event_id for place, event in partial.resolved.items()}
+    return resolved, (
+        Record(Stage.POWER_EVENTS, power_ranks, power_ends),
+        without_end(Stage.POWER_EVENTS, unordered, Outcome.UNORDERED),
+        Record(Stage.MAINLINE, other_ranks, other_ends),
+        without_end(None, full_conflicted_set - at_hand, Outcome.MISSING),
+    )

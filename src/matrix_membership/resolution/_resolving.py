@@ -1,0 +1,191 @@
+"""Resolving: the states separated, the algorithm of the room version run, the result kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from operator import itemgetter
+from typing import Final
+
+from attrs import field
+
+from matrix_membership._attrs import frozen
+from matrix_membership.errors import IncompleteState, InvalidIdentifier
+from matrix_membership.events import Event
+from matrix_membership.identifiers import EventID
+from matrix_membership.resolution._auth_difference import (
+    auth_difference as difference_of,
+)
+from matrix_membership.resolution._auth_difference import (
+    conflicted_state_subgraph as subgraph_of,
+)
+from matrix_membership.resolution._graph import Graph
+from matrix_membership.resolution._passes import resolve_in_passes
+from matrix_membership.resolution._records import Record
+from matrix_membership.resolution._replay import resolve_by_replay
+from matrix_membership.resolution._state_sets import (
+    Place,
+    StateMap,
+    StateSet,
+    conflicted_state_set,
+    ids_of,
+    unconflicted_state_map,
+    without,
+)
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.state import RoomState
+
+__all__ = ["ALGORITHMS", "GetEvent", "Resolution", "resolve"]
+
+GetEvent = Callable[[EventID], Event | None]
+
+ALGORITHMS: Final = ("1", "2", "2.1")
+"""The names of the algorithms, as `RoomVersion.state_resolution` has them."""
+
+
+@frozen
+class Resolution:
+    """What states of a room were resolved to, and how.
+
+    Attributes:
+        room_version: the version of the room.
+        algorithm: the algorithm that was used: `1`, `2` or `2.1`.
+        state: the resolved state, as event IDs by type and state key.
+        conflicted: the events of each place that differs between the states.
+        missing: the IDs of events that were looked up and not found.
+    """
+
+    room_version: RoomVersion
+    algorithm: str
+    state: Mapping[Place, EventID]
+    conflicted: Mapping[Place, tuple[EventID, ...]] = field(repr=False)
+    missing: frozenset[EventID] = field(repr=False)
+    _records: tuple[Record, ...] = field(repr=False)
+    _graph: Graph = field(repr=False, eq=False)
+
+    def __hash__(self) -> int:
+        return hash((self.room_version, self.algorithm, self.missing))
+
+    def room_state(self) -> RoomState:
+        """The resolved state with its events. Cost: n log n in the state; it looks up all of it.
+
+        Returns:
+            The state. Its members stand in the order of depth, then of `origin_server_ts`,
+            then of ID, whatever order the states had.
+
+        Raises:
+            IncompleteState: an event of the state is not at hand.
+        """
+        found = []
+        for event_id in self.state.values():
+            event = self._graph.event(event_id)
+            if event is None:
+                raise IncompleteState("the resolved state", f"the event {event_id}")
+            _, sent, depth = self._graph.links(event_id)
+            found.append((depth, sent, event_id, event))
+        found.sort(key=itemgetter(0, 1, 2))
+        return RoomState.of(self.room_version, [entry[3] for entry in found])
+
+
+def resolve(
+    room_version: RoomVersion,
+    state_sets: Iterable[Mapping[Place, EventID] | RoomState],
+    events: Mapping[EventID, Event] | GetEvent,
+    *,
+    rejected: AbstractSet[str] = frozenset(),
+    algorithm: str | None = None,
+    unconflicted: Mapping[Place, EventID] | None = None,
+    auth_difference: AbstractSet[EventID] | None = None,
+    conflicted_subgraph: AbstractSet[EventID] | None = None,
+) -> Resolution:
+    """Resolve states of a room into one, as `state resolution`__ of its version does.
+
+    The result does not depend on the order of the states. An event that is not at hand, that
+    belongs to another room or that is no state event cannot win; `Resolution.missing` names
+    it. What all states have in common stands in the result, at hand or not.
+
+    Args:
+        room_version: the version of the room.
+        state_sets: the states: event IDs by type and state key, or `RoomState`s.
+        events: the events by ID, those in the auth chains too; or a function that gives the
+            event of an ID, or None.
+        rejected: the IDs of rejected events. In a state their places count as empty, they are
+            never let into the result, and they authorise nothing.
+        algorithm: `1`, `2` or `2.1`; by default that of the room version.
+        unconflicted: what all states have in common, for a caller that knows it. Then
+            `state_sets` need hold no more than the rest, and nothing here takes time that
+            grows with the room. These are taken as they are, rejected or not.
+        auth_difference: the auth difference of the states, for a caller that knows it, by a
+            `ChainIndex` or otherwise. By default it is found in `events`.
+        conflicted_subgraph: the same for the conflicted state subgraph, which 2.1 needs.
+
+    Returns:
+        The resolved state. Cost: linear in the states and in their auth chains, n log n in the
+        full conflicted set; without the states and the chains when the last three are given.
+
+    Raises:
+        IncompleteState: a `RoomState` is over a mere look-up, or has events without IDs.
+        InvalidIdentifier: there is no such algorithm.
+
+    __ https://spec.matrix.org/v1.19/rooms/v12/#state-resolution
+    """
+    chosen = room_version.state_resolution if algorithm is None else algorithm
+    if chosen not in ALGORITHMS:
+        raise InvalidIdentifier("algorithm", "1, 2 or 2.1", chosen)
+    sets, own = _read(state_sets, rejected)
+    get: GetEvent = events.get if isinstance(events, Mapping) else events
+    graph = Graph(room_version, _first_of(own, get) if own else get, rejected)
+
+    common = unconflicted_state_map(sets)
+    if unconflicted is not None:
+        more = {place: found for place, found in common.items() if place not in unconflicted}
+        common = StateMap(unconflicted, more)
+    conflicted = conflicted_state_set(sets, common)
+    ids = set[EventID]().union(*conflicted.values())
+    graph.settle(common.get(("m.room.create", "")), ids)
+
+    records: tuple[Record, ...] = ()
+    resolved: dict[Place, EventID] = {}
+    if conflicted and chosen == "1":
+        resolved, records = resolve_in_passes(conflicted, common, graph)
+    elif conflicted:
+        if auth_difference is None:
+            auth_difference = difference_of(sets, common, graph.auth_events)
+        full_conflicted_set = ids.union(auth_difference)
+        start: StateSet = common
+        if chosen == "2.1":
+            if conflicted_subgraph is None:
+                conflicted_subgraph = subgraph_of(ids, graph.auth_events)
+            full_conflicted_set |= conflicted_subgraph
+            start = {}
+        resolved, records = resolve_by_replay(full_conflicted_set, start, graph)
+        resolved = {place: found for place, found in resolved.items() if place not in common}
+    return Resolution(
+        room_version,
+        chosen,
+        StateMap(common, resolved),
+        conflicted,
+        frozenset(graph.missing),
+        records,
+        graph,
+    )
+
+
+def _read(
+    state_sets: Iterable[Mapping[Place, EventID] | RoomState], rejected: AbstractSet[str]
+) -> tuple[list[StateSet], dict[EventID, Event]]:
+    """The states as event IDs without rejected ones, and the events that came with them."""
+    sets: list[StateSet] = []
+    own: dict[EventID, Event] = {}
+    for state_set in state_sets:
+        if isinstance(state_set, RoomState):
+            places, events = ids_of(state_set)
+            own.update(events)
+        else:
+            places = state_set
+        sets.append(without(places, rejected) if rejected else places)
+    return sets, own
+
+
+def _first_of(own: Mapping[EventID, Event], get: GetEvent) -> GetEvent:
+    return lambda event_id: own.get(event_id) or get(event_id)
