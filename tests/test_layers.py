@@ -122,6 +122,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "resolution._passes",
             "resolution._replay",
             "resolution._resolving",
+            "resolution._gathering",
             "resolution",
         ),
     ),

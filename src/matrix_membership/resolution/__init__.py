@@ -6,6 +6,7 @@ algorithm of its version: 1 for room version 1, 2 for versions 2 to 11, 2.1 for 
 
 from __future__ import annotations
 
+from matrix_membership.resolution._gathering import AwaitingEvents, begin
 from matrix_membership.resolution._resolving import Resolution, resolve
 
-__all__ = ["Resolution", "resolve"]
+__all__ = ["AwaitingEvents", "Resolution", "begin", "resolve"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from operator import itemgetter
 from typing import Final
@@ -35,12 +35,79 @@ from matrix_membership.resolution._state_sets import (
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
-__all__ = ["ALGORITHMS", "GetEvent", "Resolution", "resolve"]
+__all__ = ["ALGORITHMS", "GetEvent", "Question", "Resolution", "answer", "resolve"]
 
 GetEvent = Callable[[EventID], Event | None]
 
 ALGORITHMS: Final = ("1", "2", "2.1")
 """The names of the algorithms, as `RoomVersion.state_resolution` has them."""
+
+
+@frozen
+class Question:
+    """What is to be resolved, as `resolve` and `begin` take it, read once.
+
+    Attributes:
+        room_version: the version of the room.
+        algorithm: the algorithm to use.
+        rejected: the IDs of rejected events.
+        state_sets: the states, without rejected events.
+        common: the unconflicted state map.
+        conflicted: the conflicted state set, by place.
+        own: the events that came with the states.
+        auth_difference: the auth difference, where it was given.
+        conflicted_subgraph: the conflicted state subgraph, where it was given.
+        conflicted_ids: the events to choose from, as one set.
+    """
+
+    room_version: RoomVersion
+    algorithm: str
+    rejected: AbstractSet[str]
+    state_sets: Sequence[StateSet]
+    common: StateSet
+    conflicted: Mapping[Place, tuple[EventID, ...]]
+    own: Mapping[EventID, Event]
+    auth_difference: AbstractSet[EventID] | None
+    conflicted_subgraph: AbstractSet[EventID] | None
+    conflicted_ids: frozenset[EventID]
+
+    @classmethod
+    def of(
+        cls,
+        room_version: RoomVersion,
+        state_sets: Iterable[Mapping[Place, EventID] | RoomState],
+        *,
+        rejected: AbstractSet[str],
+        algorithm: str | None,
+        unconflicted: Mapping[Place, EventID] | None,
+        auth_difference: AbstractSet[EventID] | None,
+        conflicted_subgraph: AbstractSet[EventID] | None,
+    ) -> Question:
+        """Read the states, and separate what they have in common from what they differ in."""
+        chosen = room_version.state_resolution if algorithm is None else algorithm
+        if chosen not in ALGORITHMS:
+            raise InvalidIdentifier("algorithm", "1, 2 or 2.1", chosen)
+        sets, own = _read(state_sets, rejected)
+        common = unconflicted_state_map(sets)
+        if unconflicted is not None:
+            more = {place: found for place, found in common.items() if place not in unconflicted}
+            common = StateMap(unconflicted, more)
+        conflicted = conflicted_state_set(sets, common)
+        # To algorithm 1 an event that no other one disputes is in no conflict.
+        least = 2 if chosen == "1" else 1
+        ids = [names for names in conflicted.values() if len(names) >= least]
+        return cls(
+            room_version,
+            chosen,
+            rejected,
+            tuple(sets),
+            common,
+            conflicted,
+            own,
+            auth_difference,
+            conflicted_subgraph,
+            frozenset[EventID]().union(*ids),
+        )
 
 
 @frozen
@@ -62,6 +129,7 @@ class Resolution:
     missing: frozenset[EventID] = field(repr=False)
     _records: tuple[Record, ...] = field(repr=False)
     _graph: Graph = field(repr=False, eq=False)
+    _question: Question = field(repr=False, eq=False)
 
     def __hash__(self) -> int:
         return hash((self.room_version, self.algorithm, self.missing))
@@ -129,46 +197,66 @@ def resolve(
 
     __ https://spec.matrix.org/v1.19/rooms/v12/#state-resolution
     """
-    chosen = room_version.state_resolution if algorithm is None else algorithm
-    if chosen not in ALGORITHMS:
-        raise InvalidIdentifier("algorithm", "1, 2 or 2.1", chosen)
-    sets, own = _read(state_sets, rejected)
-    get: GetEvent = events.get if isinstance(events, Mapping) else events
-    graph = Graph(room_version, _first_of(own, get) if own else get, rejected)
+    question = Question.of(
+        room_version,
+        state_sets,
+        rejected=rejected,
+        algorithm=algorithm,
+        unconflicted=unconflicted,
+        auth_difference=auth_difference,
+        conflicted_subgraph=conflicted_subgraph,
+    )
+    return answer(question, events.get if isinstance(events, Mapping) else events)
 
-    common = unconflicted_state_map(sets)
-    if unconflicted is not None:
-        more = {place: found for place, found in common.items() if place not in unconflicted}
-        common = StateMap(unconflicted, more)
-    conflicted = conflicted_state_set(sets, common)
-    ids = set[EventID]().union(*conflicted.values())
-    graph.settle(common.get(("m.room.create", "")), ids)
 
+def answer(question: Question, get: GetEvent) -> Resolution:
+    """Resolve by the algorithm that was asked for.
+
+    Args:
+        question: what is to be resolved.
+        get: gives the event of an ID, or None.
+    """
+    common, own = question.common, question.own
+    graph = Graph(
+        question.room_version,
+        (lambda event_id: own.get(event_id) or get(event_id)) if own else get,
+        question.rejected,
+    )
+    if question.conflicted_ids:
+        graph.settle(common.get(("m.room.create", "")), question.conflicted_ids)
     records: tuple[Record, ...] = ()
     resolved: dict[Place, EventID] = {}
-    if conflicted and chosen == "1":
-        resolved, records = resolve_in_passes(conflicted, common, graph)
-    elif conflicted:
-        if auth_difference is None:
-            auth_difference = difference_of(sets, common, graph.auth_events)
-        full_conflicted_set = ids.union(auth_difference)
-        start: StateSet = common
-        if chosen == "2.1":
-            if conflicted_subgraph is None:
-                conflicted_subgraph = subgraph_of(ids, graph.auth_events)
-            full_conflicted_set |= conflicted_subgraph
-            start = {}
-        resolved, records = resolve_by_replay(full_conflicted_set, start, graph)
+    if question.conflicted and question.algorithm == "1":
+        resolved, records = resolve_in_passes(question.conflicted, common, graph)
+    elif question.conflicted:
+        full, start = _full_conflicted_set(question, graph)
+        resolved, records = resolve_by_replay(full, start, graph)
         resolved = {place: found for place, found in resolved.items() if place not in common}
+    missing = frozenset(graph.missing)
+    state = StateMap(common, resolved)
     return Resolution(
-        room_version,
-        chosen,
-        StateMap(common, resolved),
-        conflicted,
-        frozenset(graph.missing),
+        question.room_version,
+        question.algorithm,
+        state,
+        question.conflicted,
+        missing,
         records,
         graph,
+        question,
     )
+
+
+def _full_conflicted_set(question: Question, graph: Graph) -> tuple[AbstractSet[EventID], StateSet]:
+    """The full conflicted set, and the state from which its events are replayed."""
+    ids, difference = question.conflicted_ids, question.auth_difference
+    if difference is None:
+        difference = difference_of(question.state_sets, question.common, graph.auth_events)
+    if question.algorithm == "2":
+        return ids.union(difference), question.common
+    subgraph = question.conflicted_subgraph
+    if subgraph is None:
+        subgraph = subgraph_of(ids, graph.auth_events)
+    return ids.union(difference, subgraph), {}
 
 
 def _read(
@@ -185,7 +273,3 @@ def _read(
             places = state_set
         sets.append(without(places, rejected) if rejected else places)
     return sets, own
-
-
-def _first_of(own: Mapping[EventID, Event], get: GetEvent) -> GetEvent:
-    return lambda event_id: own.get(event_id) or get(event_id)

@@ -1,0 +1,198 @@
+"""Resolving over a storage that has to be waited for: the events are asked for in batches, as data.
+
+The step that `begin` gives names the events it needs. Which ones those are follows from the
+events that came before: the auth chains of the states, unless the caller knows what of them
+matters. When nothing is left to ask for, `resolve` is run on what has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+
+from attrs import field
+
+from matrix_membership import auth
+from matrix_membership._attrs import frozen
+from matrix_membership.events import Event
+from matrix_membership.identifiers import EventID
+from matrix_membership.resolution._resolving import Question, Resolution, answer
+from matrix_membership.resolution._state_sets import Place
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.state import RoomState
+
+__all__ = ["AwaitingEvents", "begin"]
+
+Batches = tuple[Mapping[EventID, "Event | None"], ...]
+"""What has come, the largest batch first; None for what did not."""
+
+_CREATE: Place = ("m.room.create", "")
+_LEVELS: Place = ("m.room.power_levels", "")
+
+
+@frozen
+class AwaitingEvents:
+    """A resolution that needs more events.
+
+    Attributes:
+        needs: the IDs of the events to look up.
+    """
+
+    needs: frozenset[EventID]
+    _question: Question = field(repr=False)
+    _replayed: AbstractSet[EventID] | None = field(repr=False)
+    _batches: Batches = field(repr=False)
+
+    def __hash__(self) -> int:
+        return hash(self.needs)
+
+    def receive(self, events: Iterable[Event]) -> AwaitingEvents | Resolution:
+        """Take the events that were asked for.
+
+        Args:
+            events: those of `needs` that were found, in any order. The others count as
+                missing; events that were not asked for are ignored.
+
+        Returns:
+            The next step: the resolution, or what else is needed. Cost: linear in the events
+            and their auth events, amortised over all steps n log n.
+        """
+        came: dict[EventID, Event | None] = dict.fromkeys(self.needs)
+        came.update({event.event_id: event for event in events if event.event_id in came})
+        wanted = set(_needed_by(self._question, self._replayed, came))
+        return _ask(self._question, self._replayed, _with_batch(self._batches, came), wanted)
+
+
+def begin(
+    room_version: RoomVersion,
+    state_sets: Iterable[Mapping[Place, EventID] | RoomState],
+    *,
+    rejected: AbstractSet[str] = frozenset(),
+    algorithm: str | None = None,
+    unconflicted: Mapping[Place, EventID] | None = None,
+    auth_difference: AbstractSet[EventID] | None = None,
+    conflicted_subgraph: AbstractSet[EventID] | None = None,
+) -> AwaitingEvents | Resolution:
+    """Begin to resolve states as `resolve` does, over a storage that has to be waited for.
+
+    Args:
+        room_version: as for `resolve`, like all others.
+        state_sets: the states.
+        rejected: the IDs of rejected events.
+        algorithm: the algorithm.
+        unconflicted: what all states have in common.
+        auth_difference: the auth difference. Without it, the auth chains of all states are
+            asked for, in as many batches as they are long.
+        conflicted_subgraph: the conflicted state subgraph.
+
+    Returns:
+        The first step; the resolution itself when no event is needed.
+
+    Raises:
+        IncompleteState: as `resolve`.
+        InvalidIdentifier: as `resolve`.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> states = [{("m.room.topic", ""): EventID("$" + name * 43)} for name in "ab"]
+    >>> step = begin(V11, states)
+    >>> sorted(step.needs) == ["$" + "a" * 43, "$" + "b" * 43]
+    True
+    >>> step.receive([]).state
+    StateMap(resolved={})
+    """
+    question = Question.of(
+        room_version,
+        state_sets,
+        rejected=rejected,
+        algorithm=algorithm,
+        unconflicted=unconflicted,
+        auth_difference=auth_difference,
+        conflicted_subgraph=conflicted_subgraph,
+    )
+    replayed = _replayed(question)
+    at_first = _needed_at_first(question, replayed)
+    wanted = {*at_first, *_needed_by(question, replayed, question.own)}
+    return _ask(question, replayed, (question.own,), wanted)
+
+
+def _ask(
+    question: Question,
+    replayed: AbstractSet[EventID] | None,
+    batches: Batches,
+    wanted: set[EventID],
+) -> AwaitingEvents | Resolution:
+    needs = frozenset(
+        [event_id for event_id in wanted if not any(event_id in batch for batch in batches)]
+    )
+    if needs:
+        return AwaitingEvents(needs, question, replayed, batches)
+
+    def get(event_id: EventID) -> Event | None:
+        return next((found for batch in batches if (found := batch.get(event_id))), None)
+
+    return answer(question, get)
+
+
+def _with_batch(batches: Batches, came: Mapping[EventID, Event | None]) -> Batches:
+    """The batches with one more, smaller ones merged: each event is copied log n times."""
+    *larger, last = batches
+    while len(last) <= 2 * len(came):
+        came = {**last, **came}
+        if not larger:
+            return (came,)
+        last = larger.pop()
+    return (*larger, last, came)
+
+
+def _replayed(question: Question) -> AbstractSet[EventID] | None:
+    """The events that will be judged, if the caller told all that cannot be told without events."""
+    difference, subgraph = question.auth_difference, question.conflicted_subgraph
+    if question.algorithm == "1" or not question.conflicted:
+        return question.conflicted_ids
+    if difference is None or (question.algorithm == "2.1" and subgraph is None):
+        return None
+    return question.conflicted_ids.union(difference, subgraph or ())
+
+
+def _needed_at_first(
+    question: Question, replayed: AbstractSet[EventID] | None
+) -> Iterator[EventID]:
+    """What is needed whatever the events say."""
+    if question.conflicted_ids and _CREATE in question.common:
+        yield question.common[_CREATE]
+    if replayed is None:
+        for state_set in question.state_sets:
+            yield from state_set.values()
+        yield from question.common.values()
+        return
+    yield from replayed
+    if replayed and _LEVELS in question.common and question.algorithm != "2.1":
+        yield question.common[_LEVELS]
+
+
+def _needed_by(
+    question: Question,
+    replayed: AbstractSet[EventID] | None,
+    came: Mapping[EventID, Event | None],
+) -> Iterator[EventID]:
+    """What is needed of events that have come: what authorises them, and what judges them."""
+    for event in filter(None, came.values()):
+        judged = replayed is None or event.event_id in replayed
+        on_mainline = (event.type, event.state_key) == _LEVELS
+        if question.algorithm != "1" and (judged or on_mainline):
+            yield from event.auth_events
+        if judged:
+            yield from _read_by_judgement(question, event)
+
+
+def _read_by_judgement(question: Question, event: Event) -> Iterator[EventID]:
+    """What the judgement of an event reads of its room and of the unconflicted state map."""
+    if question.room_version.room_id_is_create_event and event.type != "m.room.create":
+        yield EventID("$" + event.room_id[1:])
+    if question.algorithm == "2.1":
+        return
+    for place in auth.select_auth_events(event) | {_CREATE}:
+        if place in question.common:
+            yield question.common[place]
+        elif question.algorithm == "1" and len(question.conflicted.get(place, ())) == 1:
+            yield from question.conflicted[place]
