@@ -7,6 +7,22 @@ algorithm of its version: 1 for room version 1, 2 for versions 2 to 11, 2.1 for 
 from __future__ import annotations
 
 from matrix_membership.resolution._gathering import AwaitingEvents, begin
+from matrix_membership.resolution._records import Outcome, Stage
+from matrix_membership.resolution._resets import Repair, Reset, resets
 from matrix_membership.resolution._resolving import Resolution, resolve
+from matrix_membership.resolution._story import Considered, Dispute, Story
 
-__all__ = ["AwaitingEvents", "Resolution", "begin", "resolve"]
+__all__ = [
+    "AwaitingEvents",
+    "Considered",
+    "Dispute",
+    "Outcome",
+    "Repair",
+    "Reset",
+    "Resolution",
+    "Stage",
+    "Story",
+    "begin",
+    "resets",
+    "resolve",
+]

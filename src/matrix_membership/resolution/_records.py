@@ -36,6 +36,7 @@ class Outcome(Enum):
         PASSED_OVER: algorithm 1 stopped before it.
         UNORDERED: it authorises itself through others, or waits for an event that does.
         MISSING: it was not at hand.
+        UNDISPUTED: to algorithm 1 it was in no conflict.
     """
 
     TAKEN = "taken"
@@ -44,6 +45,7 @@ class Outcome(Enum):
     PASSED_OVER = "passed over"
     UNORDERED = "in a cycle of auth events"
     MISSING = "not at hand"
+    UNDISPUTED = "in no conflict"
 
     def __str__(self) -> str:
         return self._value_

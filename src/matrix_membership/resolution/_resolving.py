@@ -32,6 +32,7 @@ from matrix_membership.resolution._state_sets import (
     unconflicted_state_map,
     without,
 )
+from matrix_membership.resolution._story import Story, story_of
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
@@ -133,6 +134,18 @@ class Resolution:
 
     def __hash__(self) -> int:
         return hash((self.room_version, self.algorithm, self.missing))
+
+    @property
+    def story(self) -> Story:
+        """What was considered, in which order and why, and what became of it. Cost: n log n in it."""
+        return story_of(
+            self.room_version,
+            self.algorithm,
+            self._records,
+            self.conflicted,
+            self.state,
+            self._graph.events,
+        )
 
     def room_state(self) -> RoomState:
         """The resolved state with its events. Cost: n log n in the state; it looks up all of it.

@@ -1,0 +1,227 @@
+"""Resets: found, named, and the cause proved by leaving it out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matrix_membership import RoomVersion
+from matrix_membership.membership import BAN, LEAVE
+from matrix_membership.resolution import Reset, Resolution, resets, resolve
+from matrix_membership.room_versions import V2, V11, V12
+from tests.builders import ANA, BEN, CAY, DAN, VERSIONS
+from tests.resolution.forks import Fork, a_fork
+from tests.resolution.room_graphs import a_case
+
+TOPIC = ("m.room.topic", "")
+LEVELS = ("m.room.power_levels", "")
+
+newer = pytest.mark.parametrize("version", VERSIONS[1:], ids=str)
+
+
+def resolved(*forks: Fork) -> Resolution:
+    return resolve(forks[0].version, [fork.state for fork in forks], forks[0].events)
+
+
+def proved(reset: Reset, *forks: Fork) -> bool:
+    """Whether the place comes out otherwise without the cause."""
+    assert reset.cause is not None
+    found = resolve(
+        forks[0].version,
+        [fork.state for fork in forks],
+        forks[0].events,
+        rejected={reset.cause},
+    )
+    return found.state.get(reset.place) != reset.after
+
+
+class TestAnOldBranchThatComesLate:
+    @newer
+    def test_its_demotion_undoes_what_was_done_since(self, version: RoomVersion) -> None:
+        room = a_fork(version)
+        room.add("m.room.topic", ANA, {"topic": "first"})
+        late = room.branch()
+        demotion = late.levels(ANA, {BEN: 0, CAY: 50})
+        topic = room.add("m.room.topic", BEN, {"topic": "second"})
+        (reset,) = resets(room.state, resolved(room, late))
+        assert (reset.place, reset.before, reset.after) == (TOPIC, topic, late.state[TOPIC])
+        assert (reset.cause, reset.branches) == (demotion, (1,))
+        assert reset.decision is not None
+        assert reset.decision.rule == "every_event.sender_below_required_power_level"
+        assert proved(reset, room, late)
+
+    def test_what_would_repair_it(self) -> None:
+        room = a_fork(V11)
+        late = room.branch()
+        late.levels(ANA, {BEN: 0, CAY: 50})
+        topic = room.add("m.room.topic", BEN, {"topic": "second"})
+        (reset,) = resets(room.state, resolved(room, late))
+        assert reset.after is None
+        assert reset.repair is not None
+        assert (reset.repair.sender, reset.repair.content_of) == (ANA, topic)
+
+
+class TestAMemberWhomNobodyRemoved:
+    @newer
+    def test_is_gone_when_the_room_had_been_closed(self, version: RoomVersion) -> None:
+        room = a_fork(version)
+        late = room.branch()
+        closed = late.add("m.room.join_rules", ANA, {"join_rule": "invite"})
+        join = room.member(DAN, DAN)
+        (reset,) = resets(room.state, resolved(room, late))
+        assert (reset.place[1], reset.before, reset.after) == (DAN, join, None)
+        assert reset.cause == closed
+        assert reset.repair is None
+        assert proved(reset, room, late)
+
+
+class TestABanThatDisappears:
+    @newer
+    def test_when_the_moderator_had_lost_the_power(self, version: RoomVersion) -> None:
+        room = a_fork(version)
+        late = room.branch()
+        demotion = late.levels(ANA, {BEN: 50, CAY: 0})
+        ban = room.member(CAY, DAN, BAN)
+        (reset,) = resets(room.state, resolved(room, late))
+        assert (reset.before, reset.after, reset.cause) == (ban, None, demotion)
+        assert reset.repair is not None
+        assert reset.repair.sender == ANA
+
+
+class TestNoAlarm:
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_when_a_branch_only_grows(self, version: RoomVersion) -> None:
+        room = a_fork(version)
+        old = room.branch()
+        room.add("m.room.topic", ANA, {})
+        room.levels(ANA, {BEN: 50})
+        room.member(DAN, DAN)
+        room.member(ANA, CAY, LEAVE)
+        assert resets(room.state, resolved(old, room)) == ()
+
+    @newer
+    def test_when_a_newer_event_replaces_one(self, version: RoomVersion) -> None:
+        room = a_fork(version)
+        other = room.branch()
+        room.add("m.room.topic", ANA, {"topic": "one"})
+        other.add("m.room.topic", ANA, {"topic": "two"})
+        assert resets(room.state, resolved(room, other)) == ()
+
+    def test_when_the_new_event_is_not_at_hand(self) -> None:
+        """In version 1 it may stand all the same, where only one state has something."""
+        room = a_fork(VERSIONS[0])
+        other = room.branch()
+        topic = room.add("m.room.topic", ANA, {"topic": "one"})
+        del room.events[topic]
+        before = {**other.state, TOPIC: other.state[LEVELS]}
+        assert resets(before, resolved(room, other)) == ()
+
+
+class TestWithoutTheEvents:
+    def test_an_event_that_is_not_at_hand_has_no_cause(self) -> None:
+        room = a_fork(V11)
+        other = room.branch()
+        topic = room.add("m.room.topic", ANA, {})
+        del room.events[topic]
+        found = resolved(room, other)
+        assert resets(room.state, found) == (Reset(TOPIC, topic, None, None, None, (), None),)
+
+    def test_a_state_that_is_not_at_hand_has_no_repair(self) -> None:
+        room = a_fork(V11)
+        late = room.branch()
+        late.levels(ANA, {BEN: 0, CAY: 50})
+        room.add("m.room.topic", BEN, {})
+        del room.events[room.state["m.room.join_rules", ""]]
+        (reset,) = resets(room.state, resolved(room, late))
+        assert reset.repair is None
+
+
+class TestOldPowerLevels:
+    def test_those_in_the_auth_chain_are_older(self) -> None:
+        room = a_fork(V2)
+        first = room.state[LEVELS]
+        room.levels(BEN, {BEN: 100, CAY: 50})
+        found = resolve(V2, [room.state, {**room.state, LEVELS: first}], room.events)
+        (reset,) = resets(room.state, found)
+        assert (reset.place, reset.after, reset.cause) == (LEVELS, first, first)
+
+
+class TestReset:
+    def test_reads_like_an_account(self) -> None:
+        room = a_fork(V2)
+        late = room.branch()
+        late.levels(ANA, {BEN: 0, CAY: 50})
+        room.add("m.room.topic", BEN, {})
+        (reset,) = resets(room.room_state, resolved(room, late))
+        assert str(reset) == "\n".join(
+            [
+                "m.room.topic: went from $e7:a.example to nothing",
+                "  $e7:a.example was rejected by rule 8 of room version 2: the sender's power level is below the one that this type of event needs",
+                "  caused by $e6:a.example (states: 1)",
+                f"  {ANA} can send m.room.topic '' again, as in $e7:a.example",
+            ]
+        )
+        assert json.loads(json.dumps(reset.to_dict())) == {
+            "type": "m.room.topic",
+            "state_key": "",
+            "before": "$e7:a.example",
+            "after": None,
+            "rule": "every_event.sender_below_required_power_level",
+            "rule_number": "8",
+            "cause": "$e6:a.example",
+            "branches": [1],
+            "repair": {"sender": ANA, "content_of": "$e7:a.example"},
+        }
+
+    def test_says_that_nobody_can_repair_it(self) -> None:
+        reset = Reset(TOPIC, "$a:a.example", "$b:a.example", None, "$c:a.example", (), None)  # type: ignore[arg-type]  # IDs
+        assert str(reset).splitlines() == [
+            "m.room.topic: went from $a:a.example to $b:a.example",
+            "  caused by $c:a.example (states: none of the states)",
+            "  nobody who was tried can bring it back",
+        ]
+        assert reset.to_dict()["repair"] is None
+
+    def test_says_nothing_of_a_cause_that_was_not_found(self) -> None:
+        reset = Reset(TOPIC, "$a:a.example", None, None, None, (), None)  # type: ignore[arg-type]  # IDs
+        assert len(str(reset).splitlines()) == 2
+
+
+@given(st.integers(0, 2**32))
+def test_without_its_cause_a_place_comes_out_otherwise(seed: int) -> None:
+    case = a_case(seed)
+    found = resolve(case.version, case.state_sets, case.events, rejected=case.rejected)
+    for reset in resets(case.state_sets[0], found):
+        if reset.cause is not None:
+            rejected = case.rejected | {reset.cause}
+            without = resolve(
+                case.version,
+                case.state_sets,
+                case.events,
+                rejected=rejected,
+                unconflicted=found._question.common,
+            )
+            assert without.state.get(reset.place) != reset.after
+
+
+@given(st.integers(0, 2**32))
+def test_a_state_alone_is_never_reset(seed: int) -> None:
+    case = a_case(seed)
+    for state in case.state_sets:
+        kept = {place: name for place, name in state.items() if name not in case.rejected}
+        found = resolve(case.version, [state, state], case.events, rejected=case.rejected)
+        assert resets(kept, found) == ()
+
+
+class TestVersion12:
+    def test_what_version_11_resets_version_12_keeps(self) -> None:
+        """The ban of the moderator who let Dan in takes Dan's join back in neither."""
+        for version in (V11, V12):
+            room = a_fork(version)
+            late = room.branch()
+            late.member(ANA, BEN, BAN)
+            room.member(DAN, DAN)
+            assert resets(room.state, resolved(room, late)) == ()
