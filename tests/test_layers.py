@@ -111,10 +111,12 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     (  # resolution
         frozenset(),
         (
+            "resolution._batches",
             "resolution._links",
             "resolution._state_sets",
             "resolution._graph",
             "resolution._auth_difference",
+            "resolution._chains",
             "resolution._records",
             "resolution._auth_checks",
             "resolution._power_events",

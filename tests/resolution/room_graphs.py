@@ -247,7 +247,7 @@ def _spoil(graph: Graph, branches: list[dict[Place, EventID]]) -> None:  # noqa:
                     foreign = graph.make(*place[:1], ANA, {}, place[1], branch)
                     branch[place] = foreign.event_id
                 graph.room_id = before
-            case 5:
+            case 5 if graph.version.event_id_in_pdu:
                 _tie_a_knot(graph, branch)
             case 6:
                 content = {"room_version": graph.version.identifier, "creator": USERS[1]}

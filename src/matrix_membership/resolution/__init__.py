@@ -6,6 +6,7 @@ algorithm of its version: 1 for room version 1, 2 for versions 2 to 11, 2.1 for 
 
 from __future__ import annotations
 
+from matrix_membership.resolution._chains import ChainIndex, Reach
 from matrix_membership.resolution._gathering import AwaitingEvents, begin
 from matrix_membership.resolution._records import Outcome, Stage
 from matrix_membership.resolution._resets import Repair, Reset, resets
@@ -14,9 +15,11 @@ from matrix_membership.resolution._story import Considered, Dispute, Story
 
 __all__ = [
     "AwaitingEvents",
+    "ChainIndex",
     "Considered",
     "Dispute",
     "Outcome",
+    "Reach",
     "Repair",
     "Reset",
     "Resolution",

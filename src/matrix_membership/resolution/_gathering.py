@@ -16,15 +16,13 @@ from matrix_membership import auth
 from matrix_membership._attrs import frozen
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
+from matrix_membership.resolution._batches import Batches, found_in, with_batch
 from matrix_membership.resolution._resolving import Question, Resolution, answer
 from matrix_membership.resolution._state_sets import Place
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
 __all__ = ["AwaitingEvents", "begin"]
-
-Batches = tuple[Mapping[EventID, "Event | None"], ...]
-"""What has come, the largest batch first; None for what did not."""
 
 _CREATE: Place = ("m.room.create", "")
 _LEVELS: Place = ("m.room.power_levels", "")
@@ -41,7 +39,7 @@ class AwaitingEvents:
     needs: frozenset[EventID]
     _question: Question = field(repr=False)
     _replayed: AbstractSet[EventID] | None = field(repr=False)
-    _batches: Batches = field(repr=False)
+    _batches: Batches[EventID, Event | None] = field(repr=False)
 
     def __hash__(self) -> int:
         return hash(self.needs)
@@ -60,7 +58,7 @@ class AwaitingEvents:
         came: dict[EventID, Event | None] = dict.fromkeys(self.needs)
         came.update({event.event_id: event for event in events if event.event_id in came})
         wanted = set(_needed_by(self._question, self._replayed, came))
-        return _ask(self._question, self._replayed, _with_batch(self._batches, came), wanted)
+        return _ask(self._question, self._replayed, with_batch(self._batches, came), wanted)
 
 
 def begin(
@@ -118,7 +116,7 @@ def begin(
 def _ask(
     question: Question,
     replayed: AbstractSet[EventID] | None,
-    batches: Batches,
+    batches: Batches[EventID, Event | None],
     wanted: set[EventID],
 ) -> AwaitingEvents | Resolution:
     needs = frozenset(
@@ -127,21 +125,7 @@ def _ask(
     if needs:
         return AwaitingEvents(needs, question, replayed, batches)
 
-    def get(event_id: EventID) -> Event | None:
-        return next((found for batch in batches if (found := batch.get(event_id))), None)
-
-    return answer(question, get)
-
-
-def _with_batch(batches: Batches, came: Mapping[EventID, Event | None]) -> Batches:
-    """The batches with one more, smaller ones merged: each event is copied log n times."""
-    *larger, last = batches
-    while len(last) <= 2 * len(came):
-        came = {**last, **came}
-        if not larger:
-            return (came,)
-        last = larger.pop()
-    return (*larger, last, came)
+    return answer(question, lambda event_id: found_in(batches, event_id))
 
 
 def _replayed(question: Question) -> AbstractSet[EventID] | None:

@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._auth_checks import PartialState, iterative_auth_checks
 from matrix_membership.resolution._graph import Graph
-from matrix_membership.resolution._mainline import mainline, mainline_ordering
+from matrix_membership.resolution._mainline import Mainline, mainline_ordering
 from matrix_membership.resolution._power_events import (
     is_power_event,
     reverse_topological_power_ordering,
@@ -47,7 +47,7 @@ def resolve_by_replay(
     power_ends = iterative_auth_checks([rank[2] for rank in power_ranks], partial, graph)
 
     levels = partial["m.room.power_levels", ""]
-    line = mainline(None if levels is None else levels.event_id, graph)
+    line = Mainline(None if levels is None else levels.event_id, graph)
     other_ranks = mainline_ordering(at_hand - edges.keys(), line, graph)
     other_ends = iterative_auth_checks([rank[2] for rank in other_ranks], partial, graph)
 
