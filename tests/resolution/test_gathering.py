@@ -93,7 +93,9 @@ class TestBegin:
         step = begin(V11, [left.state, right.state], auth_difference=frozenset())
         _, asked = run(step, left)
         members = {left.state["m.room.member", ANA]}
-        rest = {left.state["m.room.create", ""], left.state["m.room.power_levels", ""]}
+        rest = {
+            left.state[f"m.room.{name}", ""] for name in ("create", "power_levels", "join_rules")
+        }
         topics = {fork.state["m.room.topic", ""] for fork in (left, right)}
         assert set().union(*asked) == topics | rest | members
 

@@ -1,8 +1,7 @@
 """The iterative auth checks: events in order, each let into the state if the rules allow it.
 
-See the `definitions`__ of algorithm 2. An event is judged against a state of the handful of
-events that its judgement reads (`auth.select_auth_events`), made anew for each: that takes
-less than a microsecond, and leaves the rules as they are.
+See the `definitions`__ of algorithm 2. The rules are those of `auth.check`, over a `RoomState`
+that looks up what they ask for.
 
 __ https://spec.matrix.org/v1.19/rooms/v12/#definitions
 """
@@ -15,15 +14,17 @@ from typing import Final
 from matrix_membership import auth
 from matrix_membership.auth import Decision
 from matrix_membership.events import Event
-from matrix_membership.identifiers import EventID
+from matrix_membership.identifiers import EventID, RoomID
 from matrix_membership.resolution._graph import Graph
 from matrix_membership.resolution._records import Outcome
 from matrix_membership.resolution._state_sets import Place, StateSet
 from matrix_membership.state import RoomState
 
-__all__ = ["PartialState", "iterative_auth_checks", "state_for"]
+__all__ = ["Judge", "PartialState", "iterative_auth_checks"]
 
 _CREATE: Final = ("m.room.create", "")
+_LEVELS: Final = ("m.room.power_levels", "")
+_RULES: Final = ("m.room.join_rules", "")
 
 
 class PartialState(dict[Place, "Event | None"]):
@@ -56,6 +57,86 @@ class PartialState(dict[Place, "Event | None"]):
         self[place] = self.resolved[place] = event
 
 
+class Judge:
+    """Judges one event after another by a partially resolved state.
+
+    The rules look up the members that they ask for. What the other events of the state say is
+    read once for each create event, power levels and join rules that come together: most events
+    are judged by the same three.
+
+    Attributes:
+        partial: the partially resolved state.
+    """
+
+    __slots__ = (
+        "_event_id",
+        "_graph",
+        "_listed",
+        "_listed_too",
+        "_room_id",
+        "_standing",
+        "_state",
+        "_states",
+        "partial",
+    )
+
+    def __init__(self, partial: PartialState, graph: Graph, *, listed_too: bool = True) -> None:
+        """Begin.
+
+        Args:
+            partial: the partially resolved state.
+            graph: where the events are.
+            listed_too: take an event's own auth events, unless they are rejected, for what the
+                partially resolved state does not have.
+        """
+        self.partial = partial
+        self._graph = graph
+        self._listed_too = listed_too
+        self._event_id = EventID("")
+        self._room_id = RoomID("")
+        self._listed: dict[Place, Event] | None = None
+        self._standing: tuple[Event | None, Event | None, Event | None] = (None, None, None)
+        self._state = RoomState.over(graph.room_version, self._get)
+        self._states: dict[tuple[EventID | None, ...], RoomState] = {
+            (None, None, None): self._state
+        }
+
+    def check(self, event: Event) -> Decision:
+        """Judge an event."""
+        self._event_id, self._room_id, self._listed = event.event_id, event.room_id, None
+        partial, get = self.partial, self._get
+        create = partial[_CREATE] or get(*_CREATE)
+        levels = partial[_LEVELS] or get(*_LEVELS)
+        rules = partial[_RULES] or get(*_RULES)
+        # Compared by identity: an event is equal to another one, and hashed, by a call.
+        before = self._standing
+        if create is before[0] and levels is before[1] and rules is before[2]:
+            return auth.check(event, self._state)
+        self._standing = create, levels, rules
+        names = tuple([None if found is None else found.event_id for found in self._standing])
+        state = self._states.get(names)
+        if state is None:
+            state = self._states[names] = RoomState.over(self._graph.room_version, get)
+        self._state = state
+        return auth.check(event, state)
+
+    def _get(self, event_type: str, state_key: str) -> Event | None:
+        place = event_type, state_key
+        found = self.partial[place]
+        if found is not None or not self._listed_too:
+            return found
+        listed = self._listed
+        if listed is None:
+            listed = self._listed = self._graph.listed(self._event_id)
+            if self._graph.room_version.room_id_is_create_event:
+                # No event lists it: the room ID names it.
+                listed.pop(_CREATE, None)
+                create = self._graph.named_by(self._room_id)
+                if create is not None:
+                    listed[_CREATE] = create
+        return listed.get(place)
+
+
 def iterative_auth_checks(
     event_ids: Iterable[EventID], partial: PartialState, graph: Graph
 ) -> list[Decision | Outcome]:
@@ -70,36 +151,14 @@ def iterative_auth_checks(
         The decision on each; for one that was rejected before, and is not let in, that.
     """
     ends: list[Decision | Outcome] = []
-    events, rejected, check, let_in = graph.events, graph.rejected, auth.check, partial.let_in
+    events, rejected, let_in = graph.events, graph.rejected, partial.let_in
+    check = Judge(partial, graph).check
     for event_id in event_ids:
         end: Decision | Outcome = Outcome.REJECTED
         if event_id not in rejected:
             event = events[event_id]
-            end = check(event, state_for(event, partial, graph))
+            end = check(event)
             if end.allowed:
                 let_in(event)
         ends.append(end)
     return ends
-
-
-def state_for(
-    event: Event, partial: PartialState, graph: Graph, *, listed_too: bool = True
-) -> RoomState:
-    """The state to judge an event against.
-
-    Args:
-        event: the event.
-        partial: the partially resolved state.
-        graph: where the events are.
-        listed_too: take the event's own auth events, unless they are rejected, for what the
-            partially resolved state does not have.
-    """
-    places = auth.select_auth_events(event)
-    found = [partial[place] for place in places]
-    if graph.room_version.room_id_is_create_event and event.type != _CREATE[0]:
-        # No event lists it: the room ID names it.
-        found.append(partial[_CREATE] or (graph.named_by(event.room_id) if listed_too else None))
-    if None in found and listed_too:
-        listed = graph.listed(event.event_id)
-        found += [listed[place] for place in places if partial[place] is None and place in listed]
-    return RoomState.of(graph.room_version, [entry for entry in found if entry is not None])

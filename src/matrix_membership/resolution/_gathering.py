@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from attrs import field
 
@@ -24,8 +25,10 @@ from matrix_membership.state import RoomState
 
 __all__ = ["AwaitingEvents", "begin"]
 
-_CREATE: Place = ("m.room.create", "")
-_LEVELS: Place = ("m.room.power_levels", "")
+_CREATE: Final = ("m.room.create", "")
+_LEVELS: Final = ("m.room.power_levels", "")
+_ALWAYS: Final = frozenset({_CREATE, _LEVELS, ("m.room.join_rules", "")})
+"""What is looked up for every judgement."""
 
 
 @frozen
@@ -175,7 +178,7 @@ def _read_by_judgement(question: Question, event: Event) -> Iterator[EventID]:
         yield EventID("$" + event.room_id[1:])
     if question.algorithm == "2.1":
         return
-    for place in auth.select_auth_events(event) | {_CREATE}:
+    for place in auth.select_auth_events(event) | _ALWAYS:
         if place in question.common:
             yield question.common[place]
         elif question.algorithm == "1" and len(question.conflicted.get(place, ())) == 1:

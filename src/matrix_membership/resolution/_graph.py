@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID, RoomID
-from matrix_membership.resolution._links import Links, links_of
+from matrix_membership.resolution._links import links_of
 from matrix_membership.resolution._state_sets import Place
 from matrix_membership.room_versions import RoomVersion
 
@@ -23,16 +23,31 @@ __all__ = ["Graph"]
 GetEvent = Callable[[EventID], Event | None]
 
 _CREATE = "m.room.create"
-_NOT_AT_HAND: Links = ((), 0, 0)
 
 
 class Graph:
     """The events of a room by ID, with the edges from each to its auth events.
 
     It lives as long as one resolution does, fills itself on the way, and never leaves it.
+
+    Attributes:
+        room_version: the version of the room.
+        rejected: the IDs of rejected events.
+        room_id: the ID of the room, once it is known.
+        events: the events that were looked up and found.
+        missing: the IDs of those that were not found.
     """
 
-    __slots__ = ("_get", "_links", "events", "missing", "rejected", "room_id", "room_version")
+    __slots__ = (
+        "_auth_events",
+        "_get",
+        "_sent",
+        "events",
+        "missing",
+        "rejected",
+        "room_id",
+        "room_version",
+    )
 
     def __init__(
         self, room_version: RoomVersion, get: GetEvent, rejected: AbstractSet[str] = frozenset()
@@ -43,7 +58,8 @@ class Graph:
         self.events: dict[EventID, Event] = {}
         self.missing: set[EventID] = set()
         self._get = get
-        self._links: dict[EventID, Links] = {}
+        self._auth_events: dict[EventID, tuple[EventID, ...]] = {}
+        self._sent: dict[EventID, int] = {}
 
     def event(self, event_id: EventID) -> Event | None:
         """The event of an ID, or None when it is missing."""
@@ -67,17 +83,26 @@ class Graph:
         found = self.event(event_id)
         return found is not None and (found.type, found.state_key) == place
 
-    def links(self, event_id: EventID) -> Links:
-        """The auth events of an event, when it was sent, and its depth."""
-        found = self._links.get(event_id)
-        if found is None:
-            event = self.event(event_id)
-            found = self._links[event_id] = _NOT_AT_HAND if event is None else links_of(event)
-        return found
-
     def auth_events(self, event_id: EventID) -> tuple[EventID, ...]:
         """The IDs of the events that authorise an event; none of a missing one."""
-        return self.links(event_id)[0]
+        found = self._auth_events.get(event_id)
+        return self._read(event_id) if found is None else found
+
+    def sent(self, event_id: EventID) -> int:
+        """When an event was sent; 0 for a missing one."""
+        self.auth_events(event_id)  # which reads both
+        return self._sent[event_id]
+
+    def depth(self, event_id: EventID) -> int:
+        """The depth of an event that is at hand."""
+        return self.events[event_id].depth
+
+    def _read(self, event_id: EventID) -> tuple[EventID, ...]:
+        event = self.event(event_id)
+        listed, sent = ((), 0) if event is None else links_of(event)
+        self._auth_events[event_id] = listed
+        self._sent[event_id] = sent
+        return listed
 
     def listed(self, event_id: EventID) -> dict[Place, Event]:
         """The auth events of an event by place, without missing and rejected ones.
@@ -139,7 +164,8 @@ class Graph:
         else:
             rooms = Counter([event.room_id for event in found])
             self.room_id = min(rooms, key=lambda room: (-rooms[room], room), default=None)
+        room_id = self.room_id
         for event in found:
-            if event.room_id != self.room_id:
+            if event.room_id != room_id:
                 del self.events[event.event_id]
                 self.missing.add(event.event_id)

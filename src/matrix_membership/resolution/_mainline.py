@@ -103,5 +103,5 @@ def mainline_ordering(
         linear in the power levels events between them and the mainline and in the part of the
         mainline that they are based on.
     """
-    position, links = line.position, graph.links
-    return sorted([(-position(name), links(name)[1], name) for name in event_ids])
+    position, sent = line.position, graph.sent
+    return sorted([(-position(name), sent(name), name) for name in event_ids])

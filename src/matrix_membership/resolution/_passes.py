@@ -17,10 +17,9 @@ from hashlib import sha1
 from types import MappingProxyType
 from typing import Final
 
-from matrix_membership import auth
 from matrix_membership.auth import Decision
 from matrix_membership.identifiers import EventID
-from matrix_membership.resolution._auth_checks import PartialState, state_for
+from matrix_membership.resolution._auth_checks import Judge, PartialState
 from matrix_membership.resolution._graph import Graph
 from matrix_membership.resolution._records import Outcome, Record, Stage, without_end
 from matrix_membership.resolution._state_sets import Place, StateMap, StateSet
@@ -57,6 +56,7 @@ def resolve_in_passes(
     """
     disputed, resolved, missing = _conflicts(conflicted, graph)
     partial = PartialState(StateMap(unconflicted, dict(resolved)), graph)
+    judge = Judge(partial, graph, listed_too=False)
     records = []
     for stage in (*_PASSES.values(), Stage.OTHERS):
         winners: dict[Place, EventID] = {}
@@ -65,9 +65,9 @@ def resolve_in_passes(
             if _PASSES.get(place[0], Stage.OTHERS) is stage:
                 ranks = _newest_first(disputed[place], graph)
                 if stage is Stage.OTHERS:
-                    ends, winner = _newest_allowed(ranks, partial, graph)
+                    ends, winner = _newest_allowed(ranks, judge, graph)
                 else:
-                    ends, winner = _last_before_a_refusal(ranks[::-1], place, partial, graph)
+                    ends, winner = _last_before_a_refusal(ranks[::-1], place, judge, graph)
                 winners[place] = winner
                 considered += ends
         partial.update({place: graph.events[winner] for place, winner in winners.items()})
@@ -101,7 +101,7 @@ def _conflicts(
 
 def _newest_first(event_ids: Iterable[EventID], graph: Graph) -> list[PassRank]:
     """The events of one place, that of the highest depth and the lowest hash first."""
-    ranks = [(graph.links(event_id)[2], _hash(event_id), event_id) for event_id in event_ids]
+    ranks = [(graph.depth(event_id), _hash(event_id), event_id) for event_id in event_ids]
     return sorted(ranks, key=lambda rank: (-rank[0], rank[1], rank[2]))
 
 
@@ -110,31 +110,27 @@ def _hash(event_id: EventID) -> str:
 
 
 def _last_before_a_refusal(
-    ranks: list[PassRank], place: Place, partial: PartialState, graph: Graph
+    ranks: list[PassRank], place: Place, judge: Judge, graph: Graph
 ) -> tuple[Ends, EventID]:
     """Take the first event, and each next one that the rules allow after it, until one is refused."""
     ends: Ends = [(ranks[0], Outcome.TAKEN)]
     winner = ranks[0][2]
     for rank in ranks[1:]:
-        partial[place] = graph.events[winner]
-        event = graph.events[rank[2]]
-        decision = auth.check(event, state_for(event, partial, graph, listed_too=False))
+        judge.partial[place] = graph.events[winner]
+        decision = judge.check(graph.events[rank[2]])
         ends.append((rank, decision))
         if not decision.allowed:
             break
         winner = rank[2]
-    partial[place] = None  # until the pass is over
+    judge.partial[place] = None  # until the pass is over
     return ends + [(rank, Outcome.PASSED_OVER) for rank in ranks[len(ends) :]], winner
 
 
-def _newest_allowed(
-    ranks: list[PassRank], partial: PartialState, graph: Graph
-) -> tuple[Ends, EventID]:
+def _newest_allowed(ranks: list[PassRank], judge: Judge, graph: Graph) -> tuple[Ends, EventID]:
     """Take the first event that the rules allow, or else the last one."""
     ends: Ends = []
     for rank in ranks:
-        event = graph.events[rank[2]]
-        decision = auth.check(event, state_for(event, partial, graph, listed_too=False))
+        decision = judge.check(graph.events[rank[2]])
         ends.append((rank, decision))
         if decision.allowed:
             break

@@ -101,7 +101,7 @@ def reverse_topological_power_ordering(
             listed_by.setdefault(auth_id, []).append(event_id)
 
     def rank(event_id: EventID) -> PowerRank:
-        return -power_of_sender(event_id, graph), graph.links(event_id)[1], event_id
+        return -power_of_sender(event_id, graph), graph.sent(event_id), event_id
 
     ready = [rank(event_id) for event_id, count in open_edges.items() if count == 0]
     heapify(ready)

@@ -143,9 +143,7 @@ def _is_older(one: EventID, other: EventID, resolution: Resolution) -> bool:
     graph = resolution._graph
     if graph.event(one) is None or graph.event(other) is None:
         return False
-    _, sent, depth = graph.links(one)
-    _, other_sent, other_depth = graph.links(other)
-    return depth < other_depth and sent < other_sent
+    return graph.depth(one) < graph.depth(other) and graph.sent(one) < graph.sent(other)
 
 
 def _reset(place: Place, before: EventID, after: EventID | None, resolution: Resolution) -> Reset:

@@ -162,8 +162,7 @@ class Resolution:
             event = self._graph.event(event_id)
             if event is None:
                 raise IncompleteState("the resolved state", f"the event {event_id}")
-            _, sent, depth = self._graph.links(event_id)
-            found.append((depth, sent, event_id, event))
+            found.append((event.depth, self._graph.sent(event_id), event_id, event))
         found.sort(key=itemgetter(0, 1, 2))
         return RoomState.of(self.room_version, [entry[3] for entry in found])
 

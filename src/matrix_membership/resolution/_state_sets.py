@@ -112,7 +112,9 @@ def conflicted_state_set(
     for state_set in state_sets:
         for place, event_id in state_set.items():
             if place not in unconflicted:
-                before = conflicted.get(place, ())
-                if event_id not in before:
-                    conflicted[place] = (*before, event_id)
-    return {place: tuple(sorted(event_ids)) for place, event_ids in conflicted.items()}
+                before = conflicted.get(place)
+                if before is None:
+                    conflicted[place] = (event_id,)
+                elif event_id not in before:
+                    conflicted[place] = tuple(sorted((*before, event_id)))
+    return conflicted
