@@ -20,6 +20,9 @@ from matrix_membership.state import CREATOR_POWER_LEVEL
 from matrix_membership.state._persistent_map import PersistentMap
 from matrix_membership.state.create_event import second_create_event
 from tests.builders import ANA, BEN, CAY, DAN, a_room
+from matrix_membership.state import CREATOR_POWER_LEVEL, Storage, second_create_event
+from matrix_membership.state._persistent_map import PersistentMap
+from tests.builders import ANA, BEN, CAY, DAN, VERSIONS, a_room
 
 FIVE_VERSIONS = (V1, V6, V10, V11, V12)
 ALLOW = [{"type": "m.room_membership", "room_id": "!s:a.example"}]
@@ -308,6 +311,29 @@ class TestPartialState:
             assert (state.is_partial, state.membership_of(CAY)) == (True, UNKNOWN)
         assert state.servers_in_room == {"a.example", "b.example", "z.example"}
         assert state != RoomState.of(V11, state.events)
+
+
+class TestPreparedOverALookUp:
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_judges_as_a_state_of_these_events(self, version: RoomVersion) -> None:
+        room = a_room(version).with_join_rule("public")
+        over = RoomState.over(version, room.state.get, prepare=True)
+        for event in (room.join(BEN), room.kick(BEN, ANA), room.message(ANA)):
+            for _ in range(2):
+                assert auth.check(event, over) == auth.check(event, room.state)
+
+    @pytest.mark.parametrize("partial", [True, False])
+    def test_is_not_prepared_where_that_cannot_be(self, partial: bool) -> None:
+        unfederated = a_room(V11, **{"m.federate": False}).state
+        nothing = RoomState.of(V11, [])
+        for state in (unfederated, nothing):
+            over = RoomState.over(V11, state.get, partial=partial, prepare=True)
+            assert over.prepared[1] is False
+
+    def test_over_a_storage_too(self) -> None:
+        state = a_room(V11).state
+        storage = Storage(state.get, lambda: (), lambda wanted: (), lambda: ())
+        assert RoomState.over(V11, storage, prepare=True).prepared[1] is True
 
 
 class TestOverALookUp:

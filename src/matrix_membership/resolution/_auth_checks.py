@@ -116,7 +116,8 @@ class Judge:
         names = tuple([None if found is None else found.event_id for found in self._standing])
         state = self._states.get(names)
         if state is None:
-            state = self._states[names] = RoomState.over(self._graph.room_version, get)
+            version = self._graph.room_version
+            state = self._states[names] = RoomState.over(version, get, prepare=True)
         self._state = state
         return auth.check(event, state)
 

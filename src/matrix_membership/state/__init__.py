@@ -185,7 +185,12 @@ class RoomState(_Fields):
 
     @classmethod
     def over(
-        cls, room_version: RoomVersion, source: GetEvent | Storage, *, partial: bool = False
+        cls,
+        room_version: RoomVersion,
+        source: GetEvent | Storage,
+        *,
+        partial: bool = False,
+        prepare: bool = False,
     ) -> RoomState:
         """The state behind a look-up, or in a storage, of the caller's own.
 
@@ -198,6 +203,8 @@ class RoomState(_Fields):
                 None; or a `Storage`. It must answer the same for as long as the state is
                 used.
             partial: members may be missing from it: their membership is unknown.
+            prepare: look up at once what every judgement reads, so that many events are judged
+                as fast as against a state of `of`.
 
         >>> from matrix_membership.room_versions import V11
         >>> RoomState.over(V11, lambda type, state_key: None).join_rule
@@ -205,8 +212,12 @@ class RoomState(_Fields):
         """
         if isinstance(source, Storage):
             stored = Stored(source)
-            return _looked_up(room_version, stored.get, stored, partial=partial)
-        return _looked_up(room_version, source, None, partial=partial)
+            state = _looked_up(room_version, stored.get, stored, partial=partial)
+        else:
+            state = _looked_up(room_version, source, None, partial=partial)
+        if prepare and not partial and state.create_event is not None and state.create.federate:
+            _keep(state, "prepared", _TO_PREPARE)
+        return state
 
     def get(self, event_type: str, state_key: str = "") -> Event | None:
         """The event in one place of the state, or None."""
