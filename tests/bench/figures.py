@@ -24,8 +24,9 @@ from matrix_membership.federation import (
 from matrix_membership.federation.resident import answer_send
 from matrix_membership.identifiers import EventID
 from matrix_membership.receipt import receive
-from matrix_membership.room_versions import V11
+from matrix_membership.room_versions import V11, V12, RoomVersion
 from matrix_membership.state import Storage
+from tests.bench.disputes import resolved
 from tests.bench.measure import (
     Call,
     elapsed_ratio,
@@ -276,6 +277,11 @@ def _ratio_of_check(kind: str) -> float:
     return ratio(judged(kind), loads)
 
 
+def _ratio_of_resolution(version: RoomVersion, *, with_chains: bool) -> float:
+    places = 1_000
+    return ratio(resolved(version, places, with_chains=with_chains), loads, rounds=9) / places
+
+
 def _event_in_memory() -> float:
     pdus = [member(number, crowded(1)).pdu for number in range(1_000)]
     # A stored event has bytes of its own, which are what is read.
@@ -292,6 +298,7 @@ class Sizes:
         answer: of an answer that is verified whole.
         large_answer: of a larger one.
         pools: of one that pools verify; None when there are not cores enough to tell.
+        disputes: how many places are in dispute where states are resolved.
     """
 
     state: int
@@ -299,6 +306,7 @@ class Sizes:
     answer: int
     large_answer: int
     pools: int | None
+    disputes: tuple[int, ...] = (100, 1_000, 10_000)
 
 
 def figures(sizes: Sizes) -> tuple[Figure, ...]:
@@ -364,6 +372,22 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
                lambda: changed(sizes.changed, 20_000)),
         Figure(f"memory of one state retained, {sizes.changed:,} members", "KB", 2.5, 2.5,
                lambda: retained(sizes.changed)),
+        *(
+            Figure(f"state resolution, version {version}, auth chains {chains}, for each place",
+                   multiple, target, kept,
+                   partial(_ratio_of_resolution, version, with_chains=chains == "computed"))
+            for version, chains, target, kept in (
+                (V11, "at hand", 3.3, 5.0),
+                (V11, "computed", 4.8, 5.5),
+                (V12, "at hand", 3.3, 6.0),
+                (V12, "computed", 5.6, 7.0),
+            )
+        ),
+        Figure("state resolution, growth with the places in dispute", "exponent", 1.08, 1.15,
+               lambda: exponent(
+                   sizes.disputes,
+                   [resolved(V11, places, with_chains=True) for places in sizes.disputes],
+                   rounds=5)),
         Figure("explanation of a refusal", multiple, None, None, lambda: ratio(explained(), loads)),
         Figure("the slowest that one event goes through, PDUs of 65,536 bytes", "ms", 50, None,
                slowest),

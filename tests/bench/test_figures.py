@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import product
 
 import pytest
 
+from matrix_membership.room_versions import V11, V12
+from tests.bench.disputes import resolved
 from tests.bench.figures import (
     Figure,
     Sizes,
@@ -28,7 +31,16 @@ from tests.bench.rooms import questions
 
 pytestmark = pytest.mark.bench
 
-SHORT = figures(Sizes(state=20_000, changed=20_000, answer=1_000, large_answer=4_000, pools=None))
+SHORT = figures(
+    Sizes(
+        state=20_000,
+        changed=20_000,
+        answer=1_000,
+        large_answer=4_000,
+        pools=None,
+        disputes=(100, 1_000),
+    )
+)
 BOUND = [figure for figure in SHORT if figure.kept is not None]
 
 
@@ -42,6 +54,8 @@ class TestFigures:
             assert call()
         for call in (answered(10, omit=False), servers_after_a_join(10)):
             assert call()
+        for version, with_chains in product((V11, V12), (True, False)):
+            assert len(resolved(version, 5, with_chains=with_chains)().conflicted) == 5
         assert peak_of_audit(3) > 1
         assert retained(10) > 0
         assert gain(3, partial(ThreadPoolExecutor, 1)) > 0
