@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 
 from attrs import field
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import constant
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
@@ -35,7 +35,7 @@ StateSet = Mapping[Place, EventID]
 """A state of a room: event IDs by place."""
 
 
-@frozen
+@constant
 class StateMap(Mapping[Place, EventID]):
     """A state of a room by event IDs: what nobody disputed, and what was resolved.
 
