@@ -79,8 +79,8 @@ class TestLinksOf:
     @pytest.mark.parametrize("content", [{}, {"origin_server_ts": 1}])
     def test_reads_white_space_before_a_colon(self, content: dict[str, Any]) -> None:
         text = json.dumps(fields(content=content), separators=(",", ":"), sort_keys=True)
-        before, colon, after = text.rpartition('ts":')
-        event = Event.from_pdu(f'{before}ts" :{after}', V5, event_id=event_id(0, V5))
+        before, colon, after = text.rpartition('server_ts":')
+        event = Event.from_pdu(f'{before}server_ts" :{after}', V5, event_id=event_id(0, V5))
         assert colon
         assert links_of(event) == (tuple(LISTED), 42)
 
@@ -99,8 +99,6 @@ class TestLinksOf:
     def test_of_an_event_in_client_format_the_time_is_read(self) -> None:
         fields = {"type": "m.x", "sender": ANA, "content": {}, "origin_server_ts": 3}
         assert links_of(Event.from_client_event(fields, V11)) == ((), 3)
-        fields["origin_server_ts"] = "soon"
-        assert links_of(Event.from_client_event(fields, V11)) == ((), 0)
 
     @given(
         st.dictionaries(
