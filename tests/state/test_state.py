@@ -16,12 +16,9 @@ from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.events.contents import NO_POWER_LEVELS
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, UNKNOWN, JoinRule
 from matrix_membership.room_versions import V1, V2, V6, V10, V11, V12
-from matrix_membership.state import CREATOR_POWER_LEVEL
+from matrix_membership.state import CREATOR_POWER_LEVEL, Storage
 from matrix_membership.state._persistent_map import PersistentMap
 from matrix_membership.state.create_event import second_create_event
-from tests.builders import ANA, BEN, CAY, DAN, a_room
-from matrix_membership.state import CREATOR_POWER_LEVEL, Storage, second_create_event
-from matrix_membership.state._persistent_map import PersistentMap
 from tests.builders import ANA, BEN, CAY, DAN, VERSIONS, a_room
 
 FIVE_VERSIONS = (V1, V6, V10, V11, V12)
