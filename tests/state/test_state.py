@@ -234,6 +234,15 @@ class TestSecondCreateEvent:
         state = room.state
         assert state.with_event(second) is state
 
+    @pytest.mark.parametrize("version", FIVE_VERSIONS, ids=str)
+    @pytest.mark.parametrize("key", ["", "x"])
+    def test_is_ignored_among_the_events_of_a_state(self, version: RoomVersion, key: str) -> None:
+        room = a_room(version)
+        second = room.event("m.room.create", ANA, {}, key, prev_events=())
+        state = RoomState.of(version, [*room.events, second])
+        assert state.create_event is room.events[0]
+        assert state == room.state
+
     def test_changes_nothing_in_a_look_up(self) -> None:
         room = a_room(V11)
         state = RoomState.over(V11, room.state.get)

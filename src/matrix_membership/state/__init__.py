@@ -145,8 +145,9 @@ class RoomState(_Fields):
 
         Args:
             room_version: the version of the room.
-            events: state events in the order in which they came; of two for one
-                place the later counts. Events that are no state are passed over.
+            events: state events in the order in which they came. Of two for one place
+                the later counts, but of two create events the first. Non-state events
+                are ignored.
             partial: members may have been left out: their membership is unknown,
                 not leave.
             servers: the servers in the room, when the events do not show them all.
@@ -162,14 +163,16 @@ class RoomState(_Fields):
         single: dict[str, Event] = {}
         keyed: dict[str, dict[str, Event]] = {}
         for event in events:
-            state_key = event.state_key
-            if event.type == _MEMBER:
+            event_type, state_key = event.type, event.state_key
+            if event_type == _MEMBER:
                 if state_key is not None:
                     members[state_key] = event
+            elif event_type == _CREATE and _CREATE in single:
+                continue  # rule 1 looks at no state: a forged one would replace the room's creator
             elif state_key == "":
-                single[event.type] = event
+                single[event_type] = event
             elif state_key is not None:
-                keyed.setdefault(event.type, {})[state_key] = event
+                keyed.setdefault(event_type, {})[state_key] = event
         state: Any = _Fields()
         state.room_version = room_version
         state._single = single
