@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
@@ -88,26 +88,8 @@ _STATE_BEFORE: Final = Check.STATE_BEFORE
 _CURRENT_STATE: Final = Check.CURRENT_STATE
 
 
-class _Unsealed:
-    """The slots of a receipt while it is being made, as `events._fields.Facts` are an event's."""
-
-    __slots__ = (
-        "__weakref__",
-        "check",
-        "decision",
-        "disposition",
-        "error",
-        "event",
-        "missing_auth_events",
-        "missing_signers",
-        "provisional",
-        "redacted",
-        "unverified",
-    )
-
-
 @frozen
-class Receipt(_Unsealed):
+class Receipt:
     """What becomes of a PDU, and why.
 
     It is true when the event is to be used like any other: accepted or redacted. An
@@ -390,19 +372,16 @@ def _judge(
             provisional = provisional or policy.in_room is None
     if failed is None and redacted:
         failed = Check.CONTENT_HASH
-    receipt: Any = _Unsealed()
-    receipt.disposition = _ACCEPTED if failed is None else _FAILED[failed]
-    receipt.check = failed
-    receipt.decision = decision
-    receipt.event = event
-    receipt.error = None
-    receipt.redacted = redacted
-    receipt.provisional = provisional
-    receipt.missing_auth_events = missing
-    receipt.missing_signers = owed
-    receipt.unverified = ALL_VERIFIED
-    receipt.__class__ = Receipt
-    return receipt  # type: ignore[no-any-return]  # the line above made it one
+    return Receipt(
+        _ACCEPTED if failed is None else _FAILED[failed],
+        failed,
+        decision,
+        event,
+        redacted=redacted,
+        provisional=provisional,
+        missing_auth_events=missing,
+        missing_signers=owed,
+    )
 
 
 def _by_rules(
