@@ -143,6 +143,8 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "machine",
+            "out_of_band._verdicts",
+            "out_of_band._events",
             "out_of_band",
         ),
     ),

@@ -20,10 +20,10 @@ from matrix_membership.membership import BAN, INVITE, JOIN, UNKNOWN, JoinRule, M
 from matrix_membership.state import RoomState
 
 __all__ = [
+    "Authorisation",
     "Forbidden",
     "Granted",
     "NotNeeded",
-    "Outcome",
     "UnableToAuthorise",
     "UnableToGrant",
     "authorise",
@@ -93,7 +93,7 @@ class UnableToGrant:
     status: ClassVar[int] = 400
 
 
-Outcome = NotNeeded | Granted | Forbidden | UnableToAuthorise | UnableToGrant
+Authorisation = NotNeeded | Granted | Forbidden | UnableToAuthorise | UnableToGrant
 
 _RESTRICTED = (JoinRule.RESTRICTED, JoinRule.KNOCK_RESTRICTED)
 
@@ -116,7 +116,7 @@ def authorise(
     local_server: str,
     *,
     local_users: Iterable[str] | None = None,
-) -> Outcome:
+) -> Authorisation:
     """Find out whether a server can let a user into a restricted room.
 
     Args:

@@ -26,7 +26,7 @@ from matrix_membership import (
 from matrix_membership._attrs import evolve
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import read_pdu
-from matrix_membership.receipt import Change, Check, Disposition, Receipt, receive, reevaluate
+from matrix_membership.receipt import Check, Disposition, Receipt, Revision, receive, reevaluate
 from matrix_membership.receipt.policy_server import POLICY_KEY_ID
 from matrix_membership.signing import Unverified, sign
 from tests.builders import ANA, BEN, CAY, DAN, KEYS, SIGNER_B, VERSIONS, decision, signed_invite
@@ -55,7 +55,7 @@ def received(
     )
 
 
-def judged_again(receipt: Receipt, history: History, **more: Any) -> Change | None:
+def judged_again(receipt: Receipt, history: History, **more: Any) -> Revision | None:
     """The change that a full look at a history brings."""
     given: dict[str, Any] = {
         "auth_events": history.events,
@@ -693,7 +693,7 @@ class TestReevaluate:
         history = a_history(V11)
         before = self.provisional(history)
         change = judged_again(before, history.with_member(BEN, "ban", sender=ANA))
-        assert change == Change(
+        assert change == Revision(
             before,
             Receipt(
                 Disposition.REJECTED,

@@ -41,10 +41,10 @@ from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import (
+    Authorisation,
     Forbidden,
     Granted,
     NotNeeded,
-    Outcome,
     UnableToAuthorise,
     UnableToGrant,
     authorise,
@@ -224,7 +224,7 @@ def _takes_part(room: ResidentRoom) -> bool:
         return True
 
 
-def _vouch(user: str, room: ResidentRoom) -> Outcome:
+def _vouch(user: str, room: ResidentRoom) -> Authorisation:
     state = room.state
     memberships: dict[str, Membership | None] = {
         allowed: room.memberships(UserID(user), allowed) for allowed in state.allow

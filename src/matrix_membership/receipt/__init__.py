@@ -38,7 +38,7 @@ from matrix_membership.signing import (
 from matrix_membership.state import RoomState
 from matrix_membership.state.create_event import second_create_event
 
-__all__ = ["Change", "Check", "Disposition", "Receipt", "receive", "reevaluate"]
+__all__ = ["Check", "Disposition", "Receipt", "Revision", "receive", "reevaluate"]
 
 AuthEventsAtHand = Iterable[Event] | Callable[[EventID], Event | None]
 
@@ -147,7 +147,7 @@ class Receipt:
 
 
 @frozen
-class Change:
+class Revision:
     """What a re-evaluation changed.
 
     Attributes:
@@ -254,7 +254,7 @@ def reevaluate(
     current_state: RoomState,
     rejected: AbstractSet[str] = frozenset(),
     create: Event | None = None,
-) -> Change | None:
+) -> Revision | None:
     """Judge an event again, now that more is known: of provisional receipts, the truth.
 
     Whoever goes through many events does so in the order in which they came, and adds
@@ -291,7 +291,7 @@ def reevaluate(
             redacted=receipt.redacted,
             listed=event.auth_events,
         )
-    return None if after.disposition is receipt.disposition else Change(receipt, after)
+    return None if after.disposition is receipt.disposition else Revision(receipt, after)
 
 
 class _Room:

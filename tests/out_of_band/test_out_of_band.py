@@ -26,9 +26,9 @@ from matrix_membership.membership import BAN, INVITE, KNOCK, LEAVE, Membership, 
 from matrix_membership.out_of_band import (
     MAX_HELD,
     MAX_REMEMBERED,
-    Outcome,
     OutOfBand,
     Reason,
+    Reception,
     Verdict,
 )
 from tests.builders import ANA, BEN, CAY, DAN, SIGNER_B, VERSIONS, decision, signed_invite
@@ -50,7 +50,7 @@ class Case:
     history: History
     held: OutOfBand
 
-    def comes(self, membership: str, sender: str = ANA, **more: Any) -> Outcome:
+    def comes(self, membership: str, sender: str = ANA, **more: Any) -> Reception:
         """What becomes of a member event that is sent now."""
         return self.held.receive(self.event(membership, sender, **more), at=NOW)
 
@@ -225,7 +225,7 @@ class TestAccepted:
             servers=frozenset({ServerName("a.example")} if sender == BEN else ()),
             replaced=(case.held.event.event_id,),
         )
-        expected = Outcome(Verdict.ACCEPTED, reason, after, transition)
+        expected = Reception(Verdict.ACCEPTED, reason, after, transition)
         assert case.held.receive(event, at=NOW) == expected
         assert expected
 
@@ -287,10 +287,10 @@ class TestAccepted:
 
     def test_says_so(self) -> None:
         said = str(invited().comes("leave"))
-        assert said == "accepted: by whoever sent what it replaces"
+        assert said == "accepted: by the sender of what it replaces"
 
 
-def outcome_of(case: Case, membership: str, sender: str, reason: Reason) -> Outcome:
+def outcome_of(case: Case, membership: str, sender: str, reason: Reason) -> Reception:
     """The outcome when it is as the reason says, checked to change nothing but likelihood."""
     outcome = case.comes(membership, sender)
     assert outcome.reason is reason
@@ -418,14 +418,14 @@ class TestReplacesAnother:
         case = invited()
         unseen = case.history.with_event(case.event("invite", CAY))
         outcome = evolve(case, history=unseen).comes(membership, sender)
-        expected = Outcome(Verdict.UNKNOWN, Reason.REPLACES_ANOTHER, case.held)
+        expected = Reception(Verdict.UNKNOWN, Reason.REPLACES_ANOTHER, case.held)
         assert outcome == expected
 
 
 class TestIgnored:
     def ignored(self, case: Case, event: Event, reason: Reason) -> None:
         outcome = case.held.receive(event, at=NOW)
-        assert outcome == Outcome(Verdict.IGNORED, reason, case.held)
+        assert outcome == Reception(Verdict.IGNORED, reason, case.held)
 
     def test_is_what_is_held_already(self) -> None:
         case = invited()
@@ -504,7 +504,7 @@ class TestIgnored:
 class TestBesideEachOther:
     """Ana and Cay, of different servers, both invite Ben: neither replaces the other."""
 
-    def both(self) -> tuple[Case, Outcome]:
+    def both(self) -> tuple[Case, Reception]:
         case = invited()
         return case, case.comes("invite", CAY)
 
@@ -639,7 +639,7 @@ class TestMaxHeld:
     def test_lets_no_more_strangers_in(self) -> None:
         held = self.full("!r:x.example")
         outcome = held.receive(self.invite(ANA, "!r:x.example"), at=NOW)
-        assert outcome == Outcome(Verdict.UNKNOWN, Reason.TOO_MANY, held)
+        assert outcome == Reception(Verdict.UNKNOWN, Reason.TOO_MANY, held)
 
     def test_lets_the_server_in_that_the_room_id_names(self) -> None:
         held = self.full("!r:a.example")

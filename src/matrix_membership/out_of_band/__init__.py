@@ -28,7 +28,6 @@ an invite of yet another server: strangers who send many invites fill only what 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
 from typing import Final
 
 from matrix_membership import auth
@@ -38,7 +37,6 @@ from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, server_of
 from matrix_membership.membership import (
-    BAN,
     INVITE,
     JOIN,
     KNOCK,
@@ -48,11 +46,21 @@ from matrix_membership.membership import (
     Transition,
     transition,
 )
+from matrix_membership.out_of_band._events import (
+    ASKED_OR_ASKING,
+    KINDS,
+    is_by_wrong_sender,
+    is_signed,
+    shows_power_of,
+    slot,
+    supposed_join,
+)
+from matrix_membership.out_of_band._verdicts import Reason, Verdict
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import missing_signers
 from matrix_membership.state import RoomState
 
-__all__ = ["MAX_HELD", "MAX_REMEMBERED", "OutOfBand", "Outcome", "Reason", "Verdict"]
+__all__ = ["MAX_HELD", "MAX_REMEMBERED", "OutOfBand", "Reason", "Reception", "Verdict"]
 
 MAX_HELD: Final = 50
 """So many invites and knocks of one user are held for one room, each of another server.
@@ -64,45 +72,8 @@ MAX_REMEMBERED: Final = 1_000
 """So many IDs of ended events are remembered for one room and user, the newest of them."""
 
 
-class Verdict(Enum):
-    """How an event on an out-of-band membership is taken."""
-
-    ACCEPTED = "accepted"
-    LIKELY = "likely"
-    UNKNOWN = "unknown"
-    IGNORED = "ignored"
-
-    def __str__(self) -> str:
-        return self._value_
-
-
-class Reason(Enum):
-    """Why an event on an out-of-band membership is taken as it is."""
-
-    NEW_INVITE = "a new invite"
-    NEW_KNOCK = "the user knocks"
-    BY_THE_USER = "the user leaves"
-    BY_THE_SAME_SENDER = "by whoever sent what it replaces"
-    POWER_SEEN = "the power levels at hand allow it, if they still hold and the sender is joined"
-    POWER_UNSEEN = "the sender's server is in the room; no power levels are at hand"
-    POWER_LACKING = "the power levels at hand do not allow it, but may be out of date"
-    SENDER_NOT_JOINED = "the sender was not joined, as far as is known, but may be by now"
-    SERVER_UNSEEN = "the sender's server is not known to be in the room"
-    REPLACES_ANOTHER = "it replaces a membership event that is not at hand"
-    ELSEWHERE = "it is about another room or user, or no membership event of a known kind"
-    HELD_ALREADY = "it is at hand already"
-    REPLACED = "it was replaced before"
-    TOO_MANY = "as many invites as can be are held already, all of other servers"
-    UNSIGNED = "it lacks a signature that it owes"
-    WRONG_SENDER = "no user can send this about that user"
-    NO_SUCH_MOVE = "this membership cannot come after the one held"
-
-    def __str__(self) -> str:
-        return self._value_
-
-
 @frozen
-class Outcome:
+class Reception:
     """What an event did to an out-of-band membership.
 
     It is true when the event was accepted.
@@ -231,9 +202,9 @@ class OutOfBand:
         room_state: Iterable[Event],
         servers: Iterable[str],
     ) -> OutOfBand:
-        if event.kind != MEMBER_KINDS[membership] or _is_by_wrong_sender(event):
+        if event.kind != MEMBER_KINDS[membership] or is_by_wrong_sender(event):
             raise LocalProtocolError(f"a membership {membership}", repr(event))
-        if not _is_signed(event):
+        if not is_signed(event):
             raise LocalProtocolError(f"a signed {membership}", repr(event))
         return cls(event, at, tuple(room_state), frozenset(map(ServerName, servers)))
 
@@ -292,7 +263,7 @@ class OutOfBand:
         first = [server for server in senders if server in seen]
         return tuple(dict.fromkeys([*first, *sorted(seen)]))
 
-    def receive(self, event: Event, *, at: int, room_state: Iterable[Event] = ()) -> Outcome:
+    def receive(self, event: Event, *, at: int, room_state: Iterable[Event] = ()) -> Reception:
         """Take an event that came for the room.
 
         Args:
@@ -306,11 +277,11 @@ class OutOfBand:
         held = self._replaced_by(event)
         reason = self._void(event, held or self)
         if reason is not None:
-            return Outcome(Verdict.IGNORED, reason, self)
-        if event.membership in _ASKED_OR_ASKING:
+            return Reception(Verdict.IGNORED, reason, self)
+        if event.membership in ASKED_OR_ASKING:
             return self._with_another(event, at, tuple(room_state))
         if held is None:
-            return Outcome(Verdict.UNKNOWN, Reason.REPLACES_ANOTHER, self)
+            return Reception(Verdict.UNKNOWN, Reason.REPLACES_ANOTHER, self)
         if event.sender == self.user_id:
             # This server says when its user left. What came after that is not rejected by it,
             # should somebody send the leave again.
@@ -336,7 +307,7 @@ class OutOfBand:
         """
         if self.rejected_locally:
             return self
-        if self.membership not in _ASKED_OR_ASKING:
+        if self.membership not in ASKED_OR_ASKING:
             raise LocalProtocolError("an invite or a knock", str(self.membership))
         return evolve(
             self,
@@ -378,7 +349,7 @@ class OutOfBand:
     @property
     def _open(self) -> tuple[OutOfBand, ...]:
         """The invites and the knock that are held, each alone, the one that is shown first."""
-        if self.membership not in _ASKED_OR_ASKING:
+        if self.membership not in ASKED_OR_ASKING:
             return ()
         return (evolve(self, replaced=(), others=()), *self.others)
 
@@ -400,8 +371,8 @@ class OutOfBand:
             (
                 event.room_id != held.room_id
                 or event.state_key != held.state_key
-                or event.kind not in _KINDS
-                or not (before._is_of_version(event) or event.membership in _ASKED_OR_ASKING),
+                or event.kind not in KINDS
+                or not (before._is_of_version(event) or event.membership in ASKED_OR_ASKING),
                 Reason.ELSEWHERE,
             ),
             (
@@ -409,8 +380,8 @@ class OutOfBand:
                 Reason.HELD_ALREADY,
             ),
             (self._came_before(event), Reason.REPLACED),
-            (not _is_signed(event), Reason.UNSIGNED),
-            (_is_by_wrong_sender(event), Reason.WRONG_SENDER),
+            (not is_signed(event), Reason.UNSIGNED),
+            (is_by_wrong_sender(event), Reason.WRONG_SENDER),
             (before._cannot_precede(event), Reason.NO_SUCH_MOVE),
         ):
             if wrong:
@@ -431,7 +402,7 @@ class OutOfBand:
         What a stranger's invite lists says nothing of the events of other servers.
         """
         return event.event_id in self.replaced or any(
-            event.event_id in held.event.auth_events and _slot(held.event) == _slot(event)
+            event.event_id in held.event.auth_events and slot(held.event) == slot(event)
             for held in (self, *self.others)
         )
 
@@ -443,9 +414,9 @@ class OutOfBand:
         """Whether the event cannot come after the one held, or changes nothing."""
         by_user = event.sender == self.user_id
         if by_user and event.membership is LEAVE:
-            return self._given not in _ASKED_OR_ASKING
+            return self._given not in ASKED_OR_ASKING
         move = self._transition(event)
-        if event.membership in _ASKED_OR_ASKING:
+        if event.membership in ASKED_OR_ASKING:
             # The ban before an invite may have been lifted while nobody told this server.
             return move is Transition.UNEXPECTED and self._precedes(event)
         return move is Transition.UNCHANGED
@@ -454,18 +425,18 @@ class OutOfBand:
         membership = event.membership or LEAVE
         return transition(self._given, membership, by_self=event.sender == self.user_id)
 
-    def _with_another(self, event: Event, at: int, room_state: tuple[Event, ...]) -> Outcome:
+    def _with_another(self, event: Event, at: int, room_state: tuple[Event, ...]) -> Reception:
         """The outcome of an invite or a knock, which is held beside those of other servers."""
         ended = [held for held in self._open if _gives_way(held, event)]
         kept = [held for held in self._open if held not in ended]
         if len(kept) >= MAX_HELD and not self._is_expected(event):
-            return Outcome(Verdict.UNKNOWN, Reason.TOO_MANY, self)
+            return Reception(Verdict.UNKNOWN, Reason.TOO_MANY, self)
         before = ended[0] if ended else self
         new = OutOfBand(event, at, room_state or before.room_state, before.servers)
         gone = [held.event.event_id for held in ended] if self._open else [self.event.event_id]
         reason = Reason.NEW_KNOCK if event.membership is KNOCK else Reason.NEW_INVITE
         after = _ordered([new, *kept], self._remembering(gone))
-        return Outcome(Verdict.ACCEPTED, reason, after, self._transition(event))
+        return Reception(Verdict.ACCEPTED, reason, after, self._transition(event))
 
     def _is_expected(self, event: Event) -> bool:
         """Whether an invite or a knock comes from a server that need not be a stranger's."""
@@ -481,7 +452,7 @@ class OutOfBand:
         held: OutOfBand,
         ended: list[OutOfBand],
         servers: frozenset[ServerName],
-    ) -> Outcome:
+    ) -> Reception:
         """The outcome of an event that ends some of what is held."""
         kept = [other for other in self._open if other not in ended]
         gone = [other.event.event_id for other in ended]
@@ -490,26 +461,26 @@ class OutOfBand:
         else:
             replaced = self._remembering(gone)
             after = OutOfBand(event, at, held.room_state, servers, replaced=replaced)
-        return Outcome(Verdict.ACCEPTED, reason, after, held._transition(event))
+        return Reception(Verdict.ACCEPTED, reason, after, held._transition(event))
 
-    def _by_another(self, event: Event, held: OutOfBand) -> Outcome:
+    def _by_another(self, event: Event, held: OutOfBand) -> Reception:
         """The outcome of what another user, in the room as it seems, does to this one."""
         if event.server not in held.servers_seen:
-            return Outcome(Verdict.UNKNOWN, Reason.SERVER_UNSEEN, self)
+            return Reception(Verdict.UNKNOWN, Reason.SERVER_UNSEEN, self)
         known = [*held._verified(), held.event]
         state = RoomState.of(held.event.room_version, known, partial=True)
         standing = state.membership_of(event.sender)
         if standing not in (JOIN, UNKNOWN):
-            return Outcome(Verdict.UNKNOWN, Reason.SENDER_NOT_JOINED, self)
+            return Reception(Verdict.UNKNOWN, Reason.SENDER_NOT_JOINED, self)
         reason, decision = Reason.POWER_UNSEEN, None
-        if _shows_power_of(event.sender, state):
-            decision = auth.check(event, state.with_event(_supposed_join(event)))
+        if shows_power_of(event.sender, state):
+            decision = auth.check(event, state.with_event(supposed_join(event)))
             if not decision.allowed:
-                return Outcome(Verdict.UNKNOWN, Reason.POWER_LACKING, self, decision=decision)
+                return Reception(Verdict.UNKNOWN, Reason.POWER_LACKING, self, decision=decision)
             reason = Reason.POWER_SEEN
         likely = event.membership if event.membership is not held.membership else None
         after = self._marked(held, likely)
-        return Outcome(Verdict.LIKELY, reason, after, held._transition(event), decision)
+        return Reception(Verdict.LIKELY, reason, after, held._transition(event), decision)
 
     def _marked(self, held: OutOfBand, likely: Membership | None) -> OutOfBand:
         """The same membership, with what one of those that are held probably is."""
@@ -537,61 +508,12 @@ def _ordered(held: Iterable[OutOfBand], replaced: tuple[EventID, ...]) -> OutOfB
     return evolve(first, replaced=replaced, others=tuple(others))
 
 
-def _slot(event: Event) -> str:
-    """What of an event there is one at a time.
-
-    Its sender's server, when that signed it; an invite that a third party signed for, and
-    that names a server which did not sign, is on its own.
-    """
-    return event.server if event.server in event.signed_by else event.event_id
-
-
 def _gives_way(held: OutOfBand, event: Event) -> bool:
     """Whether an invite or a knock takes the place of one that is held.
 
     It does for what the same server sent. A knock also gives way to the answer of a server
     that the caller named.
     """
-    if _slot(held.event) == _slot(event):
+    if slot(held.event) == slot(event):
         return True
-    return held.event.membership is KNOCK and _slot(event) in held.servers
-
-
-_ASKED_OR_ASKING: Final = (INVITE, KNOCK)
-_KINDS: Final = tuple(MEMBER_KINDS[membership] for membership in (INVITE, KNOCK, LEAVE, BAN))
-
-
-def _is_signed(event: Event) -> bool:
-    """Whether an event is signed by whom it owes, and by a server that it is about.
-
-    Of an invite that a third party signed for, the sender's server owes nothing: then
-    it must be one that the user's own server signed when it took it.
-    """
-    concerned = {event.server, server_of(event.state_key or "")}
-    return not missing_signers(event) and not concerned.isdisjoint(event.signed_by)
-
-
-def _is_by_wrong_sender(event: Event) -> bool:
-    """Only a user knocks for themselves; nobody invites or bans themselves from outside."""
-    by_user = event.sender == event.state_key
-    return event.membership is not LEAVE and by_user is not (event.membership is KNOCK)
-
-
-def _shows_power_of(user: str, state: RoomState) -> bool:
-    """Whether a state tells what power a user has, rather than leaving it to defaults."""
-    if state.create_event is None:
-        return False
-    return state.power_levels.exists or user in state.create.privileged
-
-
-def _supposed_join(event: Event) -> Event:
-    """A membership by which the sender of an event may have sent it."""
-    return Event.from_client_event(
-        {
-            "type": "m.room.member",
-            "sender": event.sender,
-            "state_key": event.sender,
-            "content": {"membership": "join"},
-        },
-        event.room_version,
-    )
+    return held.event.membership is KNOCK and slot(event) in held.servers

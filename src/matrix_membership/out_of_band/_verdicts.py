@@ -1,0 +1,44 @@
+"""The verdicts on an event of an out-of-band membership, and their reasons."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["Reason", "Verdict"]
+
+
+class Verdict(Enum):
+    """What becomes of an event on an out-of-band membership."""
+
+    ACCEPTED = "accepted"
+    LIKELY = "likely"
+    UNKNOWN = "unknown"
+    IGNORED = "ignored"
+
+    def __str__(self) -> str:
+        return self._value_
+
+
+class Reason(Enum):
+    """Why an event on an out-of-band membership has its verdict."""
+
+    NEW_INVITE = "a new invite"
+    NEW_KNOCK = "the user knocks"
+    BY_THE_USER = "the user leaves"
+    BY_THE_SAME_SENDER = "by the sender of what it replaces"
+    POWER_SEEN = "the power levels at hand allow it, if they still hold and the sender is joined"
+    POWER_UNSEEN = "the sender's server is in the room; no power levels are at hand"
+    POWER_LACKING = "the power levels at hand do not allow it, but may be out of date"
+    SENDER_NOT_JOINED = "the sender was not joined, as far as is known, but may be by now"
+    SERVER_UNSEEN = "the sender's server is not known to be in the room"
+    REPLACES_ANOTHER = "it replaces a membership event that is not at hand"
+    ELSEWHERE = "it is about another room or user, or no membership event of a known kind"
+    HELD_ALREADY = "it is at hand already"
+    REPLACED = "it was replaced before"
+    TOO_MANY = "the limit of held invites is reached, all of other servers"
+    UNSIGNED = "it lacks a required signature"
+    WRONG_SENDER = "no user can send this about that user"
+    NO_SUCH_MOVE = "this membership cannot come after the one held"
+
+    def __str__(self) -> str:
+        return self._value_
