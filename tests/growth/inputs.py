@@ -9,6 +9,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
+import attrs
+
 from matrix_membership import Event, RoomState, auth, may, signing, who_may
 from matrix_membership.advice.lint import lint
 from matrix_membership.canonical_json import decode
@@ -21,6 +23,7 @@ from matrix_membership.federation.invites.room_state import examined
 from matrix_membership.identifiers import EventID, RoomID, UserID
 from matrix_membership.machine import admit
 from matrix_membership.membership import JOIN, LEAVE
+from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt import receive
 from matrix_membership.receipt.server_acl import ServerAcl
 from matrix_membership.restricted import authorise, servers_that_can_authorise
@@ -274,6 +277,44 @@ def _replayed(place: Callable[[int], tuple[str, str]]) -> Make:
     return call_of
 
 
+def _membership(number: int, membership: str, sender: str, **more: Any) -> Event:
+    """A membership of Ben, whose server is not in the room; each number has its own event ID."""
+    room = attrs.evolve(a_room(V11), made=number)
+    return room.event("m.room.member", sender, {"membership": membership}, BEN, **more)
+
+
+def _flooded(size: int) -> Call:
+    """Invites of strangers, each of another server; at most `MAX_HELD` are held."""
+    first = OutOfBand.invited(_membership(0, "invite", ANA), at=0)
+    events = [_membership(1 + number, "invite", user(number)) for number in range(size)]
+
+    def call() -> object:
+        held = first
+        for event in events:
+            held = held.receive(event, at=1).after
+        return held.servers_to_ask, held.invites, held.expire(at=9, after=1)
+
+    return call
+
+
+def _kicked(size: int) -> Call:
+    """A kick by another user, judged by a long room state."""
+    invite = _membership(0, "invite", ANA)
+    told = tuple(crowded(size).events)
+    held = OutOfBand.invited(invite, at=0, room_state=told, servers=users(size))
+    kick = _membership(1, "leave", user(0), auth_events=[invite.event_id])
+    return lambda: held.receive(kick, at=1)
+
+
+def _replaced(size: int) -> Call:
+    """An invite after many others that the same server sent."""
+    held = OutOfBand.invited(_membership(0, "invite", ANA), at=0)
+    for number in range(size):
+        held = held.receive(_membership(1 + number, "invite", ANA), at=1).after
+    again = _membership(1 + size, "invite", ANA)
+    return lambda: held.receive(again, at=1)
+
+
 def _told(size: int) -> Call:
     document = [
         {
@@ -426,6 +467,9 @@ WORST: Final[Mapping[str, Make]] = MappingProxyType(
         "authorise": _authorised,
         "who_may": _asked,
         "RoomState: members leave": _looked_at,
+        "OutOfBand: invites of strangers": _flooded,
+        "OutOfBand: a long room state": _kicked,
+        "OutOfBand: many replaced invites": _replaced,
         "read_state": _told,
         "invite_state.examined": _described,
         "auth_chain": _chained,
