@@ -62,6 +62,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "signing._ed25519",
             "signing._keys",
+            "signing._required",
             "signing",
         ),
     ),

@@ -1,4 +1,4 @@
-"""Signatures: of one key over bytes, and of servers over objects that are no events.
+"""Signatures: of one key over bytes, and of servers over JSON objects other than events.
 
 See `Signing JSON`__.
 
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 ALGORITHM: Final = "ed25519"
-"""The one algorithm that keys and signatures are of."""
+"""The only algorithm of keys and signatures."""
 
 MOST_KEY_CHECKS: Final = 32
 """How many pairs of a signature and a key of a third-party invite are tried at most.
@@ -62,24 +62,24 @@ class PublishedKey:
     is_expired: bool = False
 
     def __attrs_post_init__(self) -> None:
-        decode_verify_key_bytes(f"{ALGORITHM}:1", self.verify_key)  # which looks at its length
+        decode_verify_key_bytes(f"{ALGORITHM}:1", self.verify_key)  # it checks the length
 
     def good_at(self, timestamp: int) -> bool:
-        """Whether the key was valid at a time, in milliseconds since 1970."""
+        """Tell whether the key was valid at a time, in milliseconds since 1970."""
         return self.valid_until_ts is None or timestamp <= self.valid_until_ts
 
     def rank(self) -> tuple[bool, float, bytes]:
-        """Where the key stands among those that were published under its ID.
+        """Return the rank of the key among those published under its ID; the highest counts.
 
-        The highest counts. That order is total, so it does not matter in which order
-        keys come: a key that its server called expired, the earliest end first; then the
-        key of the longest validity; between equals, the bytes decide.
+        A key that its server called expired outranks the others, the earliest end first;
+        then the longest validity counts; between equals, the bytes decide. The order is
+        total, so that documents give the same ring in whichever order they come.
         """
         end = inf if self.valid_until_ts is None else self.valid_until_ts
         return self.is_expired, -end if self.is_expired else end, self.verify_key
 
     def verifies(self, message: bytes, signature: JsonValue) -> bool:
-        """Whether a signature, in base64, is this key's over the message.
+        """Tell whether a signature, in base64, is this key's over the message.
 
         Cost: about 50 us for one that has the right form.
         """
@@ -87,7 +87,7 @@ class PublishedKey:
 
 
 def is_signature(message: bytes, verify_key: bytes, signature: JsonValue) -> bool:
-    """`PublishedKey.verifies` for a key of 32 bytes."""
+    """Do what `PublishedKey.verifies` does, for a key of 32 bytes."""
     try:  # as the specification writes it: unpadded
         raw = a2b_base64(signature + "==", strict_mode=True)
     except (TypeError, ValueError):
@@ -102,17 +102,17 @@ def is_signature(message: bytes, verify_key: bytes, signature: JsonValue) -> boo
 
 
 def sign_json(document: Mapping[str, JsonValue], signer: Signs) -> dict[str, JsonValue]:
-    """Sign an object that is no event: `Signing JSON`__.
+    """Sign a JSON object other than an event: `Signing JSON`__.
 
     Args:
         document: any object; `signatures` and `unsigned` are not signed.
-        signer: who signs; a `Signer` is one.
+        signer: the key that signs, such as a `Signer`.
 
     Returns:
         A copy with the signature added.
 
     Raises:
-        InvalidJson: the object holds what canonical JSON cannot.
+        InvalidJson: canonical JSON cannot write a value of the object.
 
     >>> from matrix_membership.signing import Signer
     >>> signer = Signer.from_seed("domain", "ed25519:1", "A" * 43)
@@ -151,7 +151,7 @@ def verify_json(
         of the object and one Ed25519 verification.
 
     Raises:
-        InvalidJson: the object holds what canonical JSON cannot.
+        InvalidJson: canonical JSON cannot write a value of the object.
 
     __ https://spec.matrix.org/v1.19/server-server-api/#publishing-keys
     """
@@ -164,10 +164,9 @@ def verify_json(
 
 
 def signed_by_key(document: Mapping[str, JsonValue], keys: Iterable[bytes]) -> bool:
-    """Whether any signature of an object is by any of these Ed25519 keys.
+    """Tell whether any signature of an object is by any of these Ed25519 keys.
 
-    Server names and key IDs are not looked at: so are the signatures of
-    third-party invites checked.
+    Server names and key IDs are ignored, as the rules on third-party invites ask.
 
     Args:
         document: the object.
@@ -180,7 +179,7 @@ def signed_by_key(document: Mapping[str, JsonValue], keys: Iterable[bytes]) -> b
         at most `MOST_KEY_CHECKS` verifications of Ed25519, 50 us each.
 
     Raises:
-        InvalidJson: the object holds what canonical JSON cannot.
+        InvalidJson: canonical JSON cannot write a value of the object.
     """
     signatures = document.get("signatures")
     found = [
@@ -191,7 +190,7 @@ def signed_by_key(document: Mapping[str, JsonValue], keys: Iterable[bytes]) -> b
         if key_id.startswith(f"{ALGORITHM}:")
     ]
     tried = [PublishedKey(key) for key in islice(keys, MOST_KEY_CHECKS + 1)]
-    # A word that one key has to answer for needs no more; 700 signatures and keys cost 36 s.
+    # One good signature is enough. 700 signatures by 700 keys took 36 s.
     if not 0 < len(found) * len(tried) <= MOST_KEY_CHECKS:
         return False
     covered = bare_bytes(document)

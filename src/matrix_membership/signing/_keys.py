@@ -1,4 +1,4 @@
-"""Keys: a server's own, and those that others published.
+"""Keys: a server's own key, and the keys that other servers published.
 
 See `Retrieving server keys`__.
 
@@ -34,13 +34,13 @@ __all__ = [
 ]
 
 LONGEST_KEY_VALIDITY_MS: Final = 7 * 24 * 60 * 60 * 1000
-"""How far into the future a key is believed to be valid, in milliseconds."""
+"""The longest validity that a key can have from now on, in milliseconds."""
 
 MOST_DOCUMENT_SIGNATURES: Final = 16
 """How many signatures by its own keys a key document may have; one with more is refused."""
 
 SEED_BYTES: Final = 32
-"""How long a seed is, and a public key."""
+"""The length of a seed, and of a public key."""
 
 
 @constant
@@ -88,7 +88,7 @@ class Signer:
 
     @property
     def key_ring(self) -> KeyRing:
-        """A ring that holds this key alone, valid at any time."""
+        """The ring of this key alone, valid at any time."""
         return KeyRing.of({self.server_name: {self.key_id: self.verify_key}})
 
     def signature_over(self, message: bytes) -> str:
@@ -115,7 +115,7 @@ class KeyRing:
 
     @classmethod
     def of(cls, servers: Mapping[str, Mapping[str, str]]) -> KeyRing:
-        """A ring of keys that are valid at any time.
+        """Make a ring of keys that are valid at any time.
 
         Args:
             servers: for each server, its public keys in base64 by key ID.
@@ -224,7 +224,7 @@ class KeyRing:
         return server in self.servers
 
     def key(self, server: str, key_id: str) -> PublishedKey | None:
-        """One key; None when it is not known."""
+        """Return one key, or None when it is not known."""
         return self.servers.get(ServerName(server), _NO_KEYS).get(key_id)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -241,7 +241,7 @@ def _ring(servers: Mapping[ServerName, Mapping[str, PublishedKey]]) -> KeyRing:
 
 
 def can_help(key: PublishedKey | None, at: int | None) -> bool:
-    """Say whether a newer document could make a key usable at a time; None is any time."""
+    """Tell whether a newer document could make a key usable at a time; None is any time."""
     return key is None or not (at is None or key.is_expired or key.good_at(at))
 
 
@@ -264,7 +264,7 @@ def _published(keys: JsonValue, server: str, valid_until_ts: int | None) -> dict
 
 
 def _is_supported(key_id: object) -> bool:
-    """Of another algorithm, keys and their signatures are skipped."""
+    """Tell whether a key is of our algorithm; other keys and their signatures are ignored."""
     return str(key_id).startswith(f"{ALGORITHM}:")
 
 
@@ -278,7 +278,7 @@ def _raw_key(text: JsonValue, server: str, key_id: str) -> bytes:
 def _read_document(
     document: JsonValue, expected: AbstractSet[str], at: int
 ) -> tuple[ServerName, Mapping[str, PublishedKey]]:
-    """The server of a document and its keys, once its signatures were checked."""
+    """Check a document, and return its server and keys."""
     if not isinstance(document, Mapping):
         raise InvalidKey("key document", "an object", document)
     server, until = document.get("server_name"), document.get("valid_until_ts")

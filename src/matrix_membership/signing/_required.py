@@ -1,0 +1,247 @@
+"""The signatures that an event requires, those it lacks, and the keys that could help.
+
+See `Validating hashes and signatures`__.
+
+__ https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event, ReadPdu
+from matrix_membership.events.contents import SignedInvite
+from matrix_membership.events.reading import NOBODY, Facts
+from matrix_membership.identifiers import ServerName, is_server_name, server_of
+from matrix_membership.membership import INVITE
+from matrix_membership.signing._ed25519 import ALGORITHM
+from matrix_membership.signing._keys import KeyRing, can_help
+
+__all__ = [
+    "ALL_VERIFIED",
+    "MOST_NEEDED_KEY_IDS",
+    "MOST_SIGNATURES",
+    "Unverified",
+    "missing_signers",
+    "needed_keys",
+    "required_signers",
+    "signature_error",
+    "signatures_that_count",
+    "unverified",
+]
+
+MOST_NEEDED_KEY_IDS: Final = 8
+"""How many keys of one server are fetched at most: an event can name any number of them."""
+
+MOST_SIGNATURES: Final = 32
+"""How many signatures of one event count, see `signatures_that_count`.
+
+An event requires three at most. 32 verifications of Ed25519 take 2 ms.
+"""
+
+
+def required_signers(event: Facts) -> frozenset[ServerName]:
+    """Return the servers that must sign an event; without them it is dropped.
+
+    The sender's server must sign, except for an invite with a `third_party_invite` that
+    holds a `signed` object: there the rules ask for the third party's signature
+    instead. In versions 1 and 2 the server that the event ID names must sign too. The
+    authorising server of a restricted join is a matter of the rules.
+
+    Args:
+        event: an event in the form in which it is to be kept, as `verify` and
+            `Event.redacted` give it. Redaction may remove what exempts an event.
+    """
+    view = event.view
+    exempt = (
+        event.membership is INVITE and isinstance(view, SignedInvite) and view.signed is not None
+    )
+    required = NOBODY if exempt else frozenset((event.server,))
+    if event.room_version.event_id_in_pdu:
+        required |= {server_of(event.event_id)}
+    return required
+
+
+def missing_signers(event: Event) -> frozenset[ServerName]:
+    """Return the required signers of an event that `signed_by` lacks.
+
+    Args:
+        event: an event in the form in which it is to be kept: see `required_signers`.
+    """
+    if event.server in event.signed_by and not event.room_version.event_id_in_pdu:
+        return NOBODY
+    return required_signers(event) - event.signed_by
+
+
+def signature_error(event: Event) -> InvalidEvent | None:
+    """Return the error of an event that lacks a required signature.
+
+    Args:
+        event: an event in the form in which it is to be kept: see `required_signers`.
+
+    Returns:
+        An error that names the missing signers and those found; None when none is missing.
+    """
+    missing = missing_signers(event)
+    if not missing:
+        return None
+    expected = f"good signatures of {', '.join(sorted(missing))}"
+    return InvalidEvent("signatures", expected, sorted(event.signed_by))
+
+
+@frozen
+class Unverified:
+    """Why an event lacks signatures: the servers, by what can be done about it.
+
+    It is true when a signature is missing.
+
+    Attributes:
+        unknown_keys: server and key ID of each signature that a fetched key could verify;
+            of one server no more than `MOST_NEEDED_KEY_IDS`.
+        forged: servers of which a key is known and a signature is bad. No fetch helps.
+        unsigned: servers that did not sign, or signed only with keys that they had called
+            expired before the event was sent. No fetch helps.
+    """
+
+    unknown_keys: frozenset[tuple[ServerName, str]] = frozenset()
+    forged: frozenset[ServerName] = frozenset()
+    unsigned: frozenset[ServerName] = frozenset()
+
+    @property
+    def needs(self) -> dict[ServerName, frozenset[str]]:
+        """The keys to fetch: for each server, key IDs."""
+        servers = sorted({server for server, _ in self.unknown_keys})
+        return {
+            server: frozenset(key_id for name, key_id in self.unknown_keys if name == server)
+            for server in servers
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self.unknown_keys or self.forged or self.unsigned)
+
+    def __str__(self) -> str:
+        said = [
+            f"no key is known for the signature of {server}, by {', '.join(sorted(key_ids))}"
+            for server, key_ids in self.needs.items()
+        ]
+        said += [f"the signature of {server} is bad" for server in sorted(self.forged)]
+        said += [f"{server} did not sign" for server in sorted(self.unsigned)]
+        return "; ".join(said) or "all signatures are verified"
+
+
+ALL_VERIFIED: Final = Unverified()
+"""The value for an event that has all its signatures."""
+
+_NO_KEYS: Final = KeyRing.of({})
+
+
+def unverified(event: Event, keys: KeyRing) -> Unverified:
+    """Tell a missing key from a bad signature, for each signature that an event lacks.
+
+    The servers are those of `required_signers`, and the authorising server of a
+    restricted join, which the authorisation rules ask for.
+
+    Args:
+        event: an event whose `signed_by` was found with these keys (`verify`).
+        keys: the same keys.
+
+    Returns:
+        The lacking signatures by what can be done about them. Cost: the event is read
+        once more; nothing is verified again.
+
+    Raises:
+        InvalidEvent: the event came in client format, which is not all of it.
+    """
+    lacking = _concerned(event) - event.signed_by
+    return _told_apart(event, event.to_pdu(), lacking, keys) if lacking else ALL_VERIFIED
+
+
+def needed_keys(read: ReadPdu) -> dict[ServerName, frozenset[str]]:
+    """Return the keys to fetch before an event is verified: for each server, key IDs.
+
+    Only servers whose signature is asked for are named: at most three, whatever else the
+    event has under `signatures`, with `MOST_NEEDED_KEY_IDS` keys each.
+    `KeyRing.missing` says which of them are not at hand.
+
+    Args:
+        read: a PDU just read. One with a wrong content hash counts as it will be kept.
+
+    Returns:
+        The key IDs by server.
+    """
+    event = read.event if read.content_hash_matches else read.event.redacted()
+    return _told_apart(event, read.document, _concerned(event), _NO_KEYS).needs
+
+
+def _concerned(event: Facts) -> frozenset[ServerName]:
+    """Return the servers whose signature is asked for, by the checks or by the rules."""
+    server = event.authorising_server
+    return required_signers(event) | {server} if server else required_signers(event)
+
+
+def _told_apart(
+    event: Event, pdu: Mapping[str, JsonValue], servers: Iterable[ServerName], keys: KeyRing
+) -> Unverified:
+    """Return why these servers are not among the signers."""
+    sent = event.origin_server_ts if event.room_version.enforces_key_validity else None
+    unknown: set[tuple[ServerName, str]] = set()
+    forged, unsigned = set(), set()
+    counting = signatures_that_count(pdu)
+    for server in servers:
+        used = [
+            (key_id, keys.key(server, key_id))
+            for key_id in counting.get(server, ())
+            if key_id.startswith(f"{ALGORITHM}:")
+        ]
+        # `verify` used these keys, and one bad signature decides: no other key can help.
+        if any(key is not None and (sent is None or key.good_at(sent)) for _, key in used):
+            forged.add(server)
+            continue
+        absent = [key_id for key_id, key in used if can_help(key, sent)]
+        if absent and is_server_name(server):
+            unknown |= {(server, key_id) for key_id in absent[:MOST_NEEDED_KEY_IDS]}
+        else:
+            unsigned.add(server)
+    return Unverified(frozenset(unknown), frozenset(forged), frozenset(unsigned))
+
+
+def signatures_that_count(pdu: Mapping[str, JsonValue]) -> dict[ServerName, dict[str, JsonValue]]:
+    """Choose the signatures of a PDU that are worth a verification.
+
+    Up to `MOST_SIGNATURES`, all of them. Of more, servers count in this order while all
+    of their signatures fit: the sender's, the one that the event ID names, the authorising
+    user's, the target user's, then the others by name. So the cost of a check is bounded,
+    and all servers choose the same signatures, whichever keys they know.
+
+    Args:
+        pdu: a PDU whose format was checked.
+
+    Returns:
+        Signatures by server and key ID. Cost: linear in the signatures.
+    """
+    found = {
+        server: of_server
+        for server, of_server in pdu["signatures"].items()
+        if isinstance(of_server, dict)
+    }
+    if sum(map(len, found.values())) <= MOST_SIGNATURES:
+        return found
+    owing = (
+        pdu["sender"],
+        pdu.get("event_id"),
+        pdu["content"].get("join_authorised_via_users_server"),
+        pdu.get("state_key"),
+    )
+    first = [server_of(name) for name in owing if isinstance(name, str)]
+    chosen: dict[ServerName, dict[str, JsonValue]] = {}
+    left = MOST_SIGNATURES
+    for server in dict.fromkeys((*first, *sorted(found))):
+        of_server = found.get(server, {})
+        if 0 < len(of_server) <= left:
+            chosen[server] = of_server
+            left -= len(of_server)
+    return chosen
