@@ -1,4 +1,4 @@
-"""Admitting events: decision, the name of the move, and the state after it."""
+"""Admit events: the decision, the transition, and the state after the event."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["Admission", "Evidence", "admit"]
 
 
 class Evidence(Enum):
-    """What shows that an event is its sender's.
+    """The evidence that an event comes from its sender.
 
     - `SIGNATURES`: it is a PDU, and `signed_by` has every required signer.
-    - `CALLER`: it came in client format, which holds no signatures: it counts because the
+    - `CALLER`: it came in client format, which has no signatures. It counts because the
       caller trusts the server that gave it, as a bot does.
     - `MISSING`: it is a PDU, and `signed_by` lacks a required signer.
     """
@@ -45,19 +45,19 @@ _NOBODY: Final[frozenset[ServerName]] = frozenset()
 
 @frozen
 class Admission:
-    """What became of an event that came to a room.
+    """The result of admitting an event to a room.
 
     It is true when the event was admitted; `str` says why, or why not.
 
     Attributes:
-        decision: what the rules say of it. They may allow an event that is refused
-            nevertheless: see `error`.
-        transition: of an admitted member event, what it did to the user.
-        state: the state after it; the very same one when it was not admitted.
-        evidence: what shows that it is its sender's.
-        error: why it was refused whatever the rules say of it: a required signature is missing,
+        decision: the decision of the rules. They may allow an event that is refused
+            for another reason: see `error`.
+        transition: for an admitted member event, the change of the user's membership.
+        state: the state after it; the same object when it was not admitted.
+        evidence: the evidence that it comes from its sender.
+        error: why it was refused apart from the rules: a required signature is missing,
             or it is a second create event. Otherwise None.
-        missing_signers: of a PDU, the required signers that `signed_by` lacks.
+        missing_signers: for a PDU, the required signers that `signed_by` lacks.
     """
 
     decision: Decision
@@ -78,12 +78,12 @@ class Admission:
 
 
 def admit(event: Event, state: RoomState) -> Admission:
-    """Judge an event against a state, and take it in if it is allowed.
+    """Judge an event against a state, and add it to the state if it is allowed.
 
-    A PDU is only taken with its required signatures in `signed_by`, where
-    `signing.verify` puts them, or `Event.with_signers` for one that was verified at
-    another time. An event in client format is taken as it is, and `Admission.evidence`
-    says so. A second create event is never taken.
+    A PDU must have its required signatures in `signed_by`: `signing.verify` puts them
+    there, or `Event.with_signers` for an event that was verified earlier. An event in
+    client format is admitted without signatures, and `Admission.evidence` says so. A
+    second create event is always refused.
 
     Args:
         event: any event.
@@ -93,8 +93,8 @@ def admit(event: Event, state: RoomState) -> Admission:
         The admission. Cost: that of `auth.check` and `RoomState.with_event`.
 
     Raises:
-        IncompleteState: the event is allowed, and the state is over a mere look-up, which
-            cannot be changed.
+        IncompleteState: the event is allowed, and the state is over a look-up function,
+            which cannot be changed.
 
     >>> from matrix_membership.room_versions import V11
     >>> room = RoomState.of(V11, [])
@@ -124,9 +124,9 @@ def admit(event: Event, state: RoomState) -> Admission:
 
 
 def transition_of(event: Event, state: RoomState) -> Transition | None:
-    """What a member event does to its user; None for all other events.
+    """Return the transition of a member event; None for all other events.
 
-    A join that says what the one before it said changes nothing.
+    A join with the same content as the one before it is `UNCHANGED`.
     """
     user, membership = event.state_key, event.membership
     if user is None or membership is None:

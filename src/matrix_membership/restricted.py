@@ -1,4 +1,4 @@
-"""Restricted rooms: which condition lets a user in, and who vouches for them.
+"""Restricted rooms: which condition lets a user in, and which user authorises the join.
 
 See `Restricted rooms`__. A user who is joined to one of the allowed rooms may join;
 a server with a joined user who may invite says so by naming that user in the join
@@ -36,12 +36,12 @@ __all__ = [
 
 @frozen
 class NotNeeded:
-    """Nobody need vouch: the room is not restricted, or the user is invited or joined."""
+    """No authorising user is needed: the room is not restricted, or the user is invited or joined."""
 
 
 @frozen
 class Granted:
-    """A condition is met, and a user of this server vouches.
+    """A condition is met, and a user of this server can authorise the join.
 
     Attributes:
         authorised_via: the user to name in `join_authorised_via_users_server`.
@@ -84,7 +84,7 @@ class UnableToGrant:
 
     Attributes:
         servers: those that have one, as far as the state shows, the most powerful
-            user's first; empty when nobody in the room can vouch.
+            user's first; empty when no user in the room can authorise joins.
     """
 
     servers: tuple[ServerName, ...]
@@ -99,13 +99,16 @@ _RESTRICTED = (JoinRule.RESTRICTED, JoinRule.KNOCK_RESTRICTED)
 
 
 def is_restricted(state: RoomState) -> bool:
-    """Whether the members of other rooms may join this one, in its room version."""
+    """Tell whether the members of other rooms may join this one, in its room version."""
     rule = state.join_rule
     return rule in _RESTRICTED and rule in state.room_version.join_rules
 
 
 def rooms_to_check(state: RoomState) -> tuple[RoomID, ...]:
-    """The rooms whose members may join, in the order of the event; none if not restricted."""
+    """Return the rooms whose members may join, in the order of the event.
+
+    Empty for a room that is not restricted.
+    """
     return state.allow if is_restricted(state) else ()
 
 
@@ -120,18 +123,18 @@ def authorise(
     """Find out whether a server can let a user into a restricted room.
 
     Args:
-        user: who wants to join.
+        user: the user who wants to join.
         state: the current state of the room.
         memberships: the user's membership in each of `rooms_to_check`; None, unknown or
             no entry for a room that this server cannot look into.
-        local_server: the server that would vouch.
-        local_users: users of that server who are joined, when they are at hand;
-            otherwise the state's members are looked through.
+        local_server: the server whose user would authorise the join.
+        local_users: the joined users of that server, when they are at hand;
+            otherwise the state's members are searched.
 
     Returns:
-        One of the five outcomes; the three failures carry `errcode` and `status`. In a
-        partial state that leaves the user out, nothing can be said: the room itself is
-        one that this server cannot look into.
+        One of the five outcomes; the three failures carry `errcode` and `status`. A
+        partial state that leaves the user out gives `UnableToAuthorise` with the room
+        itself. Cost: linear in the allowed rooms, and that of `authorisers`.
 
     Raises:
         IncompleteState: the state is over a look-up, and `local_users` is needed.
@@ -166,7 +169,7 @@ def _grant(
 def authorisers(
     state: RoomState, server: str, *, local_users: Iterable[str] | None = None
 ) -> Iterator[UserID]:
-    """The users of a server who can vouch: joined here, and of the invite level.
+    """Yield the users of a server who can authorise joins: joined, and of the invite level.
 
     Args:
         state: the current state of the room.
@@ -174,9 +177,9 @@ def authorisers(
         local_users: its joined users, when they are at hand.
 
     Yields:
-        Those whose power is written down, the most powerful first; then, when the
-        default suffices, all others. Cost: the first kind is found without looking
-        at members.
+        Users with a level of their own, the most powerful first; then, when the default
+        level suffices, all others. Cost: linear in the users with a level; the others
+        need a search of the members.
 
     Raises:
         IncompleteState: the state is over a look-up, and `local_users` is needed.
@@ -199,14 +202,14 @@ def authorisers(
 
 
 def servers_that_can_authorise(state: RoomState) -> tuple[ServerName, ...]:
-    """The servers with a joined user who may invite, the most powerful user's first.
+    """Return the servers with a joined user who may invite, the most powerful user's first.
 
-    When the default level suffices, all servers in the room follow, if the state can
-    tell them.
+    When the default level suffices, all servers in the room follow, if the state knows
+    them.
 
     Returns:
-        The servers; none when the room cannot be joined this way. Cost: linear in
-        the users whose power is written down.
+        The servers; empty when no server can authorise joins. Cost: linear in the users
+        with a level of their own, and in the servers.
     """
     found = [server_of(user) for user in _powerful(state) if state.membership_of(user) is JOIN]
     if state.power_levels.users_default >= state.power_levels.invite:
@@ -220,7 +223,7 @@ def _own_room(state: RoomState) -> tuple[RoomID, ...]:
 
 
 def _powerful(state: RoomState) -> list[UserID]:
-    """The users who may invite by a level of their own, the most powerful first."""
+    """Return the users who may invite by a level of their own, the most powerful first."""
     candidates = {*state.power_levels.users, *state.create.privileged}
     if not state.power_levels.exists and state.create.creator is not None:
         candidates.add(state.create.creator)

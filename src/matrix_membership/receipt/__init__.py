@@ -1,8 +1,8 @@
 """Receipt: the numbered checks that a PDU from another server goes through.
 
-`receive` runs them in order and says what to do with the event, by which check and by
-which decision. See `Checks performed on receipt of a PDU`__. What stands before them,
-whether the server that sends may speak to the room at all, is `receipt.server_acl.permits`.
+`receive` runs them in order. It says what to do with the event, by which check and by
+which decision. See `Checks performed on receipt of a PDU`__. Before them comes
+`receipt.server_acl.permits`: whether the sending server may speak to the room.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
 """
@@ -47,11 +47,11 @@ class Disposition(Enum):
     """What becomes of a PDU, from best to worst.
 
     - `ACCEPTED`: it is an event of the room like any other.
-    - `REDACTED`: likewise, but without what its content hash does not vouch for.
-    - `SOFT_FAILED`: it counts in the room's history and in state resolution, but is not
-      shown to clients, and no event of one's own refers to it.
-    - `REJECTED`: it is kept for the room's history only. Others may refer to it.
-    - `DROPPED`: as if it had never come.
+    - `REDACTED`: the same, but its content is redacted, because its hash is wrong.
+    - `SOFT_FAILED`: it counts in the room's history and in state resolution, but clients
+      do not see it, and new events of this server do not refer to it.
+    - `REJECTED`: it is kept for the room's history only. Other events may refer to it.
+    - `DROPPED`: the server acts as if it had never come.
     """
 
     ACCEPTED = "accepted"
@@ -65,7 +65,7 @@ class Disposition(Enum):
 
 
 class Check(Enum):
-    """The checks by their numbers."""
+    """The checks on receipt, by their numbers in the specification."""
 
     FORMAT = 1
     SIGNATURES = 2
@@ -92,31 +92,29 @@ _CURRENT_STATE: Final = Check.CURRENT_STATE
 class Receipt:
     """What becomes of a PDU, and why.
 
-    It is true when the event is to be used like any other: accepted or redacted. An
-    event that failed the content hash and then another check has the worse of the
-    two dispositions, and `redacted` says that its content is gone.
+    It is true for an event that is used like any other: accepted or redacted. An event
+    that failed the content hash and then another check has the worse disposition of the
+    two, and `redacted` is true.
 
     Attributes:
         disposition: what becomes of it.
-        check: the check that it failed, by which it has its disposition; None when it
-            passed all.
-        decision: the decision of the rules: the one that rejected it; otherwise one
-            that is undecided, if there was one; otherwise the last. None for an event
-            that was dropped or refused before the rules were asked.
+        check: the failed check that gave the disposition; None when it passed all.
+        decision: the decision of the rules: the one that rejected it, else the first
+            undecided one, else the last. None for an event that was dropped or refused
+            before the rules ran.
         event: the event with the servers that signed it, redacted if its content hash
-            was wrong; None when it was dropped.
-        error: why it was dropped, or rejected as a second create event, which the rules do
-            not look for; otherwise None.
-        redacted: its content hash was wrong.
-        provisional: the checks were made on partial state or without some auth events,
-            so that `reevaluate` may come to another result.
-        missing_auth_events: the IDs of the events that it lists and that were not at
-            hand.
-        missing_signers: servers whose signature it owes: of a dropped event those that
-            the keys did not verify, of a soft-failed one the room's policy server.
-        unverified: of an event that was dropped by its signatures, or rejected and lacks
-            the signature of its authorising server: which keys could help if they were
-            fetched (`unverified.needs`), and whose signature is bad, so that none can.
+            was wrong; None for a dropped PDU of a wrong format.
+        error: why it was dropped, or rejected as a second create event, which the rules
+            allow; otherwise None.
+        redacted: whether its content hash was wrong.
+        provisional: whether the state was partial or some auth events were missing, so
+            that `reevaluate` may give another result.
+        missing_auth_events: the IDs of the listed events that were not at hand.
+        missing_signers: the servers whose signature is missing: for a dropped event its
+            required signers, for a soft-failed one the room's policy server.
+        unverified: why signatures are missing, for an event that was dropped by check 2,
+            or rejected without the signature of its authorising server. The keys in
+            `unverified.needs` could help if they were fetched.
     """
 
     disposition: Disposition
@@ -151,8 +149,8 @@ class Revision:
     """What a re-evaluation changed.
 
     Attributes:
-        before: what was said of the event before.
-        after: what is to be said of it now.
+        before: the receipt that was given.
+        after: the receipt that holds now.
     """
 
     before: Receipt
@@ -176,18 +174,18 @@ def receive(
     """Run the checks on a PDU from another server.
 
     Args:
-        pdu: the PDU as it came, or as an object; or what `read_pdu` made of it, when
-            the caller looked into it to find keys and states. It is read once.
+        pdu: the PDU as it came, or as an object; or the result of `read_pdu`, when the
+            caller read it to find keys and states. It is read once.
         room_version: the version of its room.
-        keys: the keys of the servers that signed it, as far as they are known.
-        auth_events: events among which those that it lists are found, or a function
-            that gives an event by its ID, or None for one that is not at hand.
-        state_before: the state of the room before the event, its own rejected events
-            left out.
-        current_state: the current state of the room; the same object as `state_before`
-            when the event follows the newest events, and then it is not judged twice.
-        rejected: the IDs of events that were rejected: an auth event among them rejects
-            this one. Events that it merely follows do not matter.
+        keys: the known keys of the servers that signed it.
+        auth_events: the events that it lists, among others; or a function that gives an
+            event by its ID, or None for an event that is not at hand.
+        state_before: the state of the room before the event, without rejected events.
+        current_state: the current state of the room. Pass the same object as
+            `state_before` for an event that follows the newest events: then it is judged
+            once.
+        rejected: the IDs of rejected events: an auth event among them rejects this one.
+            Rejected events in `prev_events` do not matter.
         create: the create event of a room of version 12, unless `state_before` has it.
 
     Returns:
@@ -195,7 +193,7 @@ def receive(
         judgements.
 
     Raises:
-        TypeError: what `read_pdu` made is of another room version.
+        TypeError: `read_pdu` read it by another room version.
 
     >>> from matrix_membership.room_versions import V11
     >>> empty = RoomState.of(V11, [])
@@ -255,24 +253,24 @@ def reevaluate(
     rejected: AbstractSet[str] = frozenset(),
     create: Event | None = None,
 ) -> Revision | None:
-    """Judge an event again, now that more is known: of provisional receipts, the truth.
+    """Judge an event again, when more is known than at its provisional receipt.
 
-    Whoever goes through many events does so in the order in which they came, and adds
-    to `rejected` what is rejected now: events whose auth events are among them follow.
+    Judge many events in the order in which they came, and add those that are rejected now
+    to `rejected`: then the events that list them are rejected as well.
 
     Args:
-        receipt: what was said of the event.
+        receipt: the receipt of the event.
         auth_events: as for `receive`.
-        state_before: likewise.
-        current_state: likewise.
-        rejected: likewise.
-        create: likewise.
+        state_before: as for `receive`.
+        current_state: as for `receive`.
+        rejected: as for `receive`.
+        create: as for `receive`.
 
     Returns:
-        The change; None when the disposition stays, and for a dropped PDU, which left
-        nothing to judge. Cost: that of the judgements; signatures and hash stay verified.
-        An event that lacks a required signature, as one that was read anew and not
-        verified, is dropped.
+        The revision; None when the disposition stays, and for a dropped PDU without an
+        event. Cost: that of the judgements; signatures and hash are not checked again. An
+        event without a required signature is dropped, as one that was read again and not
+        verified.
 
     >>> from matrix_membership.room_versions import V11
     >>> dropped, empty = Receipt(Disposition.DROPPED, Check.FORMAT), RoomState.of(V11, [])
@@ -295,7 +293,7 @@ def reevaluate(
 
 
 class _Room:
-    """What is known of the room, as the caller gave it; lives no longer than one receipt."""
+    """What the caller knows of the room, for one receipt."""
 
     __slots__ = ("auth_events", "create", "current_state", "rejected", "state_before")
 
@@ -314,14 +312,14 @@ class _Room:
         self.create = create
 
     def refuses(self, event: Event) -> InvalidEvent | None:
-        """What speaks against a create event: that the room has another one."""
+        """Return the error of a create event in a room that has another one."""
         states = [self.state_before, self.current_state]
         if self.create is not None:
             states.append(RoomState.of(event.room_version, [self.create]))
         return second_create_event(event, *states)
 
     def find(self, listed: Iterable[EventID]) -> tuple[list[Event], tuple[EventID, ...]]:
-        """The events with these IDs that are at hand, and the IDs of the others."""
+        """Return the events with these IDs that are at hand, and the IDs of the others."""
         if callable(self.auth_events):
             get = self.auth_events
         else:
@@ -355,7 +353,7 @@ def _judge(
     listed: tuple[EventID, ...],
     covered: bytes | None = None,
 ) -> Receipt:
-    """Checks 4 to 7, on an event that passed the others or was redacted."""
+    """Run checks 4 to 7 on an event that passed the others or was redacted."""
     if event.type == "m.room.create":
         error = room.refuses(event)
         if error is not None:
@@ -390,11 +388,11 @@ def _by_rules(
     found: list[Event],
     missing: tuple[EventID, ...],
 ) -> tuple[Check | None, Decision, bool]:
-    """Checks 4 to 6.
+    """Run checks 4 to 6.
 
     Returns:
-        The first that failed; its decision, or else the first that is undecided, or the
-        last; whether that may change when all is known that they need.
+        The first failed check; its decision, else the first undecided one, else the last;
+        whether the result may change once the missing events and members are known.
     """
     before, current = room.state_before, room.current_state
     selected = auth.select_auth_events(event)
@@ -427,10 +425,10 @@ def _by_rules(
 
 
 def _selects(state: RoomState, selected: Iterable[tuple[str, str]], found: list[Event]) -> bool:
-    """Whether what a state has in the places selected is what an event lists.
+    """Tell whether a state holds exactly the listed events in the selected places.
 
-    Then the judgement by the state is one by that list: rules read no other places. They
-    are the same objects, not equal ones: of one event there may be a redacted copy.
+    Then the judgement by the state is also the one by the list: rules read no other
+    places. Identity is compared, because a redacted copy equals its event.
     """
     if state.is_partial:
         return False

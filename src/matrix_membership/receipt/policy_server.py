@@ -1,9 +1,8 @@
-"""Policy servers: the one more signature that an event of a room may owe.
+"""Policy servers: the additional signature that an event of a room may need.
 
-A room names a policy server, and a key of it, in its state. That server signs the
-events that it recommends; one that it did not sign is to be soft-failed, and a server
-asks for the signature before it sends an event. The authorisation rules know nothing
-of it. See `Policy servers`__.
+A room names a policy server and its key in its state. That server signs the events
+that it recommends. A server asks for the signature before it sends an event; other
+servers soft-fail an event without it. No authorisation rule reads it. See `Policy servers`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#policy-servers
 """
@@ -36,9 +35,9 @@ class PolicyServer:
 
     Attributes:
         server_name: the server.
-        public_key: its key, in base64, as it stands in the state.
-        in_room: whether it has a joined user, without which the room does not use it;
-            None when the state cannot tell, and then it is taken to have one.
+        public_key: its key, in base64, as the state gives it.
+        in_room: whether it has a joined user; without one the room does not use it. None
+            when the state cannot tell: then it counts as being in the room.
     """
 
     server_name: ServerName
@@ -47,7 +46,7 @@ class PolicyServer:
 
     @classmethod
     def of(cls, state: RoomState) -> PolicyServer | None:
-        """The policy server of a room; None when it uses none.
+        """Return the policy server of a room, or None for a room that does not use one.
 
         Args:
             state: the current state of the room.
@@ -71,10 +70,10 @@ class PolicyServer:
     def lacking(
         cls, event: Event, state: RoomState, *, covered: bytes | None = None
     ) -> PolicyServer | None:
-        """The policy server that has to sign an event and has not; None when none has to.
+        """Return the policy server whose signature an event lacks, or None.
 
-        A server that is in the room asks it for its signature before it sends the event
-        to anybody: `federation.policy_server`. An event that came without it is soft-failed.
+        A server in the room asks it for the signature before it sends the event to other
+        servers: `federation.policy_server`. An event that came without it is soft-failed.
 
         Args:
             event: the event.
@@ -84,7 +83,7 @@ class PolicyServer:
         Raises:
             InvalidEvent: the event came in client format, which is not all of it.
         """
-        if state.get(_EVENT_TYPE) is None:  # most rooms have none: this is all that they cost
+        if state.get(_EVENT_TYPE) is None:  # most rooms have none: one look-up is their whole cost
             return None
         policy = cls.of(state)
         if policy is None or not policy.must_sign(event):
@@ -92,11 +91,11 @@ class PolicyServer:
         return None if policy.has_signed(event, covered=covered) else policy
 
     def must_sign(self, event: Event) -> bool:
-        """Whether an event owes its signature: all but the event that names it."""
+        """Tell whether an event needs its signature: every event but the one that names it."""
         return event.type != _EVENT_TYPE or event.state_key != ""
 
     def has_signed(self, event: Event, *, covered: bytes | None = None) -> bool:
-        """Whether an event carries its signature, and that is good.
+        """Tell whether an event carries its signature, and the signature is good.
 
         Args:
             event: the event.

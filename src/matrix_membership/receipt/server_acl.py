@@ -1,9 +1,9 @@
-"""Server access control lists: which servers a room lets speak to it.
+"""Server access control lists: which servers may speak to a room.
 
-They are no authorisation rule. A server applies them to what other servers ask of it:
-to whole requests at the endpoints of `ACL_ENDPOINTS`, to each event of a transaction,
-and to the `ACL_EDUS` of a room. Always the server that asks is looked at, not the one
-of an event's sender. See `Server access control lists`__.
+They are separate from the authorisation rules. A server applies them to the requests of
+other servers: to whole requests at the endpoints of `ACL_ENDPOINTS`, to each event of a
+transaction, and to the `ACL_EDUS` of a room. The server that asks counts, not the
+server of an event's sender. See `Server access control lists`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls
 """
@@ -44,20 +44,20 @@ ACL_ENDPOINTS: Final = frozenset(
         f"{_FEDERATION}/v1/state_ids",
     }
 )
-"""Where a server that is not permitted gets 403 `M_FORBIDDEN`: the paths before the room ID.
+"""The endpoints where a server that is not permitted gets 403 `M_FORBIDDEN`.
 
-`/send` is not among them: there each event is looked at by itself.
+Each is the path before the room ID. `/send` is absent: there each event is tested by itself.
 """
 
 ACL_EDUS: Final = frozenset({"m.receipt", "m.typing"})
-"""The EDUs of which the part about a room is ignored when their server is not permitted there."""
+"""The EDUs whose part about a room is ignored when their server is not permitted there."""
 
 
 def is_protected(path: str) -> bool:
-    """Whether the path of a request is one of the protected endpoints.
+    """Tell whether the path of a request is one of the protected endpoints.
 
     Args:
-        path: the path, with or without what comes after the endpoint.
+        path: the path, with or without the part after the endpoint.
 
     >>> is_protected("/_matrix/federation/v1/state_ids/!r:a.example")
     True
@@ -72,7 +72,7 @@ class ServerAcl:
     """The access control list of a room.
 
     Attributes:
-        allow: patterns for the servers that may speak. Empty, nobody may.
+        allow: patterns for the servers that may speak. With an empty list no server may.
         deny: patterns for those of them that may not.
         allow_ip_literals: servers whose name is an IP address may speak at all.
     """
@@ -92,9 +92,9 @@ class ServerAcl:
 
     @property
     def odd_patterns(self) -> int:
-        """How many patterns each server is compared with one by one.
+        """The number of patterns that each server is compared with one by one.
 
-        They have a question mark, or a star that is not their first character.
+        They have a question mark, or a star after their first character.
         """
         return len(self._allowed.others) + len(self._denied.others)
 
@@ -103,8 +103,8 @@ class ServerAcl:
         """Read the content of an `m.room.server_acl` event.
 
         Args:
-            content: the content. What is no list is an empty one, what is no text in
-                a list is passed over, and only the literal `false` forbids IP literals.
+            content: the content. A value that is not a list counts as empty; non-string
+                entries are ignored; only the literal `false` forbids IP literals.
 
         >>> ServerAcl.from_content({"allow": ["*"], "deny": "evil.example"})
         ServerAcl(allow=('*',), deny=(), allow_ip_literals=True)
@@ -117,7 +117,7 @@ class ServerAcl:
 
     @classmethod
     def of(cls, state: RoomState) -> ServerAcl | None:
-        """The list of a room; None when its state has none.
+        """Return the list of a room, or None when its state has none.
 
         Cost: linear in the size of the event. It holds for as long as that event
         stays in the state.
@@ -126,16 +126,16 @@ class ServerAcl:
         return None if event is None else cls.from_content(event.content)
 
     def allows(self, server: str) -> bool:
-        """Whether a server may speak to the room.
+        """Tell whether a server may speak to the room.
 
         Args:
-            server: the name of the server that asks; its port is not looked at, and
-                letters match in either case.
+            server: the name of the server that asks; its port is ignored, and letters
+                match in either case.
 
         Returns:
-            The verdict; false for a name of more than 255 characters, which no server
-            has. Cost: constant, and linear in the size of those patterns that have a
-            question mark, or a star that is not their first character.
+            The verdict; false for a name of more than 255 characters, which breaks the
+            grammar. Cost: constant, and linear in the size of the patterns that have a
+            question mark, or a star after their first character.
 
         >>> acl = ServerAcl(allow=("*",), deny=("*.evil.example",))
         >>> acl.allows("a.example:8448"), acl.allows("X.EVIL.example")
@@ -151,15 +151,15 @@ class ServerAcl:
 
 
 def permits(state: RoomState, server: str) -> bool:
-    """Whether a room lets a server speak to it.
+    """Tell whether a server may speak to a room.
 
     Args:
         state: the current state of the room.
         server: the name of the server that asks.
 
     Returns:
-        The verdict: true for a room without a list. Cost: that of `ServerAcl.of`; who
-        asks often keeps the list.
+        The verdict: true for a room without a list. Cost: that of `ServerAcl.of`; keep
+        the list if you ask often.
 
     >>> from matrix_membership.room_versions import V11
     >>> permits(RoomState.of(V11, []), "a.example")
@@ -189,22 +189,22 @@ def _is_ip_literal(host: str) -> bool:
 
 
 def _lower(text: str) -> bytes:
-    """The text with its ASCII letters in lower case.
+    """Return the text with its ASCII letters in lower case.
 
-    Server names have no others, and Unicode would take the Kelvin sign for a k.
+    Server names have no other letters, and by Unicode the Kelvin sign becomes a k.
     """
     return text.encode("utf-8", "surrogatepass").lower()
 
 
 class _Globs:
-    """Patterns, sorted by what it takes to match them.
+    """The patterns of a list, sorted by the work that it takes to match them.
 
-    Most patterns of a list are a name, or a star before one. They are looked up, so that
-    a server is compared one by one only with those that have more wildcards.
+    Most patterns are a name, or a star before a name. A look-up finds these, so that a
+    server is compared one by one only with the patterns that have more wildcards.
 
     Attributes:
         names: patterns without a wildcard.
-        ends: what stands behind a star, in patterns of one star at their beginning.
+        ends: the part after the star, for patterns whose only star is their first character.
         sizes: the lengths of `ends`.
         others: all other patterns.
     """
@@ -229,7 +229,7 @@ class _Globs:
         self.others = tuple(others)
 
     def match(self, name: bytes) -> bool:
-        """Whether a pattern matches a name. Cost: linear in `sizes` and in `others`."""
+        """Tell whether a pattern matches a name. Cost: linear in `sizes` and in `others`."""
         if name in self.names:
             return True
         length = len(name)
@@ -240,7 +240,7 @@ class _Globs:
 
 
 Places = Mapping[int, int]
-"""Where each byte of a name stands: bit n is set for place n."""
+"""The places of each byte of a name: bit n is set for place n."""
 
 
 def _places(name: bytes) -> Places:
@@ -251,10 +251,10 @@ def _places(name: bytes) -> Places:
 
 
 def _matches(pattern: bytes, name: bytes, places: Places) -> bool:
-    """Whether a glob matches.
+    """Tell whether a glob matches.
 
-    Every part between two stars is looked for once, as far left as it stands: a
-    regular expression could be made to try all places for all parts.
+    Each part between two stars is searched once, from the left. A regular expression
+    would try all places for all parts, and an attacker can write the pattern.
     """
     first, *rest = pattern.split(b"*")
     if not rest:
@@ -276,10 +276,10 @@ def _matches(pattern: bytes, name: bytes, places: Places) -> bool:
 
 
 def _find(part: bytes, name: bytes, places: Places, start: int, end: int) -> int:
-    """The first place of a part of a pattern within a name; -1 for none.
+    """Return the first place of a part of a pattern within a name, or -1.
 
-    All places are tried at once, as bits of a number: one after the other would cost
-    the length of the name for each question mark.
+    All places are tried at once, as bits of a number: trying them in turn would cost the
+    length of the name for each question mark.
     """
     if b"?" not in part:
         return name.find(part, start, end)
