@@ -395,7 +395,6 @@ WITHIN: Final[Mapping[str, Entry]] = MappingProxyType(
 
 NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "auth.explaining.steps": "takes rules and events",
         "canonical_json.JsonObject.clear": "refuses whatever comes",
         "canonical_json.JsonObject.pop": "the same",
         "canonical_json.JsonObject.popitem": "the same",

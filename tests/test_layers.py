@@ -102,9 +102,10 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "auth.redaction",
             "auth.rulebook",
             "auth._suppositions",
-            "auth.explaining.facts",
+            "auth.explaining.levels",
+            "auth.explaining._facts",
             "auth.explaining._changes",
-            "auth.explaining.remedies",
+            "auth.explaining._remedies",
             "auth.explaining",
             "auth",
         ),
@@ -274,9 +275,10 @@ THE_RULES_AS_A_WHOLE: Final = frozenset({"auth._rule", "auth._program", "auth.ru
 AROUND_THE_RULES: Final = frozenset(
     {
         "auth._suppositions",
-        "auth.explaining.facts",
+        "auth.explaining.levels",
+        "auth.explaining._facts",
         "auth.explaining._changes",
-        "auth.explaining.remedies",
+        "auth.explaining._remedies",
         "auth.explaining",
     }
 )

@@ -8,7 +8,8 @@ from functools import cache
 import pytest
 
 from matrix_membership import Event, RoomState, auth
-from matrix_membership.auth import Change, Explanation, Remedy
+from matrix_membership.auth import Explanation, Remedy
+from matrix_membership.auth.explaining._changes import Repair
 from matrix_membership.identifiers import is_user_id
 from matrix_membership.membership import JOIN
 from matrix_membership.room_versions import KNOWN
@@ -29,7 +30,7 @@ def explanations(version: str) -> list[tuple[Explanation, RoomState]]:
     return found
 
 
-def makers_of(change: Change, state: RoomState) -> list[str]:
+def makers_of(change: Repair, state: RoomState) -> list[str]:
     """Those who are said to be able to make a change of the state."""
     named: list[str] = list(change.makers)
     if change.anyone_joined:

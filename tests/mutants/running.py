@@ -164,14 +164,14 @@ _OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "auth.explaining": ("auth/explaining/test_explaining.py",),
     "auth._rule": ("auth/test_rule.py", "auth/test_auth.py"),
     "auth._suppositions": ("auth/test_auth.py",),
-    "auth.explaining.facts": (
+    "auth.explaining._facts": (
         "auth/explaining/test_explaining.py",
         "auth/explaining/test_remedies.py",
     ),
     "state": ("state/test_state.py", "state/test_storage.py", "auth/test_program.py"),
     "state._members": ("state/test_state.py",),
     "state._storage": ("state/test_storage.py",),
-    "auth.explaining.remedies": (
+    "auth.explaining._remedies": (
         "auth/explaining/test_remedies.py",
         "auth/explaining/test_explaining.py",
     ),

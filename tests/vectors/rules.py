@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from matrix_membership import Event, RoomState, RoomVersion, auth
-from matrix_membership.auth import Decision, Step
+from matrix_membership.auth import Decision
 from matrix_membership.auth.auth_events import AuthEvents
-from matrix_membership.auth.explaining import steps
+from matrix_membership.auth.explaining import TriedRule, try_rules
 from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE
 from tests.rule_cases import CASES
 from tests.vectors.signed import really_signed
@@ -69,11 +69,11 @@ def _on_auth_events(event: Event, against: Any, version: RoomVersion) -> dict[st
         "create": None if create is None else create.to_pdu(),
         "rejected": sorted(rejected),
         "event": made.to_pdu(),
-        "silent": _silent(steps(rules, made, lambda _: judged)),
+        "silent": _silent(try_rules(rules, made, lambda _: judged)),
     }
 
 
-def _silent(tried: tuple[Step, ...]) -> list[str]:
+def _silent(tried: tuple[TriedRule, ...]) -> list[str]:
     """The rules that were tried and did not fire."""
     return [step.name for step in tried if step.name and not step.fired]
 

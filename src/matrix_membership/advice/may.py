@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from matrix_membership import auth
 from matrix_membership._attrs import frozen
-from matrix_membership.auth.explaining.remedies import Remedy, levels_content
+from matrix_membership.auth.explaining.levels import levels_content
 from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
@@ -61,7 +61,7 @@ class Permission:
         return None if self.decision is None else auth.explain(self.event, self.state)
 
     @property
-    def remedies(self) -> tuple[Remedy, ...]:
+    def remedies(self) -> tuple[auth.Remedy, ...]:
         """What would help, the smallest changes first. Cost: as `explanation`."""
         explanation = self.explanation
         return () if explanation is None else explanation.remedies

@@ -21,24 +21,18 @@ from matrix_membership.auth._program import Program, compile_program
 from matrix_membership.auth._rule import Decision, Rule, rows_in
 from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
-from matrix_membership.auth.explaining import Explanation, Step, explained, steps, watched
-from matrix_membership.auth.explaining.facts import Fact, Origin
-from matrix_membership.auth.explaining.remedies import Change, Remedy, find_remedies
+from matrix_membership.auth.explaining import Explanation, Remedy, explained
 from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.events import Event
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
 __all__ = [
-    "Change",
     "Decision",
     "Explanation",
-    "Fact",
-    "Origin",
     "Remedy",
     "Rule",
     "RuleList",
-    "Step",
     "auth_chain",
     "check",
     "check_auth_events",
@@ -165,18 +159,7 @@ def explain(event: Event, state: RoomState) -> Explanation:
     >>> print(explanation.steps[-1])
     2.4       auth_events.no_create_event                             reject  There is no create event among the auth events.
     """
-    decision = check(event, state)
-    if event.kind == "m.room.create":
-        tried = steps(CREATE, event, lambda _: state)
-        return explained(event, state, decision, tried, ())
-    if state.create_event is None:
-        tried = steps(AUTH_EVENTS, event, lambda _: AuthEvents.of(event, (), frozenset(), None))
-        return explained(event, state, decision, tried, ())
-    supposed = next(suppositions(event, state)) if state.is_partial else state
-    tried = steps(STATE_DEPENDENT, event, watched(supposed))
-    helps = not (decision.allowed or decision.undecided)
-    remedies = find_remedies(event, state, check) if helps else ()
-    return explained(event, state, decision, tried, remedies)
+    return explained(event, state, check)
 
 
 def rules_of(room_version: RoomVersion) -> RuleList:

@@ -28,8 +28,6 @@ from matrix_membership.membership import (
 )
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["Chosen", "Program", "compile_program"]
-
 # Trying a rule on what is known before there is an event.
 #
 # A probe stands for all events, or all states, that have something in common. It has the

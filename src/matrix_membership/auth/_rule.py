@@ -15,18 +15,6 @@ from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = [
-    "MALFORMED",
-    "Decision",
-    "Rule",
-    "Section",
-    "allows",
-    "number_in",
-    "numbers_of",
-    "rejects",
-    "rows_in",
-]
-
 SPECIFICATION: Final = "https://spec.matrix.org/v1.19"
 MALFORMED: Final = "m.room.member"
 """The kind of a member event whose membership or state key cannot be read."""

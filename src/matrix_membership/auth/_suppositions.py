@@ -10,8 +10,6 @@ from matrix_membership.identifiers import is_user_id
 from matrix_membership.membership import MEMBERSHIPS, UNKNOWN
 from matrix_membership.state import RoomState
 
-__all__ = ["suppositions"]
-
 
 def suppositions(event: Event, state: RoomState) -> Iterator[RoomState]:
     """Every whole state that a partial one could be, as far as an event's judgement goes.

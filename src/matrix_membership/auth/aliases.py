@@ -6,8 +6,6 @@ from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
-__all__ = ["ALIASES"]
-
 
 @rejects(v1="4.1", v6=None)
 def no_state_key(event: Event, _: RoomState) -> bool:

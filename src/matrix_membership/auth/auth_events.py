@@ -18,8 +18,6 @@ from matrix_membership.events.contents import SignedInvite
 from matrix_membership.identifiers import EventID
 from matrix_membership.membership import INVITE, JOIN, KNOCK
 
-__all__ = ["RULES", "AuthEvents", "auth_chain", "select_auth_events"]
-
 StateKey = tuple[str, str]
 
 

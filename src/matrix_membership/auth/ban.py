@@ -7,8 +7,6 @@ from matrix_membership.events import Event
 from matrix_membership.membership import BAN, JOIN
 from matrix_membership.state import RoomState
 
-__all__ = ["BAN_SECTION"]
-
 
 @rejects(v1="5.5.1", v6="4.5.1", v8="4.6.1", v12="5.6.1")
 def sender_not_joined(event: Event, state: RoomState) -> bool:

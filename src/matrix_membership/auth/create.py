@@ -9,8 +9,6 @@ from matrix_membership.identifiers import server_of
 from matrix_membership.room_versions import KNOWN
 from matrix_membership.state import RoomState
 
-__all__ = ["RULES"]
-
 
 @rejects(v1="1.1")
 def has_prev_events(event: Event, _: RoomState) -> bool:

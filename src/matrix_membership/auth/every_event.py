@@ -7,14 +7,6 @@ from matrix_membership.events import Event
 from matrix_membership.membership import JOIN
 from matrix_membership.state import RoomState
 
-__all__ = [
-    "otherwise",
-    "sender_below_required_power_level",
-    "sender_from_unfederated_server",
-    "sender_not_joined",
-    "state_key_of_another_user",
-]
-
 
 @rejects(v1="3", v12="4")
 def sender_from_unfederated_server(event: Event, state: RoomState) -> bool:

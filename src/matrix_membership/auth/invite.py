@@ -9,8 +9,6 @@ from matrix_membership.membership import BAN, INVITE, JOIN
 from matrix_membership.signing import signed_by_key
 from matrix_membership.state import RoomState
 
-__all__ = ["INVITE_SECTION"]
-
 
 @rejects(v1="5.3.1.1", v6="4.3.1.1", v8="4.4.1.1", v12="5.4.1.1")
 def third_party_target_banned(event: Event, state: RoomState) -> bool:

@@ -7,8 +7,6 @@ from matrix_membership.events import Event
 from matrix_membership.membership import BAN, INVITE, JOIN, JoinRule
 from matrix_membership.state import RoomState
 
-__all__ = ["JOIN_SECTION"]
-
 _PUBLIC = JoinRule.PUBLIC
 _INVITE = JoinRule.INVITE
 _KNOCK = JoinRule.KNOCK

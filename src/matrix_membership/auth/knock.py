@@ -7,8 +7,6 @@ from matrix_membership.events import Event
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, JoinRule
 from matrix_membership.state import RoomState
 
-__all__ = ["KNOCK_SECTION"]
-
 
 @rejects(v7="4.6.1", v8="4.7.1", v10=None)
 def join_rule_is_not_knock(event: Event, state: RoomState) -> bool:

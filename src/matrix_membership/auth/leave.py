@@ -7,8 +7,6 @@ from matrix_membership.events import Event
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from matrix_membership.state import RoomState
 
-__all__ = ["LEAVE_SECTION"]
-
 
 @allows(v1="5.4.1", v6="4.4.1", v7=None)
 def of_oneself_from_invite_or_join(event: Event, state: RoomState) -> bool:

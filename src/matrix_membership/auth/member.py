@@ -12,8 +12,6 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import is_user_id
 from matrix_membership.state import RoomState
 
-__all__ = ["MEMBER"]
-
 
 @rejects(v1="5.1", v6="4.1", v12="5.1")
 def no_state_key_or_membership(event: Event, _: RoomState) -> bool:

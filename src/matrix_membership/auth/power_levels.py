@@ -14,8 +14,6 @@ from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS, NO_POWER_LEVELS, PowerLevels
 from matrix_membership.state import RoomState
 
-__all__ = ["POWER_LEVELS"]
-
 
 @rejects(v10="9.1", v12="10.1")
 def named_level_not_an_integer(event: Event, _: RoomState) -> bool:

@@ -7,8 +7,6 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import is_event_id, server_of
 from matrix_membership.state import RoomState
 
-__all__ = ["REDACTION"]
-
 
 @allows(v1="11.1", v3=None)
 def sender_may_redact(event: Event, state: RoomState) -> bool:

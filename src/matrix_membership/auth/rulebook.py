@@ -16,8 +16,6 @@ from matrix_membership.auth.power_levels import POWER_LEVELS
 from matrix_membership.auth.redaction import REDACTION
 from matrix_membership.auth.third_party_invite import THIRD_PARTY_INVITE
 
-__all__ = ["AUTH_EVENTS", "CREATE", "STATE_DEPENDENT"]
-
 CREATE = create.RULES  # 1
 
 AUTH_EVENTS = auth_events.RULES  # 2; version 12: 2 and 3

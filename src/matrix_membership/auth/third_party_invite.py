@@ -6,8 +6,6 @@ from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
-__all__ = ["THIRD_PARTY_INVITE"]
-
 
 @allows(v1="7.1", v6="6.1", v12="7.1")
 def sender_may_invite(event: Event, state: RoomState) -> bool:

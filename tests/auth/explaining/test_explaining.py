@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from matrix_membership import Event, RoomState, RoomVersion, auth
-from matrix_membership.auth import Explanation, Fact, Origin, Step
+from matrix_membership.auth import Explanation
 from matrix_membership.auth._rule import Section
 from matrix_membership.auth.every_event import otherwise
-from matrix_membership.auth.explaining import steps
-from matrix_membership.auth.explaining.facts import Measure, measures
+from matrix_membership.auth.explaining import TriedRule, try_rules
+from matrix_membership.auth.explaining._facts import Fact, Origin
+from matrix_membership.auth.explaining.levels import Needed, needed_levels
 from matrix_membership.auth.join import while_banned
 from matrix_membership.errors import IncompleteState
 from matrix_membership.identifiers import EventID
@@ -45,9 +46,9 @@ def fact(room: Room, event: Event, name: str) -> tuple[Any, Origin, str, str | N
     return found.value, found.origin, found.place, found.event_id
 
 
-def needed(kind: str) -> Measure:
+def needed(kind: str) -> Needed:
     """The level that messages of a type need in a room without power levels."""
-    return Measure(kind, 0, ("events", kind), "events_default")
+    return Needed(kind, 0, ("events", kind), "events_default")
 
 
 class TestSteps:
@@ -60,7 +61,7 @@ class TestSteps:
     def test_name_the_condition_of_a_group(self) -> None:
         room = a_room(V11).with_join_rule("restricted")
         text = "the join rule is restricted or knock_restricted"
-        step = Step("4.3.5", "", text, "", fired=True, read=(("m.room.join_rules", ""),))
+        step = TriedRule("4.3.5", "", text, "", fired=True, read=(("m.room.join_rules", ""),))
         assert step in explained(room, room.join(BEN)).steps
 
     def test_pass_over_a_group_whose_condition_fails(self) -> None:
@@ -96,12 +97,12 @@ class TestSteps:
     def test_go_on_after_a_group_that_decides_nothing(self) -> None:
         silent = Section(rules=(while_banned,), numbers=while_banned.numbers)
         room = a_room(V11)
-        tried = steps((silent, otherwise), room.join(ANA), lambda _: room.state)
+        tried = try_rules((silent, otherwise), room.join(ANA), lambda _: room.state)
         assert [(step.number, step.fired) for step in tried] == [("4.3.3", False), ("10", True)]
 
     def test_end_where_nothing_decides(self) -> None:
         room = a_room(V11)
-        tried = steps((while_banned,), room.join(ANA), lambda _: room.state)
+        tried = try_rules((while_banned,), room.join(ANA), lambda _: room.state)
         assert [step.fired for step in tried] == [False]
 
 
@@ -424,8 +425,8 @@ class TestMeasures:
     @pytest.mark.parametrize("version", [V1, V11], ids=str)
     def test_are_the_levels_that_an_event_needs(self, version: RoomVersion) -> None:
         room = a_room(version)
-        redact = (Measure("redact", 50, ("redact",), "redact"),)
-        invite = Measure("invite", 0, ("invite",), "invite")
+        redact = (Needed("redact", 50, ("redact",), "redact"),)
+        invite = Needed("invite", 0, ("invite",), "invite")
         for event, expected in (
             (room.message(ANA), (needed("m.room.message"),)),
             (
@@ -437,7 +438,7 @@ class TestMeasures:
             (room.join(BEN), ()),
             (room.join(BEN, join_authorised_via_users_server=ANA), (invite,)),
         ):
-            assert measures(event, room.state) == expected
+            assert needed_levels(event, room.state) == expected
 
 
 class TestJson:

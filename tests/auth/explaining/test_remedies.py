@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from matrix_membership import Event, RoomState, RoomVersion, auth
-from matrix_membership.auth import Change, Remedy
+from matrix_membership.auth import Remedy
+from matrix_membership.auth.explaining._changes import Repair
 from matrix_membership.identifiers import UserID
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK
 from matrix_membership.room_versions import KNOWN, V1, V6, V7, V9, V10, V11, V12
@@ -69,7 +70,7 @@ class TestJoin:
         room = a_room(V10)
         (remedy, _) = remedies(room, room.join(BEN))
         assert remedy.changes == (
-            Change(
+            Repair(
                 sentence=f"invite {BEN}",
                 makers=(UserID(ANA),),
                 type="m.room.member",
@@ -272,7 +273,7 @@ class TestOtherEvents:
         room = a_levelled_room(version, events_default=level).with_member(CAY, JOIN)
         remedy = remedies(room, room.message(BEN))[0]
         assert (remedy.event.sender, remedy.event.event_id) == (ANA, "")
-        assert remedy.changes[0] == Change(
+        assert remedy.changes[0] == Repair(
             "somebody else sends it", (UserID(ANA),), anyone_joined=anyone
         )
 
@@ -447,7 +448,7 @@ class TestPage:
     @pytest.mark.parametrize(("makers", "more"), [(3, ""), (4, " or others")])
     def test_says_when_there_are_others(self, makers: int, more: str) -> None:
         users = tuple(UserID(f"@u{number}:a.example") for number in range(makers))
-        change = Change("do it", users)
+        change = Repair("do it", users)
         assert str(change) == f"do it (by {' or '.join(users[:3])}{more})"
         assert (change.type, change.state_key, change.content) == ("", "", {})
 
@@ -476,7 +477,7 @@ class TestSearch:
         content = {"users": {ANA: 100, BEN: 50}, "ban": 60}
         event = room.event("m.room.power_levels", BEN, content, "")
         assert told(room, event)
-        monkeypatch.setattr("matrix_membership.auth.explaining.remedies.MOST_LEVELS_COMPARED", 3)
+        monkeypatch.setattr("matrix_membership.auth.explaining._remedies.MOST_LEVELS_COMPARED", 3)
         assert told(room, event) == []
 
     def test_tries_the_most_powerful_who_are_joined(self) -> None:

@@ -13,8 +13,11 @@ from typing import Any
 
 from matrix_membership._attrs import frozen
 from matrix_membership.auth._rule import MALFORMED, Decision, Rule, Section, number_in
-from matrix_membership.auth.explaining.facts import Fact, facts
-from matrix_membership.auth.explaining.remedies import Remedy
+from matrix_membership.auth._suppositions import suppositions
+from matrix_membership.auth.auth_events import AuthEvents
+from matrix_membership.auth.explaining._facts import Fact, facts
+from matrix_membership.auth.explaining._remedies import Judge, Remedy, find_remedies
+from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
@@ -22,13 +25,13 @@ from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.restricted import rooms_to_check, servers_that_can_authorise
 from matrix_membership.state import RoomState
 
-__all__ = ["Explanation", "Step", "explained", "steps", "watched"]
+__all__ = ["Explanation", "Remedy", "TriedRule"]
 
 StateKey = tuple[str, str]
 
 
 @frozen
-class Step:
+class TriedRule:
     """One row of the rule list, tried.
 
     Attributes:
@@ -83,7 +86,7 @@ class Explanation:
 
     event: Event
     decision: Decision
-    steps: tuple[Step, ...]
+    steps: tuple[TriedRule, ...]
     facts: tuple[Fact, ...]
     evidence: tuple[Event, ...]
     rooms: tuple[RoomID, ...]
@@ -153,9 +156,44 @@ def _summary(event: Event) -> dict[str, JsonValue]:
     }
 
 
-def steps(
+def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
+    """Judge an event, and gather all that the verdict rests on.
+
+    Args:
+        event: any event.
+        state: the state to judge it against.
+        judge: the engine, `auth.check`.
+    """
+    decision = judge(event, state)
+    remedies: tuple[Remedy, ...] = ()
+    if event.kind == "m.room.create":
+        tried = try_rules(CREATE, event, lambda _: state)
+    elif state.create_event is None:
+        auth_events = AuthEvents.of(event, (), frozenset(), None)
+        tried = try_rules(AUTH_EVENTS, event, lambda _: auth_events)
+    else:
+        supposed = next(suppositions(event, state)) if state.is_partial else state
+        tried = try_rules(STATE_DEPENDENT, event, _watched(supposed))
+        if not (decision.allowed or decision.undecided):
+            remedies = find_remedies(event, state, judge)
+    read = tuple(dict.fromkeys(place for rule in tried for place in rule.read))
+    found = [state.get(*place) for place in read]
+    rooms, servers = _rooms_and_servers(event, state)
+    return Explanation(
+        event=event,
+        decision=decision,
+        steps=tried,
+        facts=facts(event, state, read),
+        evidence=tuple(entry for entry in found if entry is not None),
+        rooms=rooms,
+        servers=servers,
+        remedies=remedies,
+    )
+
+
+def try_rules(
     rules: Iterable[Rule | Section], event: Event, against: Callable[[list[StateKey]], Any]
-) -> tuple[Step, ...]:
+) -> tuple[TriedRule, ...]:
     """Try rows in order until one decides.
 
     Args:
@@ -163,7 +201,7 @@ def steps(
         event: the event to judge.
         against: makes what the rows judge it against, noting in a list what is read.
     """
-    tried: list[Step] = []
+    tried: list[TriedRule] = []
     _try(rules, event, against, tried)
     return tuple(tried)
 
@@ -172,7 +210,7 @@ def _try(
     rules: Iterable[Rule | Section],
     event: Event,
     against: Callable[[list[StateKey]], Any],
-    tried: list[Step],
+    tried: list[TriedRule],
 ) -> bool:
     kind = "" if " " in event.type else event.kind  # no section is about a type with a space
     for row in rules:
@@ -183,14 +221,14 @@ def _try(
         if isinstance(row, Rule):
             fired = row.applies(event, against(read))
             verdict = "allow" if row.allows else "reject"
-            tried.append(Step(number, row.name, row.text, verdict, fired, _once(read)))
+            tried.append(TriedRule(number, row.name, row.text, verdict, fired, _once(read)))
             if fired:
                 return True
         # The rule on malformed members is tried on all of them, although their kind settles it.
         elif row.membership is MALFORMED or row.is_about(kind):
             if row.when is not None:
                 entered = row.when(event, against(read))
-                tried.append(Step(number, "", row.text, "", entered, _once(read)))
+                tried.append(TriedRule(number, "", row.text, "", entered, _once(read)))
                 if not entered:
                     continue
             if _try(row.rules, event, against, tried):
@@ -202,7 +240,7 @@ def _once(read: list[StateKey]) -> tuple[StateKey, ...]:
     return tuple(dict.fromkeys(read))
 
 
-def watched(state: RoomState) -> Callable[[list[StateKey]], RoomState]:
+def _watched(state: RoomState) -> Callable[[list[StateKey]], RoomState]:
     """Make copies of a state that note what is looked up."""
 
     def against(read: list[StateKey]) -> RoomState:
@@ -215,29 +253,13 @@ def watched(state: RoomState) -> Callable[[list[StateKey]], RoomState]:
     return against
 
 
-def explained(
-    event: Event,
-    state: RoomState,
-    decision: Decision,
-    tried: tuple[Step, ...],
-    remedies: tuple[Remedy, ...],
-) -> Explanation:
-    """Put together what is known of a verdict."""
-    read = tuple(dict.fromkeys(place for step in tried for place in step.read))
-    found = [state.get(*place) for place in read]
+def _rooms_and_servers(
+    event: Event, state: RoomState
+) -> tuple[tuple[RoomID, ...], tuple[ServerName, ...]]:
     rooms: tuple[RoomID, ...] = ()
     servers: tuple[ServerName, ...] = ()
     if event.kind == "m.room.member join":
-        with suppress(IncompleteState):  # then it is not told, rather than told wrongly
+        with suppress(IncompleteState):  # a list of some servers would pass for a list of all
             rooms = rooms_to_check(state)
             servers = servers_that_can_authorise(state) if rooms else ()
-    return Explanation(
-        event=event,
-        decision=decision,
-        steps=tried,
-        facts=facts(event, state, read),
-        evidence=tuple(entry for entry in found if entry is not None),
-        rooms=rooms,
-        servers=servers,
-        remedies=remedies,
-    )
+    return rooms, servers

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from matrix_membership._attrs import constant, frozen
+from matrix_membership.auth.explaining.levels import LevelPath, levels_content
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, UserID, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, JoinRule, Membership
-from matrix_membership.state import FIRST_CREATOR_POWER_LEVEL, RoomState
-
-__all__ = [
-    "VIA",
-    "Change",
-    "Move",
-    "evidence",
-    "invite",
-    "join_rule",
-    "joins",
-    "levels_content",
-    "levels_move",
-    "rewritten",
-    "sent_by",
-    "state_after",
-    "state_event",
-    "unban",
-]
+from matrix_membership.state import RoomState
 
 VIA: Final = "join_authorised_via_users_server"
 
 
 @frozen
-class Change:
+class Repair:
     """One thing that somebody has to do.
 
     Attributes:
@@ -93,7 +77,7 @@ class Move:
         event: the judged event after it; None for a change of the state.
     """
 
-    change: Change
+    change: Repair
     slot: str
     by: UserID | None = None
     event: Event | None = None
@@ -109,10 +93,10 @@ def evidence(event: Event) -> Iterator[Move]:
         return
     if via and server_of(via) not in event.signed_by:
         server = server_of(via)
-        change = Change(f"{server} signs the event", servers=(server,))
+        change = Repair(f"{server} signs the event", servers=(server,))
         yield Move(change, "event", event=event.with_signers({*event.signed_by, server}))
     content = {key: value for key, value in event.content.items() if key != VIA}
-    change = Change(f"the event leaves out {VIA}", content=freeze(content))
+    change = Repair(f"the event leaves out {VIA}", content=freeze(content))
     yield Move(change, "event", event=rewritten(event, content, event.signed_by))
 
 
@@ -138,7 +122,7 @@ def _member_move(
     sentence: str, user: UserID, membership: Membership, *, by: UserID | None = None
 ) -> Move:
     content = freeze({"membership": str(membership)})
-    change = Change(sentence, type="m.room.member", state_key=user, content=content)
+    change = Repair(sentence, type="m.room.member", state_key=user, content=content)
     return Move(change, f"{membership} {user}", by)
 
 
@@ -149,42 +133,20 @@ def join_rule(event: Event, state: RoomState, rule: JoinRule) -> Iterator[Move]:
     rules = state.get("m.room.join_rules")
     content = {**({} if rules is None else rules.content), "join_rule": str(rule)}
     sentence = f"set the join rule to {rule}"
-    change = Change(sentence, type="m.room.join_rules", content=freeze(content))
+    change = Repair(sentence, type="m.room.join_rules", content=freeze(content))
     yield Move(change, "join rule")
 
 
-def levels_move(sentence: str, levels: Mapping[tuple[str, ...], int], state: RoomState) -> Move:
+def levels_move(sentence: str, levels: Mapping[LevelPath, int], state: RoomState) -> Move:
     """The room gets other power levels."""
     content = freeze(levels_content(levels, state))
-    return Move(Change(sentence, type="m.room.power_levels", content=content), "levels")
-
-
-def levels_content(levels: Mapping[tuple[str, ...], int], state: RoomState) -> dict[str, JsonValue]:
-    """The content of the room's power levels with some of them set.
-
-    Args:
-        levels: levels by where they stand in the content: `("ban",)`,
-            `("users", user_id)`, `("events", event_type)`.
-        state: the state of the room.
-    """
-    current = state.get("m.room.power_levels")
-    content: dict[str, Any] = {} if current is None else dict(current.content)
-    creator = state.create.creator
-    if current is None and creator is not None and not state.create.privileged:
-        content["users"] = {creator: FIRST_CREATOR_POWER_LEVEL}
-    for path, level in levels.items():
-        if len(path) == 1:
-            content[path[0]] = level
-        else:
-            entries = content.get(path[0])
-            content[path[0]] = {**(entries if isinstance(entries, dict) else {}), path[1]: level}
-    return content
+    return Move(Repair(sentence, type="m.room.power_levels", content=content), "levels")
 
 
 # ------------------------------------------------------------------ what comes of it
 
 
-def state_event(change: Change, sender: UserID, state: RoomState) -> Event:
+def state_event(change: Repair, sender: UserID, state: RoomState) -> Event:
     """The state event of a change."""
     fields = {
         "type": change.type,

@@ -10,14 +10,13 @@ from collections.abc import Collection, Iterator
 from enum import Enum
 
 from matrix_membership._attrs import frozen
+from matrix_membership.auth.explaining.levels import Needed, needed_levels
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS, PowerLevels
 from matrix_membership.identifiers import EventID
-from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE, UNKNOWN, JoinRule
+from matrix_membership.membership import UNKNOWN, JoinRule
 from matrix_membership.state import RoomState
-
-__all__ = ["Fact", "Measure", "Origin", "facts", "measures"]
 
 StateKey = tuple[str, str]
 
@@ -91,7 +90,7 @@ def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterat
     if ("m.room.power_levels", "") in read:
         involved = dict.fromkeys((event.sender, *users))
         yield from (_level(user, state) for user in involved)
-        yield from (_needed(measure, state) for measure in measures(event, state))
+        yield from (_needed(needed, state) for needed in needed_levels(event, state))
         yield from _changes(event, state.power_levels)
     if ("m.room.join_rules", "") in read:
         yield from _join_rule(state)
@@ -159,66 +158,17 @@ def _changes(event: Event, before: PowerLevels) -> Iterator[Fact]:
                 yield Fact(f"change of {key}", value, Origin.EVENT, place, _id(event))
 
 
-@frozen
-class Measure:
-    """A level that an event is measured by, and where the power levels would set it.
-
-    Attributes:
-        name: `kick`, or an event type.
-        level: what it needs.
-        path: the keys that set it in the content of `m.room.power_levels`.
-        default: the field that holds when `path` is not there.
-    """
-
-    name: str
-    level: int
-    path: tuple[str, ...]
-    default: str
-
-
-def measures(event: Event, state: RoomState) -> tuple[Measure, ...]:
-    """The levels that this event needs, by its type and membership."""
-    return tuple(_measures(event, state))
-
-
-def _measures(event: Event, state: RoomState) -> Iterator[Measure]:
+def _needed(needed: Needed, state: RoomState) -> Fact:
     levels = state.power_levels
-    if event.type == "m.room.member":
-        for name in _levels_of_a_membership(event, state):
-            yield Measure(name, getattr(levels, name), (name,), name)
-    elif event.type == "m.room.third_party_invite":
-        yield Measure("invite", levels.invite, ("invite",), "invite")
-    else:
-        is_state = event.is_state
-        needed = levels.required_for(event.type, is_state=is_state)
-        default = "state_default" if is_state else "events_default"
-        yield Measure(event.type, needed, ("events", event.type), default)
-        if event.type == "m.room.redaction" and event.room_version.event_id_in_pdu:
-            yield Measure("redact", levels.redact, ("redact",), "redact")
-
-
-def _levels_of_a_membership(event: Event, state: RoomState) -> tuple[str, ...]:
-    if event.membership is LEAVE and event.sender != event.state_key:
-        banned = state.membership_of(event.state_key or "") is BAN
-        return ("ban", "kick") if banned else ("kick",)
-    if event.membership is BAN:
-        return ("ban",)
-    if event.membership is INVITE or (event.membership is JOIN and event.authorised_via):
-        return ("invite",)
-    return ()
-
-
-def _needed(measure: Measure, state: RoomState) -> Fact:
-    levels = state.power_levels
-    if measure.path[0] == "events":
-        label = f"level needed for {measure.name}"
-        if measure.name in levels.events:
+    if needed.path[0] == "events":
+        label = f"level needed for {needed.name}"
+        if needed.name in levels.events:
             event_id = _id(state.get("m.room.power_levels"))
             place = "m.room.power_levels: events"
-            return Fact(label, measure.level, Origin.STATE, place, event_id)
+            return Fact(label, needed.level, Origin.STATE, place, event_id)
     else:
-        label = f"{measure.name} level"
-    return _of_power_levels(label, measure.default, state)
+        label = f"{needed.name} level"
+    return _of_power_levels(label, needed.default, state)
 
 
 def _join_rule(state: RoomState) -> Iterator[Fact]:

@@ -16,13 +16,12 @@ from matrix_membership._attrs import constant, evolve, frozen
 from matrix_membership.auth._rule import Decision
 from matrix_membership.auth.explaining._changes import (
     VIA,
-    Change,
     Move,
+    Repair,
     evidence,
     invite,
     join_rule,
     joins,
-    levels_content,
     levels_move,
     rewritten,
     sent_by,
@@ -30,7 +29,7 @@ from matrix_membership.auth.explaining._changes import (
     state_event,
     unban,
 )
-from matrix_membership.auth.explaining.facts import measures
+from matrix_membership.auth.explaining.levels import levels_content, needed_levels
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event, supposed
@@ -39,8 +38,6 @@ from matrix_membership.identifiers import UserID, is_user_id, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, JoinRule
 from matrix_membership.restricted import is_restricted
 from matrix_membership.state import CREATOR_POWER_LEVEL, RoomState
-
-__all__ = ["MOST_LEVELS_COMPARED", "Change", "Remedy", "find_remedies", "levels_content"]
 
 Judge = Callable[[Event, RoomState], Decision]
 
@@ -71,7 +68,7 @@ class Remedy:
         decision: the verdict that it then gets.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[Repair, ...]
     event: Event
     decision: Decision
 
@@ -188,10 +185,10 @@ class _Search:
         changes = self._made(moves) if decision else None
         return None if changes is None else Remedy(changes, event, decision)
 
-    def _made(self, moves: tuple[Move, ...]) -> tuple[Change, ...] | None:
+    def _made(self, moves: tuple[Move, ...]) -> tuple[Repair, ...] | None:
         """The changes with those who can make them; None when nobody can make one."""
         state = self.state
-        changes: list[Change] = []
+        changes: list[Repair] = []
         for move in moves:
             change = move.change
             if move.event is None:
@@ -202,7 +199,7 @@ class _Search:
             changes.append(change)
         return tuple(changes)
 
-    def _with_makers(self, move: Move, state: RoomState) -> Change:
+    def _with_makers(self, move: Move, state: RoomState) -> Repair:
         event = self.event_of(move)
 
         def may(user: UserID) -> bool:
@@ -253,7 +250,7 @@ class _Search:
         anyone = self.plain is not None and may(self.plain)
         sender = makers[0] if makers else self.plain
         if sender is not None and (makers or anyone):
-            change = Change("somebody else sends it", makers, anyone_joined=anyone)
+            change = Repair("somebody else sends it", makers, anyone_joined=anyone)
             yield Move(change, "event", event=sent_by(sender, event))
 
     def _vouched_for(self) -> Iterator[Move]:
@@ -273,7 +270,7 @@ class _Search:
             content = {**self.event.content, VIA: able[0]}
             event = rewritten(self.event, content, {*self.event.signed_by, server_of(able[0])})
             sentence = f"the join names a member who may invite in {VIA}, whose server signs it"
-            change = Change(
+            change = Repair(
                 sentence, tuple(able[:_MAKERS]), servers=servers, content=freeze(content)
             )
             yield Move(change, "event", event=event)
@@ -285,7 +282,7 @@ class _Search:
         own = state.power_level_of(sender)
         if own >= CREATOR_POWER_LEVEL:
             return
-        asked = {measure.path: measure.level for measure in measures(event, state)}
+        asked = {needed.path: needed.level for needed in needed_levels(event, state)}
         needed = max(asked.values(), default=own)
         if event.type == "m.room.member" and event.membership in (LEAVE, BAN):
             above = state.power_level_of(target) + 1
@@ -317,7 +314,7 @@ class _Search:
 
         sender = self.event.sender
         content = levels_content({("users", sender): at_least}, self.state)
-        change = Change("", type="m.room.power_levels", content=freeze(content))
+        change = Repair("", type="m.room.power_levels", content=freeze(content))
         raised = state_event(change, sender, self.state)
         told = raised.view
         assert isinstance(told, PowerLevels)  # noqa: S101 - the view of that type
