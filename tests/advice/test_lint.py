@@ -85,14 +85,14 @@ class TestJoinRuleUnknown:
 
 class TestRestrictedRoom:
     @since("8")
-    def test_where_nobody_can_vouch_is_found(self, version: RoomVersion) -> None:
+    def test_where_nobody_can_authorise_is_found(self, version: RoomVersion) -> None:
         room = a_levelled_room(version, invite=60).with_join_rule("restricted", allow=[ALLOW])
-        assert "nobody-can-vouch" in kinds(room)
+        assert "nobody-can-authorise" in kinds(room)
 
     @since("8")
     def test_where_somebody_can_is_not(self, version: RoomVersion) -> None:
         room = a_levelled_room(version, invite=50).with_join_rule("restricted", allow=[ALLOW])
-        assert "nobody-can-vouch" not in kinds(room)
+        assert "nobody-can-authorise" not in kinds(room)
 
     def test_without_conditions_is_found(self) -> None:
         assert kinds(a_room(V11).with_join_rule("restricted", allow=7)) == ["no-conditions"]

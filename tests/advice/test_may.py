@@ -72,7 +72,7 @@ class TestMembershipQuestions:
         assert not may(BEN, state).leave()
 
     @since("8")
-    def test_know_who_vouches(self, version: RoomVersion) -> None:
+    def test_know_the_authorising_user(self, version: RoomVersion) -> None:
         state = a_room(version).with_join_rule("restricted").state
         assert not may(BEN, state).join()
         assert may(BEN, state).join(authorised_via=ANA)

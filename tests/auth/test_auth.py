@@ -85,7 +85,7 @@ class TestPartialState:
         assert given == undecided("invite.sender_may_invite", version)
 
     @since("8")
-    def test_is_undecided_on_who_vouches(self, version: RoomVersion) -> None:
+    def test_is_undecided_on_the_authorising_user(self, version: RoomVersion) -> None:
         room = in_part(a_room(version).with_join_rule("restricted").with_member(BEN, LEAVE))
         given = room.check(room.join(BEN, signed_by=["c.example"], **{VIA: CAY}))
         assert given == undecided("join.authoriser_may_not_invite", version)

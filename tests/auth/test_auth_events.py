@@ -282,18 +282,20 @@ class TestSelection:
         assert places(room, event) == {RULES}
 
     @since("8")
-    def test_has_who_vouches_for_a_join(self, version: RoomVersion) -> None:
+    def test_has_the_authorising_user_of_a_join(self, version: RoomVersion) -> None:
         room = a_room(version)
         assert places(room, room.join(BEN, **{VIA: ANA})) == {RULES, ("m.room.member", ANA)}
 
     @since("1", "7")
-    def test_has_nobody_vouching_before_version_8(self, version: RoomVersion) -> None:
+    def test_has_no_authorising_user_before_version_8(self, version: RoomVersion) -> None:
         room = a_room(version)
         assert places(room, room.join(BEN, **{VIA: ANA})) == {RULES}
 
     @everywhere
     @pytest.mark.parametrize("membership", ["invite", "leave", "ban", "knock"])
-    def test_has_who_vouches_for_joins_only(self, version: RoomVersion, membership: str) -> None:
+    def test_has_the_authorising_user_of_joins_only(
+        self, version: RoomVersion, membership: str
+    ) -> None:
         room = a_room(version)
         event = room.member(BEN, BEN, membership, **{VIA: ANA})
         assert ("m.room.member", ANA) not in places(room, event)

@@ -171,8 +171,8 @@ class TestInvitedToInviteOrKnockRoom:
         assert room.check(room.join(BEN)) == decision(self.RULE, version)
 
 
-def vouched(room: Room, via: str = ANA, user: str = BEN) -> Decision:
-    """The decision on a user's join for which another one vouches, well signed."""
+def authorised(room: Room, via: str = ANA, user: str = BEN) -> Decision:
+    """The decision on a user's join that another one authorises, well signed."""
     server = via.partition(":")[2]
     return room.check(room.join(user, signed_by=[server], **{VIA: via}))
 
@@ -219,12 +219,12 @@ class TestAuthoriserMayNotInvite:
         self, version: RoomVersion, membership: Any
     ) -> None:
         room = a_room(version).with_join_rule("restricted").with_member(CAY, membership)
-        assert vouched(room, CAY) == decision(self.RULE, version)
+        assert authorised(room, CAY) == decision(self.RULE, version)
 
     @having(RULE)
     def test_rejects_an_authoriser_who_was_never_seen(self, version: RoomVersion) -> None:
         room = a_room(version).with_join_rule("restricted")
-        assert vouched(room, CAY) == decision(self.RULE, version)
+        assert authorised(room, CAY) == decision(self.RULE, version)
 
     @having(RULE)
     @pytest.mark.parametrize(("level", "weak"), [(51, True), (50, False), (49, False)])
@@ -233,12 +233,12 @@ class TestAuthoriserMayNotInvite:
     ) -> None:
         room = a_levelled_room(version, invite=level).with_join_rule("restricted")
         good = "join.authorised_by_a_member"
-        assert vouched(room) == decision(self.RULE if weak else good, version)
+        assert authorised(room) == decision(self.RULE if weak else good, version)
 
     @having(RULE)
-    def test_rejects_who_vouches_for_themselves(self, version: RoomVersion) -> None:
+    def test_rejects_users_who_authorise_themselves(self, version: RoomVersion) -> None:
         room = a_room(version).with_join_rule("restricted")
-        assert vouched(room, BEN) == decision(self.RULE, version)
+        assert authorised(room, BEN) == decision(self.RULE, version)
 
     @lacking(RULE)
     def test_is_no_rule_before_version_8(self, version: RoomVersion) -> None:
@@ -253,29 +253,29 @@ class TestAuthorisedByAMember:
     @pytest.mark.parametrize("membership", [LEAVE, KNOCK])
     def test_allows_from_outside(self, version: RoomVersion, membership: Any) -> None:
         room = a_room(version).with_join_rule("restricted").with_member(BEN, membership)
-        assert vouched(room) == decision(self.RULE, version)
+        assert authorised(room) == decision(self.RULE, version)
 
     @having(RULE)
     def test_allows_without_reading_whom_the_room_allows(self, version: RoomVersion) -> None:
         room = a_room(version).with_join_rule("restricted", allow="x")
-        assert vouched(room) == decision(self.RULE, version)
+        assert authorised(room) == decision(self.RULE, version)
 
     @since("10")
     def test_allows_into_knock_restricted_rooms_from_version_10_on(
         self, version: RoomVersion
     ) -> None:
         room = a_room(version).with_join_rule("knock_restricted")
-        assert vouched(room) == decision(self.RULE, version)
+        assert authorised(room) == decision(self.RULE, version)
 
     @since("8", "9")
     def test_stays_silent_in_knock_restricted_rooms_before(self, version: RoomVersion) -> None:
         room = a_room(version).with_join_rule("knock_restricted")
-        assert vouched(room) == decision("join.otherwise", version)
+        assert authorised(room) == decision("join.otherwise", version)
 
     @lacking(RULE)
     def test_is_no_rule_before_version_8(self, version: RoomVersion) -> None:
         room = a_room(version).with_join_rule("restricted")
-        assert vouched(room) == decision("join.otherwise", version)
+        assert authorised(room) == decision("join.otherwise", version)
 
 
 class TestPublicRoom:

@@ -69,7 +69,7 @@ class TestUnsignedByTheAuthoriser:
 
     @having(RULE)
     @pytest.mark.parametrize("rule", ["public", "invite", "private", "knock"])
-    def test_rejects_where_nobody_need_vouch(self, version: RoomVersion, rule: str) -> None:
+    def test_rejects_where_no_authoriser_is_needed(self, version: RoomVersion, rule: str) -> None:
         room = a_room(version).with_join_rule(rule).with_member(BEN, JOIN)
         event = room.join(BEN, **{VIA: ANA})
         assert room.check(event) == decision(self.RULE, version)

@@ -21,7 +21,7 @@ FILE: Final = Path(__file__).parent / "membership_matrix.txt"
 VERSIONS: Final = (V1, V3, V6, V7, V8, V10, V11, V12)
 """One for each rule list."""
 
-SENDER, TARGET, VOUCHING = BEN, CAY, ANA
+SENDER, TARGET, AUTHORISER = BEN, CAY, ANA
 
 SEEN: Final = ("leave", "invite", "join", "ban", "knock")
 NEVER_SEEN: Final = "never seen"
@@ -76,7 +76,7 @@ every join rule, and every power. A line shows one of the last two where the dec
 they do not; no move depends on both.
 
 join rule  none: the room has no join rules.  kn_restr: knock_restricted.  *: a joined member of the invite level
-           vouches for the user and their server signed; without * the event names nobody.
+           authorises the join and their server signed; without * the event names nobody.
 power      first sign: the sender is below (-), at (=) or above (+) the level needed: invite, kick and ban level are 50.
            second sign: the sender is below (<), level with (=) or above (>) the user.
            kick51, ban51: the sender is at 50 and above the user, but that one level is 51.
@@ -148,18 +148,18 @@ class Matrix:
         ]
         return RoomState.of(self.version, [event for event in events if event is not None])
 
-    def event(self, wanted: str, target: str, *, vouched: bool) -> Event:
+    def event(self, wanted: str, target: str, *, authorised: bool) -> Event:
         """The event of one move."""
-        content = {"join_authorised_via_users_server": VOUCHING} if vouched else {}
+        content = {"join_authorised_via_users_server": AUTHORISER} if authorised else {}
         return self.room.member(SENDER, target, wanted, signed_by=["a.example"], **content)
 
     def lines(self) -> Iterator[Line]:
         """All moves."""
         for by, target in (("self", SENDER), ("other", TARGET)):
             events = {
-                (wanted, vouched): self.event(wanted, target, vouched=vouched)
+                (wanted, authorised): self.event(wanted, target, authorised=authorised)
                 for wanted in SEEN
-                for vouched in (False, True)
+                for authorised in (False, True)
             }
             judged = {
                 (wanted, *before): self._judged(wanted, before, by, events)

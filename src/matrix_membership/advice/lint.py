@@ -103,10 +103,10 @@ def _join_rule_unknown(state: RoomState) -> Iterator[Finding]:
         )
 
 
-def _nobody_vouches(state: RoomState) -> Iterator[Finding]:
+def _nobody_can_authorise(state: RoomState) -> Iterator[Finding]:
     if is_restricted(state) and not servers_that_can_authorise(state):
         yield Finding(
-            "nobody-can-vouch",
+            "nobody-can-authorise",
             Weight.HURTS,
             state.get("m.room.join_rules"),
             (),
@@ -314,7 +314,7 @@ Check = Callable[[RoomState], Iterable[Finding]]
 
 CHECKS: Final[tuple[Check, ...]] = (
     _join_rule_unknown,
-    _nobody_vouches,
+    _nobody_can_authorise,
     _no_conditions,
     _allow_entries,
     _out_of_reach,

@@ -83,7 +83,7 @@ class May:
         """Join the room.
 
         Args:
-            authorised_via: of a restricted room, the joined user who would vouch; that
+            authorised_via: of a restricted room, the joined user who would authorise the join; that
                 user's server is taken to sign.
         """
         if authorised_via is None:

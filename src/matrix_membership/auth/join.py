@@ -59,7 +59,7 @@ def invited_to_restricted_room(event: Event, state: RoomState) -> bool:
 
 @rejects(v8="4.3.5.2", v12="5.3.5.2")
 def authoriser_may_not_invite(event: Event, state: RoomState) -> bool:
-    """Nobody joined who may invite vouches for the user."""
+    """No joined user who may invite authorises the join."""
     authoriser = event.authorised_via
     if not authoriser:
         return True
@@ -74,7 +74,7 @@ def authoriser_may_not_invite(event: Event, state: RoomState) -> bool:
 
 @allows(v8="4.3.5.3", v12="5.3.5.3")
 def authorised_by_a_member(event: Event, _: RoomState) -> bool:
-    """A joined user who may invite vouches for the user."""
+    """A joined user who may invite authorises the join."""
     return True
 
 

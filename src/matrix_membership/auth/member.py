@@ -21,7 +21,7 @@ def no_state_key_or_membership(event: Event, _: RoomState) -> bool:
 
 @rejects(v8="4.2.1", v12="5.2.1")
 def unsigned_by_the_authoriser(event: Event, _: RoomState) -> bool:
-    """The server of the user who is said to vouch has not signed the event."""
+    """The authorising user's server has not signed the event."""
     server = event.authorising_server
     return server is not None and server not in event.signed_by
 

@@ -219,7 +219,7 @@ class TestNeededLevel:
         names = [entry.name for entry in explained(room, room.kick(ANA, BEN)).facts]
         assert names[-2:] == ["ban level", "kick level"]
 
-    def test_of_who_vouches_is_the_invite_level(self) -> None:
+    def test_of_the_authorising_user_is_the_invite_level(self) -> None:
         room = a_levelled_room(V8, invite=60).with_join_rule("restricted")
         event = room.join(BEN, signed_by=["a.example"], join_authorised_via_users_server=ANA)
         assert fact(room, event, "invite level")[0] == 60
@@ -371,7 +371,7 @@ class TestPage:
             "Facts",
             "State events read",
             "Rooms whose members may join",
-            "Servers that can vouch",
+            "Servers that can authorise the join",
             "What would help",
         ]
 

@@ -108,7 +108,7 @@ class TestJoin:
 
 class TestRestrictedJoin:
     @since("8")
-    def test_needs_a_member_who_vouches(self, version: RoomVersion) -> None:
+    def test_needs_a_member_who_authorises(self, version: RoomVersion) -> None:
         room = a_room(version).with_join_rule("restricted", allow=ALLOW)
         found = remedies(room, room.join(BEN))
         (change,) = next(entry for entry in found if entry.event.authorised_via).changes
@@ -127,7 +127,7 @@ class TestRestrictedJoin:
         found = [remedy.event.authorised_via for remedy in remedies(room, room.join(BEN))]
         assert CAY in found
 
-    def test_finds_nobody_to_vouch_below_the_invite_level(self) -> None:
+    def test_finds_no_authoriser_below_the_invite_level(self) -> None:
         room = a_levelled_room(V10, invite=51).with_join_rule("restricted", allow=ALLOW)
         assert told(room, room.join(BEN)) == [("set the join rule to public",)]
 
@@ -297,7 +297,7 @@ class TestOtherEvents:
         room = a_levelled_room(V11, users={BEN: 2**53 - 1}).with_member(BEN, JOIN)
         assert (f"lower the power level of {BEN} to 49",) in told(room, room.kick(ANA, BEN))
 
-    def test_that_name_who_vouches_may_leave_it_out(self) -> None:
+    def test_that_name_an_authoriser_may_leave_it_out(self) -> None:
         room = a_room(V11).with_join_rule("public")
         event = room.join(BEN, join_authorised_via_users_server=ANA)
         found = remedies(room, event)

@@ -78,7 +78,7 @@ class Explanation:
         facts: the memberships, levels and join rule that they read, with origins.
         evidence: the state events that they read.
         rooms: of a join to a restricted room, the rooms whose members may join.
-        servers: of such a join, the servers that could vouch, the most powerful
+        servers: of such a join, the servers that could authorise it, the most powerful
             user's first.
         remedies: what would let the event pass, the smallest first; empty when it is
             allowed, undecided, or nothing helps.
@@ -104,7 +104,7 @@ class Explanation:
             ("Facts", self.facts),
             ("State events read", map(_line, self.evidence)),
             ("Rooms whose members may join", self.rooms),
-            ("Servers that can vouch", self.servers),
+            ("Servers that can authorise the join", self.servers),
             ("What would help", self._help()),
         )
         return "\n\n".join(

@@ -1,7 +1,7 @@
 """What would help: the smallest changes after which an event would be allowed.
 
 A change is one thing that somebody does: invites, unbans, sets a level or a join
-rule, sends the event instead, vouches. Each remedy was tried: every change in it by
+rule, sends the event instead, authorises the join. Each remedy was tried: every change in it by
 somebody who may make it, then the event, all by the same engine.
 """
 
@@ -224,7 +224,7 @@ class _Search:
             if event.membership is JOIN:
                 yield from invite(target, state)
                 yield from join_rule(event, state, JoinRule.PUBLIC)
-                yield from self._vouched_for()
+                yield from self._authorised_by_a_member()
             elif event.membership is KNOCK:
                 restricted = is_restricted(state)
                 rule = JoinRule.KNOCK_RESTRICTED if restricted else JoinRule.KNOCK
@@ -253,8 +253,8 @@ class _Search:
             change = Repair("somebody else sends it", makers, anyone_joined=anyone)
             yield Move(change, "event", event=sent_by(sender, event))
 
-    def _vouched_for(self) -> Iterator[Move]:
-        """A joined member who may invite vouches for the user."""
+    def _authorised_by_a_member(self) -> Iterator[Move]:
+        """Let a joined member who may invite authorise the join."""
         state = self.state
         if not is_restricted(state):
             return
