@@ -228,7 +228,7 @@ def lacking(rule: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("version", versions_lacking(rule), ids=str)
 
 
-def since(first: str, last: str = "12") -> pytest.MarkDecorator:
+def since(first: str, last: str = VERSIONS[-1].identifier) -> pytest.MarkDecorator:
     """Run a test in a run of versions."""
     names = [version.identifier for version in VERSIONS]
     run = VERSIONS[names.index(first) : names.index(last) + 1]

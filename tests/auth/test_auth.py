@@ -203,7 +203,9 @@ class TestRuleList:
 
     def test_knows_numbers_by_name(self) -> None:
         numbers = [auth.rules_of(version).number_of("join.while_banned") for version in VERSIONS]
-        assert numbers == ["5.2.3"] * 5 + ["4.2.3"] * 2 + ["4.3.3"] * 4 + ["5.3.3"]
+        assert numbers == ["5.2.3"] * 5 + ["4.2.3"] * 2 + ["4.3.3"] * 4 + ["5.3.3"] * (
+            len(VERSIONS) - 11
+        )
 
     def test_has_no_number_for_a_rule_of_other_versions(self) -> None:
         assert auth.rules_of(V6).number_of("knock.otherwise") is None

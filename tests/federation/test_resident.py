@@ -102,7 +102,11 @@ class TestMake:
         listed = [room.get_event(found) for found in event.auth_events]
         kinds = sorted(entry.type for entry in listed if entry is not None)
         without_create = ["m.room.join_rules"]
-        expected = without_create if version is V12 else ["m.room.create", *without_create]
+        expected = (
+            without_create
+            if version.room_id_is_create_event
+            else ["m.room.create", *without_create]
+        )
         assert kinds == expected
         assert event.prev_events == room.prev_events
         assert event.depth == room.depth + 1

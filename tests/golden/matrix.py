@@ -13,13 +13,15 @@ from typing import Final, NamedTuple
 
 from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.auth import Decision
-from matrix_membership.room_versions import V1, V3, V6, V7, V8, V10, V11, V12
+from matrix_membership.room_versions import KNOWN
 from tests.builders import ANA, BEN, CAY, Room, a_room
 
 FILE: Final = Path(__file__).parent / "membership_matrix.txt"
 
-VERSIONS: Final = (V1, V3, V6, V7, V8, V10, V11, V12)
-"""One for each rule list."""
+VERSIONS: Final = tuple(
+    version for version in KNOWN.values() if version.auth_rules == int(version.identifier)
+)
+"""The versions that brought a rule list of their own."""
 
 SENDER, TARGET, AUTHORISER = BEN, CAY, ANA
 

@@ -27,6 +27,7 @@ from matrix_membership.identifiers import (
     is_user_id,
 )
 from matrix_membership.room_versions import (
+    KNOWN,
     V1,
     V2,
     V3,
@@ -38,7 +39,6 @@ from matrix_membership.room_versions import (
     V9,
     V10,
     V11,
-    V12,
     EventIdFormat,
     RoomVersion,
 )
@@ -55,7 +55,10 @@ __all__ = [
     "user_ids",
 ]
 
-_VERSIONS: Final = (V11, V10, V9, V8, V7, V6, V5, V4, V3, V12, V2, V1)
+_SHORT: Final = (V11, V10, V9, V8, V7, V6, V5, V4, V3)
+_LONG: Final = (V2, V1)
+_NEWER: Final = tuple(v for v in KNOWN.values() if v not in (*_SHORT, *_LONG))
+_VERSIONS: Final = (*_SHORT, *_NEWER, *_LONG)
 """Those whose events say least come first: failures shrink to them."""
 
 _HOSTS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
@@ -109,7 +112,7 @@ _ANY_EVENT_IDS: Final = st.one_of(*_EVENT_IDS.values())
 
 
 def room_versions(*, at_least: RoomVersion = V1) -> SearchStrategy[RoomVersion]:
-    """The twelve room versions.
+    """The room versions of the specification.
 
     Args:
         at_least: none before this one.

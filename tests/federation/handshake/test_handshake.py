@@ -171,7 +171,7 @@ class TestKnocking:
 
     def test_offers_only_versions_that_have_it(self) -> None:
         offered = [version for _, version in begin(a_public_room(V11), KNOCKING).request.query]
-        assert offered == ["7", "8", "9", "10", "11", "12"]
+        assert offered == [name for name in KNOWN if int(name) >= 7]
 
     def test_has_one_endpoint(self) -> None:
         room = with_state(a_signed_room(V11), "m.room.join_rules", {"join_rule": "knock"})
