@@ -137,7 +137,7 @@ class TestDecision:
     @everywhere
     def test_asks_for_a_create_event(self, version: RoomVersion) -> None:
         explanation = auth.explain(a_room(version).message(ANA), RoomState.of(version, []))
-        number = "2" if version == V12 else "2.4"
+        number = "2" if version.room_id_is_create_event else "2.4"
         assert explanation.decision.number == explanation.steps[-1].number == number
         assert explanation.remedies == ()
 
