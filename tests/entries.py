@@ -32,7 +32,7 @@ from matrix_membership.canonical_json import decode, encode, freeze, read, thaw
 from matrix_membership.errors import MatrixMembershipError, RemoteProtocolError
 from matrix_membership.events import read_pdu
 from matrix_membership.events.contents import level_of
-from matrix_membership.events.format import check_format, check_integer, check_references
+from matrix_membership.events.format import check_field, check_format
 from matrix_membership.federation import (
     JOINING,
     KNOCKING,
@@ -259,14 +259,14 @@ def _begin_with_content(handshake: Any) -> Entry:
 
 ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
     {
-        "events._event.Event.from_pdu": Event.from_pdu,
-        "events._event.Event.from_client_event": Event.from_client_event,
+        "events.event.Event.from_pdu": Event.from_pdu,
+        "events.event.Event.from_client_event": Event.from_client_event,
         "events._template.EventTemplate.of": lambda v, r: EventTemplate.of(v, r).complete(SIGNER_B),
-        "events.read_pdu": read_pdu,
-        "events.format.check_integer": lambda v, r: check_integer("depth", v, 0, r.max_depth),
-        "events.format.check_references": lambda v, r: check_references("auth_events", v, r),
+        "events.reading.read_pdu": read_pdu,
+        "events.format.check_field": lambda v, r: check_field(
+            "depth" if isinstance(v, int) else "auth_events", v, r
+        ),
         "events.format.check_format": lambda v, r: check_format(v, r) if _object(v) else None,
-        "signing.read_and_verify": lambda v, r: signing.read_and_verify(v, r, KEYS),
         "signing._keys.KeyRing.from_documents": lambda v, _: KeyRing.from_documents(
             [v], expected="b.example", at=0
         ),
@@ -404,7 +404,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "events._template.EventTemplate.with_content": "takes the content that its own server writes",
         "events._template.EventTemplate.with_fields": "the same",
         "client.drafting.sent": "takes a request that was read",
-        "events._parse.references": "takes a document that `read_pdu` gave",
+        "events.format.references": "takes a document that `read_pdu` gave",
         "federation.handshake.attempts.Attempts.begin": "takes what its own server wants",
         "federation.handshake.attempts.Attempts.receive_keys": "takes a key ring",
         "federation.drafts.draft": "takes the content that its own server writes",

@@ -10,7 +10,7 @@ from typing import Any, Never, TypeVar, dataclass_transform
 
 import attrs
 
-__all__ = ["constant", "evolve", "frozen"]
+__all__ = ["constant", "evolve", "frozen", "slots"]
 
 _Class = TypeVar("_Class", bound=type)
 _Value = TypeVar("_Value")
@@ -29,6 +29,15 @@ def constant(cls: _Class) -> _Class:
     Hashing a value of many fields costs 240 ns, hashing an identity 50 ns.
     """
     return _sealed(_made_once(cls, eq=False))
+
+
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(attrs.field,))
+def slots(cls: _Class) -> _Class:
+    """Make a class of slots without a constructor, from which a `constant` inherits them.
+
+    An object of it is filled in first. Setting its class to the `constant` seals it.
+    """
+    return attrs.define(cls, eq=False, init=False, repr=False)
 
 
 def _made_once(cls: _Class, *, eq: bool) -> _Class:

@@ -9,7 +9,7 @@ from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.auth._program import compile_program
 from matrix_membership.auth._rule import Section
 from matrix_membership.auth.rulebook import CREATE, STATE_DEPENDENT
-from matrix_membership.events._fields import MESSAGE, RULED_TYPES
+from matrix_membership.events.facts import MESSAGE, RULED_TYPES
 from matrix_membership.membership import INVITE, JOIN, LEAVE, JoinRule
 from matrix_membership.room_versions import V11
 from matrix_membership.strategies import auth_cases

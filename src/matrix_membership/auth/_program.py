@@ -17,7 +17,7 @@ from typing import Any, Final, Never
 from matrix_membership._attrs import constant
 from matrix_membership.auth._rule import MALFORMED, Applies, Decision, Rule, Section, number_in
 from matrix_membership.events import MEMBER_KINDS, Event
-from matrix_membership.events.reading import MESSAGE, Case, case_of
+from matrix_membership.events.facts import MESSAGE, Case, case_of
 from matrix_membership.membership import (
     LEAVE,
     MEMBERSHIPS,

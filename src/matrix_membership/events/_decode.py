@@ -1,4 +1,4 @@
-"""Reading a PDU: from its bytes to the facts of an event, the format checked."""
+"""Decode a PDU: from the form that came to the bytes to keep and a document of good format."""
 
 from __future__ import annotations
 
@@ -8,86 +8,25 @@ from typing import Final
 from matrix_membership.canonical_json import Budget, JsonValue, encode, read
 from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidJson
 from matrix_membership.events._fast_read import usual_document
-from matrix_membership.events._fast_write import (
-    ANY,
-    USUAL,
-    WITH_FLOATS,
-    Form,
-    both_bytes,
-    covered_bytes,
-)
-from matrix_membership.events._fields import Facts, facts_of
+from matrix_membership.events._fast_write import ANY, USUAL, WITH_FLOATS, Form
 from matrix_membership.events.format import MAX_DRESSED_PDU_BYTES, MAX_PDU_BYTES, check_format
-from matrix_membership.hashing import id_of, is_hash_of
 from matrix_membership.identifiers import EventID
 from matrix_membership.identifiers import event_id as read_event_id
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["read_facts", "read_whole", "references", "whole_of"]
+__all__ = ["decoded", "given_id"]
 
 _PDU_BUDGET: Final = Budget(max_bytes=MAX_DRESSED_PDU_BYTES)
 
 
-def read_facts(
-    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, event_id: str | None
-) -> Facts:
-    """Read a PDU, as `events.Event.from_pdu` says."""
-    data, document, form = _decoded(pdu, room_version)
-    if event_id is not None:
-        known_id = _given(event_id)
-    elif room_version.event_id_in_pdu:
-        known_id = document["event_id"]
-    else:
-        known_id = id_of(covered_bytes(document, room_version, form), room_version)
-    facts = facts_of(document, room_version, known_id)
-    facts.pdu = data
-    return facts
-
-
-def read_whole(
-    pdu: bytes | str | Mapping[str, JsonValue],
-    room_version: RoomVersion,
-    event_id: str | None,
-    make: type[Facts] = Facts,
-) -> tuple[Facts, Mapping[str, JsonValue], bytes, bool]:
-    """Read a PDU as `read_facts` does, with what its hash and signatures are checked by.
-
-    Returns:
-        The facts of the event, and the other fields of an `events.ReadPdu`.
-    """
-    data, document, form = _decoded(pdu, room_version)
-    return whole_of(data, document, form, room_version, event_id, make)
-
-
-def whole_of(
-    data: bytes,
-    document: Mapping[str, JsonValue],
-    form: Form,
-    room_version: RoomVersion,
-    event_id: str | None,
-    make: type[Facts] = Facts,
-) -> tuple[Facts, Mapping[str, JsonValue], bytes, bool]:
-    """What `read_whole` gives, of a PDU that was decoded and whose format was checked."""
-    covered, hashed = both_bytes(document, room_version, form)
-    if event_id is not None:
-        known_id = _given(event_id)
-    elif room_version.event_id_in_pdu:
-        known_id = document["event_id"]
-    else:
-        known_id = id_of(covered, room_version)
-    facts = facts_of(document, room_version, known_id, make)
-    facts.pdu = data
-    return facts, document, covered, is_hash_of(hashed, document["hashes"]["sha256"])
-
-
-def _given(event_id: str) -> EventID:
+def given_id(event_id: str) -> EventID:
     try:
         return read_event_id(event_id)
     except InvalidIdentifier as error:
         raise InvalidEvent("event_id", error.expected, event_id) from error
 
 
-def _decoded(
+def decoded(
     pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion
 ) -> tuple[bytes, Mapping[str, JsonValue], Form]:
     """The bytes to keep, the PDU with its format checked, and its form."""
@@ -140,13 +79,3 @@ def _read_unusual(
         if len(data) > MAX_PDU_BYTES:
             raise InvalidEvent("PDU", f"at most {MAX_PDU_BYTES} bytes", len(data))
     return data, document, WITH_FLOATS if has_float else ANY
-
-
-def references(
-    pdu: Mapping[str, JsonValue], field: str, room_version: RoomVersion
-) -> tuple[EventID, ...]:
-    """The event IDs in `auth_events` or `prev_events`, from pairs or plain."""
-    listed = pdu.get(field, ())
-    if room_version.event_id_in_pdu:
-        return tuple([pair[0] for pair in listed])
-    return tuple(listed)

@@ -13,21 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any, Final, Never
+from typing import Final, Never
 
 from matrix_membership.canonical_json import DEFAULT_BUDGET, MAX_INTEGER, JsonValue
-from matrix_membership.events.format import MAX_AUTH_EVENTS, MAX_PDU_BYTES, MAX_PREV_EVENTS
-from matrix_membership.identifiers import (
-    MAX_BYTES,
-    EventID,
-    RoomID,
-    are_event_ids,
-    is_room_id,
-    is_user_id,
-)
+from matrix_membership.events.format import FIELDS, MAX_AUTH_EVENTS, MAX_PDU_BYTES, MAX_PREV_EVENTS
+from matrix_membership.identifiers import MAX_BYTES, are_event_ids, is_room_id, is_user_id
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["KnownNames", "is_usual", "scan_usual", "usual_document"]
+__all__ = ["is_usual", "scan_usual", "usual_document"]
 
 
 def usual_document(data: bytes, room_version: RoomVersion) -> dict[str, JsonValue] | None:
@@ -47,16 +40,28 @@ def usual_document(data: bytes, room_version: RoomVersion) -> dict[str, JsonValu
     return document if end == len(text) and is_usual(document, text, room_version) else None
 
 
-def is_usual(
-    document: JsonValue, text: str, room_version: RoomVersion, known: KnownNames | None = None
+NameCheck = Callable[[JsonValue, list[JsonValue], list[JsonValue]], bool]
+
+
+def _names_are_good(
+    room_id: JsonValue, auth_events: list[JsonValue], prev_events: list[JsonValue]
 ) -> bool:
-    """Whether that which `scan_usual` made of a text is a usual PDU, and right.
+    return is_room_id(room_id) and are_event_ids(auth_events + prev_events)
+
+
+def is_usual(
+    document: JsonValue,
+    text: str,
+    room_version: RoomVersion,
+    names_are_good: NameCheck = _names_are_good,
+) -> bool:
+    """Tell whether what `scan_usual` made of a text is a usual PDU of good format.
 
     Args:
         document: what it made.
         text: the text.
         room_version: the version of the PDU's room.
-        known: names that need not be looked at again.
+        names_are_good: checks the room ID, the auth events and the previous events.
     """
     if (
         document.__class__ is not dict
@@ -66,19 +71,19 @@ def is_usual(
     ):
         return False
     try:
-        event_type, sender, room_id, content, depth, sent, listed, before, hashes, signatures = (
-            _always_there(document)
-        )
+        required = _required(document)
     except KeyError:  # a create event of version 12 has no room ID
         return False
-    # One that is null makes a key that is not counted.
+    if tuple(map(type, required)) != _KINDS:
+        return False
+    event_type, sender, content, signatures, hashes, depth, sent, room_id, listed, before = required
+    # A null value still counts in `len(document)`, so the next test rejects it.
     get = document.get
     state_key, origin, unsigned = get("state_key"), get("origin"), get("unsigned")
     of_text = (state_key is not None) + (origin is not None)
-    keys = _ALWAYS + of_text + (unsigned is not None)
+    keys = len(_KINDS) + of_text + (unsigned is not None)
     if (
         len(document) != keys
-        or event_type.__class__ is not str
         or len(event_type) > _SURELY_SHORT
         or (
             state_key is not None
@@ -86,25 +91,14 @@ def is_usual(
         )
         or (origin is not None and origin.__class__ is not str)
         or (unsigned is not None and unsigned.__class__ is not dict)
-        or content.__class__ is not dict
-        or depth.__class__ is not int
         # Zero may have been written as -0, here and below.
         or not 0 < depth <= room_version.max_depth
-        or sent.__class__ is not int
         or not 0 < sent <= MAX_INTEGER
-        or listed.__class__ is not list
         or len(listed) > MAX_AUTH_EVENTS
-        or before.__class__ is not list
         or len(before) > MAX_PREV_EVENTS
-        or hashes.__class__ is not dict
         or hashes.get("sha256").__class__ is not str
-        or signatures.__class__ is not dict
         or not is_user_id(sender)
-        or not (
-            is_room_id(room_id) and are_event_ids(listed + before)
-            if known is None
-            else known.are_good(room_id, listed, before)
-        )
+        or not names_are_good(room_id, listed, before)
     ):
         return False
     # All keys; type, sender and room ID; state key and origin; references; what stands below.
@@ -146,58 +140,12 @@ def _texts_in(below: list[JsonValue]) -> int:
     return texts if nested < _FEW else _NONE_HAS
 
 
-class KnownNames:
-    """Names in PDUs of one room, most of which have the same: seen once, held once.
-
-    Attributes:
-        room_id: the ID of the room.
-        lists: lists of auth events, each under itself; their IDs were looked at.
-        share: `setdefault` of the texts that are held.
-    """
-
-    __slots__ = ("lists", "room_id", "share")
-
-    def __init__(self, room_id: RoomID) -> None:
-        self.room_id = room_id
-        self.lists: dict[tuple[EventID, ...], tuple[EventID, ...]] = {}
-        texts: dict[Any, Any] = {}
-        self.share = texts.setdefault
-
-    def are_good(
-        self, room_id: JsonValue, auth_events: list[JsonValue], prev_events: list[JsonValue]
-    ) -> bool:
-        """Whether the format takes these names."""
-        try:
-            known = tuple(auth_events) in self.lists
-        except TypeError:  # not of texts
-            return False
-        return (room_id == self.room_id or is_room_id(room_id)) and are_event_ids(
-            prev_events if known else auth_events + prev_events
-        )
-
-    def listed(self, auth_events: tuple[EventID, ...]) -> tuple[EventID, ...]:
-        """A list of auth events of a PDU whose format was checked, the one that is held."""
-        held = self.lists.get(auth_events)
-        if held is None:
-            held = tuple(map(self.share, auth_events, auth_events))
-            self.lists[held] = held
-        return held
-
-
-_always_there: Final = itemgetter(
-    "type",
-    "sender",
-    "room_id",
-    "content",
-    "depth",
-    "origin_server_ts",
-    "auth_events",
-    "prev_events",
-    "hashes",
-    "signatures",
+# The required fields of the table, from version 3 on, where an event ID is forbidden.
+_REQUIRED: Final = tuple(
+    [name for name, field in FIELDS.items() if field.required and name != "event_id"]
 )
-_ALWAYS: Final = 10
-"""How many keys every PDU has, from version 3 on."""
+_required: Final = itemgetter(*_REQUIRED)
+_KINDS: Final = tuple([FIELDS[name].kind for name in _REQUIRED])
 
 _FEW: Final = DEFAULT_BUDGET.max_depth - 2
 """So many objects and arrays, in an object of an event, are within the budget."""

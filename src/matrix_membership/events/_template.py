@@ -11,8 +11,8 @@ from typing import Final, Protocol
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import InvalidEvent, InvalidJson
-from matrix_membership.events._event import Event
-from matrix_membership.events._parse import read_whole
+from matrix_membership.events.event import Event
+from matrix_membership.events.reading import read_pdu
 from matrix_membership.hashing import content_hash
 from matrix_membership.identifiers import ServerName
 from matrix_membership.room_versions import RoomVersion
@@ -103,9 +103,11 @@ class EventTemplate:
         if self.room_version.event_id_in_pdu and event_id is not None:
             pdu["event_id"] = event_id
         pdu["hashes"] = {"sha256": content_hash(pdu)}
-        unsigned, _, covered, _ = read_whole(pdu, self.room_version, None)
-        pdu["signatures"] = {signer.server_name: {signer.key_id: signer.signature_over(covered)}}
-        event = Event.from_pdu(pdu, self.room_version, event_id=unsigned.event_id)
+        unsigned = read_pdu(pdu, self.room_version)
+        pdu["signatures"] = {
+            signer.server_name: {signer.key_id: signer.signature_over(unsigned.covered)}
+        }
+        event = Event.from_pdu(pdu, self.room_version, event_id=unsigned.event.event_id)
         return event.with_signers([signer.server_name])
 
 

@@ -10,36 +10,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from matrix_membership._attrs import constant
-from matrix_membership.canonical_json import (
-    MAX_INTEGER,
-    MIN_INTEGER,
-    JsonObject,
-    JsonValue,
-    decode,
-    encode,
-    read,
-    thaw,
-)
+from matrix_membership.canonical_json import JsonObject, JsonValue, decode, encode, read, thaw
 from matrix_membership.errors import InvalidEvent, InvalidJson
-from matrix_membership.events._fast_write import content_hash_matches, document_of
-from matrix_membership.events._fields import Case, Facts, View, case_from, facts_of
-from matrix_membership.events._parse import read_facts, references
-from matrix_membership.events.format import check_integer, check_references
-from matrix_membership.identifiers import (
-    EventID,
-    RoomID,
-    ServerName,
-    UserID,
-    is_event_id,
-    is_room_id,
-    is_user_id,
-    server_of,
-)
-from matrix_membership.membership import Membership
+from matrix_membership.events._decode import decoded, given_id
+from matrix_membership.events._fast_write import content_hash_matches, covered_bytes, document_of
+from matrix_membership.events.facts import Facts, View, case_from, facts_of, unfilled
+from matrix_membership.events.format import check_field, references
+from matrix_membership.hashing import id_of
+from matrix_membership.identifiers import EventID, ServerName, UserID, server_of
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["Event", "supposed", "with_evidence"]
+__all__ = ["Event"]
 
 
 @constant
@@ -76,23 +58,6 @@ class Event(Facts):
         client_form: the bytes of an event in client format; otherwise empty.
     """
 
-    event_id: EventID
-    room_version: RoomVersion
-    room_id: RoomID
-    type: str
-    sender: UserID
-    server: ServerName
-    state_key: str | None
-    membership: Membership | None
-    authorised_via: UserID | None
-    authorising_server: ServerName | None
-    kind: str
-    case: Case
-    view: View | None
-    signed_by: frozenset[ServerName]
-    pdu: bytes
-    client_form: bytes = b""
-
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not Event:
             return NotImplemented
@@ -128,7 +93,15 @@ class Event(Facts):
             InvalidEvent: the PDU breaks the format of the room version, and is to
                 be dropped.
         """
-        event: Any = read_facts(pdu, room_version, event_id)
+        data, document, form = decoded(pdu, room_version)
+        if event_id is not None:
+            known_id = given_id(event_id)
+        elif room_version.event_id_in_pdu:
+            known_id = document["event_id"]
+        else:
+            known_id = id_of(covered_bytes(document, room_version, form), room_version)
+        event = facts_of(document, room_version, known_id)
+        event.pdu = data
         event.__class__ = Event  # sealed as `_sealed` does it, which would be one more call
         return event  # type: ignore[no-any-return]  # the line above made it one
 
@@ -279,14 +252,13 @@ def with_evidence(event: Facts, signed_by: frozenset[ServerName]) -> Event:
 
 
 def supposed(event: Event, *, sender: UserID | None = None, view: View | None = None) -> Event:
-    """An event for rules alone, as if it had another sender, or another view of its content.
+    """Suppose that an event had another sender, or another view of its content, for rules alone.
 
-    Reading it anew, which is what makes its bytes agree, would cost its size for each
-    user who is tried.
+    Reading it anew, so that its bytes agree, would cost its size for each user who is tried.
 
     Args:
         event: an event other than a create event.
-        sender: who is to have sent it, and whose server is to have signed it.
+        sender: the user to suppose as its sender, whose server is supposed to have signed it.
         view: the view to judge it by.
     """
     copy = _copied(event)
@@ -301,8 +273,9 @@ def supposed(event: Event, *, sender: UserID | None = None, view: View | None = 
     return _sealed(copy)
 
 
-def _copied(event: Facts) -> Facts:
-    copy = Facts()
+def _copied(event: Facts) -> Any:
+    copy = unfilled()
+    # One by one takes 0.5 us. A loop over the names takes 1.6, and receipt copies every event.
     copy.event_id, copy.room_version, copy.room_id = (
         event.event_id,
         event.room_version,
@@ -316,10 +289,9 @@ def _copied(event: Facts) -> Facts:
     return copy
 
 
-def _sealed(facts: Facts) -> Event:
-    made: Any = facts
-    made.__class__ = Event
-    return made  # type: ignore[no-any-return]  # the line above made it one
+def _sealed(facts: Any) -> Event:
+    facts.__class__ = Event
+    return facts  # type: ignore[no-any-return]  # the line above made it one
 
 
 _CLIENT_KEYS: Final = (
@@ -333,23 +305,24 @@ _CLIENT_KEYS: Final = (
 )
 
 
+# Of a client event, the fields that must be there, and those that may.
+_CLIENT_NEEDS: Final = ("type", "sender", "content")
+_CLIENT_MAY_HAVE: Final = (
+    "state_key",
+    "event_id",
+    "room_id",
+    "depth",
+    "origin_server_ts",
+    "auth_events",
+    "prev_events",
+)
+
+
 def _check_client_event(event: Mapping[str, JsonValue], room_version: RoomVersion) -> None:
-    for field, good, expected in (
-        ("type", isinstance(event.get("type"), str), "text"),
-        ("sender", is_user_id(event.get("sender")), "a user ID"),
-        ("content", isinstance(event.get("content"), Mapping), "an object"),
-        ("state_key", isinstance(event.get("state_key", ""), str), "text"),
-        ("event_id", is_event_id(event.get("event_id", "$0:a")), "an event ID"),
-        ("room_id", is_room_id(event.get("room_id", "!0:a")), "a room ID"),
-    ):
-        if not good:
-            raise InvalidEvent(field, expected, event.get(field))
-    # What a client is not told may be absent; what is there must be of the format's kind,
-    # since rules and callers read it later.
-    if "depth" in event:
-        check_integer("depth", event["depth"], 0, room_version.max_depth)
-    if "origin_server_ts" in event:
-        check_integer("origin_server_ts", event["origin_server_ts"], MIN_INTEGER, MAX_INTEGER)
-    for field in ("auth_events", "prev_events"):
-        if field in event:
-            check_references(field, event[field], room_version)
+    # A client is told less than a server. What it is told must have the format of a PDU,
+    # since rules and callers read it later; the size limits are those of PDUs alone.
+    for name in _CLIENT_NEEDS:
+        check_field(name, event.get(name), room_version)
+    for name in _CLIENT_MAY_HAVE:
+        if name in event:
+            check_field(name, event[name], room_version)

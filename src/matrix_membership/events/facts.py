@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
+from matrix_membership._attrs import slots
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events.contents import (
     Create,
@@ -24,18 +25,7 @@ from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, i
 from matrix_membership.membership import MEMBERSHIPS, UNRECOGNISED, Membership
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = [
-    "MEMBER_KINDS",
-    "MESSAGE",
-    "NOBODY",
-    "RULED_TYPES",
-    "Case",
-    "Facts",
-    "View",
-    "case_from",
-    "case_of",
-    "facts_of",
-]
+__all__ = ["MEMBER_KINDS", "View"]
 
 View = Create | JoinRules | PowerLevels | SignedInvite | ThirdPartyInvite
 
@@ -93,32 +83,16 @@ def case_from(facts: Facts, sender: UserID) -> Case:
 NOBODY: Final[frozenset[ServerName]] = frozenset()
 
 
+@slots
 class Facts:
-    """The slots of an event while it is being made: the same object, not yet sealed.
+    """The fields of an event, declared once; `events.Event` says what each of them is.
 
-    Filling in a class without assignment through `object.__setattr__` costs more
-    than reading the JSON. `events.Event` says what each of them is.
+    An event is made in two steps: `facts_of` fills an object of this class, then the
+    class of the object is set to `Event`, which refuses to change. The constructor of a
+    frozen class fills through `object.__setattr__`: 2.4 us, where this takes 0.5.
+
+    To type checkers the fields are read-only. What fills them in holds the object as `Any`.
     """
-
-    __slots__ = (
-        "__weakref__",
-        "authorised_via",
-        "authorising_server",
-        "case",
-        "client_form",
-        "event_id",
-        "kind",
-        "membership",
-        "pdu",
-        "room_id",
-        "room_version",
-        "sender",
-        "server",
-        "signed_by",
-        "state_key",
-        "type",
-        "view",
-    )
 
     event_id: EventID
     room_version: RoomVersion
@@ -138,12 +112,16 @@ class Facts:
     client_form: bytes
 
 
+unfilled: Final[Any] = Facts
+"""Make the slots of an event, to be filled in."""
+
+
 def facts_of(
     document: Mapping[str, JsonValue],
     room_version: RoomVersion,
     event_id: EventID,
-    make: type[Facts] = Facts,
-) -> Facts:
+    make: Any = unfilled,
+) -> Any:
     """The facts of an event whose format was checked; its bytes are still to be set.
 
     Args:
@@ -182,7 +160,7 @@ def facts_of(
     return facts
 
 
-def _add_membership(facts: Facts, content: Mapping[str, JsonValue]) -> None:
+def _add_membership(facts: Any, content: Mapping[str, JsonValue]) -> None:
     case = 0
     if "join_authorised_via_users_server" in content:
         facts.authorised_via = user = authoriser(content["join_authorised_via_users_server"])
@@ -227,7 +205,7 @@ _KINDS: Final = MappingProxyType(
 _UNRECOGNISED_KIND: Final = _cases(UNRECOGNISED)
 
 
-def _add_create(facts: Facts, document: Mapping[str, JsonValue]) -> None:
+def _add_create(facts: Any, document: Mapping[str, JsonValue]) -> None:
     has_room_id = "room_id" in document
     version = facts.room_version
     facts.view = create_view(

@@ -20,7 +20,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event, ReadPdu, document_as_read, references
+from matrix_membership.events import Event, ReadPdu, read_pdu
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.receipt.policy_server import PolicyServer
@@ -30,7 +30,6 @@ from matrix_membership.signing import (
     KeyRing,
     Unverified,
     missing_signers,
-    read_and_verify,
     signature_error,
     unverified,
     verify_read,
@@ -212,21 +211,21 @@ def receive(
     if isinstance(pdu, ReadPdu):
         if pdu.event.room_version is not room_version:
             raise TypeError(f"a PDU of {pdu.event.room_version!r}, read for {room_version!r}")
-        event, document = verify_read(pdu, keys), document_as_read(pdu)
-        covered, matches = pdu.covered, pdu.content_hash_matches
+        read = pdu
     else:
         try:
-            event, document, covered, matches = read_and_verify(pdu, room_version, keys)
+            read = read_pdu(pdu, room_version)
         except InvalidEvent as error:
             return Receipt(Disposition.DROPPED, Check.FORMAT, error=error)
+    event = verify_read(read, keys)
     if missing_signers(event):
         return _unsigned(event, keys)
     receipt = _judge(
         event,
         _Room(auth_events, state_before, current_state, rejected, create),
-        redacted=not matches,
-        listed=references(document, "auth_events", room_version),
-        covered=covered,
+        redacted=not read.content_hash_matches,
+        listed=read.auth_events,
+        covered=read.covered,
     )
     kept = receipt.event
     if receipt.disposition is _REJECTED and kept is not None and kept.authorising_server:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from matrix_membership.events import Event, references
+from matrix_membership.events import Event
+from matrix_membership.events.format import references
 from matrix_membership.identifiers import EventID
 
 __all__ = ["Links", "links_of"]

@@ -13,14 +13,13 @@ __ https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonValue, encode
-from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event, ReadPdu, Signs, document_as_read, with_evidence
-from matrix_membership.events.reading import both_bytes, document_of, read_whole
-from matrix_membership.hashing import is_hash_of, signed_bytes
+from matrix_membership.events import Event, ReadPdu, Signs
+from matrix_membership.events.event import with_evidence
+from matrix_membership.events.reading import document_as_read, read_again
+from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing._ed25519 import (
@@ -71,7 +70,6 @@ __all__ = [
     "check_signatures",
     "missing_signers",
     "needed_keys",
-    "read_and_verify",
     "required_signers",
     "sign",
     "sign_json",
@@ -135,13 +133,7 @@ def verify(event: Event, keys: KeyRing) -> Event:
     Raises:
         InvalidEvent: the event came in client format, which is not all of it.
     """
-    if not event.pdu:
-        raise InvalidEvent("event", "one read from a PDU", repr(event))
-    version = event.room_version
-    pdu, form = document_of(event.pdu, version)
-    covered, hashed = both_bytes(pdu, version, form)
-    kept = event if is_hash_of(hashed, pdu["hashes"]["sha256"]) else event.redacted()
-    return with_evidence(kept, signers_of(pdu, covered, version, keys))
+    return verify_read(read_again(event), keys)
 
 
 def verify_read(read: ReadPdu, keys: KeyRing) -> Event:
@@ -149,24 +141,6 @@ def verify_read(read: ReadPdu, keys: KeyRing) -> Event:
     signers = signers_of(document_as_read(read), read.covered, read.event.room_version, keys)
     kept = read.event if read.content_hash_matches else read.event.redacted()
     return with_evidence(kept, signers)
-
-
-def read_and_verify(
-    pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion, keys: KeyRing
-) -> tuple[Event, Mapping[str, JsonValue], bytes, bool]:
-    """Read a PDU and verify it, without an event in between.
-
-    Returns:
-        The event as `verify` gives it, and the other fields of an `events.ReadPdu`.
-
-    Raises:
-        InvalidEvent: as `Event.from_pdu`.
-    """
-    event: Any
-    event, document, covered, matches = read_whole(pdu, room_version, None)
-    event.signed_by = signers_of(document, covered, room_version, keys)
-    event.__class__ = Event
-    return event if matches else event.redacted(), document, covered, matches
 
 
 def signers_of(

@@ -15,7 +15,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, ReadPdu
 from matrix_membership.events.contents import SignedInvite
-from matrix_membership.events.reading import NOBODY, Facts
+from matrix_membership.events.facts import NOBODY, Facts
 from matrix_membership.identifiers import ServerName, is_server_name, server_of
 from matrix_membership.membership import INVITE
 from matrix_membership.signing._ed25519 import ALGORITHM

@@ -32,8 +32,9 @@ from matrix_membership.auth.explaining._changes import (
 from matrix_membership.auth.explaining.levels import levels_content, needed_levels
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import IncompleteState
-from matrix_membership.events import Event, supposed
+from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS, PowerLevels, SignedInvite
+from matrix_membership.events.event import supposed
 from matrix_membership.identifiers import UserID, is_user_id, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, JoinRule
 from matrix_membership.restricted import is_restricted

@@ -16,8 +16,9 @@ from matrix_membership._attrs import constant
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonObject
 from matrix_membership.errors import LocalProtocolError
-from matrix_membership.events import Event, with_evidence
-from matrix_membership.events.reading import Facts
+from matrix_membership.events import Event
+from matrix_membership.events.event import with_evidence
+from matrix_membership.events.facts import Facts
 from matrix_membership.federation._needs import Needs
 from matrix_membership.federation.audit._contradictions import contradictions, untold
 from matrix_membership.federation.audit._order import in_order

@@ -6,8 +6,13 @@ from typing import Any
 
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event, references
-from matrix_membership.events.reading import USUAL, KnownNames, is_usual, read_whole, whole_of
+from matrix_membership.events import Event
+from matrix_membership.events.reading import (
+    KnownNames,
+    document_as_read,
+    read_into,
+    read_scanned,
+)
 from matrix_membership.federation.audit._report import (
     Defect,
     Entry,
@@ -113,30 +118,27 @@ class Examiner:
             InvalidEvent: it is none.
         """
         version, known = self.version, self.known
-        entry: Any
-        if isinstance(pdu, str) and is_usual(document, pdu, version, known):
-            whole = whole_of(pdu.encode(), document, USUAL, version, None, EntrySlots)
-        else:
-            whole = read_whole(pdu, version, None, EntrySlots)
-        entry, read, covered, matches = whole
-        if not matches:
+        read = read_scanned(EntrySlots, pdu, document, version, known)
+        fields = document_as_read(read)
+        entry: Any = read.event
+        if not read.content_hash_matches:
             # What was altered counts for nothing, not even for who has to sign.
-            kept = encode(redact(read, version), strict=False)
-            entry = read_whole(kept, version, entry.event_id, EntrySlots)[0]
+            kept = encode(redact(fields, version), strict=False)
+            entry = read_into(EntrySlots, kept, version, entry.event_id).event
         share = known.share
         # Most names, IDs and lists of them are the same few: one of each serves all.
         entry.server = share(entry.server, entry.server)
         if entry.room_id == known.room_id:
             entry.room_id = known.room_id
         signatures: list[JsonValue] = []
-        for server, of_server in signatures_that_count(read).items():
+        for server, of_server in signatures_that_count(fields).items():
             for key_id, signature in of_server.items():
                 signatures += (share(server, server), share(key_id, key_id), signature)
         entry.signatures = tuple(signatures)
-        entry.covered = covered
-        entry.hash_matches = matches
-        entry.sent = read["origin_server_ts"] if version.enforces_key_validity else None
-        entry.auth_events = known.listed(references(read, "auth_events", version))
+        entry.covered = read.covered
+        entry.hash_matches = read.content_hash_matches
+        entry.sent = fields["origin_server_ts"] if version.enforces_key_validity else None
+        entry.auth_events = known.listed(read.auth_events)
         entry.__class__ = Entry
         return entry  # type: ignore[no-any-return]  # the line above made it one
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, Final
 
-from matrix_membership._attrs import constant, frozen
+from matrix_membership._attrs import constant, frozen, slots
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonObject, JsonValue
-from matrix_membership.events import Event, with_evidence
+from matrix_membership.events import Event
 from matrix_membership.events.contents import Create
-from matrix_membership.events.reading import Facts
+from matrix_membership.events.event import with_evidence
+from matrix_membership.events.facts import Facts
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
@@ -100,10 +101,9 @@ class Audit:
         return "\n".join(map(str, self.defects))
 
 
+@slots
 class EntrySlots(Facts):
     """The slots of an entry while it is being made, as `Facts` are an event's."""
-
-    __slots__ = ("auth_events", "covered", "hash_matches", "sent", "signatures")
 
     auth_events: tuple[EventID, ...]
     covered: bytes
@@ -148,16 +148,12 @@ class Entry(EntrySlots):
         return zip(flat, flat, flat, strict=True)
 
 
-_SLOTS: Final = tuple(
-    name
-    for slots in (Facts.__slots__, EntrySlots.__slots__)
-    for name in slots
-    if name != "__weakref__"
-)
+_UNSEALED: Final[Any] = EntrySlots
+_SLOTS: Final[tuple[str, ...]] = _UNSEALED.__match_args__
 
 
 def _unpickled(*values: object) -> Entry:
-    entry: Any = EntrySlots()
+    entry = _UNSEALED()
     for name, value in zip(_SLOTS, values, strict=True):
         setattr(entry, name, value)
     entry.__class__ = Entry
