@@ -6,10 +6,10 @@ the rules' business (`matrix_membership.auth`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 __all__ = [
     "BAN",
@@ -47,8 +47,8 @@ class Membership(Enum):
     def __str__(self) -> str:
         return self._value_
 
-    # Members are equal when they are the same; Enum hashes their names, in Python.
-    __hash__ = object.__hash__
+    # Members are equal when they are the same. `Enum.__hash__` is Python code: 200 ns, not 60.
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
 class JoinRule(Enum):
@@ -68,7 +68,7 @@ class JoinRule(Enum):
     def __str__(self) -> str:
         return self._value_
 
-    __hash__ = object.__hash__  # as above
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__  # as above
 
 
 # An attribute of an enum class costs 215 ns to read, a module's name 55.

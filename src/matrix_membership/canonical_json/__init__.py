@@ -16,7 +16,7 @@ __ https://spec.matrix.org/v1.19/appendices/#canonical-json
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, Final, Never, Self
@@ -78,8 +78,17 @@ class JsonObject(dict[str, JsonValue]):
     def _refuse(self, *_: object, **__: object) -> Never:
         raise TypeError("a JsonObject does not change; dict(value) is a copy that does")
 
-    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse
-    __ior__ = __setattr__ = __delattr__ = _refuse
+    # Declared one by one: two type checkers infer different types for an undeclared override.
+    __setitem__: Callable[..., Never] = _refuse
+    __delitem__: Callable[..., Never] = _refuse
+    __ior__: Callable[..., Never] = _refuse
+    __setattr__: Callable[..., Never] = _refuse
+    __delattr__: Callable[..., Never] = _refuse
+    clear: Callable[..., Never] = _refuse
+    pop: Callable[..., Never] = _refuse
+    popitem: Callable[..., Never] = _refuse
+    setdefault: Callable[..., Never] = _refuse
+    update: Callable[..., Never] = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]  # dict says None
         return hash(frozenset(self.items()))

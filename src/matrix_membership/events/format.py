@@ -102,21 +102,20 @@ def check_format(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> Non
         InvalidEvent: the first field found that breaks the format.
     """
     get = pdu.get
-    for name, field in FIELDS.items():
-        if name == "event_id" and not room_version.event_id_in_pdu:
-            if name in pdu:
-                # It would be hashed here and stripped there: two servers, two event IDs.
-                raise InvalidEvent(name, "no such field in this room version", pdu[name])
-        elif (
-            name == "room_id"
-            and room_version.room_id_is_create_event
-            and pdu["type"] == "m.room.create"
-        ):
-            # A version 12 create event makes its room ID. One that carries a room ID all
-            # the same passes here, since rule 1.2 rejects it.
-            continue
-        elif field.required or name in pdu:
-            _CHECKS[field.kind](name, get(name), room_version, sizes=True)
+    for name, required, check in _IN_ANY_VERSION:
+        if required or name in pdu:
+            check(name, get(name), room_version, sizes=True)
+    # A version 12 create event makes its room ID. One that carries a room ID all the same
+    # passes here, since rule 1.2 rejects it.
+    if not room_version.room_id_is_create_event or pdu["type"] != "m.room.create":
+        _check_text("room_id", get("room_id"), room_version, sizes=True)
+    if room_version.event_id_in_pdu:
+        _check_text("event_id", get("event_id"), room_version, sizes=True)
+    elif "event_id" in pdu:
+        # It would be hashed here and stripped there: two servers, two event IDs.
+        raise InvalidEvent("event_id", "no such field in this room version", pdu["event_id"])
+    for name in ("auth_events", "prev_events"):
+        _check_references(name, get(name), room_version, sizes=True)
 
 
 def check_field(name: str, value: JsonValue, room_version: RoomVersion) -> None:
@@ -197,4 +196,13 @@ _ANY_TEXT: Final = "surrogatepass"
 
 _CHECKS: Final = MappingProxyType(
     {str: _check_text, dict: _check_object, int: _check_integer, list: _check_references}
+)
+
+# Prepared, since looking the checks up in the loop made `check_format` a quarter slower.
+_IN_ANY_VERSION: Final = tuple(
+    [
+        (name, field.required, _CHECKS[field.kind])
+        for name, field in FIELDS.items()
+        if field.kind is not list and name not in ("room_id", "event_id")
+    ]
 )
