@@ -1,14 +1,19 @@
-"""What is asked of every member event that another server sends to an endpoint."""
+"""Read the member event of a request that another server sends to an endpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from matrix_membership.events import Event, ReadPdu
-from matrix_membership.signing import KeyRing, missing_signers, unverified
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event, ReadPdu, read_pdu
+from matrix_membership.federation.messages import MatrixError
+from matrix_membership.membership import Membership
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.signing import KeyRing, missing_signers, unverified, verify_read
 
-__all__ = ["faults"]
+__all__ = ["read_member_event"]
 
 
 class Sent(Protocol):
@@ -27,22 +32,68 @@ class Sent(Protocol):
         """The event ID in the path."""
 
 
-def faults(event: Event, read: ReadPdu, request: Sent, keys: KeyRing) -> Iterator[str]:
-    """What is wrong with an event that came, whatever its membership: a sentence each.
+def read_member_event(
+    request: Sent,
+    pdu: bytes | Mapping[str, JsonValue],
+    room_version: RoomVersion,
+    keys: KeyRing,
+    *,
+    membership: Membership,
+    state_key_fault: Callable[[Event], str | None],
+    noun: str = "event",
+) -> Event | MatrixError:
+    """Read a member event, verify it, and check it against the request.
 
     Args:
-        event: the event, its signatures verified.
-        read: what was read of it on the way.
-        request: what brought it.
-        keys: the keys with which they were verified.
+        request: the request that brought it.
+        pdu: the event as it came.
+        room_version: the version of its room.
+        keys: the keys with which to verify its signatures.
+        membership: the membership that the endpoint takes.
+        state_key_fault: says what is wrong with the state key; None when it is right.
+        noun: what to call the event in an error.
+
+    Returns:
+        The event with its verified signers; or the error to answer, for the first fault.
     """
+    try:
+        read = read_pdu(pdu, room_version)
+    except InvalidEvent as error:
+        code = "M_BAD_JSON" if error.where == "PDU" else "M_INVALID_PARAM"
+        return MatrixError.of(code, str(error))
+    event = verify_read(read, keys)
+    fault = next(_faults(event, read, request, keys, membership, state_key_fault), None)
+    if fault is not None:
+        return MatrixError.of("M_INVALID_PARAM", f"the {noun} was refused: {fault}")
+    return event
+
+
+def _faults(
+    event: Event,
+    read: ReadPdu,
+    request: Sent,
+    keys: KeyRing,
+    membership: Membership,
+    state_key_fault: Callable[[Event], str | None],
+) -> Iterator[str]:
+    """Say what is wrong with the event, the plainest fault first."""
+    if event.type != "m.room.member":
+        yield f"its type is {event.type}, not m.room.member"
+    if event.membership is not membership:
+        yield f"its membership is {event.membership}, not {membership}"
+    wrong_state_key = state_key_fault(event)
+    if wrong_state_key is not None:
+        yield wrong_state_key
+    # Without this, one server could send events in the name of another's users.
     if event.server != request.origin:
         yield f"its sender is not a user of {request.origin}"
+    # The access list and the rules of the room in the path were asked, not of another one.
     if event.room_id != request.room_id:
         yield "its room is not the one in the path"
     if event.event_id != request.event_id:
         yield f"its ID is {event.event_id}, not that in the path"
     if missing_signers(event):
         yield str(unverified(event, keys))
+    # On other paths a wrong hash only redacts. Here this server would sign what it did not read.
     if not read.content_hash_matches:
         yield "its content hash is wrong"

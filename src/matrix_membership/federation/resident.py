@@ -12,15 +12,14 @@ __ https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
-from matrix_membership.errors import IncompleteState, InvalidEvent
-from matrix_membership.events import Event, read_pdu
-from matrix_membership.federation._arrival import faults
+from matrix_membership.errors import IncompleteState
+from matrix_membership.events import Event
+from matrix_membership.federation._arrival import read_member_event
 from matrix_membership.federation.drafts import draft_fields
 from matrix_membership.federation.handshake import Handshake
 from matrix_membership.federation.messages import (
@@ -49,7 +48,7 @@ from matrix_membership.restricted import (
     UnableToGrant,
     authorise,
 )
-from matrix_membership.signing import KeyRing, Signer, sign, verify_read
+from matrix_membership.signing import KeyRing, Signer, sign
 from matrix_membership.state import RoomState
 
 __all__ = [
@@ -259,24 +258,16 @@ def _read(
 ) -> Event | MatrixError:
     """The event of the request, verified, when it is what the endpoint takes."""
     version = room.state.room_version
-    try:
-        read = read_pdu(request.pdu, version)
-    except InvalidEvent as error:
-        code = "M_BAD_JSON" if error.where == "PDU" else "M_INVALID_PARAM"
-        return MatrixError.of(code, str(error))
-    event = verify_read(read, keys)
-    wrong = (
-        (event.type != "m.room.member", f"its type is {event.type}, not m.room.member"),
-        (
-            event.membership is not handshake.membership,
-            f"its membership is {event.membership}, not {handshake.membership}",
-        ),
-        (event.state_key != event.sender, "its state key is not its sender"),
+    event = read_member_event(
+        request,
+        request.pdu,
+        version,
+        keys,
+        membership=handshake.membership,
+        state_key_fault=_state_key_fault,
     )
-    told = chain((text for holds, text in wrong if holds), faults(event, read, request, keys))
-    sentence = next(told, None)
-    if sentence is not None:
-        return MatrixError.of("M_INVALID_PARAM", f"the event was refused: {sentence}")
+    if isinstance(event, MatrixError):
+        return event
     if version.event_id_in_pdu:
         # There an ID is a name that the sender's server chose, not a hash.
         known = room.get_event(event.event_id)
@@ -290,6 +281,10 @@ def _read(
             "M_NOT_FOUND", f"this server does not know the auth events {', '.join(unknown)}"
         )
     return event
+
+
+def _state_key_fault(event: Event) -> str | None:
+    return None if event.state_key == event.sender else "its state key is not its sender"
 
 
 def _is_copy(known: Event, event: Event) -> bool:

@@ -6,15 +6,13 @@ Only a server that is in the room already can ask its rules and its access list.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
-from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event, read_pdu
-from matrix_membership.federation._arrival import faults
+from matrix_membership.events import Event
+from matrix_membership.federation._arrival import read_member_event
 from matrix_membership.federation.invites.messages import InviteRequest, InviteResponse
 from matrix_membership.federation.invites.policy import InvitePolicy, InviteVerdict
 from matrix_membership.federation.invites.room_state import examined
@@ -23,7 +21,7 @@ from matrix_membership.identifiers import ServerName, is_user_id, server_of
 from matrix_membership.membership import INVITE
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.room_versions import KNOWN, RoomVersion
-from matrix_membership.signing import KeyRing, Signer, sign, verify_read
+from matrix_membership.signing import KeyRing, Signer, sign
 from matrix_membership.state import RoomState
 
 __all__ = ["Countersigned", "answer"]
@@ -156,22 +154,18 @@ def _read(
         # It is read on its own, and would count towards the size of the event.
         unsigned = pdu["unsigned"]
         pdu["unsigned"] = {key: unsigned[key] for key in unsigned if key != "invite_room_state"}
-    try:
-        read = read_pdu(pdu, version)
-    except InvalidEvent as error:
-        code = "M_BAD_JSON" if error.where == "PDU" else "M_INVALID_PARAM"
-        return MatrixError.of(code, str(error))
-    event = verify_read(read, keys)
-    wrong = (
-        (event.type != "m.room.member", f"its type is {event.type}, not m.room.member"),
-        (event.membership is not INVITE, f"its membership is {event.membership}, not invite"),
-        (
-            not is_user_id(event.state_key) or server_of(event.state_key) != server,
-            f"{event.state_key} is not a user of {server}",
-        ),
+
+    def state_key_fault(event: Event) -> str | None:
+        if is_user_id(event.state_key) and server_of(event.state_key) == server:
+            return None
+        return f"{event.state_key} is not a user of {server}"
+
+    return read_member_event(
+        request,
+        pdu,
+        version,
+        keys,
+        membership=INVITE,
+        state_key_fault=state_key_fault,
+        noun="invite",
     )
-    told = chain((text for holds, text in wrong if holds), faults(event, read, request, keys))
-    sentence = next(told, None)
-    if sentence is not None:
-        return MatrixError.of("M_INVALID_PARAM", f"the invite was refused: {sentence}")
-    return event
