@@ -40,13 +40,13 @@ from matrix_membership.federation.handshake import (
     AwaitingKeys,
     AwaitingTemplate,
     Handshake,
+    HandshakeStep,
     Joined,
     Knocked,
     Left,
     Refused,
-    Step,
 )
-from matrix_membership.federation.handshake.attempts import Attempt, Attempts, Failed, Reply
+from matrix_membership.federation.handshake.attempts import Attempt, Attempts, End, Failed, Reply
 from matrix_membership.federation.invites import Countersigned, Invited, Offered
 from matrix_membership.federation.invites.messages import (
     ExchangeRequest,
@@ -87,10 +87,12 @@ __all__ = [
     "AwaitingValidity",
     "Countersigned",
     "Defect",
+    "End",
     "Examination",
     "ExchangeRequest",
     "Failed",
     "Handshake",
+    "HandshakeStep",
     "InvitePolicy",
     "InviteRequest",
     "InviteResponse",
@@ -116,7 +118,6 @@ __all__ = [
     "SendLeaveResponse",
     "SendRequest",
     "Severity",
-    "Step",
     "StoredInvite",
     "audit",
     "drafts",

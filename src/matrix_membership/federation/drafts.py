@@ -20,7 +20,7 @@ from matrix_membership.hashing import reference_hash
 from matrix_membership.identifiers import EventID
 from matrix_membership.membership import INVITE, JOIN
 
-__all__ = ["draft", "draft_fields"]
+__all__ = ["draft"]
 
 
 def draft(

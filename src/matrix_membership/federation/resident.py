@@ -51,12 +51,7 @@ from matrix_membership.restricted import (
 from matrix_membership.signing import KeyRing, Signer, sign
 from matrix_membership.state import RoomState
 
-__all__ = [
-    "KNOCK_ROOM_STATE",
-    "Accepted",
-    "answer_make",
-    "answer_send",
-]
+__all__ = ["Accepted", "answer_make", "answer_send"]
 
 KNOCK_ROOM_STATE: Final = (
     "m.room.create",

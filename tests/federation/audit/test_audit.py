@@ -13,7 +13,8 @@ import pytest
 from matrix_membership import EventTemplate, RoomState, auth, signing
 from matrix_membership._attrs import evolve
 from matrix_membership.events import Event
-from matrix_membership.federation.audit import Audit, Entry, Severity, examine
+from matrix_membership.federation.audit import Audit, Severity, examine
+from matrix_membership.federation.audit._report import Entry
 from matrix_membership.federation.handshake import AwaitingAcceptance
 from matrix_membership.federation.messages import SendJoinResponse
 from matrix_membership.federation.resident_room import ResidentRoom

@@ -23,18 +23,15 @@ from matrix_membership.federation._splitting import (
     AnswerBudget,
     Splitter,
 )
-from matrix_membership.federation.audit._judge import MOST_SERVERS_OF_ANSWER, Examination
+from matrix_membership.federation.audit._judge import Examination
 from matrix_membership.federation.audit._read import Examiner
-from matrix_membership.federation.audit._report import Audit, Defect, Entry, Severity
+from matrix_membership.federation.audit._report import Audit, Defect, Severity
 from matrix_membership.identifiers import ServerName
 
 __all__ = [
-    "DEFAULT_BUDGET",
-    "MOST_SERVERS_OF_ANSWER",
     "AnswerBudget",
     "Audit",
     "Defect",
-    "Entry",
     "Examination",
     "SendJoinReader",
     "Severity",

@@ -2,7 +2,7 @@
 
 Each step is an immutable value with the `request` to send; `receive` takes what came
 back and gives the next step. Nothing waits, reads or draws: time and keys are
-arguments. `STEPS` is the whole machine::
+arguments. `STEPS` shows the whole machine at a glance::
 
     step = JOINING.begin(user_id, room_id, signer=signer)
     step = step.receive(MakeResponse.from_json(await send(step.request)), at=now_ms)
@@ -29,13 +29,8 @@ from matrix_membership.errors import (
     RemoteProtocolError,
 )
 from matrix_membership.events import Event, EventTemplate
-from matrix_membership.federation.audit import (
-    DEFAULT_BUDGET,
-    AnswerBudget,
-    Examination,
-    SendJoinReader,
-    examine,
-)
+from matrix_membership.federation._splitting import DEFAULT_BUDGET, AnswerBudget
+from matrix_membership.federation.audit import Examination, SendJoinReader, examine
 from matrix_membership.federation.handshake._ends import Joined, Knocked, Left, Refused
 from matrix_membership.federation.handshake._template import completed
 from matrix_membership.federation.messages import (
@@ -61,11 +56,11 @@ __all__ = [
     "AwaitingKeys",
     "AwaitingTemplate",
     "Handshake",
+    "HandshakeStep",
     "Joined",
     "Knocked",
     "Left",
     "Refused",
-    "Step",
 ]
 
 
@@ -381,7 +376,10 @@ class AwaitingKeys:
         return Joined(audit.event, audit.state, audit, self.resident)
 
 
-Step = AwaitingTemplate | AwaitingAcceptance | AwaitingKeys | Joined | Knocked | Left | Refused
+HandshakeStep = (
+    AwaitingTemplate | AwaitingAcceptance | AwaitingKeys | Joined | Knocked | Left | Refused
+)
+"""Any step or end of a handshake: the type of a variable that goes through them."""
 
 STEPS: Final[Mapping[type, Mapping[type, tuple[type, ...]]]] = MappingProxyType(
     {
@@ -404,7 +402,11 @@ STEPS: Final[Mapping[type, Mapping[type, tuple[type, ...]]]] = MappingProxyType(
         Refused: MappingProxyType({}),
     }
 )
-"""For each step, what it takes and where that leads."""
+"""For each step: the messages that it takes, and the steps that each of them can lead to.
+
+This table documents the machine. The steps decide in `receive`, where a type checker sees
+what comes out; a test plays every message to every step and compares with this table.
+"""
 
 
 def _unexpected(step: object, message: object) -> LocalProtocolError:

@@ -27,7 +27,8 @@ from typing import Any, Final
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import InvalidMessage, LocalProtocolError, RemoteProtocolError
-from matrix_membership.federation.audit import DEFAULT_BUDGET, AnswerBudget, SendJoinReader
+from matrix_membership.federation._splitting import DEFAULT_BUDGET, AnswerBudget
+from matrix_membership.federation.audit import SendJoinReader
 from matrix_membership.federation.handshake import (
     JOINING,
     KNOCKING,
@@ -60,10 +61,11 @@ from matrix_membership.identifiers import RoomID, ServerName, UserID, server_nam
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 
-__all__ = ["Attempt", "Attempts", "Failed", "Reply", "goes_on", "reply_of"]
-
+__all__ = ["Attempt", "Attempts", "End", "Failed", "Reply"]
 
 End = Joined | Knocked | Left | Failed
+"""How attempts can end: in the end of one handshake, or because every server failed."""
+
 _Step = AwaitingTemplate | AwaitingAcceptance | AwaitingKeys
 
 _SENT: Final[Mapping[Handshake, Callable[[JsonValue], Any]]] = MappingProxyType(
@@ -109,15 +111,15 @@ class Attempts:
     def begin(
         cls,
         handshake: Handshake,
-        user: UserID,
-        room_id: RoomID,
+        user: str,
+        room_id: str,
         *,
         servers: Iterable[str],
         signer: Signer,
         room_versions: Mapping[str, RoomVersion] = KNOWN,
         content: Mapping[str, JsonValue] = JsonObject(),
         omit_members: bool = True,
-    ) -> Attempts | Failed:
+    ) -> Attempts | End:
         """Begin with the first of the servers.
 
         Args:
@@ -133,7 +135,8 @@ class Attempts:
             omit_members: of a join, whether memberships may be left out of the answer.
 
         Returns:
-            The attempts; without a server to ask, their failure.
+            The attempts; `Failed` if there is no server to ask. The type is the one of
+            `receive`, so that one variable can go through the whole loop.
 
         Raises:
             InvalidIdentifier: a server, the user or the room is none.

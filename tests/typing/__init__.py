@@ -1,0 +1,1 @@
+"""Typed code of users: mypy checks that it checks, and pytest that it runs."""
