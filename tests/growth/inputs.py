@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 
 from matrix_membership import Event, RoomState, auth, may, signing, who_may
+from matrix_membership._attrs import evolve
 from matrix_membership.advice.lint import lint
 from matrix_membership.canonical_json import decode
 from matrix_membership.errors import InvalidEvent, MatrixMembershipError
@@ -19,7 +20,10 @@ from matrix_membership.events import EventTemplate, read_pdu
 from matrix_membership.events.format import MAX_PDU_BYTES
 from matrix_membership.federation import JOINING, Attempts, SendJoinReader, SendJoinResponse
 from matrix_membership.federation.audit.sufficiency import shortcomings
+from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.invites.room_state import examined
+from matrix_membership.federation.resident import answer_make, answer_send
+from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import EventID, RoomID, UserID
 from matrix_membership.machine import admit
 from matrix_membership.membership import JOIN, LEAVE
@@ -45,7 +49,8 @@ from tests.builders import (
 )
 from tests.entries import ENTRIES, WITHIN
 from tests.events.test_events import pdu
-from tests.federation.signed_rooms import a_signed_room
+from tests.federation.conversation import begin, make_request, send_request, signed
+from tests.federation.signed_rooms import AT, a_signed_room, with_state
 from tests.growth.counting import Call
 
 __all__ = ["COPIED", "IN_C", "LARGE_PDUS", "SHAPES", "WORST", "Make", "of_a_pdu", "of_entry"]
@@ -400,6 +405,53 @@ def _refused_by_all(size: int) -> Call:
     return call
 
 
+def _resident(size: int, join_rules: Mapping[str, Any]) -> ResidentRoom:
+    """A room of many members, as a server that is in it knows it."""
+    room = with_state(a_signed_room(V11), "m.room.join_rules", join_rules)
+    joined = [
+        draft(
+            room, "m.room.member", name, sender=name, content={"membership": "join"}, at=AT
+        ).complete(SIGNER_A)
+        for name in users(size)
+    ]
+    events = {event.event_id: event for event in (*room.state.events, *joined)}
+    return evolve(
+        room, state=RoomState.of(V11, events.values()), get_event=events.get, local_users=(ANA,)
+    )
+
+
+def _public(size: int) -> ResidentRoom:
+    return _resident(size, {"join_rule": "public"})
+
+
+def _restricted(size: int) -> ResidentRoom:
+    """A room that the members of many rooms may join; Ben is in the last."""
+    rooms = [f"!r{number}:a.example" for number in range(size)]
+    allow = [{"type": "m.room_membership", "room_id": room} for room in rooms]
+    return evolve(
+        _resident(size, {"join_rule": "restricted", "allow": allow}),
+        memberships=lambda _, room: JOIN if room == rooms[-1] else LEAVE,
+    )
+
+
+def _asked_for_template(make: Callable[[int], ResidentRoom]) -> Make:
+    def call_of(size: int) -> Call:
+        room = make(size)
+        request = make_request(room, begin(room))
+        return lambda: answer_make(JOINING, request, room, at=AT)
+
+    return call_of
+
+
+def _sent_a_join(make: Callable[[int], ResidentRoom], *, omit_members: bool = False) -> Make:
+    def call_of(size: int) -> Call:
+        room = make(size)
+        request = send_request(signed(room, omit_members=omit_members))
+        return lambda: answer_send(JOINING, request, room, SIGNER_A, keys=KEYS)
+
+    return call_of
+
+
 def _invited(size: int) -> Call:
     room = a_signed_room(V11)
     create = room.state.create_event
@@ -476,6 +528,11 @@ WORST: Final[Mapping[str, Make]] = MappingProxyType(
         "SendJoinReader and audit": _answered,
         "sufficiency.shortcomings": _insufficient,
         "Attempts": _refused_by_all,
+        "answer_make: public": _asked_for_template(_public),
+        "answer_make: restricted": _asked_for_template(_restricted),
+        "answer_send: all members": _sent_a_join(_public),
+        "answer_send: omitted members": _sent_a_join(_public, omit_members=True),
+        "answer_send: restricted": _sent_a_join(_restricted),
         "InviteRequest.from_json": _invited,
         "StoredInvite.from_json": _stored_keys,
         "KeyRing.from_documents": _document_of_keys,
