@@ -1,7 +1,7 @@
-"""The names that a server needs, from one module: receive events, answer servers, join rooms.
+"""Import here what a server needs: receive events, answer other servers, join rooms.
 
-`from matrix_membership import ...` gives versions, events, states and errors; this module gives the rest.
-Each name is explained where it is defined.
+`matrix_membership` gives versions, events, states and errors. This module gives the rest, so
+that a server needs two import lines. Each name is explained where it is defined.
 
 >>> from matrix_membership.server import JOINING, ResidentRoom, receive
 >>> JOINING.make
@@ -10,9 +10,9 @@ Each name is explained where it is defined.
 
 from __future__ import annotations
 
-from matrix_membership.auth import auth_chain, select_auth_events
+from matrix_membership.auth import select_auth_events
 from matrix_membership.canonical_json import JsonObject, JsonValue, decode, encode
-from matrix_membership.errors import InvalidKey, LocalProtocolError, RemoteProtocolError
+from matrix_membership.errors import InvalidKey, RemoteProtocolError
 from matrix_membership.events import ReadPdu, read_pdu
 from matrix_membership.federation import (
     JOINING,
@@ -24,14 +24,12 @@ from matrix_membership.federation import (
     Audit,
     AwaitingAcceptance,
     AwaitingKeys,
-    AwaitingTemplate,
-    AwaitingValidity,
     Countersigned,
+    End,
     Examination,
     ExchangeRequest,
     Failed,
     Handshake,
-    Invited,
     InvitePolicy,
     InviteRequest,
     InviteResponse,
@@ -47,7 +45,6 @@ from matrix_membership.federation import (
     OnBindRequest,
     PendingInvite,
     Refused,
-    Reply,
     Request,
     ResidentRoom,
     SendJoinReader,
@@ -71,25 +68,21 @@ from matrix_membership.identifiers import (
     RoomID,
     ServerName,
     UserID,
-    is_event_id,
     is_room_id,
     is_server_name,
     is_user_id,
     server_of,
 )
-from matrix_membership.machine import Admission, admit
+from matrix_membership.machine import admit
 from matrix_membership.membership import INVITE, LEAVE, UNKNOWN
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt import Disposition, Receipt, receive, reevaluate
-from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import authorise, rooms_to_check
 from matrix_membership.signing import (
     PublishedKey,
     needed_keys,
-    sign,
     sign_json,
-    verify,
     verify_json,
     verify_read,
 )
@@ -105,16 +98,14 @@ __all__ = [
     "ON_BIND_PATH",
     "UNKNOWN",
     "Accepted",
-    "Admission",
     "AnswerBudget",
     "Attempts",
     "Audit",
     "AwaitingAcceptance",
     "AwaitingKeys",
-    "AwaitingTemplate",
-    "AwaitingValidity",
     "Countersigned",
     "Disposition",
+    "End",
     "EventID",
     "Examination",
     "ExchangeRequest",
@@ -125,14 +116,12 @@ __all__ = [
     "InviteRequest",
     "InviteResponse",
     "InviteVerdict",
-    "Invited",
     "Joined",
     "JsonObject",
     "JsonValue",
     "KeyValidity",
     "Knocked",
     "Left",
-    "LocalProtocolError",
     "MakeRequest",
     "MakeResponse",
     "MatrixError",
@@ -140,13 +129,11 @@ __all__ = [
     "OnBindRequest",
     "OutOfBand",
     "PendingInvite",
-    "PolicyServer",
     "PublishedKey",
     "ReadPdu",
     "Receipt",
     "Refused",
     "RemoteProtocolError",
-    "Reply",
     "Request",
     "ResidentRoom",
     "RoomID",
@@ -160,14 +147,12 @@ __all__ = [
     "StoredInvite",
     "UserID",
     "admit",
-    "auth_chain",
     "authorise",
     "decode",
     "drafts",
     "encode",
     "examine",
     "invites",
-    "is_event_id",
     "is_room_id",
     "is_server_name",
     "is_user_id",
@@ -184,10 +169,8 @@ __all__ = [
     "rooms_to_check",
     "select_auth_events",
     "server_of",
-    "sign",
     "sign_json",
     "third_party",
-    "verify",
     "verify_json",
     "verify_read",
 ]
