@@ -1,10 +1,11 @@
-"""Auditing the answer to send_join: all its defects at once, and what is left of it.
+"""Audit the answer to send_join: find all its defects, and keep what is good of it.
 
-Three steps, so that the dear middle one can run anywhere: `examine` reads, or
-`SendJoinReader` does, piece by piece; `needs` says which keys to fetch;
-`Examination.audit` checks signatures over a `map` of the caller's choice and judges each
-event by those that authorise it. An event that falls takes those with it that depend on
-it. See `Joining rooms`__.
+1. `examine` reads an answer that is at hand; `SendJoinReader` reads one while it comes in.
+2. `Examination.needs` names the keys to fetch.
+3. `Examination.audit` checks signatures and judges each event by its auth events. The caller
+   may pass the `map` of a pool, which then checks the signatures.
+
+A dropped event takes all events with it that depend on it. See `Joining rooms`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
 """
@@ -42,9 +43,9 @@ __all__ = [
 class SendJoinReader:
     """Reads the answer to send_join while it comes in, within a budget.
 
-    It holds each event once, as it came, and of the rest of the answer no more than one
-    event: so a room of any size can be read. A reader is the one thing here that changes,
-    as a stream does; what it gives at the end does not. `AwaitingAcceptance.reader` makes one.
+    It holds each event once, and never more than one event of unread text, so that it can read
+    a room of any size. A reader changes while it is fed; the `Examination` that it returns
+    does not. `AwaitingAcceptance.reader` makes a reader.
 
     >>> from matrix_membership.events import Event
     >>> from matrix_membership.room_versions import V11
@@ -76,15 +77,15 @@ class SendJoinReader:
         budget: AnswerBudget = DEFAULT_BUDGET,
         of_state: bool = False,
     ) -> None:
-        """Be ready for the first piece.
+        """Make a reader for one answer.
 
         Args:
             join: the join that was sent.
-            asked_to_omit: whether the request allowed to leave memberships out.
+            asked_to_omit: whether the request had `omit_members=true`.
             resident: the server that answers.
-            budget: what the answer may cost.
-            of_state: read an answer to `GET /state`__ instead, which tells later what
-                an answer without members left out: its `pdus` are the state.
+            budget: the limits on the answer.
+            of_state: whether to read an answer to `GET /state`__ instead, whose `pdus` are
+                the state. A server sends that request later to get the omitted members.
 
         __ https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
         """
@@ -102,30 +103,30 @@ class SendJoinReader:
         raise TypeError(f"SendJoinReader is sealed: {cls.__name__} cannot extend it")
 
     def __setattr__(self, name: str, value: object) -> Never:
-        raise TypeError("what a SendJoinReader reads is fed to it")
+        raise TypeError("a SendJoinReader changes only by feed and finish")
 
     def __delattr__(self, name: str) -> Never:
-        raise TypeError("what a SendJoinReader reads is fed to it")
+        raise TypeError("a SendJoinReader changes only by feed and finish")
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the answer, as many as came.
+        """Take the next bytes of the answer.
 
-        Cost: linear in the answer, however it is cut.
+        Cost: linear in the answer, for any sizes of the pieces.
 
         Raises:
-            InvalidMessage: this is no such answer, or more than the budget allows; from
-                then on nothing else is said.
-            LocalProtocolError: the answer has ended.
+            InvalidMessage: the answer has another form, or exceeds the budget. Every later
+                call raises the same error.
+            LocalProtocolError: `finish` was called before.
         """
         self._splitter.feed(data)
 
     def finish(self) -> Examination:
-        """What was read, when all of the answer has come.
+        """Return what was read, after all of the answer was fed.
 
         Raises:
-            InvalidMessage: a part of the answer is missing or of a wrong kind; or `feed`
-                has raised it before.
-            LocalProtocolError: this was asked before.
+            InvalidMessage: a part of the answer is missing or has a wrong type, or `feed`
+                raised this error before.
+            LocalProtocolError: `finish` was called before.
         """
         omitted, servers = beside_events(self._splitter.finish())
         return _examined(self._examiner, omitted, servers, self._asked_to_omit, self._resident)
@@ -139,11 +140,11 @@ def examine(
     Args:
         response: the answer.
         join: the join that was sent.
-        asked_to_omit: whether the request allowed to leave memberships out.
+        asked_to_omit: whether the request had `omit_members=true`.
         resident: the server that answered.
 
     Returns:
-        What was read. Cost: linear in the answer.
+        The answer, read. Cost: linear in the answer.
     """
     examiner = Examiner(join)
     for key, pdus in (("state", response.state), ("auth_chain", response.auth_chain)):
@@ -167,7 +168,7 @@ def _examined(
     asked_to_omit: bool,  # noqa: FBT001 - private
     resident: ServerName,
 ) -> Examination:
-    """What was read, all events being in."""
+    """Make the examination, after all events were taken."""
     if omitted and not asked_to_omit:
         examiner.fatal("members_omitted_unasked", "memberships were left out, unasked")
     if omitted and not servers:
@@ -177,7 +178,7 @@ def _examined(
     return Examination(
         join=examiner.join,
         defects=examiner.defects,
-        # Unlike a mapping proxy, it can be pickled.
+        # A process pool of the caller may pickle it; a mapping proxy refuses that.
         entries=JsonObject(entries),  # type: ignore[arg-type]  # an event ID is text
         in_state=in_state,
         copies=tuple(examiner.copies),

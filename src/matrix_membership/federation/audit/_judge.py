@@ -1,8 +1,8 @@
-"""Judging the events of an answer to send_join: signatures, rules, and who falls with whom.
+"""Judge the events of an answer to send_join: signatures, rules, and what depends on what.
 
-Verifying takes longest, and a pool can do it; so the events are judged meanwhile as if
-all signatures were good, which they are unless a server lies. If one is not, all is
-judged once more without it.
+Checking signatures takes longest, and a pool can do it. Meanwhile the events are judged as if
+every signature were good, which holds unless a server lies. If one signature is bad, all
+events are judged a second time without it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from matrix_membership.state import RoomState
 __all__ = ["MOST_SERVERS_OF_ANSWER", "Examination"]
 
 MOST_SERVERS_OF_ANSWER: Final = 20_000
-"""How many servers an answer to send_join can make its receiver ask for keys."""
+"""The most servers that one answer to send_join can make its receiver ask for keys."""
 
 
 @constant
@@ -65,15 +65,15 @@ class Examination:
 
     Attributes:
         join: the join that was sent.
-        defects: what is wrong already.
+        defects: what is wrong so far.
         entries: the events of state and auth chain, by ID.
         in_state: the IDs of those that are the state.
-        copies: other copies of them, with other signatures or altered.
-        returned: the join as it came back.
-        create: the ID of the create event.
+        copies: further copies of them, with other signatures or altered content.
+        returned: the join as it came back; None if it did not.
+        create: the ID of the create event; None without exactly one.
         members_omitted: whether memberships were left out.
-        servers: the servers that the answer names as those in the room, and the one
-            that gave it; None when it names none.
+        servers: the servers in the room by the answer, and the server that gave it; None
+            if the answer names no servers.
     """
 
     join: Event
@@ -88,14 +88,14 @@ class Examination:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch: for each server that must have signed, key IDs that it used.
+        """The keys to fetch: the key IDs that each server used whose signature is required.
 
-        At most `MOST_SERVERS_OF_ANSWER` are named: the authorising server of the join, then
-        those of the auth chain, then those of the state. The events of others lack their
-        signatures in the audit, which says so. Cost: linear in the answer.
+        It names at most `MOST_SERVERS_OF_ANSWER` servers: the authorising server of the join,
+        then those of the auth chain, then those of the state. The audit drops the events of
+        the servers beyond them, with the defect `unknown_key`. Cost: linear in the answer.
         """
         needs = Needs(MOST_SERVERS_OF_ANSWER)
-        # Of the join itself, only its authorising server is in question: the rest is ours.
+        # This server made the other signatures of the join itself.
         if self.returned is not None and self.join.authorised_via:
             authorising = self.join.authorising_server
             for server, key_id, _ in self.returned.signed:
@@ -116,21 +116,20 @@ class Examination:
         map: Callable[..., Iterable[Any]] = map,  # noqa: A002 - it is one
         piece: int = 256,
     ) -> Audit:
-        """Check signatures, judge every event, and say what is left.
+        """Check all signatures and judge every event.
 
         Args:
-            keys: the keys that `needs` asked for, as far as they could be had.
-            map: maps a function over pieces of work: the built-in one, or that of a
-                pool of threads, of processes, or of a cluster. The function and the
-                pieces can be pickled. What works on them meanwhile does so while the
-                events are judged here.
-            piece: events in one piece.
+            keys: the keys that `needs` names, as far as they could be fetched.
+            map: maps a function over pieces of work: the built-in `map`, or that of a pool
+                of threads, of processes or of a cluster. Function and pieces can be
+                pickled. A pool works while the events are judged here.
+            piece: the number of signatures in one piece.
 
         Returns:
-            The audit. Cost: linear in the answer, 50 us of it for each signature.
+            The audit. Cost: linear in the answer, about 50 us for each signature.
 
         Raises:
-            LocalProtocolError: the map did not give a verdict for each signature.
+            LocalProtocolError: `map` did not return a verdict for each signature.
         """
         entries = [*self.entries.values(), *self.copies]
         if self.returned is not None:
@@ -148,30 +147,36 @@ class Examination:
 
 
 def _worth(entry: Entry, signers: Signers) -> tuple[bool, bool, int]:
-    """What makes a copy of an event better than another one."""
+    """Return the worth of a copy of an event; the greater is the better copy."""
     return not required_signers(entry) - signers, entry.hash_matches, len(signers)
 
 
 class _Listed:
-    """What some auth events have to say about the events that list them."""
+    """A list of auth events, and what judging one event by it proved for the next.
+
+    Most members list the same few auth events. In a room of thousands of members the list is
+    checked and made a state once, not once for each of them.
+    """
 
     __slots__ = ("cases", "events", "in_order", "places", "root", "state")
 
     def __init__(self, events: list[Event], root: EventID | None) -> None:
         self.events = events
-        self.root = root  # of what fell or is missing among them, the first that fell
+        # The first event that was dropped, if one in the list is dropped or missing.
+        self.root = root
         self.state: RoomState | None = None
-        # Once they were in order, they are for all events that may list their places:
-        # nothing else about an event, which is of this room, decides on that.
+        # True once rules 1 to 3 allowed one event with this list. They then allow every event
+        # of this room that may list these places: they read nothing else of an event.
         self.in_order = False
         self.places = {(event.type, event.state_key) for event in events}
-        # The cases of events that may: where no place is a user's, nothing but that decides.
+        # The cases of events that may list these places. It is filled only if no place
+        # belongs to a user: then the case alone decides.
         self.cases: set[str] = set()
 
     def learn(self, event: Event) -> None:
-        """This event may list them."""
+        """Remember that the rules let this event list them."""
         self.in_order = True
-        # Malformed members are of one case, whatever their membership.
+        # All malformed member events share one case, although their memberships may differ.
         if self.places <= _OF_NO_USER and event.case != "m.room.member":
             self.cases.add(event.case)
 
@@ -182,7 +187,7 @@ _OF_NO_USER: Final = frozenset(
 
 
 class _Judgement:
-    """Judges the events of one answer, given who signed them; lives no longer than that."""
+    """Judges the events of one answer, given the signers of each. Used once."""
 
     def __init__(self, read: Examination, signed: Sequence[Signers], keys: KeyRing) -> None:
         self.read = read
@@ -193,13 +198,27 @@ class _Judgement:
         self.signed = signed
         self.defects = list(read.defects)
         self.good: dict[EventID, Event] = {}
-        self.fallen: dict[EventID, EventID] = {}  # who fell -> the root of it
-        # Most members list the same few events.
+        # For each dropped event, the first dropped event that it depends on.
+        self.fallen: dict[EventID, EventID] = {}
         self.lists: dict[tuple[EventID, ...], _Listed] = {}
-        # Keys that would have kept an event.
+        # The keys with which a dropped event could have been kept.
         self.needs = Needs(MOST_SERVERS_OF_ANSWER)
 
+    def found(
+        self,
+        severity: Severity,
+        code: str,
+        detail: str,
+        event_id: str = "",
+        *,
+        root: str = "",
+        decision: Decision | None = None,
+    ) -> None:
+        """Add a defect."""
+        self.defects.append(Defect(severity, code, detail, event_id, root, decision))
+
     def audit(self) -> Audit:
+        """Judge everything, and return what is left."""
         better = self.better() if self.read.copies else {}
         for first, signed in zip(self.entries.values(), self.signed, strict=False):
             self.take(*better.get(first.event_id, (first, signed)))
@@ -220,7 +239,7 @@ class _Judgement:
         return Audit(
             event=join,
             state=None if fatal else state.with_event(join),
-            # Unlike mapping proxies, these can be pickled.
+            # A process pool of the caller may pickle the audit; a mapping proxy refuses that.
             auth_chain=JsonObject(auth_chain),  # type: ignore[arg-type]  # an event ID is text
             servers=self.servers(state),
             defects=tuple(fatal + others),
@@ -228,9 +247,9 @@ class _Judgement:
         )
 
     def better(self) -> dict[EventID, tuple[Entry, Signers]]:
-        """Of the events of which there are copies, the best, and who signed it.
+        """Return, for each event with several copies, the best copy and its signers.
 
-        A copy that is worse harms nobody: somebody on the way may have altered it.
+        A worse copy is only noted: a server on the way may have altered it.
         """
         first = dict(zip(self.entries, self.signed, strict=False))
         best: dict[EventID, tuple[Entry, Signers]] = {}
@@ -244,11 +263,12 @@ class _Judgement:
                 worse[event_id] = None
         for event_id in worse:
             detail = "a copy of it was altered or lacks a good signature"
-            self.defects.append(Defect(Severity.NOTED, "bad_copy", detail, event_id))
+            self.found(Severity.NOTED, "bad_copy", detail, event_id)
         return best
 
     def take(self, entry: Entry, signers: Signers) -> None:
-        """Take an event whose signatures suffice."""
+        """Keep an event that has all required signatures; drop any other."""
+        # From version 3 on, most events need the signature of their sender's server alone.
         if entry.server not in signers or self.version.event_id_in_pdu:
             missing = required_signers(entry) - signers
             if missing:
@@ -256,16 +276,15 @@ class _Judgement:
                 return
         event = with_evidence(entry, signers)
         if not entry.hash_matches:
-            self.defects.append(
-                Defect(Severity.REDACTED, "bad_hash", "its content was altered", event.event_id)
-            )
+            self.found(Severity.REDACTED, "bad_hash", "its content was altered", event.event_id)
         self.good[event.event_id] = event
 
     def lack(self, entry: Entry, missing: Signers) -> tuple[str, str]:
-        """The code and the detail of an entry that lacks signatures; its keys are to be fetched.
+        """Return the code and detail of the defect of an event that lacks signatures.
 
-        A server that has a usable key and did not sign has a bad signature on the entry,
-        and one is enough: then no other key can save it.
+        A server in `missing` that has a usable key made a bad signature. One bad signature is
+        enough: fetching another key cannot save the event. Otherwise the keys that could save
+        it join `needs`.
         """
         servers = ", ".join(sorted(missing))
         forged = any(server in missing for server, *_ in usable(entry, self.keys))
@@ -283,16 +302,16 @@ class _Judgement:
         return "unknown_key", f"no key is known for the signature of {servers}"
 
     def drop(self, event: Facts, code: str, detail: str, decision: Decision | None = None) -> None:
+        """Drop an event for a fault of its own."""
         self.fallen[event.event_id] = event.event_id
-        self.defects.append(
-            Defect(Severity.DROPPED, code, detail, event.event_id, decision=decision)
-        )
+        self.found(Severity.DROPPED, code, detail, event.event_id, decision=decision)
 
     def compare_version(self) -> None:
-        """Compare the room version with what is left of the create event.
+        """Compare the announced room version with the create event as it is kept.
 
-        Up to version 10 redaction takes the version out of an altered one, so that it
-        is of version 1: a liar may have put another one there, and it keeps its ID.
+        Up to version 10, redaction removes the room version of an altered create event, which
+        then counts as version 1. Without this check a resident server could add the version
+        that it announced to a create event of version 1: the event ID stays the same.
         """
         create = self.good.get(self.read.create) if self.read.create else None
         if create is None or any(defect.code == OTHER_VERSION for defect in self.defects):
@@ -302,10 +321,9 @@ class _Judgement:
             self.defects.append(defect)
 
     def judge_all(self) -> None:
-        """Judge every event after those that authorise it."""
-        # The one on which all others depend without listing it.
+        """Judge every event, each after its auth events."""
+        # In version 12 every event depends on the create event without listing it.
         unlisted = self.read.create if self.version.room_id_is_create_event else None
-        # The create event is the first: in version 12 all depend on it, and none says so.
         first = [self.read.create] if self.read.create else []
         for event_id, leads_back in in_order((*first, *self.entries), self.entries, self.lists):
             event = self.good.get(event_id)
@@ -326,15 +344,18 @@ class _Judgement:
             if not decision.allowed:
                 del self.good[event_id]
                 self.drop(event, "rejected", str(decision), decision)
+        self.note_absent()
+
+    def note_absent(self) -> None:
+        """Note the auth events that the answer does not have."""
         absent = {found for listed in self.lists for found in listed if found not in self.entries}
-        # What came and was put aside when it was read is not absent.
+        # An event that was dropped while it was read did come, and has a defect of its own.
         for event_id in sorted(absent.difference(defect.event_id for defect in self.read.defects)):
-            self.defects.append(
-                Defect(Severity.NOTED, "missing_auth_event", "it is listed and absent", event_id)
-            )
+            detail = "it is listed and absent"
+            self.found(Severity.NOTED, "missing_auth_event", detail, event_id)
 
     def listed(self, auth_events: tuple[EventID, ...]) -> _Listed:
-        """The auth events of an event, after they were judged."""
+        """Return what is known of a list of auth events, all of which were judged."""
         listed = self.lists.get(auth_events)
         if listed is None:
             good = self.good
@@ -345,14 +366,14 @@ class _Judgement:
         return listed
 
     def fall(self, event: Event, root: EventID) -> None:
+        """Drop an event because one that it depends on was dropped or is missing."""
         del self.good[event.event_id]
         self.fallen[event.event_id] = root
         detail = f"{root}, on which it depends, fell or is missing"
-        self.defects.append(
-            Defect(Severity.DROPPED, "depends_on_fallen", detail, event.event_id, root)
-        )
+        self.found(Severity.DROPPED, "depends_on_fallen", detail, event.event_id, root=root)
 
     def judge(self, event: Event, listed: _Listed) -> Decision:
+        """Judge an event by its auth events."""
         create = self.good.get(self.read.create) if self.read.create else None
         state = listed.state
         if state is None:
@@ -363,13 +384,13 @@ class _Judgement:
             decision = auth.check(event, state)
         else:
             decision = judge_by_listed_events(event, listed.events, create=create, state=state)
-        # The rules on a create event do not read its list: of that they prove nothing.
+        # The rules on a create event do not read its list, so they prove nothing about it.
         if not known and decision.allowed and event.type != "m.room.create":
             listed.learn(event)
         return decision
 
     def countersigned(self, signers: Signers) -> Event:
-        """The join with the signature of the server that vouches for it."""
+        """Return the join with the signature of its authorising server, if it came."""
         join = self.join
         if not join.authorised_via:
             return join
@@ -379,16 +400,10 @@ class _Judgement:
             if server not in join.signed_by:
                 if returned is not None:
                     self.lack(returned, frozenset((server,)))
-                self.defects.append(
-                    Defect(
-                        Severity.FATAL,
-                        "not_countersigned",
-                        f"{server}, whose user vouches, did not sign the join",
-                        join.event_id,
-                    )
-                )
+                detail = f"{server}, whose user authorises the join, did not sign it"
+                self.found(Severity.FATAL, "not_countersigned", detail, join.event_id)
             return join
-        # The others of that server may be anything, and would go with the join to all servers.
+        # Only checked signatures are taken: the join goes to all servers with what is added.
         return with_signatures(
             join,
             server,
@@ -400,7 +415,11 @@ class _Judgement:
         )
 
     def state(self) -> RoomState:
-        """The state before the join; who is in it counts for more than who is said to be."""
+        """Return the state before the join.
+
+        If members were left out, its servers are those that the answer names, and those of
+        joined members that it shows without naming their servers.
+        """
         read, good = self.read, self.good
         state = RoomState.of(
             self.version,
@@ -417,33 +436,26 @@ class _Judgement:
         return RoomState.of(self.version, state.events, partial=True, servers=read.servers | shown)
 
     def servers(self, state: RoomState) -> frozenset[ServerName]:
+        """Return the servers in the room; none if nobody told."""
         if state.is_partial and self.read.servers is None:
             return NOBODY
         return state.servers_in_room
 
     def judge_join(self, join: Event, state: RoomState) -> None:
+        """Judge the join itself, by its auth events and by the state before it."""
         missing = signature_error(join) if join.pdu else None
         if missing is not None:
-            self.defects.append(
-                Defect(Severity.FATAL, "join_unsigned", str(missing), join.event_id)
-            )
+            self.found(Severity.FATAL, "join_unsigned", str(missing), join.event_id)
         listed = join.auth_events
         absent = [event_id for event_id in listed if event_id not in self.good]
         for event_id in absent:
-            self.defects.append(
-                Defect(
-                    Severity.FATAL,
-                    "join_unauthorised",
-                    "the join needs it, and it is missing or fell",
-                    event_id,
-                )
-            )
+            detail = "the join needs it, and it is missing or fell"
+            self.found(Severity.FATAL, "join_unauthorised", detail, event_id)
         if absent:
             return
         decision = self.judge(join, self.listed(listed))
         if decision.allowed:
             decision = auth.check(join, state)
         if not decision.allowed and not decision.undecided:
-            self.defects.append(
-                Defect(Severity.FATAL, "join_rejected", str(decision), join.event_id, "", decision)
-            )
+            detail = str(decision)
+            self.found(Severity.FATAL, "join_rejected", detail, join.event_id, decision=decision)
