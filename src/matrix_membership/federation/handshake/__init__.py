@@ -1,8 +1,8 @@
-"""Joining, knocking and leaving through another server: one machine, three rows.
+"""Join, knock on or leave a room through another server.
 
-Each step is an immutable value with the `request` to send; `receive` takes what came
-back and gives the next step. Nothing waits, reads or draws: time and keys are
-arguments. `STEPS` shows the whole machine at a glance::
+Each step is an immutable value with the `request` to send. Its `receive` takes the answer and
+returns the next step. No step does I/O or reads a clock: time and keys are arguments. `STEPS`
+shows the whole machine::
 
     step = JOINING.begin(user_id, room_id, signer=signer)
     step = step.receive(MakeResponse.from_json(await send(step.request)), at=now_ms)
@@ -66,13 +66,13 @@ __all__ = [
 
 @frozen
 class Handshake:
-    """One of the three rows.
+    """The handshake of one membership: `JOINING`, `KNOCKING` or `LEAVING`.
 
     Attributes:
-        membership: the membership that the user shall have.
-        make: the endpoint that gives a template.
-        send: the endpoint that takes the event.
-        send_versions: the versions in which that endpoint exists, the best first.
+        membership: the membership that the user asks for.
+        make: the endpoint that returns a template.
+        send: the endpoint that takes the signed event.
+        send_versions: the versions of that endpoint, newest first.
     """
 
     membership: Membership
@@ -94,19 +94,22 @@ class Handshake:
         """Begin the handshake with one resident server.
 
         Args:
-            user: who wants to join, knock or leave; a user of the signer's server.
-            room: the room.
+            user: the user who joins, knocks or leaves; a user of the signer's server.
+            room: the room ID.
             signer: this server's key.
-            resident: the server that is asked, which steps and ends name.
-            room_versions: the room versions that this server speaks.
+            resident: the name of the server to ask; steps and ends carry it.
+            room_versions: the room versions that this server supports.
             content: further keys of the event's content, such as `displayname` and
                 `reason`.
-            omit_members: of a join, whether memberships may be left out of the answer.
+            omit_members: whether the answer to a join may leave memberships out.
+
+        Returns:
+            The first step.
 
         Raises:
-            InvalidIdentifier: the user or the room is none.
-            InvalidJson: the content holds what JSON cannot.
-            LocalProtocolError: the user is not of the signer's server.
+            InvalidIdentifier: `user` is not a user ID, or `room` not a room ID.
+            InvalidJson: the content has a value that JSON cannot express.
+            LocalProtocolError: the user belongs to another server than the signer.
 
         >>> signer = Signer.from_seed("b.example", "ed25519:1", "A" * 43)
         >>> step = KNOCKING.begin("@ben:b.example", "!r:a.example", signer=signer)
@@ -144,14 +147,14 @@ class AwaitingTemplate:
     """The first step: ask for a template.
 
     Attributes:
-        handshake: which of the three it is.
-        user_id: who wants to join, knock or leave.
+        handshake: `JOINING`, `KNOCKING` or `LEAVING`.
+        user_id: the user who joins, knocks or leaves.
         room_id: the room.
         signer: this server's key.
-        resident: the server that is asked.
-        room_versions: the room versions that this server speaks.
+        resident: the server to ask.
+        room_versions: the room versions that this server supports.
         content: further keys of the event's content.
-        omit_members: of a join, whether memberships may be left out of the answer.
+        omit_members: whether the answer to a join may leave memberships out.
     """
 
     handshake: Handshake
@@ -165,7 +168,8 @@ class AwaitingTemplate:
 
     @property
     def request(self) -> Request:
-        """The make request."""
+        """The make_join, make_knock or make_leave request."""
+        # make_leave has no `ver`: leaving needs no knowledge of the version.
         names = self.room_versions if self.handshake.membership is not LEAVE else ()
         return Request(
             "GET",
@@ -178,15 +182,15 @@ class AwaitingTemplate:
 
         Args:
             message: a `MakeResponse` or a `MatrixError`.
-            at: the time now, in milliseconds since 1970: the event's own time.
+            at: the current time in milliseconds since 1970, for `origin_server_ts`.
 
         Returns:
             The next step.
 
         Raises:
-            LocalProtocolError: the message is neither.
-            RemoteProtocolError: the template is not for what was asked. Another
-                server may do better.
+            LocalProtocolError: the message has another type.
+            RemoteProtocolError: the template is for something else, or its room version was
+                not offered. Another server may answer better.
         """
         if isinstance(message, MatrixError):
             return Refused(message)
@@ -213,7 +217,7 @@ class AwaitingTemplate:
     def _version(self, message: MakeResponse) -> RoomVersion:
         named = message.room_version
         if named is None and self.handshake.membership is not KNOCK:
-            named = "1"  # so say servers from before there was a second one
+            named = "1"  # the spec's default: servers older than version 2 send no version
         version = self.room_versions.get(named) if named is not None else None
         if version is None:
             raise RemoteProtocolError(
@@ -227,11 +231,11 @@ class AwaitingAcceptance:
     """The second step: send the signed event.
 
     Attributes:
-        handshake: which of the three it is.
+        handshake: `JOINING`, `KNOCKING` or `LEAVING`.
         event: the signed event.
-        resident: the server that gave the template.
-        endpoint: the version of the endpoint that is tried: `v2` or `v1`.
-        omit_members: of a join, whether memberships may be left out of the answer.
+        resident: the server that sent the template.
+        endpoint: the version of the send endpoint to try: `v2` or `v1`.
+        omit_members: whether the answer to a join may leave memberships out.
     """
 
     handshake: Handshake
@@ -242,14 +246,18 @@ class AwaitingAcceptance:
 
     @property
     def destination(self) -> ServerName:
-        """Where the event must go: to the server that vouches, if one does."""
+        """The server to send the event to.
+
+        That is the server of the user who authorises a restricted join, whose signature the
+        event needs; otherwise the server that sent the template.
+        """
         if self.event.authorised_via:
             return server_of(self.event.authorised_via)
         return self.resident
 
     @property
     def request(self) -> Request:
-        """The send request."""
+        """The send_join, send_knock or send_leave request."""
         asks = self.handshake.membership is JOIN and self.endpoint == "v2"
         return Request(
             "PUT",
@@ -259,9 +267,9 @@ class AwaitingAcceptance:
         )
 
     def reader(self, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinReader:
-        """What reads the answer to a join while it comes in.
+        """Return a reader for the answer to a join, to be fed while it comes in.
 
-        Feed it what comes, and let `receive` take what it finds::
+        Feed it each piece of the body, and pass its result to `receive`::
 
             reader = step.reader()
             for data in body:
@@ -269,10 +277,13 @@ class AwaitingAcceptance:
             step = step.receive(reader.finish())
 
         Args:
-            budget: what the answer may cost.
+            budget: the limits on the answer.
+
+        Returns:
+            The reader.
 
         Raises:
-            LocalProtocolError: this is no join.
+            LocalProtocolError: the handshake is not a join.
         """
         if self.handshake is not JOINING:
             raise LocalProtocolError("a join, whose answer may be large", self.handshake.send)
@@ -289,15 +300,15 @@ class AwaitingAcceptance:
         """Take the answer.
 
         Args:
-            message: the answer to this handshake's send request, for a join perhaps as
-                the `Examination` that a `reader` gave; or a `MatrixError`.
+            message: the answer to the send request of this handshake, or the `Examination`
+                of a `reader` for a join, or a `MatrixError`.
 
         Returns:
-            The next step; after an error that means an unknown endpoint, this step
-            with the endpoint of the version before.
+            The next step. If the server does not know the endpoint, that is this step with
+            the older version of the endpoint. Cost: linear in the answer.
 
         Raises:
-            LocalProtocolError: the message is none of these.
+            LocalProtocolError: the message has another type.
         """
         match message:
             case MatrixError():
@@ -334,7 +345,7 @@ class AwaitingKeys:
     """The third step of a join: fetch the keys that verify the answer.
 
     Attributes:
-        examination: the answer, read.
+        examination: the answer, read but not yet checked.
         resident: the server that answered.
     """
 
@@ -343,7 +354,7 @@ class AwaitingKeys:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch: for each server, key IDs."""
+        """The keys to fetch: the key IDs of each server."""
         return self.examination.needs
 
     def receive(
@@ -352,26 +363,26 @@ class AwaitingKeys:
         *,
         map: Callable[..., Iterable[Any]] = map,  # noqa: A002 - it is one
     ) -> Joined:
-        """Take the keys.
+        """Take the keys, and audit the answer.
 
         Args:
-            keys: a `KeyRing` with what could be had of `needs`.
-            map: maps a function over pieces of work, see `Examination.audit`.
+            keys: a `KeyRing` with the keys of `needs` that could be fetched.
+            map: maps a function over pieces of work: see `Examination.audit`.
 
         Returns:
-            The end of the handshake.
+            The end of the handshake. Cost: see `Examination.audit`.
 
         Raises:
-            LocalProtocolError: that is no `KeyRing`.
-            RemoteProtocolError: the answer has a fatal defect. Another server may
-                do better.
+            LocalProtocolError: `keys` is not a `KeyRing`.
+            RemoteProtocolError: the answer has a fatal defect. Another server may answer
+                better.
         """
         if not isinstance(keys, KeyRing):
             raise _unexpected(self, keys)
         audit = self.examination.audit(keys, map=map)
         if audit.state is None:
             raise RemoteProtocolError(
-                "an answer that a join can stand on", str(audit), "M_UNKNOWN", 502
+                "an answer without fatal defects", str(audit), "M_UNKNOWN", 502
             )
         return Joined(audit.event, audit.state, audit, self.resident)
 

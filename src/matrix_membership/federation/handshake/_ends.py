@@ -1,4 +1,4 @@
-"""How a handshake ends: the user is in, at the door, or out; or the other server said no."""
+"""The ends of a handshake: joined, knocked, left or refused."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Joined:
     Attributes:
         event: the join, with all signatures.
         state: the room after the join; partial when memberships were left out.
-        audit: what was wrong with the answer, what authorises the room, who is in it.
-        resident: the server that let the user in.
+        audit: the audit of the answer: its defects, the auth chain, the servers in the room.
+        resident: the server that accepted the join.
     """
 
     event: Event
@@ -39,8 +39,8 @@ class Knocked:
 
     Attributes:
         event: the knock.
-        knock_room_state: what the resident server tells of the room, as it came.
-        resident: the server that took the knock.
+        knock_room_state: the events that describe the room, as they came, unchecked.
+        resident: the server that accepted the knock.
     """
 
     event: Event
@@ -49,34 +49,35 @@ class Knocked:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch before `examined`: for each server, key IDs.
+        """The keys to fetch before `examined`: the key IDs of each server.
 
-        At most `invite_messages.MOST_SERVERS_OF_ROOM_STATE` servers.
+        The number of servers is bounded, so that an answer cannot make this server ask
+        any number of others.
         """
         return key_needs_of(
             self.knock_room_state, event_id_in_pdu=self.event.room_version.event_id_in_pdu
         )
 
     def examined(self, keys: KeyRing) -> tuple[tuple[Event, ...], tuple[MatrixError, ...]]:
-        """Check what the resident server tells of the room.
+        """Check the events that describe the room.
 
         Args:
-            keys: what could be had of `needs`.
+            keys: the keys of `needs` that could be fetched.
 
         Returns:
-            The events that can be shown to the user, and kept (`OutOfBand.knocked`), and
-            an error for each fault. Cost: that of checking one signature for each entry.
+            The events to show to the user and to keep (`OutOfBand.knocked`), and an error for
+            each fault. Cost: one signature check for each event.
         """
         return examined(self.knock_room_state, self.event, keys, where="knock_room_state")
 
 
 @frozen
 class Left:
-    """The user has left, or rejected the invite, or retracted the knock.
+    """The user has left the room, rejected the invite or retracted the knock.
 
     Attributes:
         event: the leave.
-        resident: the server that took it.
+        resident: the server that accepted it.
     """
 
     event: Event
@@ -85,10 +86,10 @@ class Left:
 
 @frozen
 class Refused:
-    """The other server said no.
+    """The other server refused the request.
 
     Attributes:
-        error: what it answered.
+        error: its answer.
     """
 
     error: MatrixError
@@ -100,13 +101,13 @@ class Refused:
 
     @property
     def try_another_server(self) -> bool:
-        """Whether another resident server may answer otherwise.
+        """True if another resident server may accept the request.
 
-        Yes after 5xx, 404 and the two codes of a restricted room's server that
-        cannot vouch; no after any other 4xx.
+        True after 5xx, after 404, and after the two codes of a server that cannot authorise a
+        restricted join. False after any other 4xx, which speaks for the whole room.
         """
         return (
             self.error.status not in range(400, 500)
-            or self.error.status == 404  # noqa: PLR2004 - no such room here
+            or self.error.status == 404  # noqa: PLR2004 - the HTTP status
             or self.error.errcode in ("M_UNABLE_TO_AUTHORISE_JOIN", "M_UNABLE_TO_GRANT_JOIN")
         )

@@ -1,4 +1,4 @@
-"""What becomes of the template that a resident server gives: checked, completed, signed."""
+"""Check the template of a resident server, complete it and sign it."""
 
 from __future__ import annotations
 
@@ -29,21 +29,25 @@ def completed(
     signer: Signer,
     at: int,
 ) -> Event:
-    """The member event that a template is for, hashed and signed.
+    """Return the member event of a template, hashed and signed.
 
-    Of the template only its references, its depth and, on a join, who vouches are taken.
+    It takes only three things from the template: the references, the depth and, on a join, the
+    authorising user. Anything else would let the resident server choose what the user says.
 
     Args:
         template: the template.
         membership: the membership that was asked for.
-        user: the user for whom.
+        user: the user who joins, knocks or leaves.
         room: the room.
         content: further keys of the event's content.
-        signer: the user's server.
-        at: the event's own time, in milliseconds since 1970.
+        signer: the key of the user's server.
+        at: the value of `origin_server_ts`, in milliseconds since 1970.
+
+    Returns:
+        The signed event.
 
     Raises:
-        RemoteProtocolError: the template is not for what was asked, or for no event.
+        RemoteProtocolError: the template is for something else, or cannot become an event.
     """
     _check(template, membership, user, room)
     fields: dict[str, Any] = {
@@ -69,20 +73,22 @@ def completed(
 def _content(
     template: EventTemplate, membership: Membership, content: Mapping[str, JsonValue]
 ) -> dict[str, JsonValue]:
-    """The content: what the user says, and who vouches for a join, which no user says."""
+    """Return the user's content, with the authorising user that the template names."""
     said = {key: content[key] for key in content if key != _AUTHORISER}
     said["membership"] = str(membership)
     authoriser = template.content.get(_AUTHORISER)
-    # Only on a join has it business; elsewhere its server would have to sign.
+    # Keep the key on joins only: by its rule, any event with the key needs that server's
+    # signature, and a knock or leave would never get it.
     restricted = membership is JOIN and template.room_version.restricted_joins
     if authoriser is None or not restricted:
         return said
     if not is_user_id(authoriser):
-        raise RemoteProtocolError("a template in which a user vouches", authoriser)
+        raise RemoteProtocolError("a template whose authorising user is a user ID", authoriser)
     return {**said, _AUTHORISER: authoriser}
 
 
 def _check(template: EventTemplate, membership: Membership, user: UserID, room: RoomID) -> None:
+    """Raise `RemoteProtocolError` if the template is not for what was asked."""
     for field, came, asked in (
         ("type", template.get("type"), "m.room.member"),
         ("room_id", template.get("room_id"), room),

@@ -1,4 +1,4 @@
-"""What became of each server that was asked, which of it tells most, and whether it ends the search."""
+"""The transcript of attempts: what each server answered, and whether that ends the search."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["Attempt", "Failed", "Reply", "goes_on", "reply_of"]
 
 
 class Reply(Enum):
-    """What became of one attempt, the least telling first.
+    """The outcome of one failed attempt, the least telling first.
 
-    After the first the same server is asked at its older endpoint, after most of them
-    another server may do better; the last four end the search.
+    After `OLDER` the same server is asked at its older endpoint. The last four end the search.
+    After any other, the next server is asked.
     """
 
     OLDER = "has the older endpoint only"
@@ -51,7 +51,7 @@ _ORDER: Final = tuple(Reply)
 
 
 def reply_of(error: MatrixError) -> Reply:
-    """What an error answer means for the search.
+    """Return what an error answer means for the search.
 
     >>> reply_of(MatrixError.of("M_UNABLE_TO_GRANT_JOIN", "nobody here"))
     <Reply.CANNOT_GRANT: 'has nobody in the room who may let users in'>
@@ -64,20 +64,19 @@ def reply_of(error: MatrixError) -> Reply:
 
 
 def goes_on(reply: Reply) -> bool:
-    """Whether the next server is asked after such a reply."""
+    """Tell whether the next server is asked after this reply."""
     return reply not in _ENDS_THE_SEARCH
 
 
 @frozen
 class Attempt:
-    """One attempt that did not lead to the end.
+    """One failed attempt.
 
     Attributes:
         server: the server that was asked.
-        asked: what it was asked: `make_join`, `send_join`, or `keys` for an answer that
-            could not be verified.
-        reply: what became of it.
-        error: what it answered, or what was wrong with that.
+        asked: the endpoint, such as `make_join`; `keys` if the answer failed the audit.
+        reply: its outcome.
+        error: the error of the server, or one that says what was wrong with its answer.
     """
 
     server: ServerName
@@ -91,7 +90,7 @@ class Attempt:
 
 @frozen
 class Failed:
-    """No server let the user in, or out.
+    """Every server failed or refused, or one refused for the whole room.
 
     Attributes:
         transcript: every attempt, in order.
@@ -101,15 +100,15 @@ class Failed:
 
     @property
     def most_telling(self) -> Attempt | None:
-        """The attempt that tells most; the first of several; None when there was none."""
+        """The most telling attempt, the first of equals; None if no server was asked."""
         return max(self.transcript, key=lambda attempt: _ORDER.index(attempt.reply), default=None)
 
     @property
     def error(self) -> MatrixError:
-        """The error to answer to the client: the most telling one.
+        """The error to answer to the client, from the most telling attempt.
 
-        What says that servers failed, rather than that they refuse, is 502; so is what
-        says that they did not like our request, which no client has made.
+        It is 502 if servers failed rather than refused, and if a server found fault with the
+        request itself: this server made it, not the client.
         """
         told = self.most_telling
         if told is None:
@@ -122,7 +121,7 @@ class Failed:
 
     @property
     def sentence(self) -> str:
-        """What happened, for a person: the most telling reply first, then the others."""
+        """What happened, for people: the most telling reply first, then the others."""
         told = self.most_telling
         if told is None:
             return "no server is known that is in the room"
@@ -140,7 +139,10 @@ _FAILED: Final = (Reply.UNREACHABLE, Reply.BROKEN, Reply.NONSENSE)
 
 
 def _blames_us(error: MatrixError) -> bool:
-    """Whether an error is about this server's request; a 401 would log the client out."""
+    """Tell whether an error is about this server's request.
+
+    Passing on such an error would mislead the client: a 401, for one, would log the user out.
+    """
     return error.status not in (400, 403) or error.errcode in _ABOUT_A_REQUEST
 
 

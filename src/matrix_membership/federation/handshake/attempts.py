@@ -1,7 +1,7 @@
-"""Servers tried in turn: a handshake with the first that lets the user in, or out.
+"""Try several servers in turn, until one accepts the join, knock or leave.
 
-The caller asks whom and what `Attempts` says, and tells it what came back; it decides
-by one table which server is next and when to stop, and keeps a transcript::
+`Attempts` names the next server and request. The caller sends it and passes the answer back.
+One table (`Reply`) decides which server comes next and when to stop::
 
     attempt = Attempts.begin(JOINING, user, room_id, servers=servers, signer=signer)
     while isinstance(attempt, Attempts):
@@ -15,7 +15,7 @@ by one table which server is next and when to stop, and keeps a transcript::
         else:
             attempt = attempt.receive(status, body, at=now_ms)
 
-What comes out is the end of the handshake, or `Failed` with the most telling error.
+The loop ends with the end of a handshake, or with `Failed` and its transcript.
 """
 
 from __future__ import annotations
@@ -79,20 +79,20 @@ _SENT: Final[Mapping[Handshake, Callable[[JsonValue], Any]]] = MappingProxyType(
 
 @frozen
 class Attempts:
-    """A handshake that is under way with one of several servers.
+    """A handshake under way with one of several servers.
 
     Attributes:
         handshake: `JOINING`, `KNOCKING` or `LEAVING`.
-        user: who wants to join, knock or leave.
+        user: the user who joins, knocks or leaves.
         room_id: the room.
         signer: this server's key.
-        room_versions: the room versions that this server speaks.
+        room_versions: the room versions that this server supports.
         content: further keys of the event's content.
-        omit_members: of a join, whether memberships may be left out of the answer.
-        step: where the handshake with the present server is.
-        server: that server: the one that gives the template.
-        waiting: the servers that were not asked yet.
-        transcript: the attempts that led to nothing.
+        omit_members: whether the answer to a join may leave memberships out.
+        step: the current step of the handshake with `server`.
+        server: the server that is asked for the template.
+        waiting: the servers to ask after it.
+        transcript: the attempts that failed so far.
     """
 
     handshake: Handshake
@@ -123,25 +123,26 @@ class Attempts:
         """Begin with the first of the servers.
 
         Args:
-            handshake: `JOINING`, `KNOCKING` or `LEAVING`; the last one rejects invites
-                and retracts knocks too.
-            user: who wants to join, knock or leave; a user of the signer's server.
+            handshake: `JOINING`, `KNOCKING` or `LEAVING`, which also rejects an invite or
+                retracts a knock.
+            user: the user who joins, knocks or leaves; a user of the signer's server.
             room_id: the room.
-            servers: the servers to ask, in this order; this one and repeats are passed
-                over.
+            servers: the servers to ask, in this order. Repeats and the signer's own server
+                are skipped.
             signer: this server's key.
-            room_versions: the room versions that this server speaks.
+            room_versions: the room versions that this server supports.
             content: further keys of the event's content, such as `displayname`.
-            omit_members: of a join, whether memberships may be left out of the answer.
+            omit_members: whether the answer to a join may leave memberships out.
 
         Returns:
-            The attempts; `Failed` if there is no server to ask. The type is the one of
+            The attempts; `Failed` if no server is left to ask. The type is that of
             `receive`, so that one variable can go through the whole loop.
 
         Raises:
-            InvalidIdentifier: a server, the user or the room is none.
-            InvalidJson: the content holds what JSON cannot.
-            LocalProtocolError: the user is not of the signer's server.
+            InvalidIdentifier: `user` is not a user ID, `room_id` not a room ID, or an entry
+                of `servers` not a server name.
+            InvalidJson: the content has a value that JSON cannot express.
+            LocalProtocolError: the user belongs to another server than the signer.
         """
         others = [server_name(server) for server in servers]
         turn = tuple(dict.fromkeys(found for found in others if found != signer.server_name))
@@ -171,17 +172,21 @@ class Attempts:
 
     @property
     def destination(self) -> ServerName:
-        """Whom to ask now: when a user of another server vouches, that server is sent the join."""
+        """The server to ask now.
+
+        A restricted join goes to the server of its authorising user, whichever server sent
+        the template.
+        """
         if isinstance(self.step, AwaitingAcceptance):
             return self.step.destination
         return self.server
 
     @property
     def request(self) -> Request:
-        """What to ask.
+        """The request to send now.
 
         Raises:
-            LocalProtocolError: keys are needed now.
+            LocalProtocolError: keys are awaited, not an answer.
         """
         if isinstance(self.step, AwaitingKeys):
             raise LocalProtocolError("receive_keys", "a request")
@@ -189,41 +194,42 @@ class Attempts:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch now, if it is keys that are needed: for each server, key IDs."""
+        """The keys to fetch now: the key IDs of each server; empty if no keys are awaited."""
         return self.step.needs if isinstance(self.step, AwaitingKeys) else {}
 
     @property
     def awaits_keys(self) -> bool:
-        """Whether `receive_keys` comes next; none may be needed that is not at hand."""
+        """True if `receive_keys` comes next, even if `needs` is empty."""
         return isinstance(self.step, AwaitingKeys)
 
     def reader(self, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinReader | None:
-        """What reads the answer that comes now piece by piece, if it may be a large one.
+        """Return a reader for the answer that comes now, if that can be large.
 
-        Feed it the answer to a request that succeeded, and give it to `receive` in place
-        of a body; it remembers an error that `feed` raised.
+        Feed it the body of a successful answer, and pass it to `receive` in place of the body.
+        It keeps an error that `feed` raised, and `receive` then counts the answer as nonsense.
 
         Args:
-            budget: what the answer may cost.
+            budget: the limits on the answer.
 
         Returns:
-            The reader; None when the answer is small.
+            The reader; None if the next answer is not that to send_join.
         """
         if isinstance(self.step, AwaitingAcceptance) and self.handshake is JOINING:
             return self.step.reader(budget=budget)
         return None
 
     def receive(self, status: int, body: JsonValue | SendJoinReader, *, at: int) -> Attempts | End:
-        """Take what came back.
+        """Take an answer.
 
         Args:
             status: the HTTP status.
-            body: the parsed body; None for one that is no JSON; or the `reader` that
-                has been fed with it.
-            at: the time now, in milliseconds since 1970: the event's own time.
+            body: the parsed body; None if it is not JSON; or the `reader` that was fed
+                with it.
+            at: the current time in milliseconds since 1970, for `origin_server_ts`.
 
         Returns:
-            The attempts, with this server or the next one; or how they ended.
+            The attempts, with this server or the next one; or their end. Cost: linear in
+            the answer.
 
         Raises:
             LocalProtocolError: keys are awaited, not an answer.
@@ -243,10 +249,13 @@ class Attempts:
         raise LocalProtocolError("receive_keys", "an answer")
 
     def unreachable(self, why: str) -> Attempts | Failed:
-        """Go on after a server that could not be reached, or did not answer in time.
+        """Go on after a server that could not be reached or did not answer in time.
 
         Args:
-            why: what happened, in a few words.
+            why: what happened, in a few words, for the transcript.
+
+        Returns:
+            The attempts with the next server; `Failed` after the last one.
         """
         return self._without(Reply.UNREACHABLE, MatrixError("M_UNKNOWN", why, 502))
 
@@ -259,15 +268,15 @@ class Attempts:
         """Take the keys that verify the answer to a join.
 
         Args:
-            keys: what could be had of `needs`.
-            map: maps a function over pieces of work, see `Examination.audit`.
+            keys: the keys of `needs` that could be fetched.
+            map: maps a function over pieces of work: see `Examination.audit`.
 
         Returns:
-            The end; or, when the answer cannot be relied on, the attempts with the next
-            server, or their failure.
+            The end. If the answer has a fatal defect: the attempts with the next server, or
+            `Failed`. Cost: see `Examination.audit`.
 
         Raises:
-            LocalProtocolError: no keys are awaited.
+            LocalProtocolError: an answer is awaited, not keys.
         """
         if not isinstance(self.step, AwaitingKeys):
             raise LocalProtocolError("an answer", "keys")
@@ -290,12 +299,12 @@ class Attempts:
         return self._without(Reply.NONSENSE, MatrixError("M_UNKNOWN", str(error), 502))
 
     def _with(self, reply: Reply, error: MatrixError) -> tuple[Attempt, ...]:
-        """The transcript with the present attempt."""
+        """Return the transcript with the current attempt."""
         asked = _ASKED[type(self.step)](self.handshake)
         return (*self.transcript, Attempt(self.destination, asked, reply, error))
 
     def _without(self, reply: Reply, error: MatrixError) -> Attempts | Failed:
-        """The attempts after one that led to nothing."""
+        """Return the attempts after the current one failed."""
         transcript = self._with(reply, error)
         if not self.waiting or not goes_on(reply):
             return Failed(transcript)
