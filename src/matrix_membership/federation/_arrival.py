@@ -45,10 +45,10 @@ def read_member_event(
     """Read a member event, verify it, and check it against the request.
 
     Args:
-        request: the request that brought it.
+        request: the request that brought the event.
         pdu: the event as it came.
         room_version: the version of its room.
-        keys: the keys with which to verify its signatures.
+        keys: the keys that verify its signatures.
         membership: the membership that the endpoint takes.
         state_key_fault: says what is wrong with the state key; None when it is right.
         noun: what to call the event in an error.

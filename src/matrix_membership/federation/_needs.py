@@ -1,4 +1,4 @@
-"""Gathering the keys to fetch: of servers whose signature is required, a bounded number."""
+"""Collect the keys to fetch, from a bounded number of servers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Needs"]
 
 
 class Needs:
-    """Gathers servers and key IDs up to a bound; lives no longer than that.
+    """Collects servers and key IDs, up to a bound.
 
-    Each server named is a request to it. Without a bound one message, full of invented
-    senders, makes its receiver ask any number of strangers.
+    Each server in it costs a request. Without the bound, one message full of invented senders
+    would make its receiver send requests to any number of servers.
     """
 
     __slots__ = ("found", "most")
@@ -22,7 +22,7 @@ class Needs:
         self.found: dict[ServerName, set[str]] = {}
 
     def add(self, server: ServerName, key_id: str) -> None:
-        """Ask for a key, unless there are enough servers or keys of this server already."""
+        """Add a key, unless the bound on servers, or on keys of this server, is reached."""
         if not key_id.startswith(f"{ALGORITHM}:"):
             return  # a signature of another algorithm is skipped
         asked = self.found.get(server)
@@ -34,5 +34,5 @@ class Needs:
             asked.add(key_id)
 
     def given(self) -> dict[ServerName, frozenset[str]]:
-        """For each server, key IDs."""
+        """Return the key IDs of each server."""
         return {server: frozenset(key_ids) for server, key_ids in self.found.items()}

@@ -1,4 +1,4 @@
-"""The shapes that messages are made of, read strictly."""
+"""Read the parts of messages strictly: objects, lists of events, frozen JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ __all__ = ["bytes_of", "frozen_of", "object_of", "objects_of", "unpaired"]
 
 
 def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
+    """Return a value that is an object; raise `InvalidMessage` for any other."""
     if not isinstance(value, Mapping):
         raise InvalidMessage(where, "an object", value)
     return value
 
 
 def objects_of(value: JsonValue, where: str) -> Iterator[JsonObject]:
+    """Yield the entries of a list of objects; raise `InvalidMessage` for anything else."""
     if not isinstance(value, (list, tuple)):
         raise InvalidMessage(where, "a list of events", value)
     for index, entry in enumerate(value):
@@ -25,6 +27,7 @@ def objects_of(value: JsonValue, where: str) -> Iterator[JsonObject]:
 
 
 def frozen_of(value: Mapping[str, JsonValue], where: str) -> Any:
+    """Return an immutable copy; raise `InvalidMessage` for values that JSON cannot express."""
     try:
         return freeze(dict(value))
     except InvalidJson as error:
@@ -32,11 +35,12 @@ def frozen_of(value: Mapping[str, JsonValue], where: str) -> Any:
 
 
 def bytes_of(value: Mapping[str, JsonValue]) -> bytes:
+    """Return an event as the bytes that `Event.from_pdu` reads, however wrong it is."""
     return encode(value, strict=False)
 
 
 def unpaired(body: JsonValue) -> JsonValue:
-    """The object of a v1 answer, which is a pair of 200 and the object."""
+    """Return the object of a v1 answer, which is the pair of 200 and the object."""
     if isinstance(body, (list, tuple)) and len(body) == 2 and body[0] == 200:  # noqa: PLR2004 - a pair
         return body[1]
     return body

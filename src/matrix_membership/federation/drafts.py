@@ -1,7 +1,7 @@
-"""Drafting a state event of a room that this server is in, ready to be signed.
+"""Draft a state event of a room that this server is in, ready to be signed.
 
-It refers to the newest events and to those that authorise it: see `Auth events
-selection`__. In room versions 1 and 2 it also gets its ID, made from what it says.
+A draft refers to the newest events and to its auth events: see `Auth events selection`__. In
+room versions 1 and 2 it also gets an ID, made from a hash of its fields.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#auth-events-selection
 """
@@ -36,23 +36,24 @@ def draft(
 
     Args:
         room: the room.
-        event_type: its type.
+        event_type: the type of the event.
         state_key: its state key.
-        sender: who sends it.
-        content: its content; who vouches is left out where nobody has to.
-        at: the time now, in milliseconds since 1970.
+        sender: the user ID of its sender.
+        content: its content. `join_authorised_via_users_server` is removed where the rules
+            do not ask for it.
+        at: the current time in milliseconds since 1970, for `origin_server_ts`.
 
     Returns:
-        A template that only lacks hashes and a signature.
+        A template that lacks only hashes and a signature. Cost: linear in the content.
 
     Raises:
-        InvalidEvent: the sender is no user ID, the content holds what JSON cannot, or
-            the room has no create event.
+        InvalidEvent: the sender is not a user ID, the content has a value that JSON cannot
+            express, or the state has no create event.
     """
     version = room.state.room_version
     fields = draft_fields(room, event_type, state_key, sender=sender, content=content, at=at)
     if event_type == "m.room.member":
-        # The handshakes' schemas still ask for it.
+        # The spec's schemas of make_* and send_* still require it.
         fields["origin"] = room.server_name
     if version.event_id_in_pdu:
         opaque = urlsafe_b64encode(sha256(encode(fields, strict=False)).digest())[:43].decode()
@@ -69,12 +70,18 @@ def draft_fields(
     content: Mapping[str, JsonValue],
     at: int,
 ) -> dict[str, JsonValue]:
-    """The fields of a draft that come from the room, without an ID: what a template says.
+    """Return the fields of a draft without its ID, as the template of make_join has them.
 
-    Takes what `draft` takes.
+    Args:
+        room: as of `draft`, as all other arguments.
+        event_type: the type of the event.
+        state_key: its state key.
+        sender: the user ID of its sender.
+        content: its content.
+        at: the value of `origin_server_ts`.
 
     Raises:
-        InvalidEvent: as there.
+        InvalidEvent: as `draft`.
     """
     version = room.state.room_version
     fields: dict[str, JsonValue] = {
@@ -96,10 +103,10 @@ def draft_fields(
 def _content(
     room: ResidentRoom, event_type: str, state_key: str, content: Mapping[str, JsonValue]
 ) -> dict[str, JsonValue]:
-    """The content, without a name of who vouches where nobody has to.
+    """Return the content, without the authorising user where the rules need none.
 
-    That user's server would have to sign all the same: by the letter of the rule, an event
-    that carries the key owes the signature.
+    By the letter of the rule, any event with the key needs the signature of that user's
+    server, even if its sender is joined or invited already. A useless key would cost the event.
     """
     kept = dict(content)
     if event_type == "m.room.member":
@@ -110,13 +117,14 @@ def _content(
 
 
 def _referred(event_ids: Iterable[EventID], room: ResidentRoom) -> list[JsonValue]:
-    """References in the version's format; in versions 1 and 2 with a hash."""
+    """Return references in the format of the room version; in versions 1 and 2 with a hash."""
     if not room.state.room_version.event_id_in_pdu:
         return list(event_ids)
     return [[event_id, _hashes(event_id, room)] for event_id in event_ids]
 
 
 def _hashes(event_id: EventID, room: ResidentRoom) -> dict[str, str]:
+    """Return the hash in a reference; nothing for an event that is not stored as a PDU."""
     event = room.get_event(event_id)
     if event is None or not event.pdu:
         return {}

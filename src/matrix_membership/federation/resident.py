@@ -1,8 +1,8 @@
-"""The resident server: what it answers to make_* and send_*.
+"""Answer make_join, send_join and the same of knocks and leaves, as a resident server.
 
-Pure functions of the request and of a snapshot of the room: they return the answer,
-or a `MatrixError` that says why not, with the decision behind it. See `Joining
-rooms`__, `Knocking upon a room`__ and `Leaving rooms`__.
+Both functions take the request and a snapshot of the room, and return the answer or a
+`MatrixError` that carries the decision behind it. See `Joining rooms`__, `Knocking upon a
+room`__ and `Leaving rooms`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
 __ https://spec.matrix.org/v1.19/server-server-api/#knocking-upon-a-room
@@ -62,7 +62,7 @@ KNOCK_ROOM_STATE: Final = (
     "m.room.canonical_alias",
     "m.room.encryption",
 )
-"""The types of state that tell people what a room is: `Stripped state`__.
+"""The types of the state events that describe a room to people: `Stripped state`__.
 
 __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
 """
@@ -72,16 +72,16 @@ Answer = SendJoinResponse | SendKnockResponse | SendLeaveResponse
 
 @frozen
 class Accepted:
-    """A join, knock or leave that this server took.
+    """A join, knock or leave that this server accepted.
 
     Attributes:
         response: the answer to send.
-        event: the event to store and to send on, with this server's signature if it
-            vouches.
-        state: the state after it.
-        send_to: the other servers in the room, which must be told.
-        policy_server: the room's policy server, when its signature has to be asked for
-            before the event is sent on: `federation.policy_server`.
+        event: the event to store and to send to other servers, with this server's signature
+            if one of its users authorises the join.
+        state: the state after the event.
+        send_to: the other servers in the room, to which the event must be sent.
+        policy_server: the room's policy server, if the event needs its signature before it is
+            sent: see `federation.policy_server`. None otherwise.
     """
 
     response: Answer
@@ -99,12 +99,12 @@ def answer_make(
     Args:
         handshake: `JOINING`, `KNOCKING` or `LEAVING`.
         request: the request.
-        room: the room, or None when this server is not in it.
-        at: the time now, in milliseconds since 1970.
+        room: the room; None if this server is not in it.
+        at: the current time in milliseconds since 1970, for `origin_server_ts`.
 
     Returns:
-        The template, or the error to answer. Cost: that of one check, and in a
-        restricted room that of finding a user who vouches.
+        The template, or the error to answer. Cost: one check; in a restricted room, also
+        `restricted.authorise`, which is linear in the rooms and users that it looks at.
     """
     refusal = _unreachable(request.origin, request.room_id, room)
     if refusal is not None or room is None:
@@ -120,14 +120,14 @@ def answer_make(
         )
     content: dict[str, JsonValue] = {"membership": str(handshake.membership)}
     if handshake.membership is JOIN:
-        outcome = _vouch(request.user_id, room)
+        outcome = _authorised(request.user_id, room)
         if isinstance(outcome, Granted):
             content["join_authorised_via_users_server"] = outcome.authorised_via
         elif not isinstance(outcome, NotNeeded):
-            unvouched = Event.from_client_event(
+            unauthorised = Event.from_client_event(
                 _fields(request.user_id, content, room, at), version
             )
-            return _refused_join(outcome, auth.check(unvouched, room.state))
+            return _refused_join(outcome, auth.check(unauthorised, room.state))
     fields = _fields(request.user_id, content, room, at)
     signers = [request.origin, room.server_name]
     draft = Event.from_client_event(fields, version).with_signers(signers)
@@ -150,14 +150,14 @@ def answer_send(
     Args:
         handshake: `JOINING`, `KNOCKING` or `LEAVING`.
         request: the request.
-        room: the room, or None when this server is not in it.
-        signer: this server's key, with which it vouches.
+        room: the room; None if this server is not in it.
+        signer: this server's key, which signs a restricted join that it authorises.
         keys: the keys of the server that asks.
 
     Returns:
-        What to answer, store and send on; or the error to answer. Cost: that of
-        reading and checking one event; the answer to a join with all members is
-        linear in the state, one without them is not.
+        The answer with the event to store and send, or the error to answer. Cost: reading and
+        checking one event. The answer to a join is linear in the state; with omitted members,
+        in the state without members.
     """
     refusal = _unreachable(request.origin, request.room_id, room)
     if refusal is not None or room is None:
@@ -166,10 +166,10 @@ def answer_send(
     if isinstance(event, MatrixError):
         return event
     if event.authorised_via is not None:
-        vouched = _countersign(event, room, signer)
-        if isinstance(vouched, MatrixError):
-            return vouched
-        event = vouched
+        signed = _countersign(event, room, signer)
+        if isinstance(signed, MatrixError):
+            return signed
+        event = signed
     found = map(room.get_event, event.auth_events)
     decision = judge_by_listed_events(
         event,
@@ -196,14 +196,14 @@ def _no_such_room(room_id: str) -> MatrixError:
 
 
 def _unreachable(origin: str, room_id: str, room: ResidentRoom | None) -> MatrixError | None:
-    """Why a server cannot even ask."""
+    """Return the error for a request that this server does not look at further."""
     if room is None or room.room_id != room_id:
         return _no_such_room(room_id)
     if room.state.is_partial:
-        # Of a room whose members this server does not know it cannot speak.
+        # Without all members, rules on other servers' users cannot be decided here.
         return MatrixError.of("M_NOT_FOUND", f"this server is still joining {room_id}")
     if not _takes_part(room):
-        # Its users have left: what it knows of the room is out of date.
+        # Its last user has left, so no server sends it events: its state is out of date.
         return _no_such_room(room_id)
     if not permits(room.state, origin):
         return MatrixError.of("M_FORBIDDEN", f"the room's access control list denies {origin}")
@@ -211,14 +211,14 @@ def _unreachable(origin: str, room_id: str, room: ResidentRoom | None) -> Matrix
 
 
 def _takes_part(room: ResidentRoom) -> bool:
-    """Whether a user of this server is joined, as far as the state can tell."""
+    """Tell whether a user of this server is joined; true if the state cannot list servers."""
     try:
         return room.server_name in room.state.servers_in_room
-    except IncompleteState:  # over a mere look-up: the caller knows, who gave the room
+    except IncompleteState:  # a state over a look-up: the caller, who passed it, knows
         return True
 
 
-def _vouch(user: str, room: ResidentRoom) -> Authorisation:
+def _authorised(user: str, room: ResidentRoom) -> Authorisation:
     state = room.state
     memberships: dict[str, Membership | None] = {
         allowed: room.memberships(UserID(user), allowed) for allowed in state.allow
@@ -229,15 +229,15 @@ def _vouch(user: str, room: ResidentRoom) -> Authorisation:
 def _refused_join(
     outcome: Forbidden | UnableToAuthorise | UnableToGrant, decision: auth.Decision
 ) -> MatrixError:
-    """The error for a join that nobody here vouches for, with the rule that then rejects it."""
+    """Return the error for a join that this server cannot authorise, and the rule behind it."""
     if isinstance(outcome, Forbidden):
         sentence = outcome.reason
     elif isinstance(outcome, UnableToAuthorise):
-        # Without their IDs: the rooms of the join rule are for those who may see the state.
+        # It names no room: only members may see which rooms the join rule lists.
         sentence = "this server cannot look into all rooms whose members may join"
     else:
-        able = f": ask {', '.join(outcome.servers)}" if outcome.servers else ", nor can anybody"
-        sentence = f"no user of this server can vouch{able}"
+        able = f": ask {', '.join(outcome.servers)}" if outcome.servers else ", nor can any other"
+        sentence = f"no user of this server can authorise the join{able}"
     error = MatrixError.of(outcome.errcode, f"{sentence}; {decision}")
     return evolve(error, decision=decision)
 
@@ -251,7 +251,7 @@ def _fields(
 def _read(
     handshake: Handshake, request: SendRequest, room: ResidentRoom, keys: KeyRing
 ) -> Event | MatrixError:
-    """The event of the request, verified, when it is what the endpoint takes."""
+    """Return the event of the request, verified, or the error to answer."""
     version = room.state.room_version
     event = read_member_event(
         request,
@@ -264,14 +264,15 @@ def _read(
     if isinstance(event, MatrixError):
         return event
     if version.event_id_in_pdu:
-        # There an ID is a name that the sender's server chose, not a hash.
+        # In versions 1 and 2 the sender's server chooses the ID, so it may be taken.
         known = room.get_event(event.event_id)
         if known is not None and not _is_copy(known, event):
             taken = "the event was refused: its ID is that of another event"
             return MatrixError.of("M_INVALID_PARAM", taken)
     unknown = [event_id for event_id in event.auth_events if room.get_event(event_id) is None]
     if unknown:
-        # Nobody whom we send it could judge it; a server that knows them can take it.
+        # This server could not supply its auth events to other servers, so 404 sends the
+        # joining server to another resident server.
         return MatrixError.of(
             "M_NOT_FOUND", f"this server does not know the auth events {', '.join(unknown)}"
         )
@@ -283,18 +284,18 @@ def _state_key_fault(event: Event) -> str | None:
 
 
 def _is_copy(known: Event, event: Event) -> bool:
-    """Whether two events of one ID differ in nothing but what no signature covers."""
+    """Tell whether two events of one ID agree in all that their signatures cover."""
     version = event.room_version
     return signed_bytes(known.document, version) == signed_bytes(event.document, version)
 
 
 def _countersign(event: Event, room: ResidentRoom, signer: Signer) -> Event | MatrixError:
-    """The event with the signature by which this server vouches, if it may."""
+    """Sign a restricted join that a user of this server may authorise."""
     if event.membership is not JOIN or server_of(event.authorised_via or "") != room.server_name:
         return MatrixError.of(
-            "M_INVALID_PARAM", f"{event.authorised_via!r} is no user of {room.server_name}"
+            "M_INVALID_PARAM", f"{event.authorised_via!r} is not a user of {room.server_name}"
         )
-    outcome = _vouch(event.sender, room)
+    outcome = _authorised(event.sender, room)
     if isinstance(outcome, Forbidden | UnableToAuthorise | UnableToGrant):
         return _refused_join(outcome, auth.check(event, room.state))
     return sign(event, signer)
@@ -309,23 +310,23 @@ def _answer(handshake: Handshake, event: Event, request: SendRequest, room: Resi
 
 
 def knock_room_state(state: RoomState) -> tuple[JsonObject, ...]:
-    """What a server that is not in a room is told of it: full PDUs, the create event first."""
+    """Return the PDUs that describe a room to a server outside it, the create event first."""
     found = [state.get(event_type) for event_type in KNOCK_ROOM_STATE]
     return tuple(freeze(event.to_pdu()) for event in found if event is not None)
 
 
 def _join_answer(event: Event, room: ResidentRoom, *, omit_members: bool) -> SendJoinResponse:
-    """The state before the join and what authorises it.
+    """Return the state before the join, and its auth chain.
 
-    Without members: those stay who stand for a room without a name, and the user's own
-    membership before; of the auth chain what stands in the state already is dropped.
+    With `omit_members`, the only members are the joining user's previous membership and, if the
+    room has no name, its heroes. The auth chain then leaves out what the state has already.
     """
     state = room.state
     shown = list(state.events_but_members if omit_members else state.events)
     if omit_members:
         shown += _members_shown(event.sender, state)
     if state.get("m.room.member", event.sender) == event:
-        # It was sent before, and the answer did not arrive.
+        # The same join came before, and its answer was lost on the way.
         before = _membership_before(event, room)
         shown = [entry for entry in shown if entry != event] + before
     listed = auth.auth_chain([*shown, event], room.get_event)
@@ -341,13 +342,14 @@ def _join_answer(event: Event, room: ResidentRoom, *, omit_members: bool) -> Sen
 
 
 def _membership_before(event: Event, room: ResidentRoom) -> list[Event]:
-    """The membership that an event replaced, if there was one: it is among its auth events."""
+    """Return the member event that a join replaced: one of its auth events, if any."""
     found = map(room.get_event, event.auth_events)
     place = (event.type, event.state_key)
     return [entry for entry in found if entry and (entry.type, entry.state_key) == place]
 
 
 def _members_shown(user: str, state: RoomState) -> list[Event]:
+    """Return the member events that an answer with omitted members still has."""
     users = [user]
     if state.get("m.room.name") is None and state.get("m.room.canonical_alias") is None:
         users += state.heroes(excluding=user)

@@ -1,4 +1,4 @@
-"""A room as a server that is in it knows it at one moment: what its answers are made from."""
+"""A snapshot of a room, from which a resident server makes its answers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ __all__ = ["ResidentRoom"]
 
 @constant
 class ResidentRoom:
-    """A room as this server knows it at one moment.
+    """A snapshot of a room that this server is in.
 
     Attributes:
         server_name: this server.
         state: the current state.
-        prev_events: the IDs of the newest events, at most 20.
+        prev_events: the IDs of the newest events (forward extremities), at most 20.
         depth: the greatest depth among them.
-        get_event: gives an event of the room by its ID; None when it is not at hand.
-        rejected: IDs of events that were rejected.
-        memberships: of a user who wants to join a restricted room, the memberships
-            in the rooms to check: takes a user and a room, None for a room that this
-            server cannot look into.
-        local_users: this server's joined users, when they are at hand.
+        get_event: returns an event of the room by its ID; None if it is not stored here.
+        rejected: the IDs of events that were rejected.
+        memberships: returns the membership of a user in a room that a restricted join rule
+            lists; None if this server cannot see that room.
+        local_users: this server's joined users; None to search them in the state.
     """
 
     server_name: ServerName
@@ -42,6 +41,6 @@ class ResidentRoom:
 
     @property
     def room_id(self) -> str:
-        """The room's ID; empty for a state without a create event."""
+        """The room ID; empty if the state has no create event."""
         create = self.state.create_event
         return "" if create is None else create.room_id
