@@ -1,7 +1,7 @@
 """Sealed immutable classes: the only two class decorators of this package.
 
 `frozen` compares by value, `constant` by identity. Both use slots and refuse
-subclasses, so that a value is what its class says and nothing else.
+subclasses, so that no subclass can change what a value means.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def frozen(cls: _Class) -> _Class:
 def constant(cls: _Class) -> _Class:
     """Make an immutable, sealed class that compares by identity.
 
-    Hashing a value of many fields costs 240 ns, hashing an identity 50 ns.
+    Hashing a value of many fields costs 240 ns, hashing an identity 50.
     """
     return _sealed(_made_once(cls, eq=False))
 
@@ -44,7 +44,8 @@ def _made_once(cls: _Class, *, eq: bool) -> _Class:
     """Make an immutable class whose values refuse to be initialised or restored again.
 
     `value.__init__(...)` and `value.__setstate__(...)` would change a value in place. The
-    look at its first field costs a tenth of a microsecond for each new value.
+    look at its first field costs half a microsecond for each new value: 1.1 us, not 0.6, for
+    one of four fields. What is made for each PDU is filled through `slots` instead.
     """
     first: str | None = None
 

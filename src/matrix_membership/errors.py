@@ -8,13 +8,13 @@
     ├── InvalidEvent           (ValueError)  a PDU of a wrong form: it is to be dropped
     ├── InvalidMessage         (ValueError)  a request or an answer of a wrong form
     ├── InvalidKey             (ValueError)  a signing key or a key document of a wrong form
-    ├── UnknownRoomVersion     (ValueError)  a room version that nobody described
+    ├── UnknownRoomVersion     (ValueError)  a room version that the caller does not know
     ├── IncompleteState        (LookupError) a question that needs more state than is at hand
     └── ProtocolError
         ├── LocalProtocolError               this side did something out of turn
         └── RemoteProtocolError              the other side did; has `errcode` and `status`
 
-What the authorisation rules reject is no exception: it is a
+The authorisation rules raise nothing when they reject an event: they return a
 :class:`~matrix_membership.auth.Decision`.
 """
 
@@ -52,7 +52,7 @@ class MatrixMembershipError(Exception):
     def __hash__(self) -> int:
         return hash((self.__class__, str(self)))
 
-    # Errors are logged, and what others sent may be of any size.
+    # Errors are logged, and other servers send values of any size.
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(shown, self.args))})"
 
@@ -80,7 +80,7 @@ class _Mismatch(MatrixMembershipError, ValueError):
 
 
 class InvalidJson(_Mismatch):
-    """Text that is no JSON, or a value that JSON or canonical JSON cannot hold."""
+    """Text that breaks JSON, or a value that JSON or canonical JSON cannot hold."""
 
 
 class InvalidIdentifier(_Mismatch):
@@ -92,7 +92,7 @@ class InvalidEvent(_Mismatch):
 
 
 class InvalidMessage(_Mismatch):
-    """A request or an answer that is not what its endpoint carries."""
+    """A request or an answer that breaks the form of its endpoint."""
 
 
 class InvalidKey(_Mismatch):
@@ -169,12 +169,12 @@ class RemoteProtocolError(ProtocolError):
 
 
 def _cut(text: str) -> str:
-    """A text that this package wrote, in which a name that came may stand."""
+    """Cut a text of this package, which may quote a name of any length that came."""
     return text if len(text) <= _SAID else text[: _SAID - 1] + "…"
 
 
 def shown(value: object) -> str:
-    """The value as a message shows it: `repr`, cut to a line.
+    """Show a value as an error message does: its `repr`, cut to a line.
 
     Args:
         value: anything; a value whose `repr` fails is named by its class.

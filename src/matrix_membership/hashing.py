@@ -29,7 +29,7 @@ NOT_IN_CONTENT_HASH: Final = frozenset({"unsigned", "signatures", "hashes"})
 
 
 def content_hash(pdu: Mapping[str, JsonValue]) -> str:
-    """The SHA-256 of the event without `unsigned`, `signatures` and `hashes`.
+    """Return the SHA-256 of the event without `unsigned`, `signatures` and `hashes`.
 
     Args:
         pdu: an event in federation format, of any room version.
@@ -48,7 +48,7 @@ def content_hash(pdu: Mapping[str, JsonValue]) -> str:
 
 
 def reference_hash(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> str:
-    """The SHA-256 of the redacted event without `unsigned` and `signatures`.
+    """Return the SHA-256 of the redacted event without `unsigned` and `signatures`.
 
     Args:
         pdu: an event in federation format.
@@ -65,7 +65,7 @@ def reference_hash(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> s
 
 
 def event_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> EventID:
-    """The ID of an event: the one in the PDU, or from version 3 on its reference hash.
+    """Return the ID of an event: from the PDU, or from version 3 on its reference hash.
 
     Args:
         pdu: an event in federation format.
@@ -82,7 +82,7 @@ def event_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> EventID
 
 
 def signed_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> bytes:
-    """The bytes that signatures and the reference hash of an event cover.
+    """Return the bytes that signatures and the reference hash of an event cover.
 
     Args:
         pdu: an event in federation format.
@@ -98,23 +98,23 @@ def signed_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> byt
 
 
 def id_of(covered: bytes, room_version: RoomVersion) -> EventID:
-    """The event ID, from version 3 on, of an event whose `signed_bytes` are at hand."""
+    """Make the event ID, from version 3 on, from the `signed_bytes` of an event."""
     if room_version.event_id_in_pdu:
         raise InvalidEvent("event_id", "an ID in the PDU, not one by hash", room_version)
     digest = b2a_base64(sha256(covered).digest())
     if room_version.event_ids is _URL_SAFE_BASE64:
         digest = digest.translate(_URL_SAFE)
-    return f"${digest[:_DIGITS].decode()}"  # type: ignore[return-value]  # a NewType is a call
+    return f"${digest[:_DIGITS].decode()}"  # type: ignore[return-value]  # the NewType would be one more call
 
 
 def is_hash_of(hashed: bytes, carried: str) -> bool:
-    """Whether the hash of these bytes is the one that a PDU carries, padded or not."""
+    """Tell whether a PDU carries the hash of these bytes, padded or not."""
     digest = b2a_base64(sha256(hashed).digest())[:_DIGITS].decode()
     return carried == digest or carried.rstrip("=") == digest
 
 
 _DIGITS: Final = 43
-"""What the base64 of 32 bytes has before its padding."""
+"""Characters that the base64 of 32 bytes has before its padding."""
 
 _URL_SAFE_BASE64: Final = EventIdFormat.URL_SAFE_BASE64
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")

@@ -1,8 +1,8 @@
 """User, room, event and server names: their grammar, and the server part.
 
-The grammar is the one that `the appendices`__ demand of what comes over
-federation: historical user names are accepted, with any localpart, an empty one
-too. Names are at most 255 bytes of UTF-8 and are compared case-sensitively.
+The grammar is the one that `the appendices`__ ask for in federation: historical user
+names are accepted, with any localpart, an empty one too. A name has at most 255 bytes of
+UTF-8. Names are compared case-sensitively.
 
 __ https://spec.matrix.org/v1.19/appendices/#common-identifier-format
 """
@@ -52,12 +52,12 @@ _matches_event_hash = re.compile(_EVENT_HASH).fullmatch
 _matches_event_hashes = re.compile(f"{_EVENT_HASH}(?:,{_EVENT_HASH})*").fullmatch
 _WITH_COMMA: Final = len("$,") + 43
 
-# A character has at most four bytes: below this length nothing need be counted.
+# A character has at most four bytes: below this length no bytes have to be counted.
 _SURELY_SHORT: Final = MAX_BYTES // 4
 
 
 def is_server_name(value: object) -> TypeGuard[ServerName]:
-    """Whether the value is a server name: a host and perhaps a port.
+    """Tell whether the value is a server name: a host and perhaps a port.
 
     >>> is_server_name("[2001:db8::1]:8448"), is_server_name("a_b")
     (True, False)
@@ -70,7 +70,7 @@ def is_server_name(value: object) -> TypeGuard[ServerName]:
 
 
 def is_user_id(value: object) -> TypeGuard[UserID]:
-    """Whether the value is a user ID, by the historical grammar.
+    """Tell whether the value is a user ID, by the historical grammar.
 
     >>> is_user_id("@:a.example"), is_user_id("@ana"), is_user_id(None)
     (True, False, False)
@@ -83,7 +83,7 @@ def is_user_id(value: object) -> TypeGuard[UserID]:
 
 
 def is_room_id(value: object) -> TypeGuard[RoomID]:
-    """Whether the value is a room ID of any room version.
+    """Tell whether the value is a room ID of any room version.
 
     >>> is_room_id("!r:a.example"), is_room_id("!" + "A" * 43), is_room_id("!r")
     (True, True, False)
@@ -96,7 +96,7 @@ def is_room_id(value: object) -> TypeGuard[RoomID]:
 
 
 def is_event_id(value: object) -> TypeGuard[EventID]:
-    """Whether the value is an event ID of any room version.
+    """Tell whether the value is an event ID of any room version.
 
     >>> is_event_id("$1:a.example"), is_event_id("$" + "A" * 43), is_event_id("1")
     (True, True, False)
@@ -109,17 +109,17 @@ def is_event_id(value: object) -> TypeGuard[EventID]:
 
 
 def are_event_ids(values: Sequence[object]) -> bool:
-    """Whether all values are event IDs of any room version.
+    """Tell whether all values are event IDs of any room version.
 
     >>> are_event_ids(["$1:a.example", "$" + "A" * 43]), are_event_ids([None])
     (True, False)
     """
     try:
-        listed = ",".join(values)  # type: ignore[arg-type]  # what is no text raises
+        listed = ",".join(values)  # type: ignore[arg-type]  # other values raise
     except TypeError:
         return False
-    # Hashes are matched in one go. They hold no comma: where it matches and they are as
-    # many as the length says, each of them is one.
+    # One match for all hashes, since they are checked for every PDU. A hash holds no comma,
+    # so a match of the right length has as many hashes as there are values.
     if len(listed) == len(values) * _WITH_COMMA - 1 and _matches_event_hashes(listed):
         return True
     return all(map(is_event_id, values))
@@ -182,7 +182,7 @@ def event_id(value: object) -> EventID:
 
 
 def server_of(identifier: str) -> ServerName:
-    """The server part of a user, room or event ID: all after its first colon.
+    """Return the server part of a user, room or event ID: all after its first colon.
 
     Returns:
         The server name; empty for an identifier that has none, such as a room
@@ -191,7 +191,7 @@ def server_of(identifier: str) -> ServerName:
     >>> server_of("@ana:[::1]:8448")
     '[::1]:8448'
     """
-    # A NewType is a function that returns what it is given, and takes its time.
+    # Calling the NewType would cost a function call for each PDU.
     return identifier.partition(":")[2]  # type: ignore[return-value]  # see above
 
 

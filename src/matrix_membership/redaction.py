@@ -1,6 +1,6 @@
 """Which keys of an event survive its redaction, as a table per room version.
 
-The table is part of every event ID and signature: both are computed over the
+Every event ID and every signature depends on this table, since both are computed over the
 redacted event. It follows the *Redactions* section of `each room version`__.
 
 __ https://spec.matrix.org/v1.19/rooms/
@@ -25,7 +25,7 @@ ALL: Final = frozenset({"*"})
 
 @constant
 class Survivors:
-    """What survives redaction in some room versions.
+    """The keys that survive redaction in some room versions.
 
     Attributes:
         top_level: keys of the event itself.
@@ -112,7 +112,7 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 
 
 def survivors(room_version: RoomVersion) -> Survivors:
-    """The keys that survive in a room version."""
+    """Return the keys that survive in a room version."""
     return _TABLE[room_version.redaction_rules]
 
 
@@ -130,8 +130,7 @@ def redact(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> dict[str,
         A new dict; values that survive whole are shared with `pdu`.
 
     Raises:
-        InvalidEvent: the type is no text or the content no object, so that the
-            table has no row for it.
+        InvalidEvent: the type is not text or the content is not an object.
 
     >>> from matrix_membership.room_versions import V9
     >>> redact({"type": "m.room.member", "content": {"membership": "join", "a": 1}}, V9)
@@ -151,15 +150,15 @@ def redact(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> dict[str,
 def redacted_content(
     event_type: str, content: Mapping[str, JsonValue], table: Survivors
 ) -> Mapping[str, JsonValue]:
-    """What survives of the content of an event of some type."""
+    """Return the part of a content that survives, for an event of this type."""
     kept = table.content.get(event_type, _NOTHING)
     if kept is ALL:
         return content
     redacted = {key: value for key, value in content.items() if key in kept}
     if table.signed_of_third_party_invite and event_type == "m.room.member":
         invite = content.get("third_party_invite")
-        # Of an invite that is no object nothing survives; of one that has no
-        # `signed`, an empty object does. The specification says neither.
+        # The specification leaves two cases open. An invite that is not an object is dropped
+        # whole; one without `signed` becomes an empty object.
         if isinstance(invite, Mapping):
             redacted["third_party_invite"] = {
                 key: value for key, value in invite.items() if key == "signed"

@@ -1,8 +1,8 @@
 """Room versions 1 to 12 as constants, each derived from the one before.
 
-A `RoomVersion` holds facts of *format* and the name of the rule list that it
-follows; what the rules are is the business of `matrix_membership.auth`. A version
-of your own is an `evolve` away::
+A `RoomVersion` holds facts of *format* and the number of the rule list that it follows.
+The rules themselves are in `matrix_membership.auth`. Make a version of your own with
+`evolve`::
 
     MINE = V11.evolve(identifier="org.example.mine")
 """
@@ -68,7 +68,7 @@ class RoomVersion:
         event_ids: where event IDs come from.
         room_id_is_create_event: the room ID is the create event's ID with `!`.
         max_depth: the largest `depth` of an event.
-        strict_json: PDUs that are no canonical JSON are dropped.
+        strict_json: drop a PDU that is not canonical JSON.
         enforces_key_validity: a key must have been valid at `origin_server_ts`.
         integer_levels: power levels must be JSON integers.
         float_levels: power levels may be floats.
@@ -94,13 +94,13 @@ class RoomVersion:
     privileged_creators: bool
     join_rules: frozenset[JoinRule]
     state_resolution: str
-    # No property: it is read several times for each PDU.
+    # A field, not a property, since it is read several times for each PDU.
     event_id_in_pdu: bool = field(init=False, default=Factory(_is_in_pdu, takes_self=True))
 
     __match_args__: ClassVar[tuple[str, ...]]
 
     def __attrs_post_init__(self) -> None:
-        # A list that does not exist would be judged by none of its rules, or by the wrong ones.
+        # An unknown number would select no rules, or the wrong ones.
         for followed in (self.auth_rules, self.redaction_rules):
             if followed.__class__ is not int or not 1 <= followed <= NEWEST_RULES:
                 raise UnknownRoomVersion(followed)
@@ -118,7 +118,7 @@ class RoomVersion:
         return (RoomVersion, tuple(getattr(self, name) for name in self.__match_args__))
 
     def evolve(self, *, identifier: str, **changes: object) -> RoomVersion:
-        """A version of your own: this one under another name, with some facts changed.
+        """Make a version of your own: this one under another name, with some facts changed.
 
         Args:
             identifier: its name; the rule list stays this one's unless changed.
@@ -135,7 +135,7 @@ class RoomVersion:
 
     @property
     def knocking(self) -> bool:
-        """Whether one can knock in this version."""
+        """Whether a user can knock in this version."""
         return JoinRule.KNOCK in self.join_rules
 
     @property
@@ -253,7 +253,7 @@ KNOWN: Final[Mapping[str, RoomVersion]] = MappingProxyType(
 
 
 def room_version(identifier: object, known: Mapping[str, RoomVersion] = KNOWN) -> RoomVersion:
-    """Look a room version up.
+    """Look up a room version.
 
     Args:
         identifier: what a create event or an answer names; anything.

@@ -55,9 +55,8 @@ __all__ = [
 class JsonObject(dict[str, JsonValue]):
     """A JSON object that refuses to change.
 
-    It is a dict to everybody who reads, so that encoders take it as it is. This guards
-    against mistakes: code of the same process that means harm can call the methods of
-    `dict` itself (`dict.update(value, ...)`), which no subclass can refuse.
+    It is a dict, so that encoders take it as it is. It guards against mistakes, not against
+    hostile code in the same process: a subclass cannot refuse `dict.update(value, ...)`.
     """
 
     __slots__ = ()
@@ -69,7 +68,8 @@ class JsonObject(dict[str, JsonValue]):
         return made
 
     def __init__(self, *_: object, **__: object) -> None:
-        # Python calls it after __new__, and anybody can call it again: it changes nothing.
+        # Python calls it after `__new__`, and callers can call it again. Without this method,
+        # `dict.__init__` would change the object then.
         pass
 
     def __init_subclass__(cls, **_: object) -> Never:
@@ -148,7 +148,7 @@ def encode(value: JsonValue, *, strict: bool = True) -> bytes:
         UTF-8 bytes: keys sorted by code point, no white space, shortest escapes.
 
     Raises:
-        InvalidJson: the value is none that JSON can hold, or strict forbids it.
+        InvalidJson: JSON cannot hold the value, or strict forbids it.
 
     >>> encode({"b": "é", "a": [True, None]})
     b'{"a":[true,null],"b":"\xc3\xa9"}'
@@ -164,7 +164,7 @@ def freeze(value: JsonValue) -> JsonValue:
     """Make an immutable copy of a JSON value.
 
     Raises:
-        InvalidJson: it is none that JSON can hold.
+        InvalidJson: JSON cannot hold the value.
 
     >>> freeze({"a": [1]})
     {'a': (1,)}
@@ -205,7 +205,8 @@ _CANONICAL: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
 )
 
-# JSONEncoder makes a writer in C for each value, which costs more than writing a small one.
+# JSONEncoder makes a writer in C for each value, and making it costs more than writing a
+# small value. So one is made here and kept.
 # Its arguments: no check for circles, what to do with other types, how to write text, no
 # indent, two separators, sorted keys, no key skipped, no NaN.
 _make_writer = getattr(json.encoder, "c_make_encoder", None)
@@ -214,7 +215,7 @@ _chunks: Final = _make_writer(None, *_OPTIONS) if _make_writer else _CANONICAL.i
 
 
 def _check(value: JsonValue, strict: bool, depth: int) -> bool:  # noqa: FBT001 - private, and hot
-    """Whether a value that JSON can hold has a float in it."""
+    """Check that JSON can hold a value; tell whether it has a float in it."""
     if value is None or isinstance(value, (str, bool)):
         return False
     if isinstance(value, int):
@@ -226,7 +227,7 @@ def _check(value: JsonValue, strict: bool, depth: int) -> bool:  # noqa: FBT001 
         return True
     if not depth:
         raise InvalidJson("JSON", f"at most {DEFAULT_BUDGET.max_depth} levels of nesting", "more")
-    # Lists, not generators: all items are to be looked at.
+    # A list, not a generator: `any` would stop at the first float and leave the rest unchecked.
     return any([_check(item, strict, depth - 1) for item in _items(value)])  # noqa: C419 - see above
 
 

@@ -29,7 +29,7 @@ def given_id(event_id: str) -> EventID:
 def decoded(
     pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion
 ) -> tuple[bytes, Mapping[str, JsonValue], Form]:
-    """The bytes to keep, the PDU with its format checked, and its form."""
+    """Decode a PDU: return the bytes to keep, the PDU with its format checked, and its form."""
     data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
     _limit(len(data))
     document = usual_document(data, room_version)
@@ -48,12 +48,12 @@ def _bytes_of(pdu: object, room_version: RoomVersion) -> bytes:
     if isinstance(pdu, (bytearray, memoryview)):
         _limit(memoryview(pdu).nbytes)
         return bytes(pdu)
-    # What stands in a message where a PDU should; `bytes` would take a number for a length.
+    # Never `bytes(pdu)` here: it would take a number for a length, and fill memory with zeros.
     raise InvalidEvent("PDU", "an object", pdu)
 
 
 def _limit(size: int) -> None:
-    """Refuse a PDU that is too large in any dress, before anything of it is read."""
+    """Refuse a PDU that is too large in any layout, before anything of it is read."""
     if size > MAX_DRESSED_PDU_BYTES:
         raise InvalidEvent("PDU", f"at most {MAX_DRESSED_PDU_BYTES} bytes", size)
 
@@ -65,7 +65,7 @@ def _not_json(error: InvalidJson | UnicodeEncodeError) -> InvalidEvent:
 def _read_unusual(
     data: bytes, room_version: RoomVersion
 ) -> tuple[bytes, Mapping[str, JsonValue], Form]:
-    """The bytes to keep, the PDU, and its form."""
+    """Decode any PDU the long way, as `decoded` does."""
     try:
         document, has_float = read(data, strict=room_version.strict_json, budget=_PDU_BUDGET)
     except InvalidJson as error:

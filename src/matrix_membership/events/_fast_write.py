@@ -1,8 +1,8 @@
-"""What the hashes and signatures of a PDU cover, as bytes; of a usual one from a template.
+"""Write the bytes that the hashes and signatures of a PDU cover.
 
-Usual PDUs have the same keys, and were looked at by the time that these bytes are
-needed: writing them in order costs a quarter of what copying, sorting and encoding
-does, which is how all other PDUs are written.
+Usual PDUs have the same keys, and were checked when they were read. They are written from a
+template, in order, at a quarter of the cost of copying, sorting and encoding. All other PDUs
+are written that longer way.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ __all__ = [
 
 
 class Form(Enum):
-    """What is known of the form of a PDU, since it was read.
+    """The form of a PDU, as found when it was read.
 
     - `USUAL`: it is one that `usual_document` takes.
     - `ANY`: it may have any keys, and text of any kind.
-    - `WITH_FLOATS`: likewise, and a `JsonFloat` too.
+    - `WITH_FLOATS`: as `ANY`, and it may hold a `JsonFloat` too.
     """
 
     USUAL = "usual"
@@ -60,7 +60,7 @@ def document_of(pdu: bytes, room_version: RoomVersion) -> tuple[dict[str, JsonVa
 
 
 def covered_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion, form: Form) -> bytes:
-    """What signatures and the reference hash cover: `hashing.signed_bytes`, faster.
+    """Write what signatures and the reference hash cover: `hashing.signed_bytes`, faster.
 
     Args:
         pdu: a PDU whose format was checked.
@@ -75,7 +75,7 @@ def covered_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion, form:
 
 
 def hashed_bytes(pdu: Mapping[str, JsonValue], form: Form) -> bytes:
-    """What the content hash covers; arguments as for `covered_bytes`."""
+    """Write what the content hash covers; arguments as for `covered_bytes`."""
     if form is USUAL:
         return _hashed(pdu, _pieces(pdu))
     hashed = {key: value for key, value in pdu.items() if key not in NOT_IN_CONTENT_HASH}
@@ -85,7 +85,7 @@ def hashed_bytes(pdu: Mapping[str, JsonValue], form: Form) -> bytes:
 def both_bytes(
     pdu: Mapping[str, JsonValue], room_version: RoomVersion, form: Form
 ) -> tuple[bytes, bytes]:
-    """What `covered_bytes` and `hashed_bytes` give: of a usual PDU most is the same in both."""
+    """Write both; for a usual PDU they share most of their bytes."""
     if form is USUAL:
         pieces = _pieces(pdu)
         return _covered(pdu, room_version, pieces), _hashed(pdu, pieces)
@@ -97,10 +97,10 @@ _Pieces = tuple[bytes, bytes, bytes]
 
 
 def _pieces(pdu: Mapping[str, JsonValue]) -> _Pieces:
-    """What needs no escapes when it is read needs none when it is written.
+    """Write the parts of a usual PDU that both kinds of bytes share.
 
-    Encoded piece by piece: a name in the content that is not ASCII would make all of the
-    text slower to write.
+    Text that was read without escapes is written without. The parts are encoded one by one,
+    since a non-ASCII name in the content would slow down the encoding of the whole text.
     """
     auth_events, prev_events = pdu["auth_events"], pdu["prev_events"]
     auth = '["' + '","'.join(auth_events) + '"]' if auth_events else "[]"
@@ -121,7 +121,7 @@ def _covered(pdu: Mapping[str, JsonValue], room_version: RoomVersion, pieces: _P
     kept = None
     if (
         event_type == "m.room.member"
-        # What else ever survives of a member event.
+        # Nothing else of a member's content survives in any room version.
         and "join_authorised_via_users_server" not in content
         and "third_party_invite" not in content
     ):
@@ -144,7 +144,7 @@ def _hashed(pdu: Mapping[str, JsonValue], pieces: _Pieces) -> bytes:
 
 
 def _content_text(content: Mapping[str, JsonValue]) -> str:
-    """The content of a usual PDU: most are of members, and most of these have a profile."""
+    """Write the content of a usual PDU: most are members, and most of these have a profile."""
     get = content.get
     membership = get("membership")
     if membership.__class__ is str:
@@ -170,5 +170,5 @@ _ONLY_MEMBERSHIP: Final = MappingProxyType(
 
 
 def content_hash_matches(pdu: Mapping[str, JsonValue], form: Form) -> bool:
-    """Whether the content hash that a PDU carries is its own; its format was checked."""
+    """Tell whether a PDU of good format carries the hash of its own content."""
     return is_hash_of(hashed_bytes(pdu, form), pdu["hashes"]["sha256"])

@@ -1,6 +1,6 @@
 """Event templates: what a resident server offers to sign.
 
-A template is no event, and `EventTemplate.complete` is the only way to make it one.
+Only `EventTemplate.complete` makes an event of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["EventTemplate", "Signs"]
 
 @frozen
 class EventTemplate:
-    """What a resident server offers to sign: an event without ID, hashes, signatures.
+    """A proto-event that a resident server offers: without ID, hashes and signatures.
 
     Attributes:
         room_version: the version of its room.
@@ -34,7 +34,7 @@ class EventTemplate:
 
     @classmethod
     def of(cls, fields: Mapping[str, JsonValue], room_version: RoomVersion) -> EventTemplate:
-        """Make a template, leaving out what a template has not.
+        """Make a template from fields, leaving out those that only an event has.
 
         Args:
             fields: fields of a PDU. `hashes`, `signatures`, `unsigned`, and from
@@ -42,7 +42,7 @@ class EventTemplate:
             room_version: the version of the room.
 
         Raises:
-            InvalidEvent: the fields are no object of JSON values.
+            InvalidEvent: the fields are not an object of JSON values.
 
         >>> from matrix_membership.room_versions import V11
         >>> EventTemplate.of({"type": "m.room.member", "hashes": {}}, V11).fields
@@ -60,28 +60,28 @@ class EventTemplate:
         return cls(room_version, kept)
 
     def get(self, field: str) -> JsonValue:
-        """A field of the template; None when it is not there."""
+        """Return a field of the template; None when it is missing."""
         return self.fields.get(field)
 
     @property
     def content(self) -> Mapping[str, JsonValue]:
-        """The content; empty when there is none."""
+        """The content; empty when it is missing."""
         content = self.fields.get("content")
         return content if isinstance(content, Mapping) else JsonObject()
 
     def with_fields(self, **fields: JsonValue) -> EventTemplate:
-        """The template with these fields set.
+        """Return the template with these fields set.
 
         Raises:
-            InvalidJson: a value is none that JSON can hold.
+            InvalidJson: JSON cannot hold a value.
         """
         return evolve(self, fields=freeze({**self.fields, **fields}))
 
     def with_content(self, **fields: JsonValue) -> EventTemplate:
-        """The template with these fields of its content set.
+        """Return the template with these fields of its content set.
 
         Raises:
-            InvalidJson: a value is none that JSON can hold.
+            InvalidJson: JSON cannot hold a value.
         """
         return self.with_fields(content={**self.content, **fields})
 
@@ -112,7 +112,7 @@ class EventTemplate:
 
 
 class Signs(Protocol):
-    """Who can sign for a server."""
+    """A signer for a server."""
 
     @property
     def server_name(self) -> ServerName:

@@ -1,8 +1,7 @@
 """Typed views of the contents that affect authorisation.
 
-A view is read once for each event, by the rules of the event's room version, and
-never fails: what the content holds instead of what it should is a fact of the view
-(`users_readable`), on which a rule can fire.
+A view is read once for each event, by the rules of its room version. Reading never fails:
+malformed content becomes a fact of the view (`users_readable`), on which a rule can fire.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
             cut at the point.
 
     Returns:
-        The level, or None for what is none.
+        The level; None for a value that is not a level.
 
     >>> from matrix_membership.room_versions import V5, V10
     >>> level_of(" +050 ", V5), level_of(50.57, V5), level_of("50", V10), level_of(True, V10)
@@ -65,7 +64,7 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
 
 
 def levels_of(value: JsonValue, room_version: RoomVersion) -> tuple[Mapping[str, int], bool, bool]:
-    """The levels of a map that can be read; whether all can; whether no float is too large."""
+    """Return the readable levels of a map, whether all are readable, and whether floats fit."""
     if not isinstance(value, Mapping):
         return NO_LEVELS, False, True
     levels = {}
@@ -87,14 +86,14 @@ _WHITE_SPACE: Final = (
     + ("\u2028\u2029\u202f\u205f\u3000")
 )
 _DIGITS: Final = 400
-"""How many digits a level in text may have, zeros before it not counted."""
+"""Digits that a level in text may have, leading zeros not counted."""
 
 
 def _level_in(text: str) -> int | None:
-    """The level that a text without white space around it is."""
+    """Read a level from a text without white space around it."""
     sign = text[:1] if text[:1] in ("+", "-") else ""
     bare = text[len(sign) :]
-    # A regular expression would try each of many zeros as the end of those that do not count.
+    # No regular expression: it would try each of many leading zeros as the last one.
     digits = bare.lstrip("0") or bare[-1:]
     if len(digits) > _DIGITS or not (digits.isascii() and digits.isdigit()):
         return None
@@ -102,7 +101,7 @@ def _level_in(text: str) -> int | None:
 
 
 def out_of_range(value: JsonValue) -> bool:
-    """Whether it is a float that binary64 cannot hold."""
+    """Tell whether a value is a float that binary64 cannot hold."""
     return isinstance(value, float) and not isfinite(value)
 
 
@@ -251,7 +250,8 @@ class PowerLevels:
     state_level_of: Callable[[str], int] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        # Every check asks: two variables are found faster than four attributes.
+        # Every auth check asks for levels. A closure finds its two variables faster than a
+        # method finds four attributes.
         for name, levels, default in (
             ("level_of", self.users, self.users_default),
             ("message_level_of", self.events, self.events_default),
@@ -263,7 +263,7 @@ class PowerLevels:
         return (PowerLevels, tuple(getattr(self, name) for name in self.__match_args__))
 
     def required_for(self, event_type: str, *, is_state: bool) -> int:
-        """The level that sending an event of this type needs.
+        """Return the level that sending an event of this type needs.
 
         >>> NO_POWER_LEVELS.required_for("m.room.topic", is_state=True)
         50
@@ -331,13 +331,13 @@ def power_levels_view(content: Mapping[str, JsonValue], room_version: RoomVersio
 
 @constant
 class SignedInvite:
-    """`third_party_invite` of a member event: who is who, by an identity server's word.
+    """`third_party_invite` of a member event: which user accepted an invite by address.
 
     Attributes:
         has_signed: there is a `signed`, whatever it is.
         signed: the signed object, when it is one.
-        mxid: the user whom it names; None when it names none in text.
-        token: the state key of the `m.room.third_party_invite` event; likewise.
+        mxid: the user whom it names; None when it is missing or not text.
+        token: the state key of the `m.room.third_party_invite` event; None when it is missing or not text.
         has_names: `signed` has both properties, whatever they are.
     """
 
@@ -391,7 +391,7 @@ _STANDARD_ALPHABET: Final = MappingProxyType(str.maketrans("-_", "+/"))
 
 
 def unpadded_base64(text: JsonValue) -> bytes | None:
-    """Read base64, padded or not, standard or URL-safe; None for what is none.
+    """Read base64, padded or not, standard or URL-safe; None for anything else.
 
     >>> unpadded_base64("YWI"), unpadded_base64("YWI="), unpadded_base64(7)
     (b'ab', b'ab', None)
@@ -408,7 +408,7 @@ def unpadded_base64(text: JsonValue) -> bytes | None:
 
 
 def authoriser(value: JsonValue) -> UserID:
-    """The user whom a member event's `join_authorised_via_users_server` names.
+    """Return the user whom a member event's `join_authorised_via_users_server` names.
 
     Returns:
         The user ID; the empty text for anything else, so that no server can have

@@ -1,7 +1,7 @@
-"""An event: immutable, parsed once, with the evidence of who signed it.
+"""An event: immutable, parsed once, with the servers whose signatures were verified.
 
-It keeps the bytes of its PDU and the handful of facts that rules and states read,
-and reads the rest again when it is asked for: a homeserver holds millions of them.
+It keeps the bytes of its PDU and the few facts that rules and states read. It reads the rest
+again when it is asked for, since a homeserver holds millions of events.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["Event"]
 class Event(Facts):
     """An event of a room: what it says and who is known to have signed it.
 
-    Two events are equal when their IDs are. In room versions 1 and 2 an ID is no
-    hash, so there equality says nothing of integrity.
+    Two events are equal when their IDs are. In room versions 1 and 2 the ID is
+    chosen by the sender's server, so equal events may differ in content.
 
     Attributes:
         event_id: its ID; empty for an event in client format that carries none.
@@ -37,20 +37,21 @@ class Event(Facts):
         room_id: the ID of its room; in version 12, of a create event, the one that
             it makes; empty for an event in client format that carries none.
         type: its type.
-        sender: who sent it.
+        sender: the user who sent it.
         server: the server part of `sender`.
-        state_key: its state key; None for an event that is no state.
+        state_key: its state key; None for a non-state event.
         membership: of a member event, the membership it gives; None when its
             content has none, and for all other events.
-        authorised_via: of a member event, the user who is said to vouch for a
-            restricted join; empty when the key holds no user ID; else None.
+        authorised_via: of a member event, the user named in
+            `join_authorised_via_users_server`; empty when the key holds anything else than a
+            user ID; None when the key is missing.
         authorising_server: the server part of `authorised_via`.
-        kind: what the rules file it under: its type; for a member event also the
+        kind: the name under which rules are found: its type; for a member event also the
             membership, unless that or the state key cannot be read. Empty for a type
             that no rule knows and that reads like the kind of a member event.
         case: the kind, and for a member event what else rules can be chosen by
-            beforehand: whether the sender is another user, whether somebody vouches,
-            whether a third party invites.
+            beforehand: whether the sender is another user, whether an authorising user is
+            named, whether there is a `third_party_invite`.
         view: a typed view of the content, for the types that authorisation reads.
         signed_by: the servers whose signature was verified: empty until
             `signing.verify`, so that forgetting it rejects instead of accepting.
@@ -117,7 +118,7 @@ class Event(Facts):
             room_version: the version of its room.
 
         Returns:
-            An event that rules can judge and states can hold, but which is no PDU.
+            An event that rules can judge and states can hold. It has no PDU.
 
         Raises:
             InvalidEvent: a field is missing or of a wrong kind.
@@ -152,7 +153,7 @@ class Event(Facts):
         return decode(self.pdu or self.client_form, strict=False)  # type: ignore[no-any-return]  # an object
 
     def _once(self) -> Mapping[str, JsonValue]:
-        """The keys of the event to look at once: of a PDU not made immutable, which costs more than reading it."""
+        """Return the keys of the event, to be looked at once: making them immutable costs more than reading."""
         return read(self.pdu, strict=False)[0] if self.pdu else self.document
 
     @property
@@ -181,24 +182,24 @@ class Event(Facts):
         return self.state_key is not None
 
     def to_pdu(self) -> dict[str, JsonValue]:
-        """The event in federation format, as a fresh dict.
+        """Return the event in federation format, as a fresh dict.
 
         Raises:
-            InvalidEvent: it came in client format, which is not all of it.
+            InvalidEvent: it came in client format, which leaves keys out.
         """
         if not self.pdu:
             raise InvalidEvent("event", "one read from a PDU", repr(self))
         return dict(read(self.pdu, strict=False)[0])
 
     def to_client_event(self) -> dict[str, JsonValue]:
-        """The event in the format that clients get, as a fresh dict."""
-        # Fresh already: what it gives need not be made immutable first, and thawed then.
+        """Return the event in the format that clients get, as a fresh dict."""
+        # `read` gives a fresh dict, so nothing has to be made immutable and thawed again.
         document = read(self.pdu or self.client_form, strict=False)[0]
         kept = {key: document[key] for key in _CLIENT_KEYS if key in document}
         return {**kept, "room_id": self.room_id, "event_id": self.event_id}
 
     def to_stripped(self) -> dict[str, JsonValue]:
-        """The four keys of stripped state, as a fresh dict."""
+        """Return the four keys of stripped state, as a fresh dict."""
         return {
             "type": self.type,
             "sender": self.sender,
@@ -207,7 +208,7 @@ class Event(Facts):
         }
 
     def with_signers(self, servers: Iterable[str]) -> Event:
-        """The same event, signed by these servers, verified at another time.
+        """Return the event as signed by these servers, which the caller verified earlier.
 
         >>> from matrix_membership.room_versions import V11
         >>> event = Event.from_client_event(
@@ -219,10 +220,10 @@ class Event(Facts):
         return with_evidence(self, frozenset(map(ServerName, servers)))
 
     def redacted(self) -> Event:
-        """The event as redaction leaves it: same ID, same signers.
+        """Return the event as redaction leaves it: same ID, same signers.
 
         Raises:
-            InvalidEvent: it came in client format, which is not all of it.
+            InvalidEvent: it came in client format, which leaves keys out.
         """
         if not self.pdu:
             raise InvalidEvent("event", "one read from a PDU", repr(self))

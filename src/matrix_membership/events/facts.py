@@ -32,15 +32,15 @@ View = Create | JoinRules | PowerLevels | SignedInvite | ThirdPartyInvite
 MEMBER_KINDS: Final[Mapping[Membership, str]] = MappingProxyType(
     {membership: f"m.room.member {membership}" for membership in Membership}
 )
-"""What well-formed member events are filed under."""
+"""The kinds of well-formed member events, by membership."""
 
 _MEMBER_KINDS: Final = frozenset(MEMBER_KINDS.values())
 
 Case = str
-"""What rules can be chosen by beforehand: a type, the case of a member, or nothing."""
+"""The key by which rules are chosen beforehand: a type, the case of a member, or empty."""
 
 MESSAGE: Final[Case] = "no state"
-"""The case of an event that is no state and of no type that any rule is about."""
+"""The case of a non-state event whose type no rule mentions."""
 
 RULED_TYPES: Final = frozenset(
     {
@@ -56,20 +56,20 @@ RULED_TYPES: Final = frozenset(
 
 
 def case_of(kind: str, *, by_another: bool, authorised: bool, third_party: bool) -> Case:
-    """The case of a well-formed member event.
+    """Return the case of a well-formed member event.
 
     Args:
         kind: its kind.
         by_another: the sender is not the user whose membership it is.
-        authorised: it says who vouches, whatever it says.
-        third_party: it has a `third_party_invite`, whatever that is.
+        authorised: it has a `join_authorised_via_users_server`, of any value.
+        third_party: it has a `third_party_invite`, of any value.
     """
     more = (("by another", by_another), ("authorised", authorised), ("third party", third_party))
     return ", ".join([kind, *(text for text, holds in more if holds)])
 
 
 def case_from(facts: Facts, sender: UserID) -> Case:
-    """The case of an event other than a create event, if this user had sent it."""
+    """Return the case of an event other than a create event, had this user sent it."""
     if facts.kind not in _MEMBER_KINDS:
         return facts.case
     return case_of(
@@ -122,7 +122,7 @@ def facts_of(
     event_id: EventID,
     make: Any = unfilled,
 ) -> Any:
-    """The facts of an event whose format was checked; its bytes are still to be set.
+    """Fill in the facts of an event of good format; the caller sets its bytes.
 
     Args:
         document: the event.
@@ -140,7 +140,7 @@ def facts_of(
     # All after the first colon, as `server_of` says.
     facts.server = sender[sender.index(":") + 1 :]
     state_key = document.get("state_key")
-    # Most members send their own membership: one string serves both.
+    # Most members send their own membership: one string serves both, and saves memory.
     facts.state_key = sender if state_key == sender else state_key
     room_id: RoomID | None = document.get("room_id")
     facts.room_id = room_id if isinstance(room_id, str) else RoomID("")
@@ -155,7 +155,7 @@ def facts_of(
         facts.view = _VIEWS[event_type](document["content"], room_version)
     elif event_type == "m.room.create":
         _add_create(facts, document)
-    elif event_type in _MEMBER_KINDS:  # a type that looks like one of them: no rule knows it
+    elif event_type in _MEMBER_KINDS:  # a type that only looks like a member's kind
         facts.kind = ""
     return facts
 
@@ -185,7 +185,7 @@ _BY_ANOTHER: Final = 4
 
 
 def _cases(membership: Membership) -> tuple[Membership, str, tuple[Case, ...]]:
-    """A membership with its kind and the cases by the sum of these three."""
+    """Return a membership, its kind, and its cases by the sum of the three flags above."""
     kind = MEMBER_KINDS[membership]
     cases = [
         case_of(

@@ -178,7 +178,7 @@ def read_scanned(
 
 
 class KnownNames:
-    """Names in PDUs of one room, most of which have the same: seen once, held once.
+    """The names that the PDUs of one room share: checked once, held once.
 
     Attributes:
         room_id: the ID of the room.
@@ -197,7 +197,7 @@ class KnownNames:
     def are_good(
         self, room_id: JsonValue, auth_events: list[JsonValue], prev_events: list[JsonValue]
     ) -> bool:
-        """Whether the format takes these names."""
+        """Tell whether the format takes these names."""
         try:
             known = tuple(auth_events) in self.lists
         except TypeError:  # not of texts
@@ -207,7 +207,7 @@ class KnownNames:
         )
 
     def listed(self, auth_events: tuple[EventID, ...]) -> tuple[EventID, ...]:
-        """A list of auth events of a PDU whose format was checked, the one that is held."""
+        """Return the held copy of a list of auth events from a PDU of good format."""
         held = self.lists.get(auth_events)
         if held is None:
             held = tuple(map(self.share, auth_events, auth_events))
