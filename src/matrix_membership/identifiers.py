@@ -16,17 +16,11 @@ from typing import Final, NewType, TypeGuard
 from matrix_membership.errors import InvalidIdentifier
 
 __all__ = [
-    "MAX_BYTES",
     "EventID",
     "RoomID",
     "ServerName",
     "UserID",
-    "are_event_ids",
     "event_id",
-    "is_event_id",
-    "is_room_id",
-    "is_server_name",
-    "is_user_id",
     "room_id",
     "server_name",
     "server_of",

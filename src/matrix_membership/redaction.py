@@ -17,7 +17,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["Survivors", "redact", "redacted_content", "survivors"]
+__all__ = ["redact"]
 
 ALL: Final = frozenset({"*"})
 """In the table: every key of the content survives."""

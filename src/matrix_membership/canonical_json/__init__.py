@@ -30,9 +30,9 @@ from matrix_membership.canonical_json._text import (
     Budget,
     JsonFloat,
     JsonValue,
-    read,
     surrogate,
 )
+from matrix_membership.canonical_json._text import read as read
 from matrix_membership.errors import InvalidJson
 
 __all__ = [
@@ -46,9 +46,7 @@ __all__ = [
     "decode",
     "encode",
     "freeze",
-    "read",
     "thaw",
-    "write",
 ]
 
 

@@ -21,14 +21,12 @@ from matrix_membership.membership import JOIN_RULES, JoinRule
 from matrix_membership.room_versions import RoomVersion
 
 __all__ = [
-    "NAMED_LEVELS",
     "NO_POWER_LEVELS",
     "Create",
     "JoinRules",
     "PowerLevels",
     "SignedInvite",
     "ThirdPartyInvite",
-    "level_of",
 ]
 
 # Levels: how the room versions write the numbers of `m.room.power_levels`.
