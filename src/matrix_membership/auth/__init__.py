@@ -2,11 +2,11 @@
 
 - `check` judges an event against a state: rule 3 and those after it (version 12: 4).
 - `explain` says why: every rule tried, the facts read, what would help.
-- `check_auth_events` judges the events that it lists: the rules before that.
-- `select_auth_events` and `auth_chain` say which events those are.
+- `check_auth_events` judges the events that it lists by the rules before that.
+- `select_auth_events` and `auth_chain` find out which events those are.
 - `rules_of` is the rule list of a room version, to read or to print.
 
-Nothing in an event, however malformed, raises: a `Decision` is a value.
+A malformed event raises nothing: it is rejected, and a `Decision` is a value.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def check(event: Event, state: RoomState) -> Decision:
     """Judge an event by the rules that depend on the state.
 
     Rule 3 and those after it; in version 12 rule 4 and those after it. For a create
-    event, rule 1 is the whole judgement. See `Authorisation rules`__.
+    event, only rule 1 is asked. See `Authorisation rules`__.
 
     Args:
         event: any event.
@@ -66,9 +66,9 @@ def check(event: Event, state: RoomState) -> Decision:
             or the current state.
 
     Returns:
-        The decision of the first rule that fires. In a partial state, an undecided
-        one when the verdict hangs on members that were left out. With a state that
-        holds no create event, a rejection by the rule that asks for one.
+        The decision of the first rule that fires. It is undecided if the state is partial
+        and the verdict depends on members that were left out. A state without a create
+        event gives a rejection, by the rule that asks for one.
 
     >>> from matrix_membership.room_versions import V11
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
@@ -96,11 +96,14 @@ def check(event: Event, state: RoomState) -> Decision:
     return end  # type: ignore[no-any-return]  # a decision
 
 
+# A state is immutable, but it may remember which rows serve it. The first check against a state
+# of `RoomState.of` writes them into a slot, past the lock; later checks find them with one look-up
+# and one comparison. Threads that write at once all write rows that serve.
 _prepare: Final = vars(RoomState.__base__)["prepared"].__set__
 
 
 def _check_unprepared(event: Event, state: RoomState) -> Decision:
-    """Judge against a state of which nothing can be known beforehand."""
+    """Judge against a state that cannot keep rows: partial, over a look-up, or without a create event."""
     if state.create_event is None and event.kind != "m.room.create":
         return check_auth_events(event, ())
     if state.is_partial:
@@ -118,20 +121,20 @@ def check_auth_events(
 ) -> Decision:
     """Judge the events that an event lists as its auth events.
 
-    Rule 2, in version 12 rules 2 and 3. For a create event, rule 1 is the whole
-    judgement. A missing auth event, other than the create event, is no reason to
-    reject.
+    Rule 2, in version 12 rules 2 and 3. For a create event, only rule 1 is asked. An
+    event that lists too few auth events is not rejected for that, unless the create event
+    is missing.
 
     Args:
         event: any event.
         auth_events: the events in its `auth_events` that are at hand.
         rejected: the IDs of events that were rejected.
         create: in version 12, the create event, which no event lists.
-        selected: what `select_auth_events` gives for the event, when that is at hand.
+        selected: the result of `select_auth_events` for the event, if you have it already.
 
     Returns:
-        The decision of the first rule that fires; the last one, which allows, leaves
-        the event to `check`.
+        The decision of the first rule that fires. If it allows, judge the event with
+        `check` next. Cost: linear in the number of auth events.
     """
     events = AuthEvents.of(event, auth_events, rejected, create, selected)
     return _auth_events_program_of(event.room_version).judge(event, events)
@@ -145,13 +148,12 @@ def explain(event: Event, state: RoomState) -> Explanation:
         state: the state to judge it against.
 
     Returns:
-        The decision with every rule tried, the facts that they read and where each
-        comes from; for a rejection also what would help, each remedy tried with the
-        same rules. In a partial state the rules are tried as if those left out were
-        invited, unless what they are makes no difference. Cost: some hundred checks;
-        linear in the size of the event and of the power levels, and, for the first
-        question to a state of `RoomState.of`, in its members. For an event that changes
-        thousands of levels fewer remedies are tried.
+        The decision with every rule tried, the facts that the rules read, and where each
+        fact comes from. A rejection also has remedies, each of them tried with the same
+        rules. With a partial state, the rules tried are shown as if the users left out were
+        invited. Cost: some hundred checks. It is linear in the size of the event and of the
+        power levels and, for the first question to a state of `RoomState.of`, in its
+        members. For an event that changes thousands of levels fewer remedies are tried.
 
     >>> from matrix_membership.room_versions import V11
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
@@ -163,7 +165,7 @@ def explain(event: Event, state: RoomState) -> Explanation:
 
 
 def rules_of(room_version: RoomVersion) -> RuleList:
-    """The rules of a room version: those on create and auth events, then the others.
+    """Return the rules of a room version: those on create and auth events, then the others.
 
     >>> from matrix_membership.room_versions import V12
     >>> rules = rules_of(V12)
@@ -176,7 +178,7 @@ def rules_of(room_version: RoomVersion) -> RuleList:
 
 
 def _judge_in_part(event: Event, state: RoomState) -> Decision:
-    """Judge against a partial state: suppose every membership of who was left out."""
+    """Judge against a partial state: undecided if the memberships left out matter."""
     outcomes = [check(event, supposed) for supposed in suppositions(event, state)]
     first = outcomes[0]
     if all(outcome == first for outcome in outcomes):
@@ -203,12 +205,12 @@ class RuleList:
         return len(self.numbered)
 
     def __str__(self) -> str:
-        """The list as a table: number, verdict, name, fact."""
+        """Return the list as a table: number, verdict, name, fact."""
         return "\n".join(
             f"{number:<9} {'allow' if rule.allows else 'reject':<7} {rule.name:<52} {rule.text}"
             for number, rule in self.numbered
         )
 
     def number_of(self, rule: str) -> str | None:
-        """The number of a rule in this version, by its name; None when it has none."""
+        """Return the number of a rule by its name; None if this version lacks the rule."""
         return next((number for number, row in self.numbered if row.name == rule), None)

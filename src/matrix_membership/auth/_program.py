@@ -1,11 +1,22 @@
-"""How rows become a program: what can be known beforehand is judged beforehand.
+"""Compile the rules of a room version into a program that is quick to run.
 
-Compiling keeps the rows that a room version has and builds every `Decision` once, so
-that a check allocates nothing. Then each rule is tried, before there is any event,
-against what its cases have in common (`Probe`): in a join by oneself nobody else is
-the sender, in a public room no join rule is invite. Rows that cannot fire in a case
-are left out of it; where one fires always, the list ends. All others are left to the
-check. The functions of the rules are called as they are: nothing is written twice.
+Most rules cannot fire for most events: in a join by oneself nobody else is the sender, in
+a public room the join rule is not invite. The compiler finds this out once for each
+version, before there is any event:
+
+1. It keeps the rows that the version has, and builds the `Decision` of each. A check then
+   allocates nothing.
+2. It tells cases apart that events fall into: their type, and for member events also their
+   membership, whether sender and target differ, and which evidence they carry.
+3. For each case it calls the rules, as they are, with probes instead of an event and a
+   state. A probe knows what all events of the case have in common, and raises when it is
+   asked for anything else. A rule that returns without such a question returns the same
+   for every event of the case: it is left out, or it ends the list.
+4. It narrows the list again by what is known of a state: the join rule of a federated room,
+   then the memberships of the sender and of the target user.
+
+Version 12 has eleven rules that a join runs through; for a join by oneself to a public room
+two are left. No rule is written a second time.
 """
 
 from __future__ import annotations
@@ -28,14 +39,6 @@ from matrix_membership.membership import (
 )
 from matrix_membership.room_versions import RoomVersion
 
-# Trying a rule on what is known before there is an event.
-#
-# A probe stands for all events, or all states, that have something in common. It has the
-# attributes that are known of them; whoever asks it for another one, or asks a name what
-# it is spelled like, is told that this is unknown. A rule that comes to an end without
-# having asked such a question would have come to the same end with every event and state
-# that the probes stand for.
-
 
 class _UnknownError(Exception):
     """A question that only a real event or state could answer."""
@@ -46,7 +49,7 @@ def _ask(*_: object) -> Never:
 
 
 class Probe:
-    """Something of which only these attributes are known."""
+    """An event, a state or a part of one with only some attributes known."""
 
     def __init__(self, **known: object) -> None:
         self.__dict__.update(known)
@@ -54,15 +57,16 @@ class Probe:
     def __getattr__(self, name: str) -> Never:
         raise _UnknownError(name)
 
-    # The class is what isinstance looks at, a hash what sets and dicts do.
+    # Python answers these for any object unless they raise: isinstance reads __class__, sets and
+    # dicts read __hash__. A rule would take such an answer for one about the real event.
     __class__ = property(_ask)
     __eq__ = __hash__ = __bool__ = _ask
 
 
 class Name:
-    """A user ID of which nothing is known but whether another one is the same.
+    """A user ID of unknown spelling that can be compared with another one.
 
-    It is no empty text: there is an event of a user of that name.
+    It counts as true, since a user ID is never empty.
     """
 
     __slots__ = ()
@@ -86,7 +90,7 @@ class Name:
 
 
 def known_memberships(*known: tuple[Name, Membership]) -> Callable[[object], Membership]:
-    """A state's `membership_of` when only those of some users are known."""
+    """Return a `membership_of` for a state in which only these memberships are known."""
 
     def membership_of(user: object) -> Membership:
         for name, membership in known:
@@ -98,39 +102,40 @@ def known_memberships(*known: tuple[Name, Membership]) -> Callable[[object], Mem
 
 
 def outcome_of(applies: Applies, event: Any, state: Any) -> bool | str:
-    """Whether a condition holds for all that two probes stand for.
+    """Try a condition on two probes.
 
     Returns:
-        Whether it does; a text when it depends: the attribute that it asks for first,
-        or nothing when it asks for something else.
+        True or False if the condition is that for all events and states that the probes
+        stand for. Otherwise a text: the attribute that the condition asks for first, empty
+        if it asks for something else.
     """
     try:
         return applies(event, state)
     except _UnknownError as unknown:
         return str(unknown)
-    except TypeError:  # a method that a name has not
+    except TypeError:  # `<` and other operators that `Name` lacks
         return ""
 
 
 Row = tuple[Applies, Decision]
 Rows = tuple[Any, Any]
-"""Rules that may fire, in order, and the decision when none does: of the rule that always fires."""
+"""Rules that may fire, in order, and the decision of the rule that ends the list."""
 
 ByMembership = Mapping[Membership | None, Rows]
-"""Rows by the membership of a user: of the sender, or of the user that a member event is about.
+"""Rows by the membership of the sender; the key None stands for a user without a member event.
 
-None is a user without a membership. Where the rows for a sender depend on the other user's
-membership too, such a mapping stands in the place of the rows, and None in that of the decision.
+Where the rows depend on the target user's membership too, the value is a second such mapping
+in place of the rows, and None in place of the decision.
 """
 
 
 @constant
 class Chosen:
-    """The rows of a program when nothing is known of the state.
+    """The rows of a program that serve any state.
 
     Attributes:
         room_version: the version of the events that they judge.
-        find: gives the rows for a case, or None.
+        find: returns the rows for a case, or None.
         otherwise: the rows for all other events.
     """
 
@@ -149,7 +154,7 @@ class Chosen:
 
 
 Prepared = tuple[RoomVersion, Callable[[Case, ByMembership], ByMembership], ByMembership]
-"""What a state is prepared with: a version, what finds its rows for a case, those for others."""
+"""What `RoomState.prepared` keeps: a version, a look-up of rows by case, the rows for other cases."""
 
 
 @constant
@@ -157,8 +162,8 @@ class Program:
     """The rules of one room version, ready to run.
 
     Attributes:
-        in_any_state: the rows when nothing is known of the state.
-        in_state: by the join rule of a federated room, what its state is prepared with.
+        in_any_state: the rows for a state that was not looked into.
+        in_state: the rows for the state of a federated room, by its join rule.
     """
 
     in_any_state: Chosen
@@ -175,12 +180,12 @@ def compile_program(
     *,
     create: Iterable[Rule | Section] = (),
 ) -> Program:
-    """Make the program of a room version.
+    """Compile the program of a room version. Cost: some tens of milliseconds.
 
     Args:
         rules: the rows, in order.
         room_version: the version.
-        create: the rows for create events, which are judged by nothing else.
+        create: the rows for create events; no other row judges these.
     """
     rows, sender = tuple(rules), Name()
     kinds = {str(row.event_type) for row in rows if isinstance(row, Section) and row.event_type}
@@ -206,18 +211,18 @@ def compile_program(
         for rule, by_membership in _by_join_rule(kept, event, sender):
             by_rule[rule][case] = by_membership
     return Program(
-        # The bound method of a dict is the fastest look-up.
+        # A bound `dict.get` spares each check a call of Python code.
         Chosen(room_version, by_case.get, by_case[_OTHERWISE]),
         {rule: (room_version, found.get, found[_OTHERWISE]) for rule, found in by_rule.items()},
     )
 
 
 _OTHERWISE: Final = ""
-"""The case of events that no section is about."""
+"""The case of events whose type has no section."""
 
 
 Kept = tuple[tuple[tuple[Applies, ...], Decision], ...]
-"""Decisions, each under the conditions of its sections and its rule that are still open."""
+"""Decisions, each with those conditions of its sections and its rule that are still open."""
 
 
 def _kept(
@@ -226,7 +231,7 @@ def _kept(
     kind: str,
     when: tuple[Applies, ...] = (),
 ) -> Kept:
-    """The rows that a version has for events of a kind, sections opened."""
+    """Return the rows that a version has for events of a kind, sections opened."""
     kept: list[tuple[tuple[Applies, ...], Decision]] = []
     for rule in rules:
         number = number_in(rule.numbers, room_version.auth_rules)
@@ -241,10 +246,10 @@ def _kept(
 
 
 def _left(kept: Kept, event: Any, state: Any) -> tuple[Kept, set[str]]:
-    """The rows without those that cannot fire, up to the first that always does.
+    """Leave out the rows that cannot fire, and all behind the first that always does.
 
     Returns:
-        The rows; and what more would have to be known to leave out others.
+        The rows that are left, and the attributes that would decide more of them.
     """
     left: list[tuple[tuple[Applies, ...], Decision]] = []
     asked: set[str] = set()
@@ -262,7 +267,7 @@ def _left(kept: Kept, event: Any, state: Any) -> tuple[Kept, set[str]]:
 
 
 def _by_join_rule(kept: Kept, event: Any, sender: Name) -> Iterator[tuple[JoinRule, ByMembership]]:
-    """The rows that are left in a federated room, by its join rule."""
+    """Yield the rows that are left in a federated room, for each join rule."""
     known: dict[str, Any] = {"create": Probe(federate=True)}
     rows, asked = _left(kept, event, Probe(**known))
     found: ByMembership = dict.fromkeys(_MEMBERSHIPS, _rows(rows))
@@ -283,7 +288,7 @@ def _by_membership(
     memberships: tuple[tuple[Name, Membership], ...],
     users: tuple[Name, ...],
 ) -> tuple[ByMembership, set[str]]:
-    """The rows that are left by the memberships of these users, and what else they ask for."""
+    """Return the rows left for each membership of these users, and what else they ask for."""
     found: dict[Membership | None, Rows] = {}
     asked: set[str] = set()
     for membership in _MEMBERSHIPS:
@@ -299,7 +304,7 @@ def _by_membership(
 
 
 _MEMBERSHIPS: Final = (None, *MEMBERSHIPS.values(), UNRECOGNISED)
-"""What can stand in a member event of a state."""
+"""The memberships that a state can hold; None without a member event."""
 
 
 def _rows(kept: Kept) -> Rows:
@@ -314,7 +319,7 @@ def _together(conditions: tuple[Applies, ...]) -> Applies:
 
 
 def _member_cases(sender: Name) -> Iterator[tuple[Case, str, Probe]]:
-    """The cases of member events, with their kinds, and what is known of such events."""
+    """Yield the cases of member events, with their kinds and what is known of such events."""
     yield MALFORMED, MALFORMED, Probe(kind=MALFORMED, sender=sender, other=())
     kinds = [
         (membership, kind) for membership, kind in MEMBER_KINDS.items() if membership is not UNKNOWN

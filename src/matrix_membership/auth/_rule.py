@@ -27,7 +27,7 @@ Numbers = Mapping[int, str | None]
 class Decision:
     """The verdict on an event, with the rule that gave it.
 
-    It is true when the event is allowed.
+    A decision is true if the event is allowed, and false if it is rejected or undecided.
 
     Attributes:
         allowed: whether the event is allowed.
@@ -35,8 +35,8 @@ class Decision:
         number: the rule's number in this room version, as the specification prints it.
         room_version: the version whose rules were applied.
         text: the fact that held when the rule fired, in one sentence.
-        undecided: the verdict hangs on a membership that a partial state leaves out.
-            Such a decision is never allowed.
+        undecided: whether the verdict depends on a membership that a partial state leaves
+            out. An undecided event is not allowed.
     """
 
     allowed: bool
@@ -58,7 +58,7 @@ class Decision:
 
     @property
     def url(self) -> str:
-        """The rule list that the number refers to."""
+        """The address of the rule list that the number refers to."""
         return f"{SPECIFICATION}/rooms/{self.room_version.specification}/#authorisation-rules"
 
 
@@ -71,7 +71,7 @@ class Rule:
         allows: its verdict when it fires.
         numbers: its number from a version on; None where it ends.
         text: the fact that holds when it fires.
-        applies: whether it fires.
+        applies: the function that tells whether it fires.
     """
 
     name: str
@@ -81,11 +81,11 @@ class Rule:
     applies: Applies
 
     def __call__(self, event: Event, state: Any) -> bool:
-        """Whether the rule fires."""
+        """Tell whether the rule fires."""
         return self.applies(event, state)
 
     def decision(self, room_version: RoomVersion, number: str) -> Decision:
-        """The decision that the rule gives in a version, where it has this number."""
+        """Return the decision of the rule in a version where it has this number."""
         return Decision(self.allows, self.name, number, room_version, self.text)
 
 
@@ -94,12 +94,11 @@ class Section:
     """A numbered group of rules under one condition.
 
     Attributes:
-        rules: what it consists of, in order.
+        rules: its rules and inner sections, in order.
         numbers: its number from a version on; None where it ends.
-        event_type: the type of the events that it is about.
-        membership: the membership of the member events that it is about, or
-            `MALFORMED`.
-        when: any other condition.
+        event_type: the event type that it covers.
+        membership: the membership that it covers, or `MALFORMED`.
+        when: another condition.
         text: the condition in words.
     """
 
@@ -111,7 +110,7 @@ class Section:
     text: str = ""
 
     def is_about(self, kind: str) -> bool:
-        """Whether events of a kind can come here."""
+        """Tell whether the section covers events of a kind."""
         if self.event_type is not None:
             return kind.partition(" ")[0] == self.event_type
         if self.membership is not None:
@@ -124,12 +123,12 @@ class Section:
 
 
 def numbers_of(versions: Mapping[str, str | None]) -> Numbers:
-    """Read `v6="4.2.3"` keywords: from version 6 on it has this number."""
+    """Read keywords such as `v6="4.2.3"`: this number, from version 6 on."""
     return MappingProxyType({int(name[1:]): number for name, number in versions.items()})
 
 
 def number_in(numbers: Numbers, auth_rules: int) -> str | None:
-    """The number in a rule list; None when the list has no such row."""
+    """Return the number in a rule list; None if the list lacks the row."""
     known = [since for since in numbers if since <= auth_rules]
     return numbers[max(known)] if known else None
 
@@ -164,7 +163,7 @@ def _rule_maker(versions: Mapping[str, str | None], *, allowing: bool) -> Callab
 def rows_in(
     rules: Iterable[Rule | Section], room_version: RoomVersion
 ) -> Iterator[tuple[str, Rule]]:
-    """All rules of a version with their numbers, sections opened, in order."""
+    """Yield all rules of a version with their numbers, in order, sections opened."""
     for rule in rules:
         number = number_in(rule.numbers, room_version.auth_rules)
         if number is None:

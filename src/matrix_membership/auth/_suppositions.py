@@ -1,4 +1,4 @@
-"""A partial state supposed whole: every membership that those left out could have."""
+"""Complete a partial state in every way that could change a verdict."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from matrix_membership.state import RoomState
 
 
 def suppositions(event: Event, state: RoomState) -> Iterator[RoomState]:
-    """Every whole state that a partial one could be, as far as an event's judgement goes.
+    """Suppose each membership of the users whom an event involves and the state leaves out.
 
     Args:
-        event: the event: its sender, its target and who vouches are who matters.
+        event: the event. The rules read the memberships of its sender, its target user and
+            the authorising user, and of nobody else.
         state: the partial state.
 
     Yields:
-        States in which each of them who was left out has one of the memberships.
+        States in which each of these users has some membership: at most 5 ** 3.
     """
     involved = {event.sender, event.state_key, event.authorised_via}
     users = filter(is_user_id, involved)  # not the token of a third-party invite
@@ -29,7 +30,7 @@ def suppositions(event: Event, state: RoomState) -> Iterator[RoomState]:
 
 
 def _supposing(state: RoomState, memberships: Mapping[str, str]) -> RoomState:
-    """A state in which these users have these memberships."""
+    """Return the state with these memberships added."""
     supposed = {
         user: Event.from_client_event(
             {
