@@ -1,7 +1,6 @@
-"""What will hurt the members of a room: its state read with an eye for trouble.
+"""Find settings of a room that hurt its members.
 
-Every check is a row of a table: it looks for one thing and says what happens to
-whom, and how to mend it.
+Each check in `CHECKS` looks for one thing. It says what happens to whom, and how to mend it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ["MOST_COMPARISONS", "Finding", "Weight", "lint"]
 
 
 class Weight(Enum):
-    """How bad a finding is: it hurts now, it may hurt, or it is good to know."""
+    """The weight of a finding: it hurts now, it may hurt, or it is good to know."""
 
     HURTS = "hurts"
     MAY_HURT = "may hurt"
@@ -38,10 +37,10 @@ class Finding:
     """One thing in a room that hurts, or may.
 
     Attributes:
-        kind: what it is, in one word with hyphens, the same for ever.
-        weight: how bad it is.
-        event: the state event to mend; None when one is missing.
-        concerns: users, servers, rooms or keys that it is about.
+        kind: a name with hyphens that stays the same between releases.
+        weight: its weight.
+        event: the state event to mend; None if one is missing.
+        concerns: the users, servers, rooms or keys affected.
         sentence: what happens to whom.
         remedy: how to mend it.
     """
@@ -59,7 +58,7 @@ class Finding:
 
 
 def lint(state: RoomState) -> tuple[Finding, ...]:
-    """Find what will hurt the members of a room.
+    """Find settings of a room that hurt its members.
 
     Args:
         state: the current state of the room, all members included.
@@ -167,7 +166,7 @@ def _leads_somewhere(entry: Any) -> bool:
 
 
 def _highest(state: RoomState) -> int | None:
-    """The highest power level of a joined member; None when nobody is joined."""
+    """Return the highest power level of a joined member; None if nobody is joined."""
     levels = state.power_levels
     named = {*levels.users, *state.create.privileged}
     if state.create.creator is not None:
@@ -269,7 +268,8 @@ def _shut_out(state: RoomState) -> Iterator[Finding]:
     event, acl = state.get("m.room.server_acl"), ServerAcl.of(state)
     if acl is None:
         return
-    # Who writes a list of odd patterns for a room of many servers would have them multiplied.
+    # A stranger may write thousands of odd patterns for a room of thousands of servers, and the
+    # comparisons are their product.
     most = MOST_COMPARISONS // max(1, acl.odd_patterns)
     servers = sorted(state.servers_in_room)
     denied = tuple(server for server in servers[:most] if not acl.allows(server))
@@ -304,10 +304,10 @@ def _closed_with_others(state: RoomState) -> Iterator[Finding]:
 
 
 MOST_COMPARISONS: Final = 50_000
-"""How often a server is compared with a pattern that has to be matched character by character.
+"""The most comparisons of a server with a pattern that is matched character by character.
 
-Of a list with that many odd patterns (`receipt.server_acl.ServerAcl.odd_patterns`) the first servers by
-name are looked at. With 10 such patterns these are 5,000 servers.
+If there are more, `lint` looks at the first servers by name: at 5,000 if the list has 10 such
+patterns (`receipt.server_acl.ServerAcl.odd_patterns`).
 """
 
 Check = Callable[[RoomState], Iterable[Finding]]

@@ -1,8 +1,8 @@
-"""May this user do this? Asked before it is tried, answered by the rules.
+"""Ask what a user may do in a room, before they try.
 
-Each question builds the event that would be sent and has it judged: no rule is
-written a second time. The answer is true or false, or says what it would have to
-know; and, when it is no, what would help.
+Each question builds the event that would be sent and has the rules judge it. The answer is
+true, false or unknown. It says which rule decided, what would help, or which part of the
+state is missing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ __all__ = ["May", "Permission", "may", "who_may"]
 
 @frozen
 class Permission:
-    """Whether somebody may do something. It is true when they surely may.
+    """The answer to a question. It is true only if the user may do it for certain.
 
     Attributes:
         event: the event that would be sent.
         state: the state that it was judged against.
-        decision: what the rules say; None when the state leaves out what they read.
-        missing: what the state would have to hold for an answer; empty when there is one.
+        decision: the verdict of the rules; None if the state leaves out what they read.
+        missing: what the state leaves out; empty if there is a decision.
     """
 
     event: Event
@@ -44,7 +44,7 @@ class Permission:
 
     @property
     def unknown(self) -> bool:
-        """Whether the state does not suffice to tell."""
+        """Whether the state leaves out too much for an answer."""
         return self.decision is None or self.decision.undecided
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Permission:
 
     @property
     def explanation(self) -> auth.Explanation | None:
-        """Why, at length; None when the state leaves out what the rules read.
+        """The reasons in full; None if the state leaves out what the rules read.
 
         Cost: some hundred checks.
         """
@@ -62,14 +62,14 @@ class Permission:
 
     @property
     def remedies(self) -> tuple[auth.Remedy, ...]:
-        """What would help, the smallest changes first. Cost: as `explanation`."""
+        """The changes that would help, the smallest first. Cost: as `explanation`."""
         explanation = self.explanation
         return () if explanation is None else explanation.remedies
 
 
 @frozen
 class May:
-    """What a user may do in a room: one method for each question.
+    """The questions about one user in one room: one method for each.
 
     Attributes:
         user: the user.
@@ -83,8 +83,8 @@ class May:
         """Join the room.
 
         Args:
-            authorised_via: of a restricted room, the joined user who would authorise the join; that
-                user's server is taken to sign.
+            authorised_via: in a restricted room, the joined user who would authorise the
+                join. The answer assumes that this user's server signs.
         """
         if authorised_via is None:
             return self._membership(self.user, JOIN)
@@ -120,7 +120,7 @@ class May:
         event_type: str,
         content: Mapping[str, JsonValue] = JsonObject(),
     ) -> Permission:
-        """Send an event that is no state, such as `m.room.message`."""
+        """Send a non-state event, such as `m.room.message`."""
         return self._event(event_type, None, content)
 
     def set(
@@ -200,7 +200,7 @@ def may(user: str, state: RoomState) -> May:
             makes it.
 
     Raises:
-        InvalidIdentifier: the user is no user ID.
+        InvalidIdentifier: `user` is not a user ID.
 
     >>> from matrix_membership.room_versions import V11
     >>> create = {
@@ -217,18 +217,18 @@ def may(user: str, state: RoomState) -> May:
 
 
 def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator[UserID]:
-    """Everybody in a room who may do something.
+    """Find everybody in a room who may do something.
 
     Args:
         state: the state of the room.
-        question: what to ask for each joined member.
+        question: asks one thing about a joined member.
 
     Yields:
-        Those who surely may, in the order in which they came. Cost: one check for each
-        joined member.
+        The joined members who may, in the order in which the state lists them. Cost: one
+        check for each joined member.
 
     Raises:
-        IncompleteState: the state is over a look-up, as stripped state is.
+        IncompleteState: the state does not list its members.
 
     >>> from matrix_membership.room_versions import V11
     >>> list(who_may(RoomState.of(V11, []), lambda user: user.ban("@ana:a.example")))

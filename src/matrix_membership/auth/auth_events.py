@@ -97,7 +97,7 @@ def rejected(event: Event, auth: AuthEvents) -> bool:
 @rejects(v1="2.4", v12=None)
 def no_create_event(event: Event, auth: AuthEvents) -> bool:
     """There is no create event among the auth events."""
-    # With another state key it was unexpected, by the rule above.
+    # A create event with another state key was already rejected as unexpected.
     return ("m.room.create", "") not in auth.places
 
 
@@ -129,14 +129,16 @@ RULES = (
 
 
 def select_auth_events(event: Event) -> frozenset[StateKey]:
-    """Which places of the room state authorise an event.
+    """Return the types and state keys of the events that may authorise an event.
 
     Args:
         event: any event.
 
     Returns:
-        Types with state keys. What exists of them in the state before the event is
-        what its `auth_events` list, and nothing else may be there.
+        Pairs of type and state key. An event lists in `auth_events` those of them that
+        exist in the state before it, and no other event. See `Auth events selection`__.
+
+    __ https://spec.matrix.org/v1.19/server-server-api/#auth-events-selection
 
     >>> from matrix_membership.room_versions import V12
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
@@ -168,15 +170,15 @@ def select_auth_events(event: Event) -> frozenset[StateKey]:
 def auth_chain(
     events: Iterable[Event], get: Callable[[EventID], Event | None]
 ) -> dict[EventID, Event]:
-    """All events that authorise these ones, and those that authorise them, and so on.
+    """Follow auth events back to the create event.
 
     Args:
-        events: where to start. They are in the chain only if another one lists them.
-        get: gives an event by its ID, or None when it is not at hand.
+        events: where to start. They are in the chain only if another event lists them.
+        get: returns an event by its ID, or None if you do not have it.
 
     Returns:
-        The chain by event ID. What was not at hand is not in it. Cost: linear in
-        the chain.
+        The auth chain by event ID, without the events that `get` does not return. Cost:
+        linear in the size of the chain.
     """
     chain: dict[EventID, Event] = {}
     waiting = [event_id for event in events for event_id in event.auth_events]

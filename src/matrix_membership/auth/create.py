@@ -32,7 +32,7 @@ def has_room_id(event: Event, _: RoomState) -> bool:
 def unknown_room_version(event: Event, _: RoomState) -> bool:
     """The create event names a room version that is not known."""
     named = event.view.room_version if isinstance(event.view, Create) else None
-    # A version of the caller's own is known to whoever read the event by it.
+    # The caller read the event by this version, so a custom one is known too.
     return not isinstance(named, str) or (
         named not in KNOWN and named != event.room_version.identifier
     )

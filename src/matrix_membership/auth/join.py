@@ -63,7 +63,8 @@ def authoriser_may_not_invite(event: Event, state: RoomState) -> bool:
     authoriser = event.authorised_via
     if not authoriser:
         return True
-    # As `membership_of`, but for a call: this is the longest of the joins' rules.
+    # Reads the member event, not `membership_of`: this rule decides every restricted join, and
+    # is the longest of them. One call less counts.
     member = state.get_member(authoriser)
     return (
         member is None

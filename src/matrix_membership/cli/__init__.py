@@ -1,8 +1,8 @@
 """The command line: `python -m matrix_membership explain STATE EVENT`.
 
-The only package that reads files and prints. It judges an event against the state of a room
-and prints the explanation. The exit code says what came out: 0 allowed, 1 rejected
-or undecided, 2 unreadable.
+It judges an event against the state of a room and prints the explanation. The exit code is 0
+for allowed, 1 for rejected or undecided, 2 for unreadable input. Only this part of the
+package reads files and prints.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: what follows the name of the program; what it was called with.
+        arguments: the arguments after the name of the program; None for those of the process.
 
     Returns:
         The exit code.
@@ -106,7 +106,7 @@ def _read(name: str) -> JsonValue:
 
 
 def _entries(value: JsonValue, name: str) -> list[Mapping[str, JsonValue]]:
-    """The state events in a document: a list, or a list under one of the known keys."""
+    """Return the state events of a document: a list, or a list under one of the known keys."""
     while isinstance(value, Mapping):
         found = next((value[key] for key in _LISTED_UNDER if key in value), None)
         if found is None:
@@ -124,7 +124,7 @@ def _object(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
 
 
 def _room_version(named: str | None, documents: Sequence[Mapping[str, JsonValue]]) -> RoomVersion:
-    """The version that was named, or else the one that the create event tells."""
+    """Return the version named on the command line, or else in the create event."""
     identifier: JsonValue = named
     if identifier is None:
         create = next((entry for entry in documents if entry.get("type") == "m.room.create"), None)
@@ -139,7 +139,7 @@ def _room_version(named: str | None, documents: Sequence[Mapping[str, JsonValue]
 
 
 def _event(document: Mapping[str, JsonValue], version: RoomVersion) -> Event:
-    """An event of either format, with the servers that count as having signed it."""
+    """Read an event of either format, with the servers that count as having signed it."""
     if all(key in document for key in _ONLY_IN_PDUS):
         signatures = document.get("signatures")
         named = signatures if isinstance(signatures, Mapping) else ()

@@ -1,8 +1,8 @@
-"""Why an event is allowed or rejected: every rule tried, what it read, what would help.
+"""Explain a verdict: every rule tried, what it read, and what would help.
 
-Nothing here judges: the same rows run in the same order, each against a state that
-notes where it is asked. An explanation is made for people and takes a hundred times
-longer than a verdict.
+The same rules run in the same order as in a check, each against a copy of the state that
+notes what is looked up. So an explanation cannot differ from the verdict. It is made for
+people, and takes a hundred times longer.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ StateKey = tuple[str, str]
 
 @frozen
 class TriedRule:
-    """One row of the rule list, tried.
+    """A rule of the list, or the condition of a numbered group, that was tried.
 
     Attributes:
         number: its number in this room version.
         name: the rule's name; empty for the condition of a numbered group.
         text: the fact that holds when it fires, or the condition.
-        verdict: `allow` or `reject`, what the rule says when it fires; empty for a
+        verdict: the verdict of the rule if it fires: `allow` or `reject`; empty for a
             condition.
-        fired: whether it fired; of a condition, whether it holds.
-        read: the types and state keys that it looked up.
+        fired: whether the rule fired, or the condition holds.
+        read: the types and state keys that were looked up.
     """
 
     number: str
@@ -56,7 +56,7 @@ class TriedRule:
         return f"{self.number:<9} {self.name or '(condition)':<55} {outcome:<7} {self.text}"
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The step as a JSON object."""
+        """Return it as a JSON object."""
         return {
             "number": self.number,
             "rule": self.name,
@@ -69,19 +69,19 @@ class TriedRule:
 
 @frozen
 class Explanation:
-    """A verdict with its whole trail. It is true when the event is allowed.
+    """A verdict with its reasons. It is true if the event is allowed.
 
     Attributes:
         event: the event that was judged.
-        decision: the verdict, the same that `check` gives.
+        decision: the verdict, the same as from `check`.
         steps: the rules tried, in order; the last one decided.
         facts: the memberships, levels and join rule that they read, with origins.
         evidence: the state events that they read.
-        rooms: of a join to a restricted room, the rooms whose members may join.
-        servers: of such a join, the servers that could authorise it, the most powerful
-            user's first.
-        remedies: what would let the event pass, the smallest first; empty when it is
-            allowed, undecided, or nothing helps.
+        rooms: for a join to a restricted room, the rooms whose members may join.
+        servers: for such a join, the servers that could authorise it, the server of the
+            most powerful user first.
+        remedies: changes after which the event would be allowed, the smallest first; empty
+            if it is allowed or undecided, or if nothing helps.
     """
 
     event: Event
@@ -97,7 +97,7 @@ class Explanation:
         return self.decision.allowed
 
     def __str__(self) -> str:
-        """A page that a person can read."""
+        """Return a page for people."""
         parts = (
             ("", [str(self.decision), self.decision.url]),
             ("Rules tried", self.steps),
@@ -123,7 +123,7 @@ class Explanation:
         return ["no small change of the room or of the event"]
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The explanation as a JSON object."""
+        """Return the explanation as a JSON object."""
         return {
             "allowed": self.decision.allowed,
             "undecided": self.decision.undecided,
@@ -199,7 +199,8 @@ def try_rules(
     Args:
         rules: the rows.
         event: the event to judge.
-        against: makes what the rows judge it against, noting in a list what is read.
+        against: makes the state to judge it against; that state notes in the given list
+            what is looked up.
     """
     tried: list[TriedRule] = []
     _try(rules, event, against, tried)
@@ -241,7 +242,7 @@ def _once(read: list[StateKey]) -> tuple[StateKey, ...]:
 
 
 def _watched(state: RoomState) -> Callable[[list[StateKey]], RoomState]:
-    """Make copies of a state that note what is looked up."""
+    """Return a function that makes copies of a state which note what is looked up."""
 
     def against(read: list[StateKey]) -> RoomState:
         def get(event_type: str, state_key: str) -> Event | None:

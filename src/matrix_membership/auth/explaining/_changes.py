@@ -1,4 +1,4 @@
-"""Changes to try: of the state, or of the judged event itself."""
+"""The changes that a search for remedies tries: of the state, or of the judged event."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ VIA: Final = "join_authorised_via_users_server"
 
 @frozen
 class Repair:
-    """One thing that somebody has to do.
+    """One change of the room or of the event, and who can make it.
 
     Attributes:
-        sentence: what, in words.
-        makers: who in the room could, the most powerful first, at most ten; empty
-            for what only a server does.
-        anyone_joined: every joined member of default power could.
+        sentence: the change in words.
+        makers: at most ten users of the room who can make it, the most powerful first;
+            empty for a change that only a server makes.
+        anyone_joined: whether every joined member of default power can make it.
         servers: the servers that would have to sign.
-        type: the type of the state event to send; empty when it is the judged event
-            that changes.
+        type: the type of the state event to send; empty if the judged event itself
+            changes.
         state_key: its state key.
         content: its content.
     """
@@ -41,7 +41,7 @@ class Repair:
     content: JsonObject = JsonObject()
 
     def __str__(self) -> str:
-        """The change and who could make it."""
+        """Return the change and who could make it."""
         named = [*self.makers[:_SHOWN], *self.servers[:_SHOWN]]
         if len(self.makers) > _SHOWN:
             named.append("others")
@@ -50,7 +50,7 @@ class Repair:
         return f"{self.sentence} (by {' or '.join(named)})" if named else self.sentence
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The change as a JSON object."""
+        """Return the change as a JSON object."""
         return {
             "sentence": self.sentence,
             "makers": list(self.makers),
@@ -63,7 +63,7 @@ class Repair:
 
 
 _SHOWN = 3
-"""How many of those who can make a change a sentence names."""
+"""The most users and servers that a sentence names."""
 
 
 @constant
@@ -71,10 +71,10 @@ class Move:
     """A change to try: of the state, or of the judged event.
 
     Attributes:
-        change: it, its makers not yet known.
-        slot: what it is about; two changes of one slot exclude each other.
-        by: the only one who can make it; None when it is to be found out.
-        event: the judged event after it; None for a change of the state.
+        change: the change, its makers not yet known.
+        slot: the subject of the change; two changes with one slot exclude each other.
+        by: the only user who can make it; None if the search has to find out.
+        event: the judged event after the change; None for a change of the state.
     """
 
     change: Repair
@@ -87,7 +87,7 @@ class Move:
 
 
 def evidence(event: Event) -> Iterator[Move]:
-    """The server that has to sign does, or is no longer named."""
+    """Let the authorising server sign, or leave its user out of the event."""
     via = event.authorised_via
     if via is None:
         return
@@ -101,19 +101,19 @@ def evidence(event: Event) -> Iterator[Move]:
 
 
 def unban(user: UserID, state: RoomState) -> Iterator[Move]:
-    """A banned user is unbanned."""
+    """Unban a banned user."""
     if state.membership_of(user) is BAN:
         yield _member_move(f"unban {user}", user, LEAVE)
 
 
 def invite(user: UserID, state: RoomState) -> Iterator[Move]:
-    """A user who is not in the room is invited."""
+    """Invite a user who is not in the room."""
     if state.membership_of(user) in (LEAVE, KNOCK, BAN):
         yield _member_move(f"invite {user}", user, INVITE)
 
 
 def joins(user: UserID, state: RoomState) -> Iterator[Move]:
-    """The user joins."""
+    """Let the user join."""
     if state.membership_of(user) is not JOIN:
         yield _member_move(f"{user} joins", user, JOIN, by=user)
 
@@ -127,7 +127,7 @@ def _member_move(
 
 
 def join_rule(event: Event, state: RoomState, rule: JoinRule) -> Iterator[Move]:
-    """The room gets another join rule, if its version has it."""
+    """Set another join rule, if the room version has it."""
     if rule is state.join_rule or rule not in event.room_version.join_rules:
         return
     rules = state.get("m.room.join_rules")
@@ -138,7 +138,7 @@ def join_rule(event: Event, state: RoomState, rule: JoinRule) -> Iterator[Move]:
 
 
 def levels_move(sentence: str, levels: Mapping[LevelPath, int], state: RoomState) -> Move:
-    """The room gets other power levels."""
+    """Set other power levels."""
     content = freeze(levels_content(levels, state))
     return Move(Repair(sentence, type="m.room.power_levels", content=content), "levels")
 
@@ -147,7 +147,7 @@ def levels_move(sentence: str, levels: Mapping[LevelPath, int], state: RoomState
 
 
 def state_event(change: Repair, sender: UserID, state: RoomState) -> Event:
-    """The state event of a change."""
+    """Make the state event of a change."""
     fields = {
         "type": change.type,
         "state_key": change.state_key,
@@ -158,7 +158,7 @@ def state_event(change: Repair, sender: UserID, state: RoomState) -> Event:
 
 
 def state_after(state: RoomState, event: Event) -> RoomState:
-    """The state after an event, in constant time whatever the size of the room."""
+    """Return the state after an event, in constant time for a room of any size."""
     place = (event.type, event.state_key)
 
     def get(event_type: str, state_key: str) -> Event | None:
@@ -168,14 +168,14 @@ def state_after(state: RoomState, event: Event) -> RoomState:
 
 
 def sent_by(user: UserID, event: Event) -> Event:
-    """The event as another user would send it."""
+    """Return the event as another user would send it."""
     fields = {key: value for key, value in event.document.items() if key != "event_id"}
     sent = Event.from_client_event({**fields, "sender": user}, event.room_version)
     return sent.with_signers({*event.signed_by, sent.server})
 
 
 def rewritten(event: Event, content: Mapping[str, JsonValue], signers: Iterable[str]) -> Event:
-    """The event with another content."""
+    """Return the event with another content."""
     fields = {key: value for key, value in event.document.items() if key != "event_id"}
     made = Event.from_client_event({**fields, "content": content}, event.room_version)
     return made.with_signers(signers)

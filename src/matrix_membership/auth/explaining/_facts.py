@@ -1,7 +1,7 @@
-"""What the rules read of a room, as facts for people: memberships, levels, join rule.
+"""Turn what the rules read of a room into facts for people: memberships, levels, join rule.
 
-A fact says where its value comes from: from an event of the state, from a default,
-or from who created the room.
+A fact says where its value comes from: an event of the state, a default, or the power of a
+creator.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ StateKey = tuple[str, str]
 
 
 class Origin(Enum):
-    """Where a fact comes from.
+    """The source of a fact.
 
-    `STATE` is the content of an event, `EVENT` that of the event which is judged,
-    `DEFAULT` what holds when no event says otherwise, `CREATOR` the power of who created
-    the room, `UNKNOWN` a member whom a partial state leaves out.
+    `STATE`: the content of a state event. `EVENT`: the content of the event that is judged.
+    `DEFAULT`: the value that counts if no event sets one. `CREATOR`: the power of a creator.
+    `UNKNOWN`: the partial state leaves this member out.
     """
 
     STATE = "state"
@@ -44,12 +44,12 @@ class Fact:
     """One fact of a room.
 
     Attributes:
-        name: what it is about: `membership of @ana:a.example`, `invite level`.
+        name: its subject: `membership of @ana:a.example`, `invite level`.
         value: text, a level, or a list of room IDs.
-        origin: where it comes from.
-        place: what says so, in a few words: `m.room.power_levels: users_default`.
-        event_id: the ID of the event that says so; None for a default, and for an
-            event in client format without one.
+        origin: its source.
+        place: the source in a few words: `m.room.power_levels: users_default`.
+        event_id: the ID of that event; None for a default, and for an event in client
+            format without an ID.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Fact:
         return f"{self.name}: {'-' if value == '' else value} ({self.origin}: {self.place})"
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The fact as a JSON object."""
+        """Return the fact as a JSON object."""
         return {
             "name": self.name,
             "value": list(self.value) if isinstance(self.value, tuple) else self.value,
@@ -74,12 +74,12 @@ class Fact:
 
 
 def facts(event: Event, state: RoomState, read: Collection[StateKey]) -> tuple[Fact, ...]:
-    """The facts about these places of the state, as an event's judgement sees them.
+    """Return the facts about these places of the state, as they matter to an event.
 
     Args:
         event: the event that was judged.
-        state: what it was judged against.
-        read: the places that the rules looked into.
+        state: the state that it was judged against.
+        read: the types and state keys that the rules looked up.
     """
     return tuple(_facts(event, state, read))
 
@@ -140,7 +140,7 @@ def _of_power_levels(name: str, field: str, state: RoomState) -> Fact:
 
 
 def _changes(event: Event, before: PowerLevels) -> Iterator[Fact]:
-    """What new power levels change in those that the room has."""
+    """Yield the levels that a power levels event would change."""
     after = event.view
     if not before.exists or not isinstance(after, PowerLevels):
         return

@@ -1,8 +1,9 @@
-"""What would help: the smallest changes after which an event would be allowed.
+"""Find the smallest changes after which a rejected event would be allowed.
 
-A change is one thing that somebody does: invites, unbans, sets a level or a join
-rule, sends the event instead, authorises the join. Each remedy was tried: every change in it by
-somebody who may make it, then the event, all by the same engine.
+A change is one thing that somebody does: invite, unban, set a level or the join rule, send
+the event in place of its sender, authorise the join. The search tries every set of up to
+three changes: it has the engine judge each change, sent by a user who may make it, and then
+the event. So a remedy is never a guess.
 """
 
 from __future__ import annotations
@@ -43,30 +44,31 @@ from matrix_membership.state import CREATOR_POWER_LEVEL, RoomState
 Judge = Callable[[Event, RoomState], Decision]
 
 _AT_ONCE = 3
-"""How many changes a remedy consists of at most."""
+"""The most changes in one remedy."""
 
 _MAKERS = 10
-"""How many of those who can make a change are named."""
+"""The most users named who can make a change."""
 
 _CANDIDATES = 12
-"""How many joined users are tried for who can make a change, the most powerful first."""
+"""The most joined users tried for who can make a change, the most powerful first."""
 
 MOST_LEVELS_COMPARED = 100_000
-"""How many levels a search for remedies compares at most, before it ends with what it found.
+"""The most levels that one search compares before it ends with the remedies found so far.
 
-Only power levels are dear to judge: each level of the room and of the event is compared.
-With 100 users in both this is five hundred judgements, more than any search makes.
+Judging power levels compares each level of the room and of the event; other events cost
+little. With 100 users in both, this allows five hundred judgements, more than any search
+makes.
 """
 
 
 @frozen
 class Remedy:
-    """Changes, in order, after which the event is allowed; none of them can go.
+    """Changes, in order, after which the event is allowed. Each of them is needed.
 
     Attributes:
-        changes: what is to be done.
-        event: the event as it then is: the same, but for what the changes say of it.
-        decision: the verdict that it then gets.
+        changes: the changes.
+        event: the event after those changes that concern it.
+        decision: the verdict on it after all changes.
     """
 
     changes: tuple[Repair, ...]
@@ -75,7 +77,7 @@ class Remedy:
 
     @property
     def sentence(self) -> str:
-        """All changes in one sentence."""
+        """The changes and the verdict in one sentence."""
         steps = "; then ".join(map(str, self.changes))
         return f"{steps}: {self.decision}"
 
@@ -83,7 +85,7 @@ class Remedy:
         return self.sentence
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The remedy as a JSON object."""
+        """Return the remedy as a JSON object."""
         return {
             "sentence": self.sentence,
             "changes": [change.to_dict() for change in self.changes],
@@ -92,7 +94,7 @@ class Remedy:
 
 
 def find_remedies(event: Event, state: RoomState, judge: Judge) -> tuple[Remedy, ...]:
-    """Find what would let a rejected event pass.
+    """Find the changes after which a rejected event would be allowed.
 
     Args:
         event: the event that was rejected.
@@ -100,15 +102,15 @@ def find_remedies(event: Event, state: RoomState, judge: Judge) -> tuple[Remedy,
         judge: the engine, `auth.check`.
 
     Returns:
-        The remedies, those of fewer changes first; no remedy holds all changes of
-        another one. They are all that there are, unless a change of power levels would
-        take more than `MOST_LEVELS_COMPARED` comparisons. Cost: some hundred checks, and
-        linear in the size of the power levels and of the event.
+        The remedies, those with fewer changes first. No remedy contains all changes of
+        another one. The list ends early if judging power levels takes more than
+        `MOST_LEVELS_COMPARED` comparisons. Cost: some hundred checks; linear in the size of
+        the power levels and of the event.
     """
     found: list[Remedy] = []
     try:
         found.extend(_found(event, state, _Judge(judge).judge))
-    except IncompleteState:  # of a state that does not tell all, nothing can be promised
+    except IncompleteState:  # a change could fail on what the state leaves out
         return ()
     except _TooManyLevelsError:
         pass
@@ -116,11 +118,11 @@ def find_remedies(event: Event, state: RoomState, judge: Judge) -> tuple[Remedy,
 
 
 class _TooManyLevelsError(Exception):
-    """The search has compared as many levels as it may."""
+    """The search has used up its comparisons of levels."""
 
 
 class _Judge:
-    """The engine, with a count of what it costs; lives no longer than one search."""
+    """The engine of one search, with a count of the levels compared."""
 
     def __init__(self, engine: Judge) -> None:
         self.engine = engine
@@ -158,7 +160,7 @@ def _found(event: Event, state: RoomState, judge: Judge) -> Iterator[Remedy]:
 
 @constant
 class _Search:
-    """The rejected event in its room, the engine, and who could change something."""
+    """The rejected event in its room, the engine, and the users who could change something."""
 
     event: Event
     state: RoomState
@@ -168,14 +170,14 @@ class _Search:
     made: dict[Move, Event]  # the state events of changes, each made once
 
     def event_of(self, move: Move) -> Event:
-        """The state event of a change."""
+        """Return the state event of a change, made once."""
         event = self.made.get(move)
         if event is None:
             event = self.made[move] = state_event(move.change, self.event.sender, self.state)
         return event
 
     def remedy(self, moves: tuple[Move, ...]) -> Remedy | None:
-        """These moves as a remedy, if they help and somebody can make each in turn."""
+        """Return these moves as a remedy, if they help and somebody can make each in turn."""
         event, state = self.event, self.state
         for move in moves:
             if move.event is None:
@@ -187,7 +189,7 @@ class _Search:
         return None if changes is None else Remedy(changes, event, decision)
 
     def _made(self, moves: tuple[Move, ...]) -> tuple[Repair, ...] | None:
-        """The changes with those who can make them; None when nobody can make one."""
+        """Return the changes with their makers; None if nobody can make one of them."""
         state = self.state
         changes: list[Repair] = []
         for move in moves:
@@ -213,7 +215,7 @@ class _Search:
         return evolve(move.change, makers=makers, anyone_joined=anyone)
 
     def moves(self) -> Iterator[Move]:
-        """What could have to do with the verdict, in the order in which it is to be done."""
+        """Yield the changes that could matter to the verdict, in the order of making them."""
         event, state = self.event, self.state
         sender, target = event.sender, UserID(event.state_key or "")
         is_member = event.type == "m.room.member"
@@ -237,7 +239,7 @@ class _Search:
             yield from self._levels()
 
     def _sent_by_another(self) -> Iterator[Move]:
-        """Somebody else sends the event."""
+        """Let somebody else send the event."""
         event = self.event
         # A user who leaves is not kicked.
         kept_out = {event.sender, event.state_key if event.membership is LEAVE else None}
@@ -277,7 +279,7 @@ class _Search:
             yield Move(change, "event", event=event)
 
     def _levels(self) -> Iterator[Move]:
-        """The sender gets power, the event needs less, or the target has less."""
+        """Give the sender more power, lower the level needed, or lower the target user's."""
         event, state = self.event, self.state
         sender, target = event.sender, event.state_key or ""
         own = state.power_level_of(sender)
@@ -303,7 +305,7 @@ class _Search:
             yield levels_move(sentence, dict.fromkeys(too_high, own), state)
 
     def _sufficient(self, at_least: int) -> int:
-        """The lowest level at which the sender may make this change of power levels."""
+        """Return the lowest level at which the sender may make this change of power levels."""
         view, before = self.event.view, self.state.power_levels
         after = view if isinstance(view, PowerLevels) else before
         levels = {at_least}
@@ -332,14 +334,14 @@ class _Search:
 
 
 def _written(event: Event, state: RoomState) -> set[str]:
-    """All whose power is written down, and who has to do with the event."""
+    """Return the users whose power is set by name, and those involved in the event."""
     found = {*state.power_levels.users, *state.create.privileged, *_involved(event, state)}
     found.update(user for user in (state.create.creator, event.state_key) if user is not None)
     return found
 
 
 def _involved(event: Event, state: RoomState) -> set[str]:
-    """Who has to do with the event."""
+    """Return the users involved in the event."""
     found = {event.sender, event.state_key or ""}
     if isinstance(event.view, SignedInvite) and event.view.token is not None:
         stored = state.get("m.room.third_party_invite", event.view.token)
@@ -348,10 +350,10 @@ def _involved(event: Event, state: RoomState) -> set[str]:
 
 
 def _powerful(event: Event, state: RoomState, written: set[str]) -> tuple[UserID, ...]:
-    """Those who are tried, the most powerful first.
+    """Return the users to try, the most powerful first.
 
-    Who is not joined can do hardly anything, and the powerful can do what others can: so
-    the first suffice. In a room of 5,500 levels trying all took 64 s.
+    A user who is not joined can change hardly anything, and the most powerful can do all that
+    others can: so the first twelve suffice. In a room of 5,500 levels trying all took 64 s.
     """
     involved = _involved(event, state)
     create = state.create_event
@@ -370,7 +372,7 @@ def _powerful(event: Event, state: RoomState, written: set[str]) -> tuple[UserID
 
 
 def _plain_member(state: RoomState, written: set[str]) -> UserID | None:
-    """A joined member of default power, if the state can tell one."""
+    """Return a joined member of default power, if the state knows one."""
     with suppress(IncompleteState):
         return next((user for user in state.joined_members() if user not in written), None)
     return None
