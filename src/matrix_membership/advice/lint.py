@@ -223,7 +223,7 @@ def _odd_levels(state: RoomState) -> Iterator[Finding]:
             Weight.HURTS,
             event,
             unread,
-            "servers disagree on who may do what: these are no levels, and count as their defaults",
+            "servers disagree on who may do what: these are not levels, and count as their defaults",
             "write integers",
         )
     others = tuple(path for path in odd if path not in unread)

@@ -73,7 +73,7 @@ def check(event: Event, state: RoomState) -> Decision:
     >>> from matrix_membership.room_versions import V11
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
     >>> print(check(Event.from_client_event(message, V11), RoomState.of(V11, [])))
-    rejected by rule 2.4 of room version 11: there is no create event among the auth events
+    rejected by rule 2.4 of room version 11: the auth events contain no create event
 
     __ https://spec.matrix.org/v1.19/rooms/v12/#authorisation-rules
     """
@@ -159,7 +159,7 @@ def explain(event: Event, state: RoomState) -> Explanation:
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
     >>> explanation = explain(Event.from_client_event(message, V11), RoomState.of(V11, []))
     >>> print(explanation.steps[-1])
-    2.4       auth_events.no_create_event                             reject  There is no create event among the auth events.
+    2.4       auth_events.no_create_event                             reject  The auth events contain no create event.
     """
     return explained(event, state, check)
 

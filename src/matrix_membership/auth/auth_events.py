@@ -82,7 +82,7 @@ def duplicates(event: Event, auth: AuthEvents) -> bool:
 
 @rejects(v1="2.2", v12="3.2")
 def unexpected(event: Event, auth: AuthEvents) -> bool:
-    """An auth event is none of those that such an event needs."""
+    """An auth event is not one that such an event needs."""
     return not auth.places <= auth.selected
 
 
@@ -96,7 +96,7 @@ def rejected(event: Event, auth: AuthEvents) -> bool:
 
 @rejects(v1="2.4", v12=None)
 def no_create_event(event: Event, auth: AuthEvents) -> bool:
-    """There is no create event among the auth events."""
+    """The auth events contain no create event."""
     # A create event with another state key was already rejected as unexpected.
     return ("m.room.create", "") not in auth.places
 

@@ -53,7 +53,7 @@ def judge_by_listed_events(
     >>> from matrix_membership.room_versions import V11
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
     >>> print(judge_by_listed_events(Event.from_client_event(message, V11), []))
-    rejected by rule 2.4 of room version 11: there is no create event among the auth events
+    rejected by rule 2.4 of room version 11: the auth events contain no create event
     """
     if not rejected.isdisjoint(missing):
         # A server does not have to keep a rejected event to know that it was rejected.
