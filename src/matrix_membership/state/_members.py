@@ -1,4 +1,4 @@
-"""The members of a room in their order, and which servers they are on: kept up to date, never scanned for."""
+"""The members of a room in their order, and their servers: kept up to date, so that no question scans them."""
 
 from __future__ import annotations
 

@@ -35,14 +35,14 @@ class PersistentMap(Generic[_Key, _Value]):
 
     @classmethod
     def owning(cls, items: dict[_Key, _Value]) -> PersistentMap[_Key, _Value]:
-        """Make a map of a dict that nobody else changes any more."""
+        """Make a map of a dict that its owner no longer changes."""
         made: PersistentMap[_Key, _Value] = cls.__new__(cls)
         made._levels = ({}, items)
         made._size = len(items)
         return made
 
     def get(self, key: _Key) -> _Value | None:
-        """The value under a key, or None."""
+        """Return the value under a key, or None."""
         for level in self._levels:
             value = level.get(key, None)
             if value is not None:
@@ -50,12 +50,12 @@ class PersistentMap(Generic[_Key, _Value]):
         return None
 
     def with_item(self, key: _Key, value: _Value) -> PersistentMap[_Key, _Value]:
-        """The map with a value under a key, last in order."""
+        """Return the map with a value under a key, last in order."""
         grown = self._size + (self.get(key) is None)
         return self._changed(key, value, grown)
 
     def without(self, key: _Key) -> PersistentMap[_Key, _Value]:
-        """The map without a key."""
+        """Return the map without a key."""
         if self.get(key) is None:
             return self
         return self._changed(key, cast("_Value", _GONE), self._size - 1)
@@ -67,11 +67,11 @@ class PersistentMap(Generic[_Key, _Value]):
         return (key for key, _ in self.items())
 
     def values(self) -> Iterator[_Value]:
-        """The values, those changed last at the end."""
+        """Return the values, in the order of their last change."""
         return (value for _, value in self.items())
 
     def items(self) -> Iterator[tuple[_Key, _Value]]:
-        """Keys and values, those changed last at the end."""
+        """Return keys and values, in the order of their last change."""
         for index in range(len(self._levels) - 1, -1, -1):
             newer = self._levels[:index]
             for key, value in self._levels[index].items():
@@ -101,14 +101,14 @@ def _merged(
     merged = lower.copy()
     for key, value in upper.items():
         merged.pop(key, None)
-        # Below the base nothing is left that a mark could hide.
+        # The base is the lowest level: a mark there would hide nothing.
         if value is not _GONE or not is_base:
             merged[key] = value
     return merged
 
 
 SmallMap = dict[str, _Value] | PersistentMap[str, _Value]
-"""A dict that nobody changes, or the persistent map that it became when it had grown."""
+"""A dict that is never changed, or the persistent map that it became when it had grown."""
 
 
 def with_item(items: SmallMap[_Value], key: str, value: _Value) -> SmallMap[_Value]:

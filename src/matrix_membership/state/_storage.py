@@ -1,4 +1,4 @@
-"""Room state in a storage of the caller's own, asked for no more than a question needs."""
+"""Room state in the storage of a server, asked only for what a question needs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ class Storage:
     """How a server looks up the state of a room in its storage, without loading its members.
 
     Attributes:
-        get: gives the event in one place: takes a type and a state key, gives None where
-            there is none.
+        get: gives the event of a type and a state key, or None.
         others: gives all events of the state but the members.
         members: gives member events in the order in which they came: takes the
-            memberships that are wanted, or None for all. No more is taken from it than is
-            needed, so let it be a cursor.
+            memberships that are wanted, or None for all. Only as many as needed are taken
+            from it, so a database cursor fits.
         servers: gives the servers that have a joined member.
     """
 
@@ -38,7 +37,7 @@ class Storage:
 
 
 class Stored:
-    """A storage, and what was changed since."""
+    """A storage, and the events that changed since."""
 
     __slots__ = ("changes", "storage")
 
@@ -56,14 +55,14 @@ class Stored:
         yield from (event for event in self._changed() if event.type != _MEMBER)
 
     def members(self, wanted: tuple[Membership, ...] | None) -> Iterator[Event]:
-        """Those of these memberships, changed ones last, as they came."""
+        """Return the member events of these memberships: changed ones last, in their order."""
         yield from self._unchanged(self.storage.members(wanted))
         for event in self._changed():
             if event.type == _MEMBER and (wanted is None or event.membership in wanted):
                 yield event
 
     def servers(self) -> frozenset[ServerName]:
-        """Cost: that of the storage, but linear in the members after somebody left."""
+        """Return the servers with a joined member. Cost: linear in the members after one left."""
         found = set(map(ServerName, self.storage.servers()))
         changed = [event for event in self._changed() if event.type == _MEMBER]
         found |= {_server(event) for event in changed if event.membership is JOIN}

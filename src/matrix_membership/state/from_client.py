@@ -1,9 +1,8 @@
-"""The state of a room from what a client has: `/sync`, `/state`, stripped state, objects.
+"""Room state from the events of a client: `/sync`, `/state`, stripped state, objects.
 
-A bot knows a room as its server tells it: events in client format, as JSON or as the
-objects of a client library. Nothing is guessed: what stripped state leaves out is
-unknown, and a question that needs it raises `IncompleteState`, which
-`advice.may.may` turns into an answer that says so.
+A bot has events in client format, as JSON or as the objects of a client library. What
+stripped state leaves out is unknown: a question that needs it raises `IncompleteState`,
+which `advice.may.may` turns into an answer that says so.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def read_event(event: object, room_version: RoomVersion) -> Event:
         room_version: the version of its room.
 
     Raises:
-        InvalidEvent: it is none of these, or lacks what an event has.
+        InvalidEvent: it is not such an object, or lacks a key that events have.
 
     >>> from matrix_membership.room_versions import V11
     >>> read_event({"type": "m.room.name", "sender": "@ana:a.example", "content": {}}, V11)
@@ -64,14 +63,14 @@ def read_state(
         partial: members may be missing, as they are when a client loads them lazily.
 
     Returns:
-        The state. When none of the events has an ID, they are stripped state: then not
-        only members may be missing, and a question that needs what is not there raises
-        `IncompleteState`.
+        The state. Events without IDs are stripped state: then events of every type may be
+        missing, and a question that needs one raises `IncompleteState`. Cost: linear in
+        the events.
 
     Raises:
-        InvalidEvent: an event is none.
+        InvalidEvent: `read_event` cannot read one of them.
         UnknownRoomVersion: the version is not known.
-        IncompleteState: there is no create event, and no version was given.
+        IncompleteState: neither a create event nor `room_version` gives the version.
 
     >>> read_state(
     ...     [
@@ -110,7 +109,7 @@ def _fields(event: object) -> Mapping[str, JsonValue]:
 
 
 def _plain(value: Any) -> Any:
-    """What an attribute stands for in JSON: types and contents may be objects themselves."""
+    """Return the JSON of an attribute: types and contents may be objects themselves."""
     made = _serialized(value)
     return value if made is None else made
 
@@ -134,7 +133,7 @@ def _version(events: list[object]) -> RoomVersion:
 
 
 def _stripped(version: RoomVersion, events: list[Event]) -> RoomState:
-    """A state that knows what it was told, and that it was not told all."""
+    """Return a state that raises `IncompleteState` for every event that it was not given."""
     told = {(event.type, event.state_key): event for event in events}
 
     def get(event_type: str, state_key: str) -> Event | None:
