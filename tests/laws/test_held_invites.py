@@ -244,7 +244,7 @@ class TestManyStrangers:
         outcome = inbox.held.receive(inbox.real(), at=99)
         assert (outcome.verdict, outcome.after) == (Verdict.UNKNOWN, inbox.held)
         assert str(outcome) == (
-            "unknown: as many invites as can be are held already, all of other servers"
+            "unknown: the limit of held invites is reached, all of other servers"
         )
 
     def test_leave_room_when_their_invites_run_out(self) -> None:

@@ -1,28 +1,28 @@
-"""Out-of-band membership: what a user is to a room that this server is not in.
+"""Out-of-band membership: a user's invites and knock for a room that this server is not in.
 
-A server that is not in a room has no state of it: only the invite it took or the knock
-it sent, and the few events that came with it. It cannot ask the rules whether a later
-event is allowed. So each event that comes is put into one of four kinds:
+A server that is not in a room has no state of it: only the invite that it accepted or the
+knock that it sent, and the few events that came with it. So it cannot judge a later event
+by the rules. Each event that comes gets one of four verdicts:
 
-- accepted: by whoever made what it replaces (the invite's sender withdraws the invite,
-  the user rejects it or retracts the knock), and new invites and knocks;
-- likely: by another user, on a server seen in the room, of whom nothing at hand says
-  that they may not; the membership stays, and `OutOfBand.likely` tells what it probably is;
-- unknown: there is nothing to judge it by; the membership stays;
-- ignored: it is void, whatever the room's state is.
+- accepted: a new invite or knock, or an event by the sender of what it replaces: the
+  invite's sender withdraws it, the user rejects it or retracts the knock;
+- likely: by another user whose server was seen in the room, and nothing at hand forbids it.
+  The membership stays, and `OutOfBand.likely` says what it probably is;
+- unknown: nothing at hand can judge it; the membership stays;
+- ignored: it is void in every state of the room.
 
-What is held is never given up on the word of somebody who could not be checked: the room
-refuses a user who acts on a wrong invite, but nobody can act on a lost one. Every server
-can send an invite, even one that has never been in the room. So the invites of different
-servers are held beside each other, one for each server, and none ends another:
+An event that could not be checked never ends an invite. A wrong invite costs little: the
+room refuses the user's join. A lost invite cannot be accepted. Every server can send an
+invite, even one that has never been in the room. So the invites of different servers are
+held beside each other, one for each server, and none ends another:
 
-- an invite replaces what its own sender's server sent before, and a knock that a server
-  took which the caller named;
-- its sender withdraws it, and what was held beside it comes back;
+- an invite replaces what its own sender's server sent before, and a knock that was sent
+  through a server which the caller named;
+- its sender withdraws it, and the others that were held beside it stay;
 - the user's own leave ends it, and all that was held when the user left.
 
-Memory is bounded by `MAX_HELD` and `MAX_REMEMBERED`. Nothing that is held makes room for
-an invite of yet another server: strangers who send many invites fill only what is free.
+`MAX_HELD` and `MAX_REMEMBERED` bound the memory. A held invite is never removed to make
+room for another server's: strangers who send many invites fill only the free places.
 """
 
 from __future__ import annotations
@@ -63,29 +63,29 @@ from matrix_membership.state import RoomState
 __all__ = ["MAX_HELD", "MAX_REMEMBERED", "OutOfBand", "Reason", "Reception", "Verdict"]
 
 MAX_HELD: Final = 50
-"""So many invites and knocks of one user are held for one room, each of another server.
+"""How many invites and knocks are held for one user and room, one for each server.
 
-One of the server that the room ID names, or that a held knock names, is held all the same.
+An invite of the server in the room ID, or of a server that a held knock names, is held
+beyond this limit.
 """
 
 MAX_REMEMBERED: Final = 1_000
-"""So many IDs of ended events are remembered for one room and user, the newest of them."""
+"""How many IDs of ended events are remembered for one user and room: the newest ones."""
 
 
 @frozen
 class Reception:
-    """What an event did to an out-of-band membership.
+    """The effect of an event on an out-of-band membership.
 
     It is true when the event was accepted.
 
     Attributes:
-        verdict: how it is taken.
-        reason: why.
+        verdict: what becomes of it.
+        reason: why it has that verdict.
         after: the membership after it.
-        transition: what it did, or likely did, to the invite, the knock or the end that it
-            follows; None when nothing. When another invite is held beside that, `after`
-            has it.
-        decision: what the rules say of it, when power levels were at hand.
+        transition: the change of the held invite or knock, or the likely change; None for
+            an event without effect. `after` shows another held invite, if there is one.
+        decision: the decision of the rules, when power levels were at hand.
     """
 
     verdict: Verdict
@@ -108,20 +108,19 @@ class OutOfBand:
     Made by `invited` or `knocked`; it ends when the server joins the room.
 
     Attributes:
-        event: the event that gave it: the newest one, but an invite that has likely
-            ended comes after those that have not.
-        since: when it became what it is, in milliseconds since 1970, by this server's
+        event: the event that gives the membership. Of several held ones it is the newest
+            that has not likely ended.
+        since: when the membership began, in milliseconds since 1970, by this server's
             clock.
-        room_state: what came with the invite or the knock to tell of the room, as it was
-            shown to the user. To judge by it, only PDUs of the room that are signed count.
+        room_state: the events that came with the invite or the knock and describe the
+            room to the user. Judgements use only signed PDUs of the room among them.
         servers: servers that were seen in the room.
-        rejected_locally: this server left on the user's behalf without telling the room,
-            which still has `event`.
-        likely: what it probably is, when that is something else.
-        replaced: the IDs of the events that gave it before, the newest last: at most
-            `MAX_REMEMBERED`.
-        others: what is held beside `event`: invites of other servers, and a knock. Each
-            can be accepted, and takes the place of `event` when that ends.
+        rejected_locally: whether this server left on the user's behalf without telling
+            the room, which still has `event`.
+        likely: the probable membership, when another user changed it.
+        replaced: the IDs of earlier events, the newest last: at most `MAX_REMEMBERED`.
+        others: the invites of other servers and the knock that are held beside `event`.
+            Each can be accepted, and the first takes the place of `event` when that ends.
     """
 
     event: Event
@@ -142,17 +141,20 @@ class OutOfBand:
         room_state: Iterable[Event] = (),
         servers: Iterable[str] = (),
     ) -> OutOfBand:
-        """Hold an invite that this server took.
+        """Hold an invite that this server accepted.
 
         Args:
             invite: the invite, verified.
             at: the time now, in milliseconds since 1970.
             room_state: the events of `invite_room_state` that can be shown.
-            servers: servers that are known to be in the room; the one of the sender,
-                and those of who signed the room state, need not be named.
+            servers: servers that are known to be in the room, beside the sender's and
+                those that signed the room state.
+
+        Returns:
+            The membership.
 
         Raises:
-            LocalProtocolError: it is no invite, or lacks a signature that it owes.
+            LocalProtocolError: it is another event, or lacks a required signature.
 
         >>> from matrix_membership.room_versions import V11
         >>> invite = Event.from_client_event(
@@ -186,10 +188,13 @@ class OutOfBand:
             at: the time now, in milliseconds since 1970.
             room_state: the events of `knock_room_state` that can be shown.
             servers: servers that are known to be in the room: above all the one that
-                took the knock, `Knocked.resident`.
+                answered the knock, `Knocked.resident`.
+
+        Returns:
+            The membership.
 
         Raises:
-            LocalProtocolError: it is no knock, or lacks a signature that it owes.
+            LocalProtocolError: it is another event, or lacks a required signature.
         """
         return cls._held(KNOCK, knock, at, room_state, servers)
 
@@ -220,7 +225,7 @@ class OutOfBand:
 
     @property
     def membership(self) -> Membership:
-        """What the user is to the room, as far as it could be verified."""
+        """The user's membership, as far as it could be verified."""
         return LEAVE if self.rejected_locally else self._given
 
     @property
@@ -234,9 +239,9 @@ class OutOfBand:
 
     @property
     def room_versions(self) -> tuple[RoomVersion, ...]:
-        """The versions that the room has by what is held: a PDU for the room is of one of them.
+        """The versions by which a PDU for the room may have to be read, that of `event` first.
 
-        One, unless the senders of invites disagree; that of `event` first.
+        It is one version, unless the senders of invites disagree.
         """
         return tuple(dict.fromkeys(held.event.room_version for held in (self, *self.others)))
 
@@ -244,8 +249,8 @@ class OutOfBand:
     def servers_seen(self) -> frozenset[ServerName]:
         """The servers that were seen in the room.
 
-        Those of `servers`, the one of the invite's sender, and those that signed an event
-        of `room_state`; and the same of `others`.
+        They are `servers`, the server of the invite's sender, and the senders' servers of
+        the signed events in `room_state`; and the same of `others`.
         """
         senders = {event.server for event in self._verified()}
         if self.event.sender != self.user_id:
@@ -254,9 +259,9 @@ class OutOfBand:
 
     @property
     def servers_to_ask(self) -> tuple[ServerName, ...]:
-        """The servers seen, in the order in which to ask them to let the user in or out.
+        """The servers to ask for the user's join or leave, in the order in which to ask.
 
-        The senders' servers first, in the order of `invites`.
+        The senders' servers come first, in the order of `invites`.
         """
         seen = self.servers_seen
         senders = [held.event.server for held in (self, *self.others)]
@@ -264,15 +269,16 @@ class OutOfBand:
         return tuple(dict.fromkeys([*first, *sorted(seen)]))
 
     def receive(self, event: Event, *, at: int, room_state: Iterable[Event] = ()) -> Reception:
-        """Take an event that came for the room.
+        """Receive an event about the user's membership.
 
         Args:
             event: the event, verified: `signed_by` counts.
             at: the time now, in milliseconds since 1970.
-            room_state: what came with it to tell of the room, if anything.
+            room_state: the events that came with it and describe the room.
 
         Returns:
-            The outcome, with the membership after it. Cost: linear in what is held.
+            The reception, with the membership after it. Cost: linear in the held events,
+            their room state and `replaced`.
         """
         held = self._replaced_by(event)
         reason = self._void(event, held or self)
@@ -283,8 +289,8 @@ class OutOfBand:
         if held is None:
             return Reception(Verdict.UNKNOWN, Reason.REPLACES_ANOTHER, self)
         if event.sender == self.user_id:
-            # This server says when its user left. What came after that is not rejected by it,
-            # should somebody send the leave again.
+            # A repeated leave must not reject invites that came after the user left: only
+            # what was held at its time ends.
             left = event.origin_server_ts
             ended = [other for other in self._open if other is held or other.since <= left]
             servers = held.servers_seen
@@ -294,16 +300,16 @@ class OutOfBand:
         return self._by_another(event, held)
 
     def reject_locally(self, *, at: int) -> OutOfBand:
-        """Reject the invites, or retract the knock, here alone: no server answers.
+        """Reject the invites, or retract the knock, on this server alone: no server answers.
 
         Args:
             at: the time now, in milliseconds since 1970.
 
         Returns:
-            The membership given up; the very same one when it was rejected locally before.
+            The membership after it; the same object when it was rejected locally before.
 
         Raises:
-            LocalProtocolError: there is neither invite nor knock.
+            LocalProtocolError: neither an invite nor a knock is held.
         """
         if self.rejected_locally:
             return self
@@ -319,23 +325,23 @@ class OutOfBand:
         )
 
     def with_refusal(self) -> OutOfBand:
-        """The same membership after the room refused the user's join: likely it has ended.
+        """Return the membership after the room refused the user's join.
 
-        Of a user who holds an invite, `M_FORBIDDEN` means that it was withdrawn and that
-        nobody told this server. An invite held beside it, if one is, is shown in its place.
+        `M_FORBIDDEN` for a user with an invite means that it was withdrawn and this server
+        was not told: `likely` becomes leave. Another held invite is shown in its place.
         """
         return self._marked(self._open[0], LEAVE) if self._open else self
 
     def expire(self, *, at: int, after: int) -> OutOfBand:
-        """Give up each invite or knock that has been held for too long.
+        """Reject locally each invite or knock that has been held for too long.
 
         Args:
             at: the time now, in milliseconds since 1970.
-            after: for how long one may be held, in milliseconds.
+            after: the longest time that one may be held, in milliseconds.
 
         Returns:
-            The membership given up, or that of the invites that are not that old; or the
-            very same one when there are no invite and knock as old as that.
+            The membership of the invites and the knock that are still held, or the one
+            that was rejected locally; the same object when each is young enough.
         """
         fresh = [held for held in self._open if at - held.since <= after]
         if len(fresh) == len(self._open):
@@ -348,13 +354,13 @@ class OutOfBand:
 
     @property
     def _open(self) -> tuple[OutOfBand, ...]:
-        """The invites and the knock that are held, each alone, the one that is shown first."""
+        """The held invites and the knock, each alone, the one that is shown first."""
         if self.membership not in ASKED_OR_ASKING:
             return ()
         return (evolve(self, replaced=(), others=()), *self.others)
 
     def _replaced_by(self, event: Event) -> OutOfBand | None:
-        """What is held, alone, that the event was made in the knowledge of."""
+        """Return the held membership that the event lists in its auth events, alone."""
         listed = event.auth_events
         alone = evolve(self, replaced=(), others=())
         found = [held for held in (alone, *self.others) if held.event.event_id in listed]
@@ -365,7 +371,7 @@ class OutOfBand:
         return tuple(dict.fromkeys([*self.replaced, *event_ids]))[-MAX_REMEMBERED:]
 
     def _void(self, event: Event, before: OutOfBand) -> Reason | None:
-        """Why an event is void, whatever the state of the room is."""
+        """Return why an event is void in every state of the room, or None."""
         held = self.event
         for wrong, reason in (
             (
@@ -389,17 +395,16 @@ class OutOfBand:
         return None
 
     def _is_of_version(self, event: Event) -> bool:
-        """Whether the event was read by the room version of the one held.
+        """Tell whether the event was read by the room version of the held one.
 
-        An invite may name another one: a stranger's word on the version counts no more than
-        the rest of its invite.
+        Invites may name different versions: a stranger's invite can claim any version.
         """
         return event.room_version is self.event.room_version
 
     def _came_before(self, event: Event) -> bool:
-        """Whether an event was replaced: here, or by what the same server sent.
+        """Tell whether an event was replaced: here, or by a later event of the same server.
 
-        What a stranger's invite lists says nothing of the events of other servers.
+        A stranger's invite can list any event, so it proves nothing about other servers.
         """
         return event.event_id in self.replaced or any(
             event.event_id in held.event.auth_events and slot(held.event) == slot(event)
@@ -407,17 +412,17 @@ class OutOfBand:
         )
 
     def _precedes(self, event: Event) -> bool:
-        """Whether the event was made in the knowledge of the one held."""
+        """Tell whether the event lists the held one in its auth events."""
         return self.event.event_id in event.auth_events
 
     def _cannot_precede(self, event: Event) -> bool:
-        """Whether the event cannot come after the one held, or changes nothing."""
+        """Tell whether the event cannot follow the held one, or changes nothing."""
         by_user = event.sender == self.user_id
         if by_user and event.membership is LEAVE:
             return self._given not in ASKED_OR_ASKING
         move = self._transition(event)
         if event.membership in ASKED_OR_ASKING:
-            # The ban before an invite may have been lifted while nobody told this server.
+            # An unban before an invite is not sent to this server: only a listed ban counts.
             return move is Transition.UNEXPECTED and self._precedes(event)
         return move is Transition.UNCHANGED
 
@@ -426,7 +431,7 @@ class OutOfBand:
         return transition(self._given, membership, by_self=event.sender == self.user_id)
 
     def _with_another(self, event: Event, at: int, room_state: tuple[Event, ...]) -> Reception:
-        """The outcome of an invite or a knock, which is held beside those of other servers."""
+        """Receive an invite or a knock: hold it beside those of other servers."""
         ended = [held for held in self._open if _gives_way(held, event)]
         kept = [held for held in self._open if held not in ended]
         if len(kept) >= MAX_HELD and not self._is_expected(event):
@@ -439,7 +444,7 @@ class OutOfBand:
         return Reception(Verdict.ACCEPTED, reason, after, self._transition(event))
 
     def _is_expected(self, event: Event) -> bool:
-        """Whether an invite or a knock comes from a server that need not be a stranger's."""
+        """Tell whether an invite or a knock comes from a server that the user has dealt with."""
         asked = [held.servers for held in self._open if held.event.membership is KNOCK]
         known = {server_of(self.room_id), server_of(self.user_id)}.union(*asked)
         return not known.isdisjoint({event.server} & event.signed_by)
@@ -453,7 +458,7 @@ class OutOfBand:
         ended: list[OutOfBand],
         servers: frozenset[ServerName],
     ) -> Reception:
-        """The outcome of an event that ends some of what is held."""
+        """Receive an event that ends some of the held events."""
         kept = [other for other in self._open if other not in ended]
         gone = [other.event.event_id for other in ended]
         if kept:
@@ -464,7 +469,7 @@ class OutOfBand:
         return Reception(Verdict.ACCEPTED, reason, after, held._transition(event))
 
     def _by_another(self, event: Event, held: OutOfBand) -> Reception:
-        """The outcome of what another user, in the room as it seems, does to this one."""
+        """Receive a kick, ban or unban by another user, who seems to be in the room."""
         if event.server not in held.servers_seen:
             return Reception(Verdict.UNKNOWN, Reason.SERVER_UNSEEN, self)
         known = [*held._verified(), held.event]
@@ -483,14 +488,14 @@ class OutOfBand:
         return Reception(Verdict.LIKELY, reason, after, held._transition(event), decision)
 
     def _marked(self, held: OutOfBand, likely: Membership | None) -> OutOfBand:
-        """The same membership, with what one of those that are held probably is."""
+        """Return the membership with the likely membership of one held event changed."""
         if not self._open:
             return evolve(self, likely=likely)
         marked = evolve(held, likely=likely)
         return _ordered([marked if other == held else other for other in self._open], self.replaced)
 
     def _verified(self) -> list[Event]:
-        """Of what tells of the room, the events that somebody signed for."""
+        """Return the signed PDUs of the room among the events that describe it."""
         return [
             event
             for event in self.room_state
@@ -498,21 +503,21 @@ class OutOfBand:
             and event.room_id == self.room_id
             and event.room_version is self.event.room_version
             and not missing_signers(event)
-            and event.server in event.signed_by  # not only a third party, whom nobody asked
+            and event.server in event.signed_by  # a third party signs for any sender
         ]
 
 
 def _ordered(held: Iterable[OutOfBand], replaced: tuple[EventID, ...]) -> OutOfBand:
-    """A membership of invites and a knock, newest first; those that likely ended come last."""
+    """Return the membership of invites and a knock, newest first, likely ended ones last."""
     first, *others = sorted(held, key=lambda one: one.likely is not None)
     return evolve(first, replaced=replaced, others=tuple(others))
 
 
 def _gives_way(held: OutOfBand, event: Event) -> bool:
-    """Whether an invite or a knock takes the place of one that is held.
+    """Tell whether an invite or a knock replaces a held one.
 
-    It does for what the same server sent. A knock also gives way to the answer of a server
-    that the caller named.
+    It replaces what the same server sent. An invite of a server that the caller named also
+    replaces the knock: it is the answer to the knock.
     """
     if slot(held.event) == slot(event):
         return True

@@ -459,16 +459,11 @@ def _sealed(state: _Fields) -> RoomState:
     return made  # type: ignore[no-any-return]  # the line above made it one
 
 
-def _copied(before: RoomState) -> _Fields:
+def _with_member(before: RoomState, user: str, event: Event) -> RoomState:
     state = _Fields()
     state.room_version = before.room_version
     state.is_partial = before.is_partial
     state._unseen = before._unseen
-    return state
-
-
-def _with_member(before: RoomState, user: str, event: Event) -> RoomState:
-    state = _copied(before)
     roster = before._roster.with_member(user, event)
     servers = before._servers
     if before.is_partial and servers is not None:
@@ -490,7 +485,10 @@ def _with_member(before: RoomState, user: str, event: Event) -> RoomState:
 
 
 def _with_other(before: RoomState, state_key: str, event: Event) -> RoomState:
-    state = _copied(before)
+    state = _Fields()
+    state.room_version = before.room_version
+    state.is_partial = before.is_partial
+    state._unseen = before._unseen
     state._single, state._keyed = before._single, before._keyed
     if state_key == "":
         state._single = with_item(before._single, event.type, event)
