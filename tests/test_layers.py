@@ -328,6 +328,15 @@ def lies_in(module: str, folder: str) -> bool:
     return not folder or module == folder or module.startswith(f"{folder}.")
 
 
+def foreign_private(module: str, tree: ast.Module) -> list[str]:
+    """The private modules of other folders that a module imports."""
+    return [
+        name
+        for name in inside(tree)
+        if (folder := holder_of_private(name)) is not None and not lies_in(module, folder)
+    ]
+
+
 def test_every_module_has_a_place_in_the_layers() -> None:
     assert set(MODULES) <= set(ORDER)
 
@@ -347,12 +356,7 @@ class TestModule:
         assert set(inside(parsed(module))) <= permitted(module)
 
     def test_imports_no_private_module_of_another_folder(self, module: str) -> None:
-        foreign = [
-            name
-            for name in inside(parsed(module))
-            if (folder := holder_of_private(name)) is not None and not lies_in(module, folder)
-        ]
-        assert foreign == []
+        assert foreign_private(module, parsed(module)) == []
 
     def test_imports_from_outside_only_what_its_layer_may(self, module: str) -> None:
         outside = {name.partition(".")[0] for name in imports_of(parsed(module))} - {PACKAGE}
@@ -368,3 +372,39 @@ class TestModule:
         names |= {n.attr for n in ast.walk(parsed(module)) if isinstance(n, ast.Attribute)}
         names |= set(imports_of(parsed(module)))
         assert names & {"TYPE_CHECKING", "typing.TYPE_CHECKING"} == set()
+
+
+class TestForeignPrivateModules:
+    """Of this file's own reading of imports."""
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "from matrix_membership.state._members import Members",
+            "from matrix_membership.state import _members",
+            "import matrix_membership.state._members",
+        ],
+    )
+    def test_are_found_however_they_are_imported(self, line: str) -> None:
+        assert foreign_private("auth.join", ast.parse(line)) == ["state._members"]
+
+    @pytest.mark.parametrize(
+        ("module", "line"),
+        [
+            ("state", "from matrix_membership.state._members import Members"),
+            ("state.from_client", "from matrix_membership.state import _members"),
+            ("auth.explaining.facts", "from matrix_membership.auth._rule import Rule"),
+            ("auth.join", "from matrix_membership._attrs import frozen"),
+            ("auth.join", "from matrix_membership.state import RoomState"),
+        ],
+    )
+    def test_leave_out_those_of_the_folder_and_those_above_it(self, module: str, line: str) -> None:
+        assert foreign_private(module, ast.parse(line)) == []
+
+    def test_include_those_of_a_folder_below(self) -> None:
+        line = "from matrix_membership.federation.audit._read import Reader"
+        assert foreign_private("federation", ast.parse(line)) == ["federation.audit._read"]
+
+    def test_include_those_of_a_folder_whose_name_begins_alike(self) -> None:
+        line = "from matrix_membership.state._members import Members"
+        assert foreign_private("state_of_another", ast.parse(line)) == ["state._members"]
