@@ -28,7 +28,7 @@ def table(measured: list[tuple[Figure, float]]) -> str:
     ]
     for figure, value in measured:
         met = "-" if figure.target is None else "yes" if figure.met(value) else "no"
-        unit = figure.unit if figure.unit in ("us", "KB", "exponent") else f"x {figure.unit}"
+        unit = figure.unit if figure.unit in ("us", "ms", "KB", "exponent") else f"x {figure.unit}"
         lines.append(
             f"| {figure.name} | {shown(value)} | {unit} | {shown(figure.target)} | {met} |"
         )

@@ -31,6 +31,7 @@ from tests.bench.measure import (
     Call,
     elapsed_ratio,
     exponent,
+    import_times,
     kilobytes,
     microseconds,
     peak,
@@ -282,6 +283,16 @@ def _ratio_of_resolution(version: RoomVersion, *, with_chains: bool) -> float:
     return ratio(resolved(version, places, with_chains=with_chains), loads, rounds=9) / places
 
 
+DEPENDENCIES: Final = (
+    "attrs, canonicaljson, hashlib, json, nacl.signing, signedjson.key, signedjson.sign"
+)
+
+
+def imported() -> tuple[float, float]:
+    """What importing the package adds to its dependencies: milliseconds, and a multiple of theirs."""
+    return import_times("matrix_membership", DEPENDENCIES)
+
+
 def _event_in_memory() -> float:
     pdus = [member(number, crowded(1)).pdu for number in range(1_000)]
     # A stored event has bytes of its own, which are what is read.
@@ -391,5 +402,9 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
         Figure("explanation of a refusal", multiple, None, None, lambda: ratio(explained(), loads)),
         Figure("the slowest that one event goes through, PDUs of 65,536 bytes", "ms", 50, None,
                slowest),
+        Figure("import of the package without its dependencies", "ms", 90, None,
+               lambda: imported()[0]),
+        Figure("import of the package without its dependencies, beside them",
+               "import of the dependencies", None, 1.5, lambda: imported()[1]),
         Figure("memory of one event", "KB", 1.4, 1.4, _event_in_memory),
     )  # fmt: skip

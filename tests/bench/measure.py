@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import math
 import statistics
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -126,3 +128,28 @@ def elapsed_ratio(call: Call, other: Call, *, rounds: int = 5) -> float:
                 times.append(perf_counter_ns() - start)
             found.append(times[0] / times[1])
     return statistics.median(found)
+
+
+def import_time(statement: str) -> float:
+    """Return the CPU milliseconds that a statement takes in a fresh process."""
+    timed = (
+        f"import time; start = time.process_time(); {statement}; print(time.process_time() - start)"
+    )
+    run = subprocess.run([sys.executable, "-c", timed], capture_output=True, text=True, check=True)
+    return 1000 * float(run.stdout)
+
+
+def import_times(package: str, dependencies: str, *, rounds: int = 7) -> tuple[float, float]:
+    """Return what importing a package adds to its dependencies: in CPU milliseconds, and as a multiple of theirs.
+
+    Both are medians over rounds in which the two processes take turns.
+    """
+    import_time(f"import {dependencies}, {package}")  # writes the bytecode that the others read
+    pairs = [
+        (import_time(f"import {dependencies}"), import_time(f"import {dependencies}, {package}"))
+        for _ in range(rounds)
+    ]
+    return (
+        statistics.median(whole - base for base, whole in pairs),
+        statistics.median((whole - base) / base for base, whole in pairs),
+    )

@@ -26,7 +26,7 @@ from tests.bench.figures import (
     servers_after_a_join,
     stored,
 )
-from tests.bench.measure import best, exponent, kilobytes, microseconds, ratio
+from tests.bench.measure import best, exponent, import_times, kilobytes, microseconds, ratio
 from tests.bench.rooms import questions
 
 pytestmark = pytest.mark.bench
@@ -69,6 +69,11 @@ class TestMeasures:
         assert 0.7 < exponent((10_000, 100_000), calls, rounds=3) < 1.3
         assert microseconds(lambda: sum(range(1_000)), rounds=3) > 1
         assert 0.9 < kilobytes(lambda _: bytearray(1_000), 100) < 1.5
+
+    def test_tell_what_an_import_adds(self) -> None:
+        added, beside = import_times("decimal, fractions, http.client", "sys", rounds=1)
+        assert added > 0
+        assert beside > 0
 
 
 @pytest.mark.slow
