@@ -457,7 +457,7 @@ def _invited(size: int) -> Call:
     create = room.state.create_event
     assert create is not None
     body = {"event": pdu(V11), "room_version": "11", "invite_room_state": [create.to_pdu()] * size}
-    return lambda: ENTRIES["federation.invite_messages.InviteRequest.from_json"](body, V11)
+    return lambda: ENTRIES["federation.invites.messages.InviteRequest.from_json"](body, V11)
 
 
 def _stored_keys(size: int) -> Call:
@@ -471,7 +471,7 @@ def _stored_keys(size: int) -> Call:
 
     def call() -> None:
         with suppress(MatrixMembershipError):
-            ENTRIES["federation.invite_messages.StoredInvite.from_json"](body, V11)
+            ENTRIES["federation.invites.messages.StoredInvite.from_json"](body, V11)
 
     return call
 
@@ -492,7 +492,7 @@ def _document_of_keys(size: int) -> Call:
 
     def call() -> None:
         with suppress(MatrixMembershipError):
-            ENTRIES["_keys.KeyRing.from_documents"](document, V11)
+            ENTRIES["signing._keys.KeyRing.from_documents"](document, V11)
 
     return call
 
