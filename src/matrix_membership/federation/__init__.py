@@ -1,13 +1,14 @@
 """Federation: the messages and handshakes of membership, from both sides.
 
-- `JOINING`, `KNOCKING`, `LEAVING`: the handshakes of a server that is not in the room.
-- `Attempts`: such a handshake with one server after another, and why it failed.
-- `resident`: the answers of a server that is.
-- `invites`: inviting a user of another server, from both sides.
-- `third_party`: inviting by address.
-- `policy_server`: asking a room's policy server for its signature.
-- `audit`: what an answer to send_join is worth; `sufficiency`: whether one that was made
-  is all that it has to be.
+- `JOINING`, `KNOCKING`, `LEAVING`: handshakes of a server that is not in the room.
+- `Attempts`: one of these handshakes with several servers in turn.
+- `resident`: the answers of a server that is in the room.
+- `drafts`: draft state events of a room that this server is in.
+- `invites`: invite a user of another server, or answer such an invite.
+- `third_party`: invite by e-mail address or phone number.
+- `policy_server`: get the signature of a room's policy server.
+- `audit`: find the defects of an answer to send_join.
+- `sufficiency`: check an answer to send_join that this server made.
 - `messages`, `invites.messages`: requests, answers and errors.
 """
 

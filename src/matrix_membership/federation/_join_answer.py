@@ -1,4 +1,4 @@
-"""The answer to send_join: the one message that can be larger than what a server wants to hold."""
+"""The answer to send_join, the one message that can be too large to hold in memory."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ class SendJoinResponse:
     Attributes:
         state: the PDUs of the state before the join.
         auth_chain: the PDUs of the auth chains of the state and the join.
-        event: the join, with the resident server's signature if that was needed.
+        event: the join, with the resident server's signature if it authorises the join; None
+            if the answer has none.
         members_omitted: whether memberships were left out of the state.
-        servers_in_room: the servers in the room before the join; None if not said.
+        servers_in_room: the servers in the room before the join; None if the answer does not
+            name them.
     """
 
     state: tuple[bytes, ...]
@@ -42,14 +44,14 @@ class SendJoinResponse:
         event: Event | None = None,
         servers_in_room: Iterable[str] | None = None,
     ) -> SendJoinResponse:
-        """The answer that consists of these events.
+        """Make an answer of these events.
 
         Args:
             state: the state before the join.
-            auth_chain: what authorises state and join.
+            auth_chain: the auth chains of the state and the join.
             event: the join with the resident server's signature.
-            servers_in_room: given when memberships were left out: the servers in
-                the room before the join.
+            servers_in_room: the servers in the room before the join, if memberships were
+                left out; None with all members.
         """
         return cls(
             tuple(entry.pdu for entry in state),
@@ -61,10 +63,10 @@ class SendJoinResponse:
 
     @classmethod
     def from_json(cls, body: JsonValue) -> SendJoinResponse:
-        """Read the parsed answer; of v1, a pair of status and object.
+        """Read the parsed answer; at v1, the pair of 200 and the object.
 
         Raises:
-            InvalidMessage: it is not of that form.
+            InvalidMessage: the body has another form.
         """
         body = object_of(unpaired(body), "send_join answer")
         event = body.get("event")
@@ -79,14 +81,17 @@ class SendJoinResponse:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinResponse:
-        """Read the answer as it came, in one piece.
+        """Read the whole body at once.
 
-        PDUs are kept as they came: `examine` reads them, and says of each what is wrong
-        with it. `AwaitingAcceptance.reader` reads piece by piece, which takes less memory.
-        Cost: linear, as one `json.loads`.
+        PDUs stay as they came; `examine` reads them and reports their defects. A reader from
+        `AwaitingAcceptance.reader` needs less memory. Cost: linear, about one `json.loads`.
+
+        Args:
+            data: the body.
+            budget: the limits on the answer.
 
         Raises:
-            InvalidMessage: it is not of that form, or more than the budget.
+            InvalidMessage: the body has another form, or exceeds the budget.
         """
         found: dict[str, list[bytes]] = {"state": [], "auth_chain": [], "event": []}
         splitter = Splitter(lambda key, text, _: found[key].append(text.encode()), budget)
@@ -100,11 +105,11 @@ class SendJoinResponse:
         )
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The body of the answer, parsed."""
+        """Return the parsed body of the answer."""
         return dict(read(self.to_bytes(), strict=False)[0])
 
     def to_bytes(self) -> bytes:
-        """The body of the answer. No PDU is encoded again."""
+        """Return the body of the answer, without encoding a PDU again."""
         parts = [
             b'"auth_chain":[' + b",".join(self.auth_chain) + b"]",
             b'"members_omitted":' + (b"true" if self.members_omitted else b"false"),
@@ -127,13 +132,13 @@ def _send_join(
 
 
 def beside_events(body: Mapping[str, JsonValue]) -> tuple[bool, tuple[str, ...] | None]:
-    """What an answer to send_join says beside its events.
+    """Read the two keys of an answer to send_join that are not events.
 
     Returns:
-        Whether members were omitted, and the servers in the room if it names them.
+        `members_omitted`, and `servers_in_room` or None.
 
     Raises:
-        InvalidMessage: one of these is of a wrong kind.
+        InvalidMessage: one of the two has a wrong type.
     """
     omitted = body.get("members_omitted", False)
     if not isinstance(omitted, bool):

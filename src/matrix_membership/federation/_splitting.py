@@ -1,8 +1,11 @@
-"""The answer to send_join, split into its events while it comes in.
+"""Split the answer to send_join into its events while it comes in.
 
-A room's answer may be larger than what a server wants to hold of it, so nothing is kept
-here but the text that has not come to an end yet. An event that has come is decoded once,
-by the C scanner, and handed on with its text: whoever takes it need not decode it again.
+The answer can be too large to hold in memory. So the splitter keeps only the text of the value
+that is not complete yet. It decodes each complete event once, with the C scanner, and passes
+on the text and the decoded value, so that no reader decodes it again.
+
+A splitter is a chain of generators, one for each level of the JSON text. Each one stops
+(`yield`) where the text ends, and goes on when `feed` has added more.
 """
 
 from __future__ import annotations
@@ -33,32 +36,32 @@ _WHERE: Final = "send_join answer"
 SEND_JOIN: Final[Mapping[str, str]] = MappingProxyType(
     {"state": "state", "auth_chain": "auth_chain", "event": "event"}
 )
-"""What the keys of an answer to send_join hold."""
+"""The event keys of an answer to send_join, and what each holds."""
 
 STATE: Final[Mapping[str, str]] = MappingProxyType({"pdus": "state", "auth_chain": "auth_chain"})
-"""What the keys of an answer to `GET /state` hold."""
+"""The event keys of an answer to `GET /state`, and what each holds."""
 
 BESIDE_EVENTS: Final = ("members_omitted", "servers_in_room")
-"""What else an answer says that counts."""
+"""The other keys of an answer that are read."""
 
 Take = Callable[[str, str, JsonValue], object]
-"""Takes what an event is part of, its text, and what `scan_usual` made of it, or None."""
+"""Takes what an event belongs to, its text, and its value from `scan_usual` or None."""
 
 _Steps = Generator[None, None, None]
 
 
 @frozen
 class AnswerBudget:
-    """What the answer to send_join may cost.
+    """The limits on the answer to send_join.
 
-    How deep an event may be is no matter of the answer: one that is deeper than the budget
-    of `canonical_json` is dropped, and the others stay. Anything else that is deeper than
-    the interpreter can read spoils the answer.
+    It does not limit the depth of events: an event deeper than `canonical_json` allows is
+    dropped, and the others stay. Any other value that is too deep for the interpreter makes
+    the answer invalid.
 
     Attributes:
-        max_bytes: bytes of the whole answer.
-        max_events: events in it, all lists together.
-        max_value_bytes: bytes of one event, or of any other value in it.
+        max_bytes: the most bytes of the whole answer.
+        max_events: the most events in all its lists together.
+        max_value_bytes: the most bytes of one event or other value in it.
     """
 
     max_bytes: int = 512 * 1024 * 1024
@@ -70,7 +73,7 @@ DEFAULT_BUDGET: Final = AnswerBudget()
 
 
 class Splitter:
-    """Splits one answer; what is not split yet is all that it holds."""
+    """Splits one answer, and holds only the text that is not split yet."""
 
     def __init__(
         self, take: Take, budget: AnswerBudget, held: Mapping[str, str] = SEND_JOIN
@@ -79,12 +82,12 @@ class Splitter:
         self.held = held
         self.budget = budget
         self.body: dict[str, JsonValue] = {}
-        self.seen: set[str] = set()  # the keys that have come
-        self.read: set[str] = set()  # those of them that hold events
+        self.seen: set[str] = set()  # all keys so far
+        self.read: set[str] = set()  # those of them that held events
         self.text = ""
-        self.place = 0
-        self.came = bytearray()  # what is not in `text` yet
-        self.wanted = 1  # how many are waited for
+        self.place = 0  # where in `text` to go on
+        self.came = bytearray()  # bytes that are not in `text` yet
+        self.wanted = 1  # how many bytes to wait for
         self.bytes = self.events = 0
         self.ended = False
         self.decode = getincrementaldecoder("utf-8")().decode
@@ -92,11 +95,11 @@ class Splitter:
         self.error: InvalidMessage | None = None
 
     def feed(self, data: bytes) -> None:
-        """Take what comes next.
+        """Take the next bytes.
 
         Raises:
-            InvalidMessage: this is no such answer, or more than the budget.
-            LocalProtocolError: the answer has ended.
+            InvalidMessage: the answer has another form, or exceeds the budget.
+            LocalProtocolError: `finish` was called before.
         """
         self.check_open()
         self.bytes += len(data)
@@ -107,17 +110,17 @@ class Splitter:
         view = memoryview(data)
         for start in range(0, len(data), _PIECE):
             self.came += view[start : start + _PIECE]
-            # So much as was left over, at least: an answer that comes byte by byte is not
-            # looked at more often than one that doubles.
+            # Wait for as many bytes as were left over. An incomplete event is scanned from its
+            # start again; without this, an answer in single bytes would cost the square.
             if len(self.came) >= self.wanted:
                 self.go_on()
 
     def finish(self) -> dict[str, JsonValue]:
-        """What the answer says beside its events, when all of it has come.
+        """Return the values of the keys that are not events, after all of the answer came.
 
         Raises:
-            InvalidMessage: something is missing or of a wrong kind, or was when it came.
-            LocalProtocolError: the answer has ended.
+            InvalidMessage: a part is missing or has a wrong type, or `feed` raised before.
+            LocalProtocolError: `finish` was called before.
         """
         self.check_open()
         self.ended = True
@@ -130,14 +133,14 @@ class Splitter:
         return self.body
 
     def check_open(self) -> None:
-        """Refuse to go on after the end; after an error, for the same reason."""
+        """Raise after the end; after an error, raise the same error again."""
         if self.error is not None:
             raise self.error
         if self.ended:
             raise LocalProtocolError("an answer that still goes on", "one that has ended")
 
     def go_on(self) -> None:
-        """Go on until the text ends."""
+        """Split until the text ends."""
         try:
             more = self.decode(bytes(self.came), self.ended)
             self.came.clear()
@@ -151,10 +154,10 @@ class Splitter:
             self.error = InvalidMessage(_WHERE, "JSON", str(error))
             raise self.error from error
 
-    # What follows are steps, each of which stops where the text does.
+    # The generators from here on yield where the text ends.
 
     def more(self, left: int) -> _Steps:
-        """Wait for more text than there is."""
+        """Wait for more text, `left` characters of which are one incomplete value."""
         if self.ended:
             raise ValueError("it ends in the middle")
         self.allow(left)
@@ -162,7 +165,7 @@ class Splitter:
         yield
 
     def sign(self) -> Generator[None, None, str]:
-        """The next character that is no white space; it is not passed."""
+        """Return the next character after white space, without passing it."""
         while True:
             self.place = _after_space(self.text, self.place).end()
             if self.place < len(self.text):
@@ -177,7 +180,7 @@ class Splitter:
         self.place += 1
 
     def value(self) -> Generator[None, None, JsonValue]:
-        """Pass a value that is no event."""
+        """Pass a value that is not an event, and return it."""
         yield from self.sign()
         while True:
             text, place = self.text, self.place
@@ -188,7 +191,8 @@ class Splitter:
                 if self.ended:
                     raise ValueError(f"no value: {error}") from error
             else:
-                # A number may go on where the text does; every value has something behind it.
+                # A number at the end of the text may go on in the next piece. A comma or
+                # bracket follows every complete value.
                 if end < len(text):
                     self.allow(end - place)
                     self.place = end
@@ -197,7 +201,7 @@ class Splitter:
 
     def answer(self) -> _Steps:
         sign = yield from self.sign()
-        if sign == "[":  # the first version of the endpoint: a pair of status and object
+        if sign == "[":  # v1 of the endpoint answers the pair of 200 and the object
             self.place += 1
             status = yield from self.value()
             if status != _OK:
@@ -232,23 +236,26 @@ class Splitter:
                 yield from self.event(holds) if sign == "{" else self.list(key, holds)
             else:
                 value = yield from self.value()
-                # What nobody asks for may be large, and there may be much of it.
+                # Other keys are not kept: a server could fill the memory with them.
                 if holds is not None or key in BESIDE_EVENTS:
                     self.body[key] = value
             sign = yield from self.next_of("}")
         self.place += 1
 
     def name(self, key: JsonValue) -> None:
-        """Take note of a key."""
+        """Check a key and remember it: a repeated one makes the answer ambiguous."""
         if not isinstance(key, str) or key in self.seen:
-            raise ValueError(f"a key that is none, or stands twice: {key!r}")
+            raise ValueError(f"expected a new key, got {key!r}")
         if len(key) > _LONGEST_KEY or len(self.seen) >= _MOST_KEYS:
             most = f"at most {_MOST_KEYS} keys of {_LONGEST_KEY} characters"
             raise InvalidMessage(_WHERE, most, key)
         self.seen.add(key)
 
     def next_of(self, end: str) -> Generator[None, None, str]:
-        """Pass the comma between two values; the sign after it, or the end, which is not passed."""
+        """Pass the comma before the next value, and return that value's first character.
+
+        At the end, return `end` without passing it.
+        """
         sign = yield from self.sign()
         if sign == end:
             return sign
@@ -285,7 +292,10 @@ class Splitter:
         self.place += 1
 
     def event(self, holds: str) -> _Steps:
-        """Pass an event of any kind, however deep, that may not have come whole yet."""
+        """Pass an event that is incomplete, or that `scan_usual` cannot read.
+
+        It finds the end by brackets, so it can pass an event of any depth.
+        """
         while True:
             text, place = self.text, self.place
             end = _end_of_object(text, place)
@@ -302,12 +312,13 @@ class Splitter:
         self.take(holds, text[place:end], document)
 
     def allow(self, size: int) -> None:
-        """Refuse one value of this size, which is in characters, if it is beyond the budget."""
+        """Raise if a value of this many characters exceeds the budget."""
         if size > self.budget.max_value_bytes:
             most = f"values of at most {self.budget.max_value_bytes} bytes"
             raise InvalidMessage(_WHERE, most, size)
 
     def count(self, size: int) -> None:
+        """Count an event of this many characters; raise if it exceeds the budget."""
         self.allow(size)
         self.events += 1
         if self.events > self.budget.max_events:
@@ -315,7 +326,7 @@ class Splitter:
 
 
 _PIECE: Final = 64 * 1024
-"""So many bytes are looked at in one go: what is held beside the events is of this order."""
+"""The number of bytes to decode at once, which bounds the text that is held."""
 
 _OK: Final = 200
 
@@ -324,17 +335,17 @@ _LONGEST_KEY: Final = 255
 
 
 def _check_object(text: str, place: int) -> None:
-    """Check an object that is not usual; too deep a one is believed."""
+    """Raise `ValueError` if an object is not JSON; one that is too deep passes."""
     try:
         _scan(text, place)
     except RecursionError:
-        pass  # who reads the event will say how deep one may be
+        pass  # reading the event reports that it is too deep
     except StopIteration as error:
-        raise ValueError("an object that is none") from error
+        raise ValueError("expected an object") from error
 
 
 def _end_of_object(text: str, place: int) -> int | None:
-    """Where an object ends; None when the text ends before. Cost: linear, at any depth."""
+    """Return where an object ends; None if the text ends before. Cost: linear, at any depth."""
     depth = 0
     for token in _TOKEN.finditer(text, place):
         sign = token[0]
@@ -344,7 +355,7 @@ def _end_of_object(text: str, place: int) -> int | None:
             depth -= 1
             if not depth:
                 return token.end()
-        elif sign == '"':  # a text without an end
+        elif sign == '"':  # a string that the text does not close yet
             return None
     return None
 

@@ -1,8 +1,7 @@
-"""What servers say to each other about membership: requests, answers, errors.
+"""The messages between servers about membership: requests, answers and errors.
 
-A message is read strictly from parsed JSON and written back to it; who sends it,
-and over what, is the caller's business. PDUs inside messages are kept as bytes, so
-that nothing is encoded twice. See the `server-server API`__.
+Messages are read strictly from parsed JSON and written back to it; the caller sends them.
+PDUs in messages stay bytes, so that none is encoded twice. See the `server-server API`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
 """
@@ -49,8 +48,8 @@ class Request:
     Attributes:
         method: `GET` or `PUT`.
         path: the path, percent-encoded.
-        query: names and values, in order, not yet encoded.
-        body: the JSON body as bytes; None for a request without.
+        query: names and values, in order, not percent-encoded.
+        body: the JSON body as bytes; None if the request has no body.
     """
 
     method: str
@@ -60,17 +59,17 @@ class Request:
 
     @property
     def uri(self) -> str:
-        """Path and query, as the X-Matrix signature covers them."""
+        """The path and query, in the form that the X-Matrix signature covers."""
         return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
 
     @property
     def content(self) -> JsonValue:
-        """The body parsed; None for a request without."""
+        """The parsed body; None if the request has no body."""
         return None if self.body is None else decode(self.body, strict=False)
 
 
 def path_of(version: str, *parts: str) -> str:
-    """The path of a federation endpoint, each part percent-encoded.
+    """Return the path of a federation endpoint, with each part percent-encoded.
 
     >>> path_of("v1", "make_join", "!r:a.example", "@ben:b.example")
     '/_matrix/federation/v1/make_join/%21r%3Aa.example/%40ben%3Ab.example'
@@ -80,14 +79,14 @@ def path_of(version: str, *parts: str) -> str:
 
 @frozen
 class MatrixError:
-    """An error that an endpoint answers: a status, a code, a sentence.
+    """An error answer of an endpoint: a status, a code and a sentence.
 
     Attributes:
         errcode: the code, such as `M_FORBIDDEN`.
         error: a sentence for people.
         status: the HTTP status.
         extra: further keys of the body, such as `room_version`.
-        decision: the decision behind it, for logs; it is not sent.
+        decision: the decision behind the error, for logs; it is not sent. None without one.
     """
 
     errcode: str
@@ -98,7 +97,12 @@ class MatrixError:
 
     @classmethod
     def of(cls, errcode: str, error: str, **extra: JsonValue) -> MatrixError:
-        """An error with the status that its code commonly has.
+        """Make an error with the usual HTTP status of its code.
+
+        Args:
+            errcode: the code.
+            error: the sentence.
+            extra: further keys of the body.
 
         >>> MatrixError.of("M_NOT_FOUND", "no such room").status
         404
@@ -107,12 +111,12 @@ class MatrixError:
 
     @classmethod
     def from_json(cls, body: JsonValue, *, status: int) -> MatrixError:
-        """Read the body of an answer whose status is no success.
+        """Read the body of an answer with an error status.
 
-        It never fails: whatever is no Matrix error is one of code `M_UNKNOWN`.
+        It never raises: a body that is not a Matrix error gets the code `M_UNKNOWN`.
 
         Args:
-            body: the parsed body, or None when it was no JSON.
+            body: the parsed body; None if it is not JSON.
             status: the HTTP status.
 
         >>> MatrixError.from_json("Bad gateway", status=502)
@@ -130,16 +134,16 @@ class MatrixError:
 
     @classmethod
     def forbidden(cls, decision: Decision) -> MatrixError:
-        """The error that tells of a decision to reject."""
+        """Make the error for a decision that rejects an event."""
         return evolve(cls.of("M_FORBIDDEN", str(decision)), decision=decision)
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The body of the answer."""
+        """Return the body of the answer."""
         return {**thaw(self.extra), "errcode": self.errcode, "error": self.error}
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The headers that go with it: `Retry-After`, in whole seconds, where it says when."""
+        """The headers to send: `Retry-After` in whole seconds, if `retry_after_ms` is given."""
         wait = self.extra.get("retry_after_ms")
         if self.errcode != "M_LIMIT_EXCEEDED" or wait.__class__ is not int:
             return ()
@@ -147,14 +151,14 @@ class MatrixError:
 
     @property
     def means_unknown_endpoint(self) -> bool:
-        """Whether the server does not have the endpoint at all.
+        """True if the server does not have the endpoint.
 
-        So it is when the code says it, or when a 404 or 405 carries no Matrix error.
-        A 404 of another code speaks of the room.
+        The code `M_UNRECOGNIZED` says so, and so does a 404 or 405 without a Matrix error. A
+        404 with another code is about the room.
         """
         if self.errcode == "M_UNRECOGNIZED":
             return self.status in (400, 404, 405)
-        # A server may answer `M_UNKNOWN` itself, and then it has the endpoint.
+        # A server that answers `M_UNKNOWN` itself has the endpoint.
         nothing_said = MatrixError.from_json(None, status=self.status)
         return self.status in (404, 405) and self == nothing_said
 
@@ -179,13 +183,13 @@ _STATUS: Final = JsonObject(
 
 @frozen
 class MakeRequest:
-    """make_join, make_knock or make_leave, as the resident server gets it.
+    """A make_join, make_knock or make_leave request, as the resident server receives it.
 
     Attributes:
         room_id: the room.
-        user_id: who wants to join, knock or leave.
-        origin: the server that asks, as its authentication proved.
-        versions: the room versions that it speaks; `("1",)` when it names none.
+        user_id: the user who joins, knocks or leaves.
+        origin: the server that sent the request, as its X-Matrix signature proved.
+        versions: the room versions that it supports; `("1",)` if it names none.
     """
 
     room_id: str
@@ -199,8 +203,8 @@ class MakeResponse:
     """The answer to make_join, make_knock or make_leave: an event to sign.
 
     Attributes:
-        event: the template's fields.
-        room_version: the room's version; None when the answer does not say.
+        event: the fields of the template.
+        room_version: the room version; None if the answer has none.
     """
 
     event: JsonObject
@@ -211,7 +215,7 @@ class MakeResponse:
         """Read the answer.
 
         Raises:
-            InvalidMessage: it is not of that form.
+            InvalidMessage: the body has another form.
         """
         body = object_of(body, "make answer")
         event = object_of(body.get("event"), "make answer.event")
@@ -221,21 +225,21 @@ class MakeResponse:
         return cls(frozen_of(event, "make answer.event"), version)
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The body of the answer."""
+        """Return the body of the answer."""
         version = {} if self.room_version is None else {"room_version": self.room_version}
         return {"event": thaw(self.event), **version}
 
 
 @frozen
 class SendRequest:
-    """send_join, send_knock or send_leave, as the resident server gets it.
+    """A send_join, send_knock or send_leave request, as the resident server receives it.
 
     Attributes:
         room_id: the room in the path.
         event_id: the event ID in the path.
         pdu: the event, as it came.
-        origin: the server that sends it, as its authentication proved.
-        omit_members: of a join, whether memberships may be left out of the answer.
+        origin: the server that sent the request, as its X-Matrix signature proved.
+        omit_members: whether the answer to a join may leave memberships out.
     """
 
     room_id: str
@@ -247,20 +251,20 @@ class SendRequest:
 
 @frozen
 class SendLeaveResponse:
-    """The answer to send_leave: nothing."""
+    """The answer to send_leave, which is empty."""
 
     @classmethod
     def from_json(cls, body: JsonValue) -> SendLeaveResponse:
-        """Read the answer, whatever it is; of v1, a pair of status and object.
+        """Read the answer: an object; at v1, the pair of 200 and an object.
 
         Raises:
-            InvalidMessage: it is neither an object nor such a pair.
+            InvalidMessage: the body has another form.
         """
         object_of(unpaired(body), "send_leave answer")
         return cls()
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The body of the answer."""
+        """Return the body of the answer."""
         return {}
 
 
@@ -269,8 +273,8 @@ class SendKnockResponse:
     """The answer to send_knock.
 
     Attributes:
-        knock_room_state: events of the room, to tell people what it is: full PDUs,
-            from older servers stripped ones.
+        knock_room_state: events that describe the room to people: full PDUs; stripped
+            events from older servers.
     """
 
     knock_room_state: tuple[JsonObject, ...]
@@ -280,12 +284,12 @@ class SendKnockResponse:
         """Read the answer.
 
         Raises:
-            InvalidMessage: it is not of that form.
+            InvalidMessage: the body has another form.
         """
         body = object_of(body, "send_knock answer")
         listed = objects_of(body.get("knock_room_state"), "send_knock answer.knock_room_state")
         return cls(tuple(listed))
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The body of the answer."""
+        """Return the body of the answer."""
         return {"knock_room_state": thaw(self.knock_room_state)}
