@@ -1,7 +1,7 @@
-"""What shows that the state in an answer to send_join is not the one before the join.
+"""Find signs that the state in an answer to send_join is not the state before the join.
 
-State resolution can undo an event, and whoever sends a join twice is in the room the
-second time: so none of this is certain to be a lie, and all of it is only noted.
+None of them proves a lie, so all are only noted: state resolution can undo an event, and a
+server that sends a join twice is in the room the second time.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def contradictions(
     entries: Mapping[EventID, Entry],
     join: Event,
 ) -> Iterator[Defect]:
-    """What the join and the auth chain say against a state.
+    """Yield a defect for each contradiction between the state, the auth chain and the join.
 
     Args:
-        state: what is good of the state.
-        told: all that the answer gives as the state.
-        auth_chain: the good events beside the state.
+        state: the good events of the state.
+        told: all events that the answer has as the state.
+        auth_chain: the other good events.
         entries: all events of the answer.
         join: the join.
     """
@@ -48,7 +48,7 @@ def contradictions(
 
 
 def untold(servers: Iterable[ServerName]) -> Iterator[Defect]:
-    """That these servers, which have joined members, were not named."""
+    """Yield a defect for each of these servers: they have joined members, but were not named."""
     for server in sorted(servers):
         detail = f"{server} has a joined member, and is not among the servers in the room"
         yield _noted("server_untold", detail)

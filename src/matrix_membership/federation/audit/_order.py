@@ -1,4 +1,4 @@
-"""The order in which events can be judged: each after those that authorise it."""
+"""Put events in an order in which they can be judged: each after its auth events."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ def in_order(
     entries: Mapping[EventID, Entry],
     settled: Collection[tuple[EventID, ...]],
 ) -> Iterator[tuple[EventID, bool]]:
-    """All entries, each after its auth events, as far as they are at hand.
+    """Yield all entries, each after those of its auth events that are at hand.
+
+    The search keeps a stack of its own: a recursive one would end at chains of 1,000 events,
+    which a hostile answer can have.
 
     Args:
-        event_ids: where to begin, in this order; one may stand there twice.
-        entries: the entries.
-        settled: lists of auth events all of which were given already; more may come to
-            it meanwhile. Most events list the same few.
+        event_ids: the entries to begin with, in this order; repeats are skipped.
+        entries: the entries, by ID.
+        settled: lists of auth events that were all yielded. The caller adds to it meanwhile.
+            Most events have one of these few lists, and then need no search.
 
-    Returns:
-        Each ID once, and whether the event's auth events lead back to itself: of a circle
-        the event that closes it, which comes before those that wait for it.
+    Yields:
+        Each ID once, and whether the auth events of the event lead back to it. In a circle,
+        that is the event that closes it; it comes before the events that wait for it. Cost:
+        linear in the references.
     """
     done: set[EventID] = set()
     open_: set[EventID] = set()

@@ -1,4 +1,4 @@
-"""Reading the events of an answer to send_join, one after the other, as they come."""
+"""Read the events of an answer to send_join one by one, as they come."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ __all__ = ["Examiner"]
 
 
 class Examiner:
-    """Reads one answer; lives no longer than that."""
+    """Reads the events of one answer. Used once."""
 
     def __init__(self, join: Event) -> None:
         self.join = join
         self.version = join.room_version
-        # What is wrong with the answer, and with events of the one list and the other.
+        # Defects of the whole answer, and of the events of each list. They are kept apart so
+        # that their order is the same whichever list comes first.
         self.of_answer: list[Defect] = []
         self.of_list: dict[str, list[Defect]] = {"state": [], "auth_chain": []}
         self.counts = {"state": 0, "auth_chain": 0}
         self.chained: dict[EventID, Entry] = {}
         self.state: dict[str, dict[str, Entry]] = {}
-        # Up to version 2, where two events may come with one ID: the state by ID.
+        # The state by event ID, only up to version 2: there two events may share an ID.
         self.placed: dict[EventID, Entry] = {}
-        # Of events that are at hand, other copies: with other signatures, or altered.
+        # Further copies of events: with other signatures, or altered content.
         self.copies: list[Entry] = []
         self.two_creates = False
         self.came_back: Entry | None = None
@@ -50,14 +51,15 @@ class Examiner:
 
     @property
     def defects(self) -> tuple[Defect, ...]:
-        """All that is wrong so far."""
+        """All defects so far."""
         return (*self.of_answer, *self.of_list["state"], *self.of_list["auth_chain"])
 
     def fatal(self, code: str, detail: str) -> None:
+        """Add a fatal defect of the whole answer."""
         self.of_answer.append(Defect(Severity.FATAL, code, detail))
 
     def take(self, key: str, pdu: str | bytes, document: JsonValue = None) -> None:
-        """Take an event of the answer: its key, its text, and what `scan_usual` made of it."""
+        """Take an event: its key in the answer, its text, and its value from `scan_usual`."""
         if key == "event":
             self.came_back = self.returned(pdu, document)
             return
@@ -67,7 +69,7 @@ class Examiner:
         try:
             entry = self.entry(pdu, document)
         except InvalidEvent as error:
-            detail = f"{key}[{index}] is no event: {error}"
+            detail = f"{key}[{index}] is not a valid event: {error}"
             dropped.append(Defect(Severity.DROPPED, "malformed", detail))
             return
         if entry.room_id != self.join.room_id:
@@ -79,9 +81,9 @@ class Examiner:
             self.place(entry, dropped)
 
     def place(self, entry: Entry, dropped: list[Defect]) -> None:
-        """Put an event in its place of the state, unless another one is there."""
+        """Put an event in its place in the state, unless another event is there."""
         if entry.state_key is None:
-            detail = "it stands in the state and is none"
+            detail = "the state has it, but it is a non-state event"
             dropped.append(Defect(Severity.DROPPED, "no_state", detail, entry.event_id))
             return
         if self.version.event_id_in_pdu:
@@ -102,7 +104,7 @@ class Examiner:
             dropped.append(Defect(Severity.DROPPED, "same_place", detail, entry.event_id))
 
     def compare(self, first: Entry, entry: Entry, dropped: list[Defect]) -> None:
-        """Compare an event with the one of the same ID that came before, or is the same."""
+        """Compare an event with the first one of the same ID, which may be itself."""
         if first is entry:
             return
         if first.covered != entry.covered:
@@ -112,21 +114,26 @@ class Examiner:
             self.copies.append(entry)
 
     def entry(self, pdu: str | bytes, document: JsonValue) -> Entry:
-        """Read a PDU; as text, when there is what `scan_usual` made of it.
+        """Read a PDU.
+
+        Args:
+            pdu: its text; bytes if it was not scanned.
+            document: its value from `scan_usual`; None if it was not scanned.
 
         Raises:
-            InvalidEvent: it is none.
+            InvalidEvent: it is not a valid event of the room version.
         """
         version, known = self.version, self.known
         read = read_scanned(EntrySlots, pdu, document, version, known)
         fields = document_as_read(read)
         entry: Any = read.event
         if not read.content_hash_matches:
-            # What was altered counts for nothing, not even for who has to sign.
+            # Altered content must not count, not even for the question which servers must sign.
             kept = encode(redact(fields, version), strict=False)
             entry = read_into(EntrySlots, kept, version, entry.event_id).event
         share = known.share
-        # Most names, IDs and lists of them are the same few: one of each serves all.
+        # Most events share a few server names, IDs and lists. Keeping one object of each saves
+        # memory in rooms of many members.
         entry.server = share(entry.server, entry.server)
         if entry.room_id == known.room_id:
             entry.room_id = known.room_id
@@ -143,30 +150,33 @@ class Examiner:
         return entry  # type: ignore[no-any-return]  # the line above made it one
 
     def returned(self, pdu: str | bytes, document: JsonValue) -> Entry | None:
-        """The join as the answer gives it back."""
+        """Read the join that the answer returns; None if it is not the join that was sent."""
         try:
             entry = self.entry(pdu, document)
         except InvalidEvent as error:
-            self.fatal("altered_join", f"the join came back as no event: {error}")
+            self.fatal("altered_join", f"the join came back as an invalid event: {error}")
             return None
         if entry.event_id != self.join.event_id or not self.is_same(entry):
             self.fatal("altered_join", f"another event came back: {entry.event_id}")
             return None
         if not entry.hash_matches:
-            # Nothing of it counts but signatures, which do not cover what was altered.
+            # Only its signatures are used, and they do not cover the altered content.
             detail = "the join came back with its content altered"
             defect = Defect(Severity.NOTED, "altered_join", detail, self.join.event_id)
             self.of_answer.append(defect)
         return entry
 
     def is_same(self, entry: Entry) -> bool:
-        """Whether an event with the ID of the join is the join: up to version 2 it need not be."""
+        """Tell whether an event with the ID of the join is the join.
+
+        Up to version 2 the ID is not a hash, so another event can carry it.
+        """
         if not self.version.event_id_in_pdu:
             return True
         return entry.covered == signed_bytes(self.join.document, self.version)
 
     def create(self) -> EventID | None:
-        """The ID of the create event, after all events have come."""
+        """Return the ID of the create event, after all events came; None without exactly one."""
         if self.two_creates:
             self.fatal("two_create_events", "the state has two create events")
         creates = self.state.get("m.room.create", {})
@@ -174,7 +184,7 @@ class Examiner:
             self.fatal("no_create_event", f"the state has {len(creates)} create events, not one")
             return None
         (create,) = creates.values()
-        # Of an altered one there may be a better copy: the audit asks that.
+        # If this copy was altered, a better one may follow: then the audit compares versions.
         defect = other_version(create, self.version) if create.hash_matches else None
         if defect is not None:
             self.of_answer.append(defect)
@@ -184,7 +194,10 @@ class Examiner:
         return create.event_id
 
     def give(self) -> tuple[dict[EventID, Entry], tuple[EventID, ...]]:
-        """All entries, and the IDs of those that are the state; nothing is held after that."""
+        """Return all entries, and the IDs of the state. The examiner is empty after that.
+
+        It empties its own tables on the way: both together would double the memory.
+        """
         entries, self.chained = self.chained, {}
         in_state = []
         while self.state:

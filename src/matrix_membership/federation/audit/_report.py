@@ -1,4 +1,4 @@
-"""What is found out about an answer to send_join: its events, and what is wrong with them."""
+"""The report on an answer to send_join: its events and their defects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ OTHER_VERSION: Final = "other_room_version"
 
 
 class Severity(Enum):
-    """What a defect does to an answer."""
+    """The effect of a defect on the answer.
+
+    `FATAL`: the room cannot be joined with it. `DROPPED`: the event is left out. `REDACTED`:
+    the event is kept in redacted form. `NOTED`: nothing changes.
+    """
 
     FATAL = "fatal"
     DROPPED = "dropped"
@@ -36,16 +40,16 @@ class Severity(Enum):
 
 @frozen
 class Defect:
-    """Something wrong with an answer.
+    """One defect of an answer.
 
     Attributes:
-        severity: what it does to the answer.
-        code: its name, such as `unknown_key` (a fetched key could save the event) or
-            `bad_signature` (none could: a known key says so, or it is not signed).
+        severity: its effect on the answer.
+        code: its name, such as `unknown_key` (fetching a key could save the event) or
+            `bad_signature` (a signature is bad or missing, and a key cannot help).
         detail: a sentence for people.
-        event_id: the event on which it hangs; empty when on none.
-        root: of an event that fell with another one, the first that fell.
-        decision: the decision that rejected the event, if one did.
+        event_id: the event that has the defect; empty if it concerns the whole answer.
+        root: the first dropped event on which this event depends; otherwise empty.
+        decision: the decision that rejected the event; None if the rules did not.
     """
 
     severity: Severity
@@ -61,7 +65,7 @@ class Defect:
 
 
 def other_version(create: Facts, announced: RoomVersion) -> Defect | None:
-    """The defect of a create event that is not of the room version that make_join named."""
+    """Return the defect of a create event of another room version than make_join named."""
     named = create.view.room_version if isinstance(create.view, Create) else None
     if named == announced.identifier:
         return None
@@ -73,16 +77,16 @@ def other_version(create: Facts, announced: RoomVersion) -> Defect | None:
 
 @frozen
 class Audit:
-    """What an answer is worth. It is true when the room can be joined with it.
+    """The result of an audit. It is true if the room can be joined with the answer.
 
     Attributes:
-        event: the join, with the signatures that the answer added and that are good.
-        state: the room after the join; None when a defect is fatal.
-        auth_chain: the events that authorise state and join, by ID.
+        event: the join, with the good signatures that the answer added.
+        state: the room after the join; None if a defect is fatal.
+        auth_chain: the other good events, which authorise state and join, by ID.
         servers: the servers in the room, as far as the answer says.
-        defects: all that is wrong, the fatal first.
-        needs: for each server, key IDs that were unknown and that events were dropped
-            for. Fetched, they could save them.
+        defects: all defects, fatal ones first.
+        needs: the key IDs of each server that were missing, so that events were dropped.
+            Another audit with these keys may keep them.
     """
 
     event: Event
@@ -103,7 +107,7 @@ class Audit:
 
 @slots
 class EntrySlots(Facts):
-    """The slots of an entry while it is being made, as `Facts` are an event's."""
+    """The slots of an `Entry` while they are filled, which `Entry` itself refuses."""
 
     auth_events: tuple[EventID, ...]
     covered: bytes
@@ -114,21 +118,22 @@ class EntrySlots(Facts):
 
 @constant
 class Entry(EntrySlots):
-    """One PDU of the answer, read: the facts of its event, and what is left to check of it.
+    """One PDU of the answer, read but not yet verified.
 
-    It has the attributes of an `events.Event` that nobody signed yet, in the form in
-    which it is to be kept: redacted if its content hash is wrong. And it has these:
+    It has the attributes of an `events.Event` without verified signers, in the form in which
+    the event is kept: redacted if its content hash is wrong. It also has these:
 
     Attributes:
         covered: the bytes that its signatures cover.
-        signatures: its signatures, as they came: server, key ID, signature; and so on.
-        sent: when it was sent, if its keys must have been valid then.
-        auth_events: the IDs of the events that authorise it.
-        hash_matches: whether the content that came is the one that was hashed.
+        signatures: its signatures, flat: server, key ID, signature, server, and so on. One
+            tuple takes less memory than a tuple for each signature.
+        sent: its `origin_server_ts`, if its keys must be valid at that time; otherwise None.
+        auth_events: the IDs of its auth events.
+        hash_matches: whether its content hash was right.
     """
 
     def __init__(self) -> None:
-        raise TypeError("an Entry is made by a SendJoinReader")
+        raise TypeError("expected an Entry that a SendJoinReader made, got a call of Entry")
 
     def __repr__(self) -> str:
         return f"<entry {self.event!r}>"
@@ -138,12 +143,12 @@ class Entry(EntrySlots):
 
     @property
     def event(self) -> Event:
-        """The event, signed by nobody yet."""
+        """The event, without verified signers."""
         return with_evidence(self, self.signed_by)
 
     @property
     def signed(self) -> Iterator[tuple[ServerName, str, JsonValue]]:
-        """Its signatures: server, key ID, signature of each."""
+        """The server, key ID and signature of each of its signatures."""
         flat = iter(self.signatures)
         return zip(flat, flat, flat, strict=True)
 

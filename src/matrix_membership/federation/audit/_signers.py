@@ -1,4 +1,4 @@
-"""Who signed the events of an answer: as it is supposed, and as it is found."""
+"""Find the signers of the events of an answer, before and after checking signatures."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NOBODY: Final[Signers] = frozenset()
 
 
 def usable(entry: Entry, keys: KeyRing) -> list[tuple[ServerName, str, bytes, Any]]:
-    """The signatures of an entry that can be checked: server, key ID, key, signature of each."""
+    """Return the server, key ID, key and signature of each signature that `keys` can check."""
     find, sent, flat = keys.servers.get, entry.sent, iter(entry.signatures)
     found = []
-    for server, key_id, signature in zip(flat, flat, flat):  # noqa: B905 - it is whole
+    for server, key_id, signature in zip(flat, flat, flat):  # noqa: B905 - its length is a multiple of three
         known = find(server)
         key = None if known is None else known.get(key_id)
         if key is not None and (sent is None or key.good_at(sent)):
@@ -30,7 +30,11 @@ def usable(entry: Entry, keys: KeyRing) -> list[tuple[ServerName, str, bytes, An
 def supposed_signers(
     entries: Sequence[Entry], keys: KeyRing, piece: int
 ) -> tuple[list[Signers], list[list[SignatureCheck]]]:
-    """Who signed each entry if all signatures are good, and the signatures to check."""
+    """Return the signers of each entry if all signatures are good, and the signatures to check.
+
+    The signatures come in lists of at most `piece`, for a pool. The sets of one signer are
+    shared: most entries have just one.
+    """
     alone: dict[ServerName, Signers] = {}
     supposed: list[Signers] = []
     checks: list[SignatureCheck] = []
@@ -53,7 +57,7 @@ def supposed_signers(
 def found_signers(
     entries: Iterable[Entry], keys: KeyRing, verdicts: Iterable[bool]
 ) -> list[Signers]:
-    """Who signed each entry: the servers all of whose signatures are good."""
+    """Return the signers of each entry: the servers that made only good signatures."""
     found: list[Signers] = []
     coming = iter(verdicts)
     for entry in entries:

@@ -1,8 +1,8 @@
-"""Is an answer to send_join that this server made all that it has to be?
+"""Check an answer to send_join that this server made.
 
-The counterpart of `audit`, for whoever builds answers: each event in it can be judged
-from it, nothing in the chain could go, and the state is one state. What the audit of
-the other side would forgive is found here.
+A good answer holds all that is needed to judge its events, an auth chain without superfluous
+events, and one consistent state. This check is stricter than `audit`, with which the joining
+server reads the answer: it reports what the audit only notes.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ __all__ = ["Fault", "Shortcoming", "shortcomings"]
 
 
 class Fault(Enum):
-    """What is wrong with an answer: it does not suffice, is too much, or is not one state."""
+    """The kinds of shortcoming: something is missing, superfluous or inconsistent."""
 
-    UNREADABLE = "an event that is none"
+    UNREADABLE = "a PDU that is not a valid event"
     OTHER_ROOM = "an event of another room"
-    NO_STATE = "an event in the state that is no state"
+    NO_STATE = "a non-state event in the state"
     MISSING_AUTH_EVENT = "an auth event that is not in the answer"
     UNAUTHORISED = "an event that its auth events do not allow"
     NOT_NEEDED = "an event of the chain that authorises nothing in the answer"
-    TWICE = "an event that stands twice where once would do"
+    TWICE = "an event that the answer needs once and has twice"
     TWO_IN_ONE_PLACE = "two events for one place of the state"
     REPLACED = "an event of the state that one of the chain has replaced"
     EMPTY_PLACE = "an event of the chain whose place in the state is empty"
     AFTER_THE_JOIN = "the join in the state before it"
     NO_CREATE_EVENT = "no create event"
-    NOT_COUNTERSIGNED = "a join that does not come back with the signature of who vouches"
+    NOT_COUNTERSIGNED = "a join without the signature of its authorising server"
     NO_SERVERS = "omitted members without the servers in the room"
     SERVER_UNTOLD = "a server of a joined member that is not among the servers in the room"
 
@@ -49,12 +49,12 @@ class Fault(Enum):
 
 @frozen
 class Shortcoming:
-    """One thing that is wrong with an answer.
+    """One shortcoming of an answer.
 
     Attributes:
-        fault: what it is.
-        event_id: the event on which it hangs; empty when on none.
-        about: the missing event, the other event, or the server that it is about.
+        fault: its kind.
+        event_id: the event that has it; empty if it concerns the whole answer.
+        about: the missing event, the other event or the server concerned; otherwise empty.
     """
 
     fault: Fault
@@ -67,16 +67,16 @@ class Shortcoming:
 
 
 def shortcomings(response: SendJoinResponse, join: Event) -> tuple[Shortcoming, ...]:
-    """Find all that is wrong with an answer that this server made.
+    """Find all shortcomings of an answer that this server made.
 
     Args:
         response: the answer.
-        join: the join that it answers, signed by whoever has to.
+        join: the join that it answers, with all required signatures.
 
     Returns:
-        The shortcomings; none for an answer that suffices, is minimal, and is of one
-        state. Where state resolution undid an event, `REPLACED` and `EMPTY_PLACE` can be
-        the truth about the room. Cost: linear in the answer; signatures are not checked.
+        The shortcomings; empty for a good answer. If state resolution undid an event,
+        `REPLACED` and `EMPTY_PLACE` can be true of the room and right. Signatures are not
+        checked. Cost: linear in the answer.
     """
     found: list[Shortcoming] = []
     state = _events(response.state, join, found)
@@ -93,6 +93,7 @@ def shortcomings(response: SendJoinResponse, join: Event) -> tuple[Shortcoming, 
 
 
 def _events(pdus: Iterable[bytes], join: Event, found: list[Shortcoming]) -> tuple[Event, ...]:
+    """Read events, and add to `found` those that are unreadable or of another room."""
     events = []
     for pdu in pdus:
         try:
@@ -102,7 +103,7 @@ def _events(pdus: Iterable[bytes], join: Event, found: list[Shortcoming]) -> tup
         else:
             if event.room_id != join.room_id:
                 found.append(Shortcoming(Fault.OTHER_ROOM, event.event_id, event.room_id))
-            # Who signed it is the audit's question; here all that have to count as having.
+            # Only the audit checks signatures; here all required ones count as good.
             via = event.authorising_server
             events.append(event.with_signers({event.server, *([via] if via else [])}))
     return tuple(events)
@@ -111,7 +112,7 @@ def _events(pdus: Iterable[bytes], join: Event, found: list[Shortcoming]) -> tup
 def _insufficient(
     events: Iterable[Event], at_hand: Mapping[EventID, Event], state: Iterable[Event]
 ) -> Iterator[Shortcoming]:
-    """Events that cannot be judged from the answer, or are judged badly."""
+    """Yield events that the answer does not suffice to judge, or that the rules reject."""
     create = next((event for event in state if event.type == "m.room.create"), None)
     if create is None:
         yield Shortcoming(Fault.NO_CREATE_EVENT)
@@ -136,7 +137,7 @@ def _too_much(
     *,
     omitted: bool,
 ) -> Iterator[Shortcoming]:
-    """Events of the chain that could go."""
+    """Yield events of the chain that the answer could leave out."""
     in_state = {event.event_id for event in state}
     seen: set[EventID] = set()
     for event in chain:
@@ -151,13 +152,13 @@ def _too_much(
 def _not_one(
     state: tuple[Event, ...], chain: Iterable[Event], join: Event, *, omitted: bool
 ) -> Iterator[Shortcoming]:
-    """What contradicts that it is one state, the one before the join."""
+    """Yield what contradicts that the state is one state, the one before the join."""
     places: dict[tuple[str, str | None], Event] = {}
     for event in state:
         if event.state_key is None:
             yield Shortcoming(Fault.NO_STATE, event.event_id)
             continue
-        # Of two events for a place one is of another time.
+        # Two events for one place are from different times.
         other = places.setdefault((event.type, event.state_key), event)
         if other is not event:
             yield Shortcoming(Fault.TWO_IN_ONE_PLACE, event.event_id, other.event_id)
@@ -173,7 +174,7 @@ def _not_one(
 
 
 def _servers(response: SendJoinResponse, events: Iterable[Event]) -> Iterator[Shortcoming]:
-    """Servers that have to be told when members are left out."""
+    """Yield servers that the answer has to name, since members were left out."""
     if not response.members_omitted:
         return
     if response.servers_in_room is None:
@@ -188,7 +189,7 @@ def _servers(response: SendJoinResponse, events: Iterable[Event]) -> Iterator[Sh
 
 
 def _not_countersigned(response: SendJoinResponse, join: Event) -> Iterator[Shortcoming]:
-    """A join that only the signature of who vouches makes good, and that lacks it."""
+    """Yield a shortcoming if the join lacks the signature of its authorising server."""
     server = join.authorising_server
     if not server or server == join.server:
         return
