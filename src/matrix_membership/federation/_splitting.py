@@ -157,7 +157,7 @@ class Splitter:
     # The generators from here on yield where the text ends.
 
     def more(self, left: int) -> _Steps:
-        """Wait for more text, `left` characters of which are one incomplete value."""
+        """Wait for more text; the last `left` characters are one incomplete value."""
         if self.ended:
             raise ValueError("it ends in the middle")
         self.allow(left)

@@ -355,7 +355,7 @@ class _Judgement:
             self.found(Severity.NOTED, "missing_auth_event", detail, event_id)
 
     def listed(self, auth_events: tuple[EventID, ...]) -> _Listed:
-        """Return what is known of a list of auth events, all of which were judged."""
+        """Return what is known of a list of auth events, after each was judged."""
         listed = self.lists.get(auth_events)
         if listed is None:
             good = self.good
