@@ -403,7 +403,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "canonical_json.write": "takes what `read` gave",
         "events._template.EventTemplate.with_content": "takes the content that its own server writes",
         "events._template.EventTemplate.with_fields": "the same",
-        "client.drafting.sent": "takes a request that was read",
+        "client._drafting.sent": "takes a request that was read",
         "events.format.references": "takes a document that `read_pdu` gave",
         "federation.handshake.attempts.Attempts.begin": "takes what its own server wants",
         "federation.handshake.attempts.Attempts.receive_keys": "takes a key ring",

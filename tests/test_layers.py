@@ -196,11 +196,12 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     (  # client
         frozenset(),
         (
-            "client.requests",
-            "client.outcomes",
-            "client.sentences",
             "client.rate_limit",
-            "client.drafting",
+            "client.requests",
+            "client.known",
+            "client.actions",
+            "client._sentences",
+            "client._drafting",
             "client.entering",
             "client.inviting",
             "client.leaving",

@@ -15,8 +15,8 @@ from matrix_membership.client import (
     NeedsAlias,
     NeedsExchange,
     NeedsMemberships,
-    Policy,
     Send,
+    UserSettings,
     join,
     knock,
 )
@@ -52,7 +52,7 @@ from tests.client.rooms import (
 )
 
 PROFILE = freeze({"displayname": "Dan", "avatar_url": "mxc://a.example/d", "other": 1})
-SUSPENDED = Policy(suspended=True)
+SUSPENDED = UserSettings(suspended=True)
 
 
 class TestJoinHere:
@@ -70,7 +70,7 @@ class TestJoinHere:
     def test_carries_the_profile(self) -> None:
         room = a_room(V11).with_join_rule("public")
         outcome = join(
-            joins(DAN, room.room_id), resident(room), at=9, policy=Policy(profile=PROFILE)
+            joins(DAN, room.room_id), resident(room), at=9, settings=UserSettings(profile=PROFILE)
         )
         assert content_of(outcome) == {
             "membership": "join",
@@ -118,7 +118,7 @@ class TestJoinHere:
 
     def test_of_a_suspended_user_is_refused(self) -> None:
         room = a_room(V11).with_join_rule("public")
-        outcome = join(joins(DAN, room.room_id), resident(room), at=9, policy=SUSPENDED)
+        outcome = join(joins(DAN, room.room_id), resident(room), at=9, settings=SUSPENDED)
         assert refusal(outcome)[:2] == (403, "M_USER_SUSPENDED")
 
     def test_in_a_state_that_leaves_members_out_waits(self) -> None:
@@ -128,8 +128,8 @@ class TestJoinHere:
 
     def test_that_no_event_can_hold_is_refused(self) -> None:
         room = a_room(V11).with_join_rule("public")
-        broken = Policy(profile=JsonObject(displayname="\ud800"))
-        outcome = join(joins(DAN, room.room_id), resident(room), at=9, policy=broken)
+        broken = UserSettings(profile=JsonObject(displayname="\ud800"))
+        outcome = join(joins(DAN, room.room_id), resident(room), at=9, settings=broken)
         assert refusal(outcome)[:2] == (400, "M_BAD_JSON")
 
 
@@ -203,14 +203,14 @@ class TestRestrictedJoin:
 
     def test_of_a_suspended_user_is_refused(self) -> None:
         room = self.room()
-        outcome = join(joins(DAN, room.room_id), resident(room), at=9, policy=SUSPENDED)
+        outcome = join(joins(DAN, room.room_id), resident(room), at=9, settings=SUSPENDED)
         assert refusal(outcome)[1] == "M_USER_SUSPENDED"
 
 
 class TestJoinElsewhere:
     def test_begins_with_the_servers_that_the_client_names(self) -> None:
         request = joins(BEN, "!r:a.example", via=("c.example", "b.example"), reason="why")
-        outcome = join(request, None, at=9, policy=Policy(profile=PROFILE))
+        outcome = join(request, None, at=9, settings=UserSettings(profile=PROFILE))
         assert outcome == Begin(
             JOINING,
             request.user,
@@ -239,7 +239,7 @@ class TestJoinElsewhere:
         assert refusal(outcome)[:2] == (404, "M_NOT_FOUND")
 
     def test_of_a_suspended_user_is_refused(self) -> None:
-        outcome = join(joins(BEN, "!r:a.example"), None, at=9, policy=SUSPENDED)
+        outcome = join(joins(BEN, "!r:a.example"), None, at=9, settings=SUSPENDED)
         assert refusal(outcome)[1] == "M_USER_SUSPENDED"
 
     @pytest.mark.parametrize("enter", [join, knock])
@@ -281,7 +281,7 @@ class TestJoinWithThirdPartySigned:
             (signed(token="x"), "this room has no such invite by address"),
             (signed(sender=BEN), "somebody else sent that invite by address"),
             ({**signed(), "more": 1}, "no key of that invite by address has signed"),
-            (signed(mxid=BEN), "the identity server's word is about another user"),
+            (signed(mxid=BEN), "the identity server signed for another user"),
         ],
     )
     def test_that_does_not_match_is_refused(self, word: Mapping[str, Any], told: str) -> None:
@@ -350,5 +350,5 @@ class TestKnock:
 
     def test_of_a_suspended_user_is_refused(self) -> None:
         room = a_room(V10).with_join_rule("knock")
-        outcome = knock(knocks(DAN, room.room_id), resident(room), at=9, policy=SUSPENDED)
+        outcome = knock(knocks(DAN, room.room_id), resident(room), at=9, settings=SUSPENDED)
         assert refusal(outcome)[1] == "M_USER_SUSPENDED"

@@ -10,10 +10,9 @@ from matrix_membership import RoomVersion
 from matrix_membership.client import (
     Answer,
     NeedsIdentityServer,
-    Policy,
     Send,
+    UserSettings,
     invite,
-    invite_stored,
 )
 from matrix_membership.federation import InvitePolicy, StoredInvite
 from matrix_membership.membership import BAN, INVITE, JOIN
@@ -84,20 +83,20 @@ class TestInvite:
 
     def test_that_the_user_does_not_take_is_blocked(self) -> None:
         room = a_room(V11)
-        policy = Policy(invites=InvitePolicy(block=("@ana:*",)))
-        outcome = invite(about(ANA, room.room_id, DAN), resident(room), at=9, policy=policy)
+        settings = UserSettings(invites=InvitePolicy(block=("@ana:*",)))
+        outcome = invite(about(ANA, room.room_id, DAN), resident(room), at=9, settings=settings)
         assert refusal(outcome)[:2] == (403, "M_INVITE_BLOCKED")
 
     def test_of_another_servers_user_is_that_servers_to_block(self) -> None:
         room = a_room(V11)
-        policy = Policy(invites=InvitePolicy(block=("*",)))
-        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9, policy=policy)
+        settings = UserSettings(invites=InvitePolicy(block=("*",)))
+        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9, settings=settings)
         assert isinstance(outcome, Send)
 
     def test_by_a_suspended_user_is_refused(self) -> None:
         room = a_room(V11)
-        policy = Policy(suspended=True)
-        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9, policy=policy)
+        settings = UserSettings(suspended=True)
+        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9, settings=settings)
         assert refusal(outcome)[1] == "M_USER_SUSPENDED"
 
     def test_to_a_room_that_this_server_is_not_in_is_refused(self) -> None:
@@ -131,7 +130,7 @@ class TestInviteByAddress:
     def test_is_stored_in_the_room(self, version: RoomVersion) -> None:
         room = a_room(version)
         request = invites_address(ANA, room.room_id)
-        outcome = invite_stored(request, STORED, resident(room), at=9)
+        outcome = invite(request, resident(room), at=9, stored=STORED)
         assert isinstance(outcome, Send)
         assert outcome.template.get("state_key") == "tok"
         assert content_of(outcome)["display_name"] == "b..."
@@ -140,5 +139,6 @@ class TestInviteByAddress:
     def test_that_no_event_can_hold_is_refused(self) -> None:
         room = a_room(V12)
         broken = StoredInvite("\ud800", STORED.public_keys, "b...")
-        outcome = invite_stored(invites_address(ANA, room.room_id), broken, resident(room), at=9)
+        request = invites_address(ANA, room.room_id)
+        outcome = invite(request, resident(room), at=9, stored=broken)
         assert refusal(outcome)[:2] == (400, "M_BAD_JSON")

@@ -11,7 +11,7 @@ from matrix_membership.client import (
     Answer,
     Begin,
     Forget,
-    Policy,
+    UserSettings,
     ban,
     forget,
     kick,
@@ -116,8 +116,8 @@ class TestKick:
     @pytest.mark.parametrize("remove", [kick, ban, unban])
     def test_by_a_suspended_user_is_refused(self, remove: Any) -> None:
         room = a_room(V11).with_member(BEN, JOIN)
-        policy = Policy(suspended=True)
-        outcome = remove(about(ANA, room.room_id, BEN), resident(room), at=9, policy=policy)
+        settings = UserSettings(suspended=True)
+        outcome = remove(about(ANA, room.room_id, BEN), resident(room), at=9, settings=settings)
         assert refusal(outcome)[1] == "M_USER_SUSPENDED"
 
     @pytest.mark.parametrize("remove", [kick, ban, unban])

@@ -11,8 +11,8 @@ from matrix_membership.canonical_json import freeze
 from matrix_membership.client import (
     Answer,
     NeedsMemberships,
-    Policy,
     Send,
+    UserSettings,
     joined_members,
     read_joined_members,
     set_membership,
@@ -48,11 +48,13 @@ class TestJoinedMembers:
 
 
 class TestSetMembership:
-    def ask(self, room: Room, *asked: Any, policy: Policy | None = None, **fields: Any) -> Any:
+    def ask(
+        self, room: Room, *asked: Any, settings: UserSettings | None = None, **fields: Any
+    ) -> Any:
         """What comes of a membership set by one user, of another or oneself."""
         user, target, membership = asked
         request = sets(user, room.room_id, target, membership, **fields)
-        return set_membership(request, resident(room), at=9, policy=policy or Policy())
+        return set_membership(request, resident(room), at=9, settings=settings or UserSettings())
 
     @everywhere
     @pytest.mark.parametrize(
@@ -120,15 +122,15 @@ class TestSetMembership:
         assert refusal(self.ask(room, *asked)) == (403, "M_FORBIDDEN", told)
 
     def test_of_a_user_who_takes_no_invites_is_blocked(self) -> None:
-        policy = Policy(invites=InvitePolicy(block=("*",)))
-        outcome = self.ask(a_room(V11), ANA, DAN, "invite", policy=policy)
+        settings = UserSettings(invites=InvitePolicy(block=("*",)))
+        outcome = self.ask(a_room(V11), ANA, DAN, "invite", settings=settings)
         assert refusal(outcome)[1] == "M_INVITE_BLOCKED"
 
     def test_of_a_suspended_user_is_a_leave_alone(self) -> None:
-        policy = Policy(suspended=True)
+        settings = UserSettings(suspended=True)
         room = a_room(V11).with_join_rule("public").with_member(DAN, KNOCK)
-        assert isinstance(self.ask(room, DAN, DAN, "leave", policy=policy), Send)
-        assert refusal(self.ask(room, DAN, DAN, "join", policy=policy))[1] == "M_USER_SUSPENDED"
+        assert isinstance(self.ask(room, DAN, DAN, "leave", settings=settings), Send)
+        assert refusal(self.ask(room, DAN, DAN, "join", settings=settings))[1] == "M_USER_SUSPENDED"
 
     def test_in_another_servers_room_is_refused(self) -> None:
         room = a_room(V11)

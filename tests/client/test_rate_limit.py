@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_membership.client import TokenBucket
+from matrix_membership.client.rate_limit import TokenBucket
 from matrix_membership.federation import MatrixError
 from tests.client.rooms import refusal
 

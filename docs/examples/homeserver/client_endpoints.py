@@ -19,6 +19,7 @@ from homeserver.creating import create_room
 from homeserver.doing import Ask, Doing
 from homeserver.server import Homeserver
 from matrix_membership import client
+from matrix_membership.client.rate_limit import TokenBucket
 from matrix_membership.server import MatrixError, UserID, is_user_id
 
 CLIENT: Final = "/_matrix/client/v3"
@@ -35,7 +36,7 @@ class ClientEndpoints:
     def __init__(self, server: Homeserver, doing: Doing) -> None:
         self.server = server
         self.doing = doing
-        self.buckets: Bounded[UserID, client.TokenBucket] = Bounded(MOST_USERS)
+        self.buckets: Bounded[UserID, TokenBucket] = Bounded(MOST_USERS)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the endpoints to an application's router."""
@@ -100,9 +101,7 @@ class ClientEndpoints:
         if not name or not is_user_id(user):
             return MatrixError("M_MISSING_TOKEN", "the token is a user's name", 401)
         now = self.server.now()
-        bucket = self.buckets.get(user) or client.TokenBucket.full(
-            per_second=LIMIT, burst=LIMIT, at=now
-        )
+        bucket = self.buckets.get(user) or TokenBucket.full(per_second=LIMIT, burst=LIMIT, at=now)
         after = bucket.take(at=now)
         if isinstance(after, MatrixError):
             return after

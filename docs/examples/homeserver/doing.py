@@ -43,7 +43,7 @@ __all__ = ["Ask", "Doing"]
 MOST_SERVERS: Final = 10
 """Servers to try, one after the other."""
 
-Ask = Callable[..., client.Outcome]
+Ask = Callable[..., client.Action]
 
 UNTIMED: Final = (client.forget, client.joined_members)
 """Functions that take no time, because they make no event."""
@@ -75,7 +75,7 @@ class Doing:
                 case client.NeedsIdentityServer():
                     again = await self.by_address.find(request)
                     if isinstance(again, StoredInvite):
-                        ask, again = partial(self.invite_stored, again), request
+                        ask, again = partial(ask, stored=again), request
                 case client.NeedsExchange(pending=pending):
                     # The signed object has done its work: ask again as invited or not.
                     again = await self.binding.redeem(pending) or attrs.evolve(
@@ -87,16 +87,7 @@ class Doing:
                 return Answer.refusing(again)
             request = again
 
-    @staticmethod
-    def invite_stored(
-        stored: StoredInvite, request: client.AddressRequest, room: client.KnownRoom, *, at: int
-    ) -> client.Outcome:
-        """Put a stored invite by address into the room, if we are still in it."""
-        if not isinstance(room, ResidentRoom):
-            return MatrixError.of("M_FORBIDDEN", "you are not in this room")
-        return client.invite_stored(request, stored, room, at=at)
-
-    async def do(self, outcome: client.Outcome) -> Answer:
+    async def do(self, outcome: client.Action) -> Answer:
         """Act on the library's result, and answer."""
         match outcome:
             case client.Send():
@@ -112,7 +103,7 @@ class Doing:
                 return Answer.refusing(outcome)
         raise AssertionError(outcome)
 
-    def known(self, request: Any) -> client.KnownRoom:
+    def known(self, request: Any) -> ResidentRoom | OutOfBand | None:
         """Return the room as this server knows it."""
         room = self.server.snapshot(request.room)
         return room or self.server.held.get((request.room, request.user))

@@ -1,13 +1,13 @@
-"""What a server answers its clients: one function for each membership endpoint.
+"""Answering clients: one function for each membership endpoint.
 
 Read a request (`read_join`, …), call the endpoint's function with the room as this
-server knows it, and do what it gives::
+server knows it, and do what it returns::
 
     match join(read_join(user, room_id, query=query, body=body), room, at=now_ms):
         case Send() as send: …       # complete the template, send it, answer
         case Begin() as begin: …     # the handshake, server by server
-        case Answer(body): …         # nothing to do
-        case NeedsAlias() | NeedsMemberships(): …  # find out, and ask again
+        case Answer(body): …         # nothing to do but answer
+        case NeedsAlias() | NeedsMemberships(): …  # look it up, and ask again
         case MatrixError() as error: …
 
 See `Room membership`__.
@@ -17,12 +17,8 @@ __ https://spec.matrix.org/v1.19/client-server-api/#room-membership
 
 from __future__ import annotations
 
-from matrix_membership.client.drafting import KnownRoom, Policy
-from matrix_membership.client.entering import join, knock
-from matrix_membership.client.inviting import invite, invite_stored
-from matrix_membership.client.leaving import ban, forget, kick, leave, unban
-from matrix_membership.client.members import joined_members, set_membership
-from matrix_membership.client.outcomes import (
+from matrix_membership.client.actions import (
+    Action,
     Answer,
     Begin,
     Forget,
@@ -30,10 +26,13 @@ from matrix_membership.client.outcomes import (
     NeedsExchange,
     NeedsIdentityServer,
     NeedsMemberships,
-    Outcome,
     Send,
 )
-from matrix_membership.client.rate_limit import TokenBucket
+from matrix_membership.client.entering import join, knock
+from matrix_membership.client.inviting import invite
+from matrix_membership.client.known import UserSettings
+from matrix_membership.client.leaving import ban, forget, kick, leave, unban
+from matrix_membership.client.members import joined_members, set_membership
 from matrix_membership.client.requests import (
     AddressRequest,
     ClientRequest,
@@ -46,28 +45,23 @@ from matrix_membership.client.requests import (
     read_membership,
     read_target,
 )
-from matrix_membership.federation.messages import MatrixError
 
 __all__ = [
+    "Action",
     "AddressRequest",
     "Answer",
     "Begin",
     "ClientRequest",
     "Forget",
-    "KnownRoom",
-    "MatrixError",
     "NeedsAlias",
     "NeedsExchange",
     "NeedsIdentityServer",
     "NeedsMemberships",
-    "Outcome",
-    "Policy",
     "Send",
-    "TokenBucket",
+    "UserSettings",
     "ban",
     "forget",
     "invite",
-    "invite_stored",
     "join",
     "joined_members",
     "kick",

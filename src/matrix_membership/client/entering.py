@@ -11,22 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from matrix_membership.canonical_json import JsonObject, freeze
-from matrix_membership.client.drafting import (
-    NO_POLICY,
-    KnownRoom,
-    Policy,
-    profile_of,
-    sent,
-    suspended,
-)
-from matrix_membership.client.outcomes import (
+from matrix_membership.client._drafting import profile_of, sent, suspended
+from matrix_membership.client.actions import (
+    Action,
     Answer,
     Begin,
     NeedsAlias,
     NeedsExchange,
     NeedsMemberships,
-    Outcome,
 )
+from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
 from matrix_membership.client.requests import ClientRequest
 from matrix_membership.events.contents import ThirdPartyInvite
 from matrix_membership.federation.handshake import JOINING, KNOCKING, Handshake
@@ -54,21 +48,25 @@ def join(
     room: KnownRoom,
     *,
     at: int,
-    policy: Policy = NO_POLICY,
+    settings: UserSettings = NO_SETTINGS,
     memberships: Mapping[str, Membership | None] | None = None,
-) -> Outcome:
+) -> Action:
     """Join a room, by ID or alias.
 
     Args:
         request: the request, read by `read_join`.
         room: the room as this server knows it.
         at: the time now, in milliseconds since 1970.
-        policy: what this server has decided about the user.
-        memberships: of a restricted room, the user's memberships in the rooms that
-            `NeedsMemberships` named; None for one that this server cannot look into.
+        settings: whether the user is suspended, and the user's profile.
+        memberships: for a restricted room, the user's membership in each room that
+            `NeedsMemberships` named; None for a room that this server cannot see.
 
     Returns:
-        What comes of it. The answer to a join is the room's ID.
+        What to do. The answer to a successful join holds the room ID.
+
+    Raises:
+        IncompleteState: the room is restricted, its state is over a look-up, and it has
+            no `local_users`.
 
     >>> from matrix_membership.client import read_join
     >>> join(read_join("@ben:b.example", "!r:a.example"), None, at=0).servers
@@ -77,105 +75,108 @@ def join(
     if request.is_by_alias:
         return NeedsAlias(request.room, request)
     if not isinstance(room, ResidentRoom):
-        return _elsewhere(JOINING, request, room, policy)
+        return _elsewhere(JOINING, request, room, settings)
     state = room.state
     current = state.membership_of(request.target)
     if current is JOIN and not request.is_state:
         return Answer(_room_id(request))
-    refusal = suspended(policy)
+    refusal = suspended(settings)
     if refusal is not None:
         return refusal
-    more: JsonObject | Outcome = JsonObject()
+    more: JsonObject | Action = JsonObject()
     if current not in (JOIN, INVITE, BAN) and request.target == request.user:
-        more = _let_in(request, room, policy, memberships)
+        more = _let_in(request, room, settings, memberships)
     if not isinstance(more, JsonObject):
         return more
-    return sent(request, room, JOIN, at=at, policy=policy, more=more, answer_with=_room_id(request))
+    return sent(
+        request, room, JOIN, at=at, settings=settings, more=more, answer_with=_room_id(request)
+    )
 
 
 def _let_in(
     request: ClientRequest,
     room: ResidentRoom,
-    policy: Policy,
+    settings: UserSettings,
     memberships: Mapping[str, Membership | None] | None,
-) -> JsonObject | Outcome:
-    """What the join of a user who is not invited has to say; or what has to come before it."""
+) -> JsonObject | Action:
+    """Return the further content of an uninvited user's join, or what must be done first."""
     if request.third_party_signed is not None:
         return _verified_exchange(request, request.third_party_signed, room)
     rooms = rooms_to_check(room.state)
     if rooms and memberships is None:
         return NeedsMemberships(request.user, rooms)
-    outcome = authorise(
+    found = authorise(
         request.user,
         room.state,
         memberships or {},
         room.server_name,
         local_users=room.local_users,
     )
-    if isinstance(outcome, UnableToAuthorise | UnableToGrant):
-        return _through_others(request, room, policy)
-    if isinstance(outcome, Granted):
-        return JsonObject(join_authorised_via_users_server=outcome.authorised_via)
-    return JsonObject()  # nobody need vouch, or the rules will say that nobody does
+    if isinstance(found, UnableToAuthorise | UnableToGrant):
+        return _through_others(request, room, settings)
+    if isinstance(found, Granted):
+        return JsonObject(join_authorised_via_users_server=found.authorised_via)
+    # Either the join needs no authorising user, or the rules will refuse it for lack of one.
+    return JsonObject()
 
 
 def knock(
-    request: ClientRequest, room: KnownRoom, *, at: int, policy: Policy = NO_POLICY
-) -> Outcome:
+    request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
+) -> Action:
     """Knock on a room, by ID or alias.
 
     Args:
         request: the request, read by `read_knock`.
         room: the room as this server knows it.
         at: the time now, in milliseconds since 1970.
-        policy: what this server has decided about the user.
+        settings: whether the user is suspended, and the user's profile.
 
     Returns:
-        What comes of it. The answer to a knock is the room's ID.
+        What to do. The answer to a successful knock holds the room ID.
     """
     if request.is_by_alias:
         return NeedsAlias(request.room, request)
     if not isinstance(room, ResidentRoom):
-        return _elsewhere(KNOCKING, request, room, policy)
-    refusal = suspended(policy)
+        return _elsewhere(KNOCKING, request, room, settings)
+    refusal = suspended(settings)
     if refusal is not None:
         return refusal
-    return sent(request, room, KNOCK, at=at, policy=policy, answer_with=_room_id(request))
+    return sent(request, room, KNOCK, at=at, settings=settings, answer_with=_room_id(request))
 
 
 def _room_id(request: ClientRequest) -> JsonObject:
-    """The body of the answer; the endpoint for state events answers otherwise."""
+    """Return the body of the answer; the endpoint for state events gives no room ID."""
     return JsonObject() if request.is_state else JsonObject(room_id=request.room)
 
 
 def _elsewhere(
-    handshake: Handshake, request: ClientRequest, room: OutOfBand | None, policy: Policy
-) -> Outcome:
-    """Enter a room that this server is not in."""
-    # A ban that is held is the word of the server that had invited: any server can invite
-    # and ban. The room itself says who is banned from it.
+    handshake: Handshake, request: ClientRequest, room: OutOfBand | None, settings: UserSettings
+) -> Action:
+    """Return what to do to enter a room that this server is not in."""
+    # A stored ban proves nothing: the server that sent it was the one that had invited,
+    # and any server can make up both events. A server in the room knows who is banned.
     held = LEAVE if room is None else room.membership
     if handshake is KNOCKING and held is INVITE:
         return MatrixError.of("M_FORBIDDEN", "you are invited to this room already: join it")
-    refusal = suspended(policy)
+    refusal = suspended(settings)
     if refusal is not None:
         return refusal
     if handshake is JOINING and held is not INVITE and request.third_party_signed is not None:
         return _exchange(request, request.third_party_signed)
     seen = [] if room is None else room.servers_to_ask
-    return _begin(handshake, request, [*request.via, *seen, server_of(request.room)], policy)
+    return _begin(handshake, request, [*request.via, *seen, server_of(request.room)], settings)
 
 
-def _through_others(request: ClientRequest, room: ResidentRoom, policy: Policy) -> Outcome:
-    """Join a restricted room through a server that can vouch, since this one cannot."""
+def _through_others(request: ClientRequest, room: ResidentRoom, settings: UserSettings) -> Action:
+    """Join a restricted room through another server, which can authorise the join."""
     servers = servers_that_can_authorise(room.state)
     if not any(server != room.server_name for server in servers):
         return MatrixError.of("M_FORBIDDEN", "nobody in this room is able to let users in")
-    return _begin(JOINING, request, servers, policy)
+    return _begin(JOINING, request, servers, settings)
 
 
 def _begin(
-    handshake: Handshake, request: ClientRequest, servers: Iterable[str], policy: Policy
+    handshake: Handshake, request: ClientRequest, servers: Iterable[str], settings: UserSettings
 ) -> Begin | MatrixError:
     own = server_of(request.user)
     named = tuple(
@@ -183,14 +184,16 @@ def _begin(
     )
     if not named:
         return MatrixError.of("M_NOT_FOUND", "no server is known that is in this room: name one")
-    content = freeze({**profile_of(policy), **request.content})
+    content = freeze({**profile_of(settings), **request.content})
     return Begin(handshake, request.user, RoomID(request.room), named, content, _room_id(request))
 
 
 def _exchange(request: ClientRequest, signed: JsonObject) -> NeedsExchange | MatrixError:
-    """Have the inviting user's server make an invite of the identity server's word."""
+    """Return the invite that the sender's server must make of what the identity server signed."""
     if signed["mxid"] != request.user:
-        return MatrixError.of("M_FORBIDDEN", "the identity server's word is about another user")
+        return MatrixError.of(
+            "M_FORBIDDEN", "the identity server signed for another user"
+        )
     pending = PendingInvite(
         medium="",
         address="",
@@ -205,7 +208,7 @@ def _exchange(request: ClientRequest, signed: JsonObject) -> NeedsExchange | Mat
 def _verified_exchange(
     request: ClientRequest, signed: JsonObject, room: ResidentRoom
 ) -> NeedsExchange | MatrixError:
-    """The same, for what this server can see to match an invite in the room."""
+    """Do as `_exchange`, after comparing what was signed with the invite in the room."""
     stored = room.state.get("m.room.third_party_invite", signed["token"])
     if stored is None or not isinstance(stored.view, ThirdPartyInvite):
         return MatrixError.of("M_FORBIDDEN", "this room has no such invite by address")

@@ -8,22 +8,11 @@ __ https://spec.matrix.org/v1.19/client-server-api/#third-party-invites
 
 from __future__ import annotations
 
-from matrix_membership import auth
 from matrix_membership.canonical_json import JsonObject
-from matrix_membership.client.drafting import (
-    NO_POLICY,
-    KnownRoom,
-    Policy,
-    not_resident,
-    sent,
-    suspended,
-)
-from matrix_membership.client.outcomes import Answer, NeedsIdentityServer, Outcome, Send
+from matrix_membership.client._drafting import judged, not_resident, sent, suspended
+from matrix_membership.client.actions import Action, Answer, NeedsIdentityServer
+from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
 from matrix_membership.client.requests import AddressRequest, ClientRequest
-from matrix_membership.client.sentences import refused
-from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event
-from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.invites.messages import StoredInvite
 from matrix_membership.federation.invites.policy import InviteVerdict
 from matrix_membership.federation.messages import MatrixError
@@ -31,11 +20,8 @@ from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.federation.third_party import content_of
 from matrix_membership.identifiers import server_of
 from matrix_membership.membership import INVITE, JOIN
-from matrix_membership.receipt.policy_server import PolicyServer
 
-__all__ = ["invite", "invite_stored"]
-
-_STORED = "m.room.third_party_invite"
+__all__ = ["invite"]
 
 
 def invite(
@@ -43,70 +29,55 @@ def invite(
     room: KnownRoom,
     *,
     at: int,
-    policy: Policy = NO_POLICY,
-) -> Outcome:
-    """Invite a user, or somebody by address.
+    settings: UserSettings = NO_SETTINGS,
+    stored: StoredInvite | None = None,
+) -> Action:
+    """Invite a user, by user ID or by address.
 
     Args:
         request: the request, read by `read_invite`.
         room: the room as this server knows it.
         at: the time now, in milliseconds since 1970.
-        policy: what this server has decided about who invites, and of an invited user
-            of its own, whose invites they take.
+        settings: whether the sender is suspended; and whose invites the target user
+            takes, when that user is of this server.
+        stored: for an invite by address, the identity server's answer when it stored
+            the invite; see `NeedsIdentityServer`.
 
     Returns:
-        What comes of it. An invite of another server's user has to be offered to that
-        server before it is sent; whoever is invited already need not be again.
+        What to do. An invite of another server's user must be offered to that server
+        before it is sent (`Send.offer_to`). A user who is invited already is not
+        invited again: the answer is empty.
     """
-    refusal = suspended(policy)
+    refusal = suspended(settings)
     if refusal is not None:
         return refusal
     if not isinstance(room, ResidentRoom):
         return not_resident(room)
     if isinstance(request, AddressRequest):
-        return _by_address(request, room, at)
+        return _by_address(request, stored, room, at)
     state = room.state
     of_this_server = server_of(request.target) == room.server_name
-    if of_this_server and policy.invites.verdict(request.user, room.room_id) is InviteVerdict.BLOCK:
+    if of_this_server and _is_blocked(request, room, settings):
         return MatrixError.of("M_INVITE_BLOCKED", f"{request.target} does not take this invite")
     joined = state.membership_of(request.user) is JOIN
     if joined and state.membership_of(request.target) is INVITE and not request.is_state:
         return Answer(JsonObject())
     offer_to = None if of_this_server else server_of(request.target)
-    return sent(request, room, INVITE, at=at, policy=policy, offer_to=offer_to)
+    return sent(request, room, INVITE, at=at, settings=settings, offer_to=offer_to)
 
 
-def invite_stored(
-    request: AddressRequest, stored: StoredInvite, room: ResidentRoom, *, at: int
-) -> Send | MatrixError:
-    """Put an invite by address into the room, once the identity server has stored it.
-
-    Args:
-        request: the request.
-        stored: what the identity server answered.
-        room: the room.
-        at: the time now, in milliseconds since 1970.
-    """
-    return _third_party_invite(request, stored.token, content_of(stored), room, at)
+def _is_blocked(request: ClientRequest, room: ResidentRoom, settings: UserSettings) -> bool:
+    return settings.invites.verdict(request.user, room.room_id) is InviteVerdict.BLOCK
 
 
 def _by_address(
-    request: AddressRequest, room: ResidentRoom, at: int
-) -> NeedsIdentityServer | MatrixError:
-    """Ask the identity server, unless nothing that it could say would help."""
-    judged = _third_party_invite(request, "", JsonObject(), room, at)
-    return judged if isinstance(judged, MatrixError) else NeedsIdentityServer(request)
-
-
-def _third_party_invite(
-    request: AddressRequest, token: str, content: JsonObject, room: ResidentRoom, at: int
-) -> Send | MatrixError:
-    try:
-        template = draft(room, _STORED, token, sender=request.user, content=content, at=at)
-    except InvalidEvent as error:
-        return MatrixError.of("M_BAD_JSON", str(error))
-    event = Event.from_client_event(template.fields, room.state.room_version)
-    decision = auth.check(event.with_signers([room.server_name]), room.state)
-    if not decision:
-        return refused(decision, event, room.state)
-    return Send(template, decision, policy_server=PolicyServer.of(room.state))
+    request: AddressRequest, stored: StoredInvite | None, room: ResidentRoom, at: int
+) -> Action:
+    # Judged before the identity server is asked: it mails the address at once, and must
+    # not do so for an invite that the rules reject.
+    token = "" if stored is None else stored.token
+    content = JsonObject() if stored is None else content_of(stored)
+    send = judged(room, "m.room.third_party_invite", token, request.user, content, at=at)
+    if stored is None and not isinstance(send, MatrixError):
+        return NeedsIdentityServer(request)
+    return send

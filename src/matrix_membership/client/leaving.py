@@ -8,18 +8,10 @@ __ https://spec.matrix.org/v1.19/client-server-api/#banning-users-in-a-room
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from matrix_membership.canonical_json import JsonObject
-from matrix_membership.client.drafting import (
-    NO_POLICY,
-    KnownRoom,
-    Policy,
-    not_resident,
-    sent,
-    suspended,
-)
-from matrix_membership.client.outcomes import Answer, Begin, Forget, Outcome
+from matrix_membership.client._drafting import not_resident, sent, suspended
+from matrix_membership.client.actions import Action, Answer, Begin, Forget
+from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
 from matrix_membership.client.requests import ClientRequest
 from matrix_membership.federation.handshake import LEAVING
 from matrix_membership.federation.messages import MatrixError
@@ -30,14 +22,10 @@ from matrix_membership.out_of_band import OutOfBand
 
 __all__ = ["ban", "forget", "kick", "leave", "unban"]
 
-InTheWay = Callable[[str, Membership], MatrixError | None]
-"""Why what a client asks makes no sense for a user of this membership."""
-
 _PRESENT = (JOIN, INVITE, KNOCK)
-_ASKED_OR_ASKING = (INVITE, KNOCK)
 
 
-def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Outcome:
+def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Action:
     """Leave a room, reject an invite, or retract a knock. Suspended users may.
 
     Args:
@@ -46,9 +34,9 @@ def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Outcome:
         at: the time now, in milliseconds since 1970.
 
     Returns:
-        What comes of it. Whoever has left need not leave again. Of a room that this
-        server is not in, the handshake with the servers seen there; when none of them
-        answers, the membership ends here alone (`Begin.locally`).
+        What to do. For a user who has left already: an empty answer. For a room that
+        this server is not in: the handshake with the servers known to be in it. When
+        all of them fail, end the membership on this server alone (`Begin.locally`).
     """
     if isinstance(room, ResidentRoom):
         gone = room.state.membership_of(request.target) is LEAVE
@@ -57,7 +45,7 @@ def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Outcome:
         return sent(request, room, LEAVE, at=at)
     if room is None:
         return MatrixError.of("M_NOT_FOUND", "you are not in this room, nor invited to it")
-    if room.membership not in _ASKED_OR_ASKING:
+    if room.membership not in (INVITE, KNOCK):
         return Answer(JsonObject())
     own = server_of(request.user)
     return Begin(
@@ -71,29 +59,40 @@ def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Outcome:
 
 
 def kick(
-    request: ClientRequest, room: KnownRoom, *, at: int, policy: Policy = NO_POLICY
-) -> Outcome:
-    """Remove a user from a room, withdraw their invite, or deny their knock.
+    request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
+) -> Action:
+    """Remove a user from a room, withdraw an invite, or deny a knock.
 
     Args:
         request: the request, read by `read_target`.
         room: the room as this server knows it.
         at: the time now, in milliseconds since 1970.
-        policy: what this server has decided about who asks.
+        settings: whether the requesting user is suspended.
+
+    Returns:
+        What to do; `M_FORBIDDEN` for a target user who has left or is banned.
     """
-    return _removed(request, room, LEAVE, at, policy, _not_there)
+    wrong = MatrixError.of("M_FORBIDDEN", f"{request.target} is not in this room")
+    return _removed(request, room, LEAVE, at, settings, {LEAVE: wrong, BAN: wrong})
 
 
-def ban(request: ClientRequest, room: KnownRoom, *, at: int, policy: Policy = NO_POLICY) -> Outcome:
-    """Ban a user from a room. Takes what `kick` takes."""
-    return _removed(request, room, BAN, at, policy, _nothing_in_the_way)
+def ban(
+    request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
+) -> Action:
+    """Ban a user from a room. The arguments are those of `kick`."""
+    return _removed(request, room, BAN, at, settings, {})
 
 
 def unban(
-    request: ClientRequest, room: KnownRoom, *, at: int, policy: Policy = NO_POLICY
-) -> Outcome:
-    """Lift a ban. Takes what `kick` takes; `M_BAD_STATE` of a user who is not banned."""
-    return _removed(request, room, LEAVE, at, policy, _not_banned)
+    request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
+) -> Action:
+    """Lift a ban. The arguments are those of `kick`.
+
+    Returns:
+        What to do; `M_BAD_STATE` for a target user who is not banned.
+    """
+    wrong = MatrixError.of("M_BAD_STATE", f"{request.target} is not banned from this room")
+    return _removed(request, room, LEAVE, at, settings, dict.fromkeys((*_PRESENT, LEAVE), wrong))
 
 
 def forget(request: ClientRequest, room: KnownRoom) -> Forget | MatrixError:
@@ -102,33 +101,19 @@ def forget(request: ClientRequest, room: KnownRoom) -> Forget | MatrixError:
     Args:
         request: the request, read by `read_forget`.
         room: the room as this server knows it.
+
+    Returns:
+        What to forget; 400 `M_UNKNOWN` while the user is joined, invited or knocking.
     """
-    if _membership(request, room) in _PRESENT:
+    current = LEAVE
+    if isinstance(room, ResidentRoom):
+        current = room.state.membership_of(request.target)
+    elif isinstance(room, OutOfBand):
+        current = room.membership
+    if current in _PRESENT:
         told = "you are in this room, invited to it, or knocking: leave it first"
         return MatrixError("M_UNKNOWN", told, 400)
     return Forget(request.user, RoomID(request.room))
-
-
-def _not_there(user: str, current: Membership) -> MatrixError | None:
-    if current in (LEAVE, BAN):
-        return MatrixError.of("M_FORBIDDEN", f"{user} is not in this room")
-    return None
-
-
-def _not_banned(user: str, current: Membership) -> MatrixError | None:
-    if current in (*_PRESENT, LEAVE):
-        return MatrixError.of("M_BAD_STATE", f"{user} is not banned from this room")
-    return None
-
-
-def _nothing_in_the_way(_user: str, _current: Membership) -> None:
-    return None
-
-
-def _membership(request: ClientRequest, room: KnownRoom) -> Membership:
-    if isinstance(room, ResidentRoom):
-        return room.state.membership_of(request.target)
-    return room.membership if isinstance(room, OutOfBand) else LEAVE
 
 
 def _removed(
@@ -136,16 +121,17 @@ def _removed(
     room: KnownRoom,
     membership: Membership,
     at: int,
-    policy: Policy,
-    in_the_way: InTheWay,
-) -> Outcome:
-    refusal = suspended(policy)
+    settings: UserSettings,
+    errors: dict[Membership, MatrixError],
+) -> Action:
+    refusal = suspended(settings)
     if refusal is not None:
         return refusal
     if not isinstance(room, ResidentRoom):
         return not_resident(room)
-    if room.state.membership_of(request.user) is JOIN:  # otherwise the rules say so
-        error = in_the_way(request.target, room.state.membership_of(request.target))
+    # Only a member learns the target user's membership; the rules refuse all others.
+    if room.state.membership_of(request.user) is JOIN:
+        error = errors.get(room.state.membership_of(request.target))
         if error is not None:
             return error
     return sent(request, room, membership, at=at)

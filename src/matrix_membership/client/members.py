@@ -14,11 +14,12 @@ from typing import Final
 
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
-from matrix_membership.client.drafting import NO_POLICY, KnownRoom, Policy, not_resident
+from matrix_membership.client._drafting import not_resident
+from matrix_membership.client.actions import Action, Answer
 from matrix_membership.client.entering import join, knock
 from matrix_membership.client.inviting import invite
+from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
 from matrix_membership.client.leaving import ban, kick, leave, unban
-from matrix_membership.client.outcomes import Answer, Outcome
 from matrix_membership.client.requests import ClientRequest
 from matrix_membership.events import Event
 from matrix_membership.federation.messages import MatrixError
@@ -27,12 +28,12 @@ from matrix_membership.membership import BAN, JOIN, Membership
 
 __all__ = ["joined_members", "set_membership"]
 
-# A member event says `displayname`, the answer `display_name`.
-_TOLD: Final = (("displayname", "display_name"), ("avatar_url", "avatar_url"))
+# The member event and the answer spell the first key differently.
+_PROFILE_KEYS: Final = (("displayname", "display_name"), ("avatar_url", "avatar_url"))
 
 
 def joined_members(request: ClientRequest, room: KnownRoom) -> Answer | MatrixError:
-    """Tell the joined members of a room to one of them.
+    """Answer a joined member who asks for the joined members of a room.
 
     Args:
         request: the request, read by `read_joined_members`.
@@ -42,7 +43,7 @@ def joined_members(request: ClientRequest, room: KnownRoom) -> Answer | MatrixEr
         The answer, or 403 for a user who is not joined. Cost: linear in the members.
 
     Raises:
-        IncompleteState: the room's state is over a look-up.
+        IncompleteState: the room's state is over a look-up, which cannot list members.
     """
     if not isinstance(room, ResidentRoom):
         return not_resident(room)
@@ -56,7 +57,7 @@ def joined_members(request: ClientRequest, room: KnownRoom) -> Answer | MatrixEr
 
 def _profile(event: Event) -> dict[str, JsonValue]:
     content = event.content
-    return {told: content[key] for key, told in _TOLD if isinstance(content.get(key), str)}
+    return {told: content[key] for key, told in _PROFILE_KEYS if isinstance(content.get(key), str)}
 
 
 def set_membership(
@@ -64,20 +65,23 @@ def set_membership(
     room: KnownRoom,
     *,
     at: int,
-    policy: Policy = NO_POLICY,
+    settings: UserSettings = NO_SETTINGS,
     memberships: Mapping[str, Membership | None] | None = None,
-) -> Outcome:
+) -> Action:
     """Set a membership through the endpoint for state events.
 
-    It does what the endpoint of that membership would, for rooms that this server is
-    in, and answers with the ID of the event.
+    This does what the endpoint of that membership does, and the answer holds the event
+    ID. The server must be in the room.
 
     Args:
         request: the request, read by `read_membership`.
         room: the room as this server knows it.
         at: the time now, in milliseconds since 1970.
-        policy: what this server has decided about the users.
-        memberships: of a restricted room, as `join` takes them.
+        settings: as `join`, `invite` and `kick` take them.
+        memberships: for a restricted room, as `join` takes them.
+
+    Returns:
+        What to do.
     """
     if not isinstance(room, ResidentRoom):
         return not_resident(room)
@@ -85,13 +89,13 @@ def set_membership(
     content = {key: value for key, value in request.content.items() if key != "membership"}
     request = evolve(request, content=JsonObject(content))
     if wanted == "join":
-        return join(request, room, at=at, policy=policy, memberships=memberships)
+        return join(request, room, at=at, settings=settings, memberships=memberships)
     if wanted == "leave" and request.user == request.target:
         return leave(request, room, at=at)
     if wanted == "leave":
         lifts = room.state.membership_of(request.target) is BAN
-        return (unban if lifts else kick)(request, room, at=at, policy=policy)
-    return _ALIKE[wanted](request, room, at=at, policy=policy)
+        return (unban if lifts else kick)(request, room, at=at, settings=settings)
+    return _BY_MEMBERSHIP[wanted](request, room, at=at, settings=settings)
 
 
-_ALIKE: Final = MappingProxyType({"knock": knock, "invite": invite, "ban": ban})
+_BY_MEMBERSHIP: Final = MappingProxyType({"knock": knock, "invite": invite, "ban": ban})

@@ -17,13 +17,13 @@ _SECOND = 1000
 
 @frozen
 class TokenBucket:
-    """How many requests somebody may still make.
+    """The requests that a user may still make.
 
     Attributes:
-        per_second: how many tokens come in a second; more than 0.
-        burst: how many it holds at most; at least 1.
-        tokens: how many it held at `at`.
-        at: when it was last taken from, in milliseconds since 1970.
+        per_second: how many tokens are added each second; more than 0.
+        burst: the most tokens that the bucket holds; at least 1.
+        tokens: how many tokens it held at the time `at`.
+        at: the time of the last request, in milliseconds since 1970.
     """
 
     per_second: float
@@ -33,10 +33,15 @@ class TokenBucket:
 
     @classmethod
     def full(cls, *, per_second: float, burst: float, at: int) -> TokenBucket:
-        """A full bucket.
+        """Return a full bucket.
+
+        Args:
+            per_second: how many tokens are added each second.
+            burst: the most tokens that the bucket holds.
+            at: the time now, in milliseconds since 1970.
 
         Raises:
-            ValueError: a rate or a size that lets nothing through for ever.
+            ValueError: the rate is not above 0, or the bucket cannot hold one token.
         """
         if not (per_second > 0 and burst >= 1):
             raise ValueError("expected a rate above 0 and room for a token")
@@ -46,13 +51,13 @@ class TokenBucket:
         """Take tokens for one request.
 
         Args:
-            at: the time now, in milliseconds since 1970; a clock that went back counts
-                as one that stood still.
-            tokens: how many the request costs, at most `burst`.
+            at: the time now, in milliseconds since 1970. A time before the last
+                request counts as the time of that request.
+            tokens: how many tokens the request costs, at most `burst`.
 
         Returns:
-            The bucket after it; or, when there are too few, the error to answer, with
-            `retry_after_ms`. The bucket then stays as it is.
+            The bucket afterwards; or, when it holds too few tokens, the error to
+            answer, with `retry_after_ms`. Keep the old bucket then.
 
         >>> bucket = TokenBucket.full(per_second=0.5, burst=1, at=0).take(at=0)
         >>> refused = bucket.take(at=500)
@@ -64,5 +69,6 @@ class TokenBucket:
         if held >= tokens:
             return evolve(self, tokens=held - tokens, at=max(at, self.at))
         missing = (min(tokens, self.burst) - held) / self.per_second
+        # Rounded up: a client that waits exactly this long must not be refused again.
         wait = max(1, -int(-missing * _SECOND // 1))
         return MatrixError.of("M_LIMIT_EXCEEDED", "too many requests", retry_after_ms=wait)

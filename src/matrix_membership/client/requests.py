@@ -1,13 +1,14 @@
-"""What a client asks, read strictly: from a path, a query and a body to a request.
+"""Reading a client's request strictly, from its path, query and body.
 
-Each reader gives a request or the error to answer, which names the field at fault.
-Who the user is, the caller's authentication has proved.
+Each reader returns a request, or the error to answer, which names the wrong field. The
+caller must have authenticated the user. Each costs time linear in the body and query.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
 
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, decode, freeze
@@ -37,26 +38,28 @@ __all__ = [
 ]
 
 Query = Iterable[tuple[str, str]]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _ADDRESS_FIELDS: Final = ("id_server", "id_access_token", "medium", "address")
-# The server writes these itself: a client's word for them would be a forgery.
+# Only the server writes these: a client could name any authorising user, or a forged invite.
 _NEVER_A_CLIENTS: Final = frozenset({"join_authorised_via_users_server", "third_party_invite"})
 
 
 @frozen
 class ClientRequest:
-    """What a client asks of a room.
+    """A client's request about a room.
 
     Attributes:
-        user: who asks.
+        user: the user who makes the request.
         room: the room ID, or an alias where the endpoint takes one.
-        target: the user whom it is about.
-        via: servers to go through, in the client's order.
-        content: what the client wants to stand in the event, such as `reason`.
-        third_party_signed: an identity server's word that the user is meant by an
-            invite by address; None without.
-        is_state: it came through the endpoint for state events, which answers with an
-            event ID.
+        target: the user whose membership is to change.
+        via: servers to ask, in the client's order.
+        content: keys that the client wants in the event, such as `reason`.
+        third_party_signed: the object by which an identity server says that an invite
+            by address is for this user; None when the client sent none.
+        is_state: whether it came through the endpoint for state events, which answers
+            with an event ID.
     """
 
     user: UserID
@@ -69,15 +72,15 @@ class ClientRequest:
 
     @property
     def is_by_alias(self) -> bool:
-        """Whether the room is named by an alias that is yet to be resolved."""
+        """Whether the room is named by an alias, which must be resolved first."""
         return self.room.startswith("#")
 
     def with_room(self, room_id: RoomID, servers: Iterable[str] = ()) -> ClientRequest:
-        """The same request with its alias resolved.
+        """Return the same request with its alias resolved.
 
         Args:
-            room_id: what the alias stands for.
-            servers: the servers that the directory names; they come after the client's.
+            room_id: the room ID of the alias.
+            servers: the servers that the directory names; put after the client's own.
         """
         found = (*self.via, *map(ServerName, servers))
         return evolve(self, room=room_id, via=tuple(dict.fromkeys(found)))
@@ -85,16 +88,16 @@ class ClientRequest:
 
 @frozen
 class AddressRequest:
-    """An invite by address: of somebody whose user ID the client does not know.
+    """An invite by address: the client does not know the user ID.
 
     Attributes:
-        user: who asks.
+        user: the user who makes the request.
         room: the room ID.
         id_server: the identity server to ask.
-        id_access_token: the client's token there.
-        medium: the kind of address: `email`.
+        id_access_token: the client's access token for the identity server.
+        medium: the kind of address, such as `email`.
         address: the address.
-        reason: why, if the client says so.
+        reason: the reason, if the client gives one.
     """
 
     user: UserID
@@ -106,70 +109,80 @@ class AddressRequest:
     reason: str | None = None
 
     def for_user(self, target: UserID) -> ClientRequest:
-        """The plain invite, once the identity server has told whose address it is."""
+        """Return the plain invite of the user whose address it is."""
         content = {} if self.reason is None else {"reason": self.reason}
         return ClientRequest(self.user, self.room, target, content=freeze(content))
 
 
 class _Wrong(Exception):
-    """What is wrong with a request, on its way to whoever reads it."""
+    """A fault of the request, raised by the readers of fields."""
 
     def __init__(self, error: MatrixError) -> None:
         super().__init__(error)
         self.error = error
 
 
+def _reader(read: Callable[P, R]) -> Callable[P, R | MatrixError]:
+    """Make a reader return the error to answer, where it would raise `_Wrong`."""
+
+    @wraps(read)
+    def reader(*args: P.args, **kwargs: P.kwargs) -> R | MatrixError:
+        try:
+            return read(*args, **kwargs)
+        except _Wrong as wrong:
+            return wrong.error
+
+    return reader
+
+
+@_reader
 def read_join(
     user: UserID, room: str, *, query: Query = (), body: bytes = b""
 ) -> ClientRequest | MatrixError:
     """Read a join, by room ID or alias.
 
     Args:
-        user: who asks.
-        room: what the path names.
-        query: names and values of the query, decoded; `via` counts, and where there
-            is none, `server_name` of old.
+        user: the user who makes the request.
+        room: the room ID or alias in the path.
+        query: the decoded names and values of the query: those of `via`, or without
+            any, those of the older `server_name`.
         body: the body; it may be empty.
+
+    Returns:
+        The request, or the error to answer.
 
     >>> read_join("@ben:b.example", "#talk:a.example", query=[("via", "a.example")]).via
     ('a.example',)
     >>> print(read_join("@ben:b.example", "!r:a.example", body=b'{"reason": 7}'))
     400 M_INVALID_PARAM: reason: expected text, got 7
     """
-    try:
-        fields = _fields(body)
-        signed = fields.get("third_party_signed")
-        if signed is not None:
-            _check_signed(signed)
-        return ClientRequest(
-            user=user,
-            room=_room_or_alias(room),
-            target=user,
-            via=_via(query),
-            content=_reason(fields),
-            third_party_signed=signed,
-        )
-    except _Wrong as wrong:
-        return wrong.error
+    fields = _fields(body)
+    signed = fields.get("third_party_signed")
+    if signed is not None:
+        _check_signed(signed)
+    return ClientRequest(
+        user=user,
+        room=_room_or_alias(room),
+        target=user,
+        via=_via(query),
+        content=_reason(fields),
+        third_party_signed=signed,
+    )
 
 
+@_reader
 def read_knock(
     user: UserID, room: str, *, query: Query = (), body: bytes = b""
 ) -> ClientRequest | MatrixError:
-    """Read a knock, by room ID or alias. Takes what `read_join` takes."""
-    try:
-        reason = _reason(_fields(body))
-        return ClientRequest(user, _room_or_alias(room), user, _via(query), reason)
-    except _Wrong as wrong:
-        return wrong.error
+    """Read a knock, by room ID or alias. The arguments are those of `read_join`."""
+    reason = _reason(_fields(body))
+    return ClientRequest(user, _room_or_alias(room), user, _via(query), reason)
 
 
+@_reader
 def read_leave(user: UserID, room_id: str, *, body: bytes = b"") -> ClientRequest | MatrixError:
     """Read a leave: leaving, rejecting an invite, or retracting a knock."""
-    try:
-        return ClientRequest(user, _room(room_id), user, content=_reason(_fields(body)))
-    except _Wrong as wrong:
-        return wrong.error
+    return ClientRequest(user, _room(room_id), user, content=_reason(_fields(body)))
 
 
 def read_forget(user: UserID, room_id: str, *, body: bytes = b"") -> ClientRequest | MatrixError:
@@ -182,75 +195,70 @@ def read_joined_members(user: UserID, room_id: str) -> ClientRequest | MatrixErr
     return read_leave(user, room_id)
 
 
+@_reader
 def read_target(user: UserID, room_id: str, *, body: bytes) -> ClientRequest | MatrixError:
-    """Read a kick, a ban, an unban, or an invite of a user: what names another user.
+    """Read a kick, a ban, an unban, or an invite by user ID.
 
     >>> print(read_target("@ana:a.example", "!r:a.example", body=b"{}"))
     400 M_MISSING_PARAM: user_id: expected a user ID, got nothing
     """
-    try:
-        fields = _fields(body, required=True)
-        target = _required(fields, "user_id", "a user ID")
-        if not is_user_id(target):
-            raise _invalid("user_id", "a user ID", target)
-        return ClientRequest(user, _room(room_id), target, content=_reason(fields))
-    except _Wrong as wrong:
-        return wrong.error
+    fields = _fields(body, required=True)
+    target = _required(fields, "user_id", "a user ID")
+    if not is_user_id(target):
+        raise _invalid("user_id", "a user ID", target)
+    return ClientRequest(user, _room(room_id), target, content=_reason(fields))
 
 
+@_reader
 def read_invite(
     user: UserID, room_id: str, *, body: bytes
 ) -> ClientRequest | AddressRequest | MatrixError:
-    """Read an invite: of a user, or by address, which differ in their fields."""
-    try:
-        fields = _fields(body, required=True)
-        if "user_id" in fields or not any(name in fields for name in _ADDRESS_FIELDS):
-            return read_target(user, room_id, body=body)
-        texts = {name: _required(fields, name, "text") for name in _ADDRESS_FIELDS}
-        for name, text in texts.items():
-            if not isinstance(text, str) or not text:
-                raise _invalid(name, "text", text)
-        if not is_server_name(texts["id_server"]):
-            raise _invalid("id_server", "a server name", texts["id_server"])
-        return AddressRequest(
-            user=user, room=_room(room_id), reason=_reason(fields).get("reason"), **texts
-        )
-    except _Wrong as wrong:
-        return wrong.error
+    """Read an invite. Its fields tell whether it is by user ID or by address."""
+    fields = _fields(body, required=True)
+    if "user_id" in fields or not any(name in fields for name in _ADDRESS_FIELDS):
+        return read_target(user, room_id, body=body)
+    texts = {name: _required(fields, name, "text") for name in _ADDRESS_FIELDS}
+    for name, text in texts.items():
+        if not isinstance(text, str) or not text:
+            raise _invalid(name, "text", text)
+    if not is_server_name(texts["id_server"]):
+        raise _invalid("id_server", "a server name", texts["id_server"])
+    return AddressRequest(
+        user=user, room=_room(room_id), reason=_reason(fields).get("reason"), **texts
+    )
 
 
+@_reader
 def read_membership(
     user: UserID, room_id: str, state_key: str, *, body: bytes
 ) -> ClientRequest | MatrixError:
     """Read a membership that is set through the endpoint for state events.
 
     Args:
-        user: who asks.
-        room_id: the room in the path.
+        user: the user who makes the request.
+        room_id: the room ID in the path.
         state_key: the state key in the path.
-        body: the content of the event to be.
+        body: the content of the event to send.
 
     Returns:
-        The request; what a client must not say, it does not carry on.
+        The request, without the keys of the content that only a server can set; or
+        the error to answer.
     """
-    try:
-        fields = _fields(body, required=True)
-        if not is_user_id(state_key):
-            raise _invalid("state_key", "a user ID", state_key)
-        membership = _required(fields, "membership", "a membership")
-        if not isinstance(membership, str) or membership not in MEMBERSHIPS:
-            raise _invalid("membership", f"one of {', '.join(MEMBERSHIPS)}", membership)
-        _reason(fields)
-        content = {key: value for key, value in fields.items() if key not in _NEVER_A_CLIENTS}
-        return ClientRequest(
-            user=user,
-            room=_room(room_id),
-            target=state_key,
-            content=freeze(content),
-            is_state=True,
-        )
-    except _Wrong as wrong:
-        return wrong.error
+    fields = _fields(body, required=True)
+    if not is_user_id(state_key):
+        raise _invalid("state_key", "a user ID", state_key)
+    membership = _required(fields, "membership", "a membership")
+    if not isinstance(membership, str) or membership not in MEMBERSHIPS:
+        raise _invalid("membership", f"one of {', '.join(MEMBERSHIPS)}", membership)
+    _reason(fields)
+    content = {key: value for key, value in fields.items() if key not in _NEVER_A_CLIENTS}
+    return ClientRequest(
+        user=user,
+        room=_room(room_id),
+        target=state_key,
+        content=freeze(content),
+        is_state=True,
+    )
 
 
 # ---------------------------------------------------------------------- fields

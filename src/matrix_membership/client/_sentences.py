@@ -1,7 +1,7 @@
-"""Why a request is refused, in a sentence for the person who made it.
+"""Why a request is refused, in a sentence for the user who made it.
 
-The decision stands behind it; the sentence says which of the reasons that the
-endpoint documents it is.
+One rejecting rule can have several causes; the sentence names the one that the
+endpoint documents. The error carries the decision, for the server's log.
 """
 
 from __future__ import annotations
@@ -17,34 +17,29 @@ from matrix_membership.federation.messages import MatrixError
 from matrix_membership.membership import BAN, INVITE
 from matrix_membership.state import RoomState
 
-__all__ = ["refused", "sentence_for"]
+__all__ = ["refused"]
 
 Sentence = Callable[[Event, RoomState], str]
 
 
 def refused(decision: Decision, event: Event, state: RoomState) -> MatrixError:
-    """The error that answers a request which the rules do not allow.
+    """Return the error that answers a request which the rules do not allow.
 
     Args:
-        decision: what the rules say.
-        event: the event that would have been sent.
-        state: what it was judged against.
+        decision: the rejecting decision.
+        event: the event that the request would have sent.
+        state: the state that the event was judged against.
 
     Returns:
-        403 `M_FORBIDDEN` with the reason; for a verdict that hangs on members who are not
-        known yet, 503 `M_UNKNOWN`.
+        403 `M_FORBIDDEN` with the reason. While the room's members are not all known
+        and the verdict depends on them: 503 `M_UNKNOWN`.
     """
     if decision.undecided:
         told = "the members of this room are not known yet: try again later"
         return MatrixError("M_UNKNOWN", told, 503, decision=decision)
-    error = MatrixError.of("M_FORBIDDEN", sentence_for(decision, event, state))
-    return evolve(error, decision=decision)
-
-
-def sentence_for(decision: Decision, event: Event, state: RoomState) -> str:
-    """The reason for a rejection, as its endpoint documents it."""
-    found = _SENTENCES.get(decision.rule)
-    return str(decision) if found is None else found(event, state)
+    sentence = _SENTENCES.get(decision.rule)
+    told = str(decision) if sentence is None else sentence(event, state)
+    return evolve(MatrixError.of("M_FORBIDDEN", told), decision=decision)
 
 
 def _target_is_in_the_way(event: Event, state: RoomState) -> str:
@@ -67,6 +62,8 @@ def _nothing_to_leave(event: Event, state: RoomState) -> str:
 
 
 def _too_low_to(verb: str, level: str) -> Sentence:
+    # These rules reject for either of two levels: the sender's own is too low for the
+    # action, or the target user's is not below it. The user can mend only the first.
     def sentence(event: Event, state: RoomState) -> str:
         own = state.power_level_of(event.sender)
         needed = getattr(state.power_levels, level)

@@ -1,4 +1,4 @@
-"""What comes of a client's request: what to send, to begin, to find out, or to answer."""
+"""What a server must do for a client's request: send, begin, look up, or answer."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import Signer
 
 __all__ = [
+    "Action",
     "Answer",
     "Begin",
     "Forget",
@@ -26,25 +27,24 @@ __all__ = [
     "NeedsExchange",
     "NeedsIdentityServer",
     "NeedsMemberships",
-    "Outcome",
     "Send",
 ]
 
 
 @frozen
 class Send:
-    """Build an event and send it: this server is in the room, and the rules allow it.
+    """Complete an event and send it. This server is in the room, and the rules allow it.
 
     Attributes:
-        template: the event, yet to be completed with this server's key.
-        decision: the rule that allows it.
-        answer_with: the body of the answer, but for what only the event can tell.
-        offer_to: the invited user's server, which has to sign an invite of its user
-            first (`federation.invites.offer`); None when nobody else has to.
-        tells_event_id: the answer carries the event's ID.
-        policy_server: the room's policy server, when its signature has to be asked for
-            before the event is sent: `federation.policy_server`. An error that it answers is
-            answered to the client.
+        template: the event, to be completed with this server's key.
+        decision: the decision that allows it.
+        answer_with: the body of the answer, without the event ID.
+        offer_to: the invited user's server, which must sign the invite first
+            (`federation.invites.offer`); None when only this server signs.
+        tells_event_id: whether the answer holds the event ID.
+        policy_server: the room's policy server, when it must sign before the event is
+            sent (`federation.policy_server`). Answer the client with the error that it
+            answers, if any.
     """
 
     template: EventTemplate
@@ -55,14 +55,16 @@ class Send:
     policy_server: PolicyServer | None = None
 
     def answer(self, event: Event) -> dict[str, JsonValue]:
-        """The body of the answer, once the event is sent."""
+        """Return the body of the answer, to be given once the event is sent."""
         told = {"event_id": event.event_id} if self.tells_event_id else {}
         return {**self.answer_with, **told}
 
 
 @frozen
 class Begin:
-    """Begin a handshake: other servers are in the room, or alone can let the user in.
+    """Begin a handshake through a server that is in the room.
+
+    Either this server is not in the room, or it cannot authorise the join.
 
     Attributes:
         handshake: `JOINING`, `KNOCKING` or `LEAVING`.
@@ -71,8 +73,8 @@ class Begin:
         servers: the servers to try, in this order.
         content: further keys of the event's content.
         answer_with: the body of the answer when it succeeded.
-        locally: what the membership becomes when no server answers; None where
-            without a server nothing becomes of it.
+        locally: the membership as it ends on this server when no other answers; None
+            for a join or a knock, which then fail.
     """
 
     handshake: Handshake
@@ -90,15 +92,15 @@ class Begin:
         *,
         room_versions: Mapping[str, RoomVersion] = KNOWN,
     ) -> AwaitingTemplate:
-        """The first step of the handshake with one of the servers.
+        """Return the first step of the handshake with one of the servers.
 
         Args:
             server: the server.
             signer: this server's key.
-            room_versions: the room versions that this server speaks.
+            room_versions: the room versions that this server supports.
 
         Raises:
-            LocalProtocolError: the user is not of the signer's server.
+            LocalProtocolError: the user belongs to another server than the signer.
         """
         return self.handshake.begin(
             self.user,
@@ -112,7 +114,7 @@ class Begin:
 
 @frozen
 class Answer:
-    """There is nothing to do but answer: what was asked for is so already.
+    """Only answer: the room is already as the request wants it.
 
     Attributes:
         body: the body of the answer.
@@ -123,7 +125,7 @@ class Answer:
 
 @frozen
 class Forget:
-    """Forget the room for the user: it and its history are no longer shown.
+    """Forget the room for the user: stop showing it and its history.
 
     Attributes:
         user: the user.
@@ -141,7 +143,7 @@ class NeedsAlias:
     """Resolve the alias, then ask again with `request.with_room(room_id, servers)`.
 
     Attributes:
-        alias: the alias; the server in it is the one that knows it.
+        alias: the alias; ask the server that it names.
         request: the request.
     """
 
@@ -151,10 +153,12 @@ class NeedsAlias:
 
 @frozen
 class NeedsMemberships:
-    """Look into the rooms whose members may join, then ask again with what was found.
+    """Look the user up in the rooms whose members may join, then ask again.
+
+    Give what was found as the `memberships` of `join`.
 
     Attributes:
-        user: whose membership counts.
+        user: the user whose memberships count.
         rooms: the rooms, in the order of the join rule.
     """
 
@@ -166,9 +170,9 @@ class NeedsMemberships:
 class NeedsIdentityServer:
     """Ask the identity server whose address it is.
 
-    When it is somebody's, invite them: `invite(request.for_user(user_id), …)`. When it
-    is nobody's yet, have the identity server store the invite, and put what that answers
-    into the room: `invite_stored(request, stored, …)`.
+    When it is a user's, invite that user: `invite(request.for_user(user_id), …)`. Otherwise
+    have the identity server store the invite, and ask again with its answer:
+    `invite(request, …, stored=stored)`.
 
     Attributes:
         request: the request, with the server to ask and the client's token there.
@@ -179,19 +183,20 @@ class NeedsIdentityServer:
 
 @frozen
 class NeedsExchange:
-    """Make an invite of the identity server's word, then ask again.
+    """Make an invite of what the identity server signed, then ask again.
 
-    `federation.third_party.redeem` makes it where the room is at hand and the inviting
-    user is of this server; `federation.third_party.exchange` asks that user's server.
+    When this server is in the room and the sender is its user, make the invite with
+    `federation.third_party.redeem`. Otherwise ask the sender's server:
+    `federation.third_party.exchange`.
 
     Attributes:
-        pending: the invite that is to become one.
+        pending: the invite by address that is to become an invite of the user.
     """
 
     pending: PendingInvite
 
 
-Outcome = (
+Action = (
     Send
     | Begin
     | Answer
@@ -202,4 +207,4 @@ Outcome = (
     | NeedsExchange
     | MatrixError
 )
-"""What an endpoint function gives; an error carries the decision behind it."""
+"""What an endpoint function returns. An error carries the rejecting decision, if any."""

@@ -1,0 +1,112 @@
+"""From a request to an event of a room that this server is in, judged before it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from matrix_membership import auth
+from matrix_membership._attrs import evolve
+from matrix_membership.canonical_json import JsonObject, JsonValue
+from matrix_membership.client._sentences import refused
+from matrix_membership.client.actions import Answer, Send
+from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
+from matrix_membership.client.requests import ClientRequest
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event
+from matrix_membership.federation.drafts import draft
+from matrix_membership.federation.messages import MatrixError
+from matrix_membership.federation.resident_room import ResidentRoom
+from matrix_membership.identifiers import ServerName
+from matrix_membership.membership import Membership
+from matrix_membership.receipt.policy_server import PolicyServer
+
+__all__ = ["judged", "not_resident", "profile_of", "sent", "suspended"]
+
+_NOTHING: Final = JsonObject()
+_PROFILE: Final = ("displayname", "avatar_url")
+
+
+def profile_of(settings: UserSettings) -> dict[str, JsonValue]:
+    """Return the part of a user's profile that a member event holds."""
+    return {key: settings.profile[key] for key in _PROFILE if key in settings.profile}
+
+
+def suspended(settings: UserSettings) -> MatrixError | None:
+    """Return the error for a suspended user; None for any other."""
+    if settings.suspended:
+        return MatrixError.of("M_USER_SUSPENDED", "your account is suspended")
+    return None
+
+
+def not_resident(room: KnownRoom) -> MatrixError:
+    """Return the error for a request that only a member of the room can make."""
+    known = "" if room is None else ", though you may join it"
+    return MatrixError.of("M_FORBIDDEN", f"you are not in this room{known}")
+
+
+def sent(
+    request: ClientRequest,
+    room: ResidentRoom,
+    membership: Membership,
+    *,
+    at: int,
+    settings: UserSettings = NO_SETTINGS,
+    more: Mapping[str, JsonValue] = _NOTHING,
+    answer_with: JsonObject = _NOTHING,
+    offer_to: ServerName | None = None,
+) -> Send | Answer | MatrixError:
+    """Return the member event that a request asks for.
+
+    Args:
+        request: the request.
+        room: the room.
+        membership: the membership that the target user is to have.
+        at: the time now, in milliseconds since 1970.
+        settings: the target user's profile; a key that the client sends replaces it.
+        more: further keys of the content, which only this server can set.
+        answer_with: the body of the answer.
+        offer_to: the server that has to sign an invite first.
+
+    Returns:
+        The event to send; the answer alone when the room holds the same event
+        already; or the error when the rules reject the event.
+    """
+    content = {**profile_of(settings), **request.content, **more, "membership": str(membership)}
+    current = room.state.get("m.room.member", request.target)
+    # A client that repeats its request must not add an event to the room each time.
+    if current is not None and current.sender == request.user and current.content == content:
+        told = {"event_id": current.event_id} if request.is_state else {}
+        return Answer(JsonObject({**answer_with, **told}))
+    send = judged(room, "m.room.member", request.target, request.user, content, at=at)
+    if isinstance(send, MatrixError):
+        return send
+    return evolve(send, answer_with=answer_with, offer_to=offer_to, tells_event_id=request.is_state)
+
+
+def judged(
+    room: ResidentRoom,
+    event_type: str,
+    state_key: str,
+    sender: str,
+    content: Mapping[str, JsonValue],
+    *,
+    at: int,
+) -> Send | MatrixError:
+    """Draft a state event of this server's user, and judge it by the current state.
+
+    Returns:
+        The event to send; or the error when the room cannot hold the event, or the
+        rules reject it.
+    """
+    state = room.state
+    try:
+        template = draft(room, event_type, state_key, sender=sender, content=content, at=at)
+    except InvalidEvent as error:
+        return MatrixError.of("M_BAD_JSON", str(error))
+    # Judged before it is signed: a rejected request then costs no signature.
+    event = Event.from_client_event(template.fields, state.room_version)
+    decision = auth.check(event.with_signers([room.server_name]), state)
+    if not decision.allowed:
+        return refused(decision, event, state)
+    return Send(template, decision, policy_server=PolicyServer.of(state))

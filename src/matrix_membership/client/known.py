@@ -1,0 +1,36 @@
+"""What this server knows beside a request: the room, and its own users."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import JsonObject
+from matrix_membership.federation.invites.policy import InvitePolicy
+from matrix_membership.federation.resident_room import ResidentRoom
+from matrix_membership.out_of_band import OutOfBand
+
+__all__ = ["UserSettings"]
+
+KnownRoom = ResidentRoom | OutOfBand | None
+"""A room that this server is in, one that it holds an invite to or a knock on, or neither."""
+
+
+@frozen
+class UserSettings:
+    """What this server has on record of its users in a request.
+
+    Attributes:
+        suspended: whether the requesting user is suspended. Such a user may leave
+            rooms, reject invites and retract knocks, and nothing else.
+        invites: whose invites the invited user takes, when that user is of this server.
+        profile: the `displayname` and `avatar_url` of the target user, when that user
+            is of this server.
+    """
+
+    suspended: bool = False
+    invites: InvitePolicy = InvitePolicy()
+    profile: JsonObject = JsonObject()
+
+
+NO_SETTINGS: Final = UserSettings()
