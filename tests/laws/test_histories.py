@@ -6,7 +6,8 @@ from hypothesis import given, settings
 
 from matrix_membership import Event, Membership, RoomState, auth, machine, strategies
 from matrix_membership.auth import Decision
-from matrix_membership.strategies import AuthCase, Fork, RoomHistory
+from matrix_membership.strategies import AuthCase, RoomHistory
+from matrix_membership.strategies.rooms import Fork
 
 
 def admitted(history: RoomHistory) -> list[machine.Admission]:

@@ -12,6 +12,7 @@ from matrix_membership.canonical_json import JsonValue, decode, encode, freeze, 
 from matrix_membership.hashing import event_id
 from matrix_membership.identifiers import server_of
 from matrix_membership.strategies import signer_of
+from matrix_membership.strategies._json import json_objects, json_values
 
 ANY_EVENT = strategies.events() | strategies.malformed_events() | strategies.arbitrary_events()
 
@@ -23,13 +24,13 @@ def facts(event: Event) -> tuple[object, ...]:
 
 
 @settings(max_examples=100)
-@given(strategies.json_values())
+@given(json_values())
 def test_json_survives_its_canonical_form(value: JsonValue) -> None:
     assert thaw(decode(encode(value), strict=True)) == value == thaw(freeze(value))
 
 
 @settings(max_examples=100)
-@given(strategies.json_objects(floats=True))
+@given(json_objects(floats=True))
 def test_canonical_form_is_a_fixed_point(value: dict[str, JsonValue]) -> None:
     canonical = encode(value, strict=False)
     assert encode(decode(canonical, strict=False), strict=False) == canonical

@@ -26,7 +26,9 @@ from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.membership import MEMBERSHIPS
 from matrix_membership.signing import missing_signers, verify
 from matrix_membership.state import RoomState
-from matrix_membership.strategies import ThirdPartyInvitation, key_ring_of
+from matrix_membership.strategies import key_ring_of
+from matrix_membership.strategies._json import json_objects, json_values
+from matrix_membership.strategies.events import ThirdPartyInvitation
 from tests.strategies.minimal import any_of
 
 REAL = [
@@ -198,15 +200,15 @@ class TestArbitraryEvents:
 
 
 class TestJsonValues:
-    @given(strategies.json_values() | strategies.json_objects())
+    @given(json_values() | json_objects())
     def test_are_canonical(self, value: JsonValue) -> None:
         assert encode(value, strict=True)
 
     def test_hold_floats_only_on_demand(self) -> None:
-        values = strategies.json_values(floats=True)
+        values = json_values(floats=True)
         assert isinstance(any_of(values, lambda value: isinstance(value, float)), float)
         assert any_of(
-            strategies.json_objects(floats=True),
+            json_objects(floats=True),
             lambda value: any(isinstance(item, float) for item in value.values()),
         )
 

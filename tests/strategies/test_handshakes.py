@@ -28,7 +28,8 @@ from matrix_membership.federation import (
     SendLeaveResponse,
 )
 from matrix_membership.room_versions import KNOWN, V11
-from matrix_membership.strategies import LIES, Resident, lying_residents, residents
+from matrix_membership.strategies import Resident, lying_residents, residents
+from matrix_membership.strategies.handshakes import LIES
 
 ENDS: dict[Any, Any] = {JOINING: Joined, KNOCKING: Knocked, LEAVING: Left}
 ANSWERS = {

@@ -9,8 +9,9 @@ from hypothesis.vendor import pretty
 
 from matrix_membership import KNOWN, V11, RoomState, RoomVersion, auth, strategies
 from matrix_membership.signing import missing_signers, verify
-from matrix_membership.strategies import Fork, RoomHistory, key_ring_of
+from matrix_membership.strategies import RoomHistory, key_ring_of
 from matrix_membership.strategies._moves import sent_for
+from matrix_membership.strategies.rooms import Fork
 from tests.strategies.minimal import any_of, minimal
 
 ANA, BEN = "@ana:a.example", "@ben:b.example"

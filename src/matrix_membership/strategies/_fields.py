@@ -1,7 +1,7 @@
-"""What drawn events say: their fields, before anybody signs.
+"""The fields of drawn events, before they are hashed and signed.
 
-Plain functions that draw, not strategies: one strategy costs more to build than all
-that an event is made of.
+These are plain functions that draw, and not strategies: building a strategy for each
+event would cost more than drawing all its fields.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ __all__ = [
 IDENTITY_SERVER: Final = "identity.example"
 
 DrawFields = Callable[[DrawFn, RoomVersion, str], Fields]
-"""Draws the fields that a sender gives an event in a room version."""
+"""Draws the fields of a sender's event in a room version."""
 
-# Built once: a strategy costs more to build than to draw from.
+# Built once, because a strategy costs more to build than to draw from.
 _MAYBE: Final = st.booleans()
 _RARELY: Final = st.sampled_from((False, False, False, True))
 _TEXT: Final = st.text(max_size=20)
@@ -101,9 +101,9 @@ _REDACTS_IN_CONTENT: Final = 11
 
 
 def signer_of(server: str) -> Signer:
-    """The signer with which these strategies sign for a server.
+    """Return the signer that these strategies use for a server.
 
-    Its seed is made of the server's name, so that it is the same everywhere.
+    Its seed is derived from the server's name, so all processes have the same keys.
 
     >>> signer_of("a.example").verify_key == signer_of("a.example").verify_key
     True
@@ -113,14 +113,14 @@ def signer_of(server: str) -> Signer:
 
 
 def reference(event_id: str, room_version: RoomVersion, digest: str = "A" * 43) -> JsonValue:
-    """How a PDU of a room version refers to another: by its ID, or by a pair."""
+    """Return how a PDU refers to another: by event ID, or in versions 1 and 2 by a pair."""
     return [event_id, {"sha256": digest}] if room_version.event_id_in_pdu else event_id
 
 
 def completed(fields: Mapping[str, JsonValue], room_version: RoomVersion) -> Event:
-    """The event of these fields, hashed and signed by its sender's server.
+    """Return the event of these fields, hashed and signed by its sender's server.
 
-    A field that is None is left out.
+    Fields that are None are left out.
     """
     there = {key: value for key, value in fields.items() if value is not None}
     signer = signer_of(server_of(fields["sender"]))
@@ -128,7 +128,7 @@ def completed(fields: Mapping[str, JsonValue], room_version: RoomVersion) -> Eve
 
 
 def surroundings(draw: DrawFn, version: RoomVersion) -> Fields:
-    """The fields that every PDU has, whatever it says."""
+    """Draw the fields that every PDU has."""
     sender = draw(_USERS)
     references = _REFERENCES[version.event_ids]
     fields: Fields = {
@@ -145,7 +145,7 @@ def surroundings(draw: DrawFn, version: RoomVersion) -> Fields:
 
 
 def create_content(version: RoomVersion, creator: str) -> Fields:
-    """The content of a create event, with what its room version needs."""
+    """Return the content of a create event, as its room version needs it."""
     named = {"creator": creator} if version.creator_in_content else {}
     return {**named, "room_version": version.identifier}
 
@@ -153,7 +153,7 @@ def create_content(version: RoomVersion, creator: str) -> Fields:
 def member_fields(
     draw: DrawFn, version: RoomVersion, sender: str, membership: Membership | None = None
 ) -> Fields:
-    """A member event: of oneself for a join or a knock, of anybody otherwise."""
+    """Draw a member event. Joins and knocks are of the sender, others of any user."""
     named = draw(_MEMBERSHIPS) if membership is None else str(membership)
     if named == "knock" and not version.knocking:
         named = "leave"
@@ -168,7 +168,7 @@ def member_fields(
 
 
 def ways_to_write_levels(version: RoomVersion) -> tuple[Callable[[int], JsonValue], ...]:
-    """The ways in which a version lets one write a level."""
+    """Return the ways in which a room version lets events write a level."""
     found: list[Callable[[int], JsonValue]] = [lambda level: level]
     if not version.integer_levels:
         found += [str, lambda level: f" {level:+04d} "]
@@ -178,7 +178,7 @@ def ways_to_write_levels(version: RoomVersion) -> tuple[Callable[[int], JsonValu
 
 
 def power_levels_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
-    """A power levels event, by the grammar of its version."""
+    """Draw a power levels event, by the grammar of its version."""
     write = draw(st.sampled_from(ways_to_write_levels(version)))
 
     def written(levels: Mapping[str, int]) -> Fields:
@@ -194,7 +194,7 @@ def power_levels_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
 
 
 def join_rules_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
-    """A join rules event, with a rule that its version has."""
+    """Draw a join rules event, with a rule of its version."""
     rule = draw(_RULES)
     if rule != "private" and JOIN_RULES[rule] not in version.join_rules:
         rule = "invite"
@@ -207,7 +207,7 @@ def join_rules_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
 
 
 def stored_invite(token: str, key_count: int = 1) -> Fields:
-    """A third-party invite with the identity server's key, and further keys."""
+    """Return a third-party invite with the identity server's key, and further keys."""
     keys = [signer_of(IDENTITY_SERVER).verify_key, signer_of("other." + IDENTITY_SERVER).verify_key]
     url = f"https://{IDENTITY_SERVER}/_matrix/identity/v2/pubkey/isvalid"
     entries = [{"public_key": key, "key_validity_url": url} for key in keys[:key_count]]
@@ -218,7 +218,7 @@ def stored_invite(token: str, key_count: int = 1) -> Fields:
 
 
 def signed_invite(user: str, token: str, signer: Signer | None = None) -> Fields:
-    """An invite that answers a third-party invite, signed by the identity server."""
+    """Return an invite made of a third-party invite, signed by the identity server."""
     signed = sign_json({"mxid": user, "token": token}, signer or signer_of(IDENTITY_SERVER))
     invite = {"display_name": "b…@…", "signed": signed}
     content = {"membership": "invite", "third_party_invite": invite}
@@ -226,7 +226,7 @@ def signed_invite(user: str, token: str, signer: Signer | None = None) -> Fields
 
 
 def third_party_invite_fields(draw: DrawFn, _: RoomVersion, __: str) -> Fields:
-    """A third-party invite as it is stored in the room."""
+    """Draw a third-party invite as it is stored in the room."""
     return stored_invite(draw(_TOKENS), draw(_UP_TO_2))
 
 
@@ -267,7 +267,7 @@ def _signed_invite_fields(draw: DrawFn, _: RoomVersion, __: str) -> Fields:
     return signed_invite(draw(_USERS), draw(_TOKENS))
 
 
-# What authorisation reads, then the rest.
+# Shrinking goes to the first: events that the auth rules do not read make simple failures.
 _READ: Final[tuple[DrawFields, ...]] = (
     member_fields,
     join_rules_fields,
@@ -282,20 +282,20 @@ _DRAW_ANY: Final[SearchStrategy[DrawFields]] = st.sampled_from(_ANY)
 
 
 def any_fields(draw: DrawFn, version: RoomVersion, sender: str) -> Fields:
-    """Whatever can happen in a room."""
+    """Draw any event of a room."""
     drawn = draw(_DRAW_ANY)
     return drawn(draw, version, sender)
 
 
 def malformed_fields(draw: DrawFn, version: RoomVersion, sender: str) -> Fields:
-    """Something that authorisation reads, with one odd value."""
+    """Draw an event that the auth rules read, with one malformed value."""
     drawn = draw(_DRAW_READ)
     fields = drawn(draw, version, sender)
     return {**fields, "content": exchanged(draw, fields["type"], fields["content"], version)}
 
 
 def arbitrary_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
-    """A type that means something, and nothing else that does."""
+    """Draw an event of a known type with arbitrary content."""
     event_type = draw(_ARBITRARY_TYPES)
     content = draw(json_objects(floats=version.float_levels))
     for key in KEYS.get(event_type, ()):

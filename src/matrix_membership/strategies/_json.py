@@ -1,4 +1,4 @@
-"""JSON: any value, and contents in which one value is odd."""
+"""Drawn JSON: any value, and contents with one malformed value."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TEXT: Final = st.text(max_size=20)
 
 
 def json_values(*, floats: bool = False) -> SearchStrategy[JsonValue]:
-    """Any JSON value that canonical JSON can hold.
+    """Draw any value of canonical JSON.
 
     Args:
-        floats: also numbers with a fraction, which room versions 1 to 5 let pass.
+        floats: whether to draw floats too, which room versions 1 to 5 accept.
 
     >>> from hypothesis import find
     >>> find(json_values(), lambda value: isinstance(value, dict))
@@ -35,10 +35,10 @@ def json_values(*, floats: bool = False) -> SearchStrategy[JsonValue]:
 
 
 def json_objects(*, floats: bool = False) -> SearchStrategy[dict[str, JsonValue]]:
-    """Any JSON object that canonical JSON can hold.
+    """Draw any object of canonical JSON.
 
     Args:
-        floats: also numbers with a fraction, which room versions 1 to 5 let pass.
+        floats: whether to draw floats too, which room versions 1 to 5 accept.
 
     >>> from hypothesis import find
     >>> find(json_objects(), lambda value: True)
@@ -74,13 +74,13 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "m.room.redaction": ("redacts",),
     }
 )
-"""The keys that somebody reads, by event type."""
+"""The keys that the auth rules or clients read, by event type."""
 
 _GONE: Final = object()
 
 
 def _odd(*more: float) -> SearchStrategy[object]:
-    """Values that hardly any key should have."""
+    """Draw values that are malformed for nearly every key."""
     return st.sampled_from(
         (
             *(_GONE, None, False, True, 0, -1, MAX_INTEGER, "", "50", " 7 ", "5_0", "Join", "@ben"),
@@ -96,7 +96,7 @@ _Path = tuple[str | int, ...]
 
 
 def exchanged(draw: DrawFn, event_type: str, content: Fields, version: RoomVersion) -> Fields:
-    """A content in which one value is exchanged for an odd one, or gone."""
+    """Return a content with one value replaced by a malformed one, or removed."""
     known = [(key,) for key in KEYS.get(event_type, ("body",))]
     paths = dict.fromkeys([*known, *_paths(content)])
     new = draw(_ODD_OR_FLOATS if version.float_levels else _ODD)
@@ -105,7 +105,7 @@ def exchanged(draw: DrawFn, event_type: str, content: Fields, version: RoomVersi
 
 
 def _paths(value: JsonValue) -> Iterator[_Path]:
-    """Where in a value there are values."""
+    """Yield the paths of all values inside a value."""
     inside = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in inside:
         yield (key,)
@@ -114,7 +114,7 @@ def _paths(value: JsonValue) -> Iterator[_Path]:
 
 
 def _put(value: JsonValue, path: _Path, new: object) -> JsonValue:
-    """A copy with another value in one place."""
+    """Return a copy with another value at one path."""
     key, *rest = path
     items = dict(value.items() if isinstance(value, dict) else enumerate(value))
     items[key] = _put(items[key], tuple(rest), new) if rest else new

@@ -1,4 +1,4 @@
-"""What people try in a room: moves, and the events that they send for them."""
+"""Moves: what users try in a room, and the events that they send for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from matrix_membership.strategies._sketch import (
 __all__ = ["MOVES", "Move", "membership", "sent_for"]
 
 Move = tuple[str, str, str, object]
-"""What is tried, by whom, on whom or with what state key, and how."""
+"""The kind of move, the sender, the target user or state key, and the new value."""
 
 _PEOPLE: Final = st.sampled_from((ANA, BEN, CLEO, DAN))
 _SENDERS: Final = st.sampled_from((ANA, ANA, BEN, CLEO, DAN))
@@ -56,12 +56,12 @@ MOVES: Final[SearchStrategy[Move]] = st.one_of(
 
 
 def membership(user: str, text: str, **content: str) -> Fields:
-    """A member event."""
+    """Return the fields of a member event."""
     return {"type": MEMBER, "state_key": user, "content": {"membership": text, **content}}
 
 
 def sent_for(move: Move, state: RoomState) -> tuple[Fields, ...]:
-    """The fields of the events that are sent for a move, in a room of this state."""
+    """Return the fields of the events of a move, in a room of this state."""
     kind, sender, other, how = move
     match kind:
         case "member":
@@ -82,7 +82,7 @@ def _state(place: tuple[str, str], content: Fields) -> Fields:
 
 
 def _member(sender: str, other: str, text: str, state: RoomState) -> Fields:
-    """A member event; for who joins a restricted room uninvited, Ana vouches."""
+    """Return a member event. Ana authorises an uninvited join of a restricted room."""
     if text not in ("join", "knock"):
         return membership(other, text)
     restricted = "restricted" in str(state.join_rule) and state.room_version.restricted_joins
@@ -92,7 +92,7 @@ def _member(sender: str, other: str, text: str, state: RoomState) -> Fields:
 
 
 def _levels(kind: str, name: str, level: object, state: RoomState) -> Fields:
-    """The power levels that the room has, with one changed."""
+    """Return the power levels of the room, with one of them changed."""
     current = state.get(*POWER_LEVELS)
     if current is not None:
         content = thaw(current.content)

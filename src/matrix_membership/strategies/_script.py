@@ -1,4 +1,4 @@
-"""Drawn values as Python that rebuilds them, with public names only, to paste into a test."""
+"""Writing drawn values as Python that rebuilds them with public names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Writer:
 
     Attributes:
         room_version: the version of the room.
-        usual: fields that most of the events have in common, said once.
+        usual: the most frequent values of some fields, written once for all events.
     """
 
     room_version: RoomVersion
@@ -33,7 +33,7 @@ class Writer:
 
     @classmethod
     def of(cls, room_version: RoomVersion, events: Iterable[Event]) -> Writer:
-        """The writer for these events, and perhaps others."""
+        """Return a writer that finds the usual fields in these events."""
         documents = [event.document for event in events if event.pdu]
         usual: dict[str, JsonValue] = {}
         for key in _USUAL:
@@ -44,7 +44,7 @@ class Writer:
         return cls(room_version, usual)
 
     def opening(self, *imports: str) -> list[str]:
-        """The imports, and what the expressions refer to."""
+        """Return the imports and the names that the expressions use."""
         version, base = self._versions
         names = sorted(
             {base, *imports}, key=lambda name: (not name.isupper(), name.islower(), name)
@@ -63,13 +63,13 @@ class Writer:
         return self._versions[0]
 
     def event(self, event: Event) -> str:
-        """An expression that makes the event."""
+        """Return an expression that rebuilds the event."""
         signers = sorted(event.signed_by)
         evidence = f".with_signers({signers!r})" if signers else ""
         return self._unsigned(event) + evidence
 
     def list_of(self, events: Iterable[Event]) -> list[str]:
-        """Lines of a list of events, without its brackets."""
+        """Return the lines of a list of events, without its brackets."""
         return [f"    {self.event(event)}," for event in events]
 
     def _unsigned(self, event: Event) -> str:
@@ -81,7 +81,8 @@ class Writer:
     def _pdu(self, event: Event) -> str:
         document, has_float = read(event.pdu, strict=False)
         if has_float:
-            return repr(event.pdu)  # a float keeps the text that it was sent as
+            # The hash covers the text of a float, which `repr` of a document may change.
+            return repr(event.pdu)
         shared = [key for key, value in self.usual.items() if document.get(key) == value]
         if len(shared) < len(self.usual):
             return repr(document)
@@ -89,14 +90,14 @@ class Writer:
         return f"usual | {own!r}" if shared else repr(own)
 
     def _named(self, event: Event) -> str:
-        """The argument for an ID that does not follow from the PDU."""
+        """Return the argument for an event ID that is not the one of the PDU."""
         if Event.from_pdu(event.pdu, event.room_version) == event:
             return ""
         return f", event_id={event.event_id!r}"
 
     @property
     def _versions(self) -> tuple[str, str]:
-        """The version's name, and that of the one that it was made from."""
+        """The names of the version and of the version that it was evolved from."""
         version = self.room_version
         if KNOWN.get(version.identifier) is version:
             return f"V{version}", f"V{version}"

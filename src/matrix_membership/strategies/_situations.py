@@ -1,8 +1,8 @@
-"""What happens in drawn auth cases: the chapters of the rules, reason by reason.
+"""The trials of drawn auth cases: for each chapter of the rules, reasons for a verdict.
 
-A reason sets what it hangs on and leaves the rest of the room as it was drawn. One
-draw chooses among all of them, so that every rule is reached as often as any other;
-what is changed afterwards makes the cases that lie just across the border.
+A reason sets what its verdict depends on, and leaves the rest of the room as drawn. One
+draw chooses among all reasons, so all rules are reached about equally often. A random
+change afterwards makes the cases just across the border.
 """
 
 from __future__ import annotations
@@ -18,18 +18,7 @@ from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.identifiers import server_of
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.strategies import _member_attempts as members
-from matrix_membership.strategies._attempts import (
-    CHANGES,
-    NAMED,
-    Attempt,
-    Chapter,
-    close,
-    draw_room,
-    levels_of_ana,
-    state,
-    with_levels,
-)
+from matrix_membership.strategies import _member_trials as members
 from matrix_membership.strategies._fields import (
     create_content,
     reference,
@@ -47,40 +36,51 @@ from matrix_membership.strategies._sketch import (
     ROOM,
     Sketch,
 )
+from matrix_membership.strategies._trials import (
+    CHANGES,
+    NAMED,
+    Chapter,
+    Trial,
+    close,
+    draw_room,
+    levels_of_ana,
+    state,
+    with_levels,
+)
 
-__all__ = ["draw_attempt"]
+__all__ = ["draw_trial"]
 
 
-def _anything(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+def _anything(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     message: Fields = {"type": "m.room.message", "sender": ANA, "content": {}}
     match reason:
         case "a message":
-            return Attempt(room, message)
+            return Trial(room, message)
         case "state":
-            return Attempt(room, state(ANA, "m.room.name", "", {}))
+            return Trial(room, state(ANA, "m.room.name", "", {}))
         case "not joined":
-            return Attempt(room.with_member(ben, None), {**message, "sender": ben})
+            return Trial(room.with_member(ben, None), {**message, "sender": ben})
         case "level":
             room = with_levels(room, {ben: 49}).with_member(ben, "join")
-            return Attempt(room, state(ben, "m.room.name", "", {}))
+            return Trial(room, state(ben, "m.room.name", "", {}))
         case "key":
-            return Attempt(room, state(ANA, "m.room.name", draw(_FOREIGN_KEYS), {}))
+            return Trial(room, state(ANA, "m.room.name", draw(_FOREIGN_KEYS), {}))
         case _:
-            return Attempt(close(draw, room, ben), {**message, "sender": ben})
+            return Trial(close(draw, room, ben), {**message, "sender": ben})
 
 
 _FOREIGN_KEYS: Final = st.sampled_from((BEN, "@", ANA + "_", "other"))
 
 
-def _third_party_invite(_: DrawFn, room: Sketch, __: str, reason: str) -> Attempt:
+def _third_party_invite(_: DrawFn, room: Sketch, __: str, reason: str) -> Trial:
     room = with_levels(
         room.with_member(CLEO, "join"), {CLEO: 49 if reason == "too low" else 50}, invite=50
     )
-    return Attempt(room, {**stored_invite("token"), "sender": CLEO})
+    return Trial(room, {**stored_invite("token"), "sender": CLEO})
 
 
 _OWN: Final = 60
-"""Ben's level, which all others are near when he changes them."""
+"""Ben's level. The levels that he changes are near it, since the rules compare them."""
 
 _PATHS: Final = MappingProxyType(
     {
@@ -102,8 +102,8 @@ _STEPS: Final = MappingProxyType(
 )
 
 
-def _change_of_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
-    """One alteration by Ben."""
+def _change_of_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
+    """Ben changes one level."""
     where, _, step = reason.partition(" ")
     path = draw(_PATHS[where]).replace("users ben", f"users {ben}")
     write = draw(st.sampled_from(ways_to_write_levels(room.room_version)))
@@ -117,7 +117,7 @@ def _change_of_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Atte
     if where == "own":
         before["users"][ben] = write(_OWN)
     fields = state(ben, *POWER_LEVELS, after)
-    return Attempt(room.with_(POWER_LEVELS, before).with_member(ben, "join"), fields)
+    return Trial(room.with_(POWER_LEVELS, before).with_member(ben, "join"), fields)
 
 
 def _put_level(content: Fields, path: str, level: JsonValue) -> None:
@@ -130,12 +130,12 @@ def _put_level(content: Fields, path: str, level: JsonValue) -> None:
         content[name] = level
 
 
-def _new_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
-    """Ana's own power levels: the first, or some with a value that is none."""
+def _new_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
+    """Ana sets the first power levels, or malformed ones."""
     content: Fields = {"users": {ben: 50}}
     match reason:
         case "first":
-            return Attempt(room.without(POWER_LEVELS), state(ANA, *POWER_LEVELS, content))
+            return Trial(room.without(POWER_LEVELS), state(ANA, *POWER_LEVELS, content))
         case "creator":
             content["users"][ANA] = 100
         case "no user":
@@ -145,28 +145,28 @@ def _new_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
             _put_level(content, reason, odd)
             if reason == "ban":
                 content[reason] = draw(_NO_LEVELS)
-    return Attempt(room, state(ANA, *POWER_LEVELS, content))
+    return Trial(room, state(ANA, *POWER_LEVELS, content))
 
 
 _NO_LEVELS: Final = st.sampled_from(("50", "x", True, [], {}, "", "5_0"))
 _NO_MAPS: Final = st.sampled_from(([], "x", 7, True, False))
 
 
-def _redaction(_: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+def _redaction(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     server = server_of(ben) if reason == "same server" else "a.example"
     fields: Fields = {"type": "m.room.redaction", "sender": ben, "content": {}}
     fields["redacts"] = 7 if reason == "nothing" else f"$1:{server}"
     room = with_levels(room, {ben: 50 if reason == "level" else 49}).with_member(ben, "join")
-    return Attempt(room, fields)
+    return Trial(room, fields)
 
 
-def _aliases(_: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+def _aliases(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     keys = {"own": server_of(ben), "other": "a.example", "none": None}
     fields: Fields = {"type": "m.room.aliases", "sender": ben, "content": {"aliases": []}}
-    return Attempt(room, {**fields, "state_key": keys[reason]})
+    return Trial(room, {**fields, "state_key": keys[reason]})
 
 
-def _create(draw: DrawFn, room: Sketch, _: str, reason: str) -> Attempt:
+def _create(draw: DrawFn, room: Sketch, _: str, reason: str) -> Trial:
     version = room.room_version
     content = create_content(version, ANA)
     fields = state(ANA, *CREATE, content)
@@ -183,7 +183,7 @@ def _create(draw: DrawFn, room: Sketch, _: str, reason: str) -> Attempt:
             content.pop(reason, None)
         case "additional_creators":
             content[reason] = draw(st.sampled_from((["ben"], [7], BEN, None, [BEN])))
-    return Attempt(Sketch(version), fields)
+    return Trial(Sketch(version), fields)
 
 
 _REASONS: Final[Mapping[Chapter, tuple[str, ...]]] = MappingProxyType(
@@ -241,12 +241,12 @@ _REASONS: Final[Mapping[Chapter, tuple[str, ...]]] = MappingProxyType(
         ),
     }
 )
-"""The chapters, and the reasons of each for which something is allowed or not.
+"""The chapters, and for each the reasons to allow or reject.
 
-Those that come twice are alone in reaching a rule, or are often hidden by another. The order
-matters to shrinking, which goes from a reason to the one before it: a join that nothing allows
-stands before those that a change of the room makes one. Before that, 8 in 60 such failures
-kept a third person or an odd join rule.
+A reason stands twice where it alone reaches a rule, or where another rule often decides
+first. Shrinking goes from a reason to the one before it, so the order matters: a join
+that nothing allows stands before the joins that become one by a change of the room. In
+another order, 8 of 60 failures kept a third user or an odd join rule.
 """
 
 _DRAW_REASON: Final[SearchStrategy[tuple[Chapter, str]]] = st.sampled_from(
@@ -255,17 +255,17 @@ _DRAW_REASON: Final[SearchStrategy[tuple[Chapter, str]]] = st.sampled_from(
 _CHANGED: Final = st.sampled_from((None, None, None, None, None, "room", "room", "event"))
 
 
-def draw_attempt(draw: DrawFn, version: RoomVersion) -> Attempt:
-    """Draw something that somebody tries in a room; in many of them something is amiss."""
+def draw_trial(draw: DrawFn, version: RoomVersion) -> Trial:
+    """Draw a trial; in three of eight, the room or the event is changed at random."""
     room, ben = draw_room(draw, version)
     chapter, reason = draw(_DRAW_REASON)
-    attempt = chapter(draw, room, ben, reason)
+    trial = chapter(draw, room, ben, reason)
     changed = draw(_CHANGED)
-    if changed == "room" and attempt.room.places:
+    if changed == "room" and trial.room.places:
         change = draw(CHANGES)
-        return evolve(attempt, room=change(draw, attempt.room, ben))
+        return evolve(trial, room=change(draw, trial.room, ben))
     if changed == "event":
-        fields = attempt.fields
+        fields = trial.fields
         content = exchanged(draw, str(fields["type"]), fields["content"], version)
-        return evolve(attempt, fields={**fields, "content": content})
-    return attempt
+        return evolve(trial, fields={**fields, "content": content})
+    return trial

@@ -1,7 +1,7 @@
-"""A room in the making: what its state says, before there are events.
+"""Sketches: the content of a room's state, before its events are made.
 
-Drawn rooms are sketched, changed until they fit what is to happen in them, and then
-written down as events, all at once.
+Making an event costs far more than changing a sketch. So a drawn room is sketched,
+changed until the trial fits, and turned into events once.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _NO_PLACES: Final[Mapping[Place, tuple[str, Fields]]] = MappingProxyType({})
 
 @frozen
 class Sketch:
-    """What the state of a room says, and who said it.
+    """The senders and contents of a room's state.
 
     Attributes:
         room_version: the version of the room.
@@ -62,33 +62,38 @@ class Sketch:
 
     @classmethod
     def of(cls, room_version: RoomVersion, **content: JsonValue) -> Sketch:
-        """A room that Ana made and joined, and more content for its create event."""
+        """Return a room that Ana created and joined.
+
+        Args:
+            room_version: the version of the room.
+            content: further content of the create event.
+        """
         create = {**create_content(room_version, ANA), **content}
         return cls(room_version).with_(CREATE, create).with_member(ANA, "join")
 
     def with_(self, place: Place, content: Fields, *, sender: str = ANA) -> Sketch:
-        """The room with another content in one place."""
+        """Return the room with another state event in one place."""
         places = MappingProxyType({**self.places, place: (sender, content)})
         return evolve(self, places=places)
 
     def with_member(self, user: str, membership: str | None) -> Sketch:
-        """The room with a member; without one for None."""
+        """Return the room with this membership of a user; None removes the member event."""
         if membership is None:
             return self.without((MEMBER, user))
         sender = user if membership in ("join", "knock", "leave") else ANA
         return self.with_((MEMBER, user), {"membership": membership}, sender=sender)
 
     def without(self, place: Place) -> Sketch:
-        """The room with nothing in one place."""
+        """Return the room without the state event in one place."""
         others = {other: said for other, said in self.places.items() if other != place}
         return evolve(self, places=MappingProxyType(others))
 
     def content(self, place: Place) -> Fields:
-        """What stands in one place; nothing when nothing does."""
+        """Return the content in one place; empty when the place is empty."""
         return self.places[place][1] if place in self.places else {}
 
     def events(self, *, signed: bool) -> tuple[Event, ...]:
-        """The room as state events."""
+        """Return the state events of the room."""
         found: list[Event] = []
         room_id: str | None = None if self.room_version.room_id_is_create_event else ROOM
         for number, (place, (sender, content)) in enumerate(self.places.items()):
@@ -115,13 +120,14 @@ def written(
     signed_by: Iterable[str],
     signed: bool,
 ) -> Event:
-    """The event of these fields, with the least of what else a PDU needs.
+    """Return the event of these fields, with the other fields that a PDU needs.
 
     Args:
-        fields: fields of a PDU; one that is None is left out.
+        fields: fields of a PDU; those that are None are left out.
         version: the version of the room.
-        signed_by: whose signature is known beside that of the sender's server.
-        signed: hash and sign it really; otherwise its signers are said, not shown.
+        signed_by: the servers that sign it beside the sender's.
+        signed: whether to hash and sign it; otherwise only `signed_by` names the
+            signers.
     """
     least: Fields = {"auth_events": [], "depth": 1, "origin_server_ts": 0, "prev_events": []}
     pdu = {key: value for key, value in {**least, **fields}.items() if value is not None}

@@ -1,6 +1,6 @@
-"""Does another engine agree? Its yes or no is compared with ours over drawn cases.
+"""Comparing another engine's verdicts with those of this package, over drawn cases.
 
-No plugin is needed: `assert_agrees` is called in a test of any kind.
+Call `assert_agrees` in a test; it works with every test runner.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 from matrix_membership.strategies.cases import AuthCase, auth_cases
 
-__all__ = ["Disagreement", "Engine", "assert_agrees"]
+__all__ = ["Disagreement", "assert_agrees"]
 
 Engine = Callable[[Event, RoomState], object]
-"""Takes an event and the state before it; what it returns is true when it allows the event."""
+"""Takes an event and the state before it; returns a true value when it allows the event."""
 
 
 class Disagreement(AssertionError):
-    """An engine allowed what our rules reject, or the other way round.
+    """An engine allowed an event that the auth rules reject, or the other way round.
 
     Attributes:
-        case: the smallest case found on which the two differ.
-        allowed: what the engine said.
+        case: the smallest case found with different verdicts.
+        allowed: whether the engine allowed the event.
     """
 
     def __init__(self, case: AuthCase, *, allowed: bool) -> None:
@@ -39,7 +39,8 @@ class Disagreement(AssertionError):
         verdict = "allows" if self.allowed else "rejects"
         case, decision = self.case, self.case.decision
         told = f"the engine {verdict} what is {decision}\n{decision.url}\n\n{case.script}"
-        if case.auth_events_decision.allowed:  # otherwise the state was not looked at
+        # An explanation reads the state; a rejected auth event decides before it is read.
+        if case.auth_events_decision.allowed:
             told += f"\n\n{auth.explain(case.event, case.state)}"
         return told
 
@@ -55,17 +56,18 @@ def assert_agrees(
     """Compare an engine's verdicts with those of this package's rules.
 
     Args:
-        engine: takes an event and the state before it, and answers yes or no. What
-            it raises is raised, for the smallest case on which it does.
-        room_version: the version of all rooms; any.
-        max_examples: how many cases are tried. Two thousand for each room version
-            reach every rule.
-        signed: hash and sign all events really, for an engine that reads signatures
-            in the PDU itself. Otherwise `event.signed_by` says who signed.
-        cases: other cases than `auth_cases` draws.
+        engine: takes an event and the state before it; returns a true value when it
+            allows the event. Its exceptions pass through, for the smallest case that
+            raises them.
+        room_version: the version of all rooms; None for any.
+        max_examples: how many cases to try. For one room version, 2,000 reach every
+            rule.
+        signed: whether to hash and sign all events, for an engine that reads the
+            signatures in the PDU. Otherwise only `event.signed_by` names the signers.
+        cases: the cases to use in place of `auth_cases`.
 
     Raises:
-        Disagreement: they differ; with the smallest case on which they do.
+        Disagreement: two verdicts differ. It holds the smallest such case.
 
     >>> assert_agrees(lambda event, state: event.type != "m.room.create", max_examples=2000)
     Traceback (most recent call last):

@@ -1,7 +1,7 @@
-"""Strategies for the authorisation rules: an event, and the room to judge it in.
+"""Strategies for the auth rules: an event, and the state to judge it by.
 
-Cases are weighted by the chapters of the rules: two thousand of them reach every rule
-of a room version.
+Cases are weighted by the chapters of the rules, so 2,000 cases of a room version reach
+every one of its rules.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID, server_of
 from matrix_membership.room_versions import EventIdFormat, RoomVersion
 from matrix_membership.state import RoomState
-from matrix_membership.strategies._attempts import Attempt, draw_room
 from matrix_membership.strategies._fields import reference
 from matrix_membership.strategies._json import Fields
 from matrix_membership.strategies._script import Writer
-from matrix_membership.strategies._situations import draw_attempt
+from matrix_membership.strategies._situations import draw_trial
 from matrix_membership.strategies._sketch import written
+from matrix_membership.strategies._trials import Trial, draw_room
 from matrix_membership.strategies.identifiers import room_versions
 
 __all__ = ["AuthCase", "auth_cases", "room_states"]
@@ -35,15 +35,15 @@ __all__ = ["AuthCase", "auth_cases", "room_states"]
 
 @frozen
 class AuthCase:
-    """An event, what it is judged against, and what the rules make of it.
+    """An event, the state to judge it by, and the decision of the auth rules.
 
-    Its text is a script that makes the same case anew.
+    `str` gives a script that rebuilds the case.
 
     Attributes:
         event: the event.
         state: the state before it.
         auth_events: the events that it lists as its auth events.
-        rejected: the IDs of events that were rejected.
+        rejected: the IDs of events that were rejected earlier.
     """
 
     event: Event
@@ -53,20 +53,20 @@ class AuthCase:
 
     @property
     def decision(self) -> Decision:
-        """The decision of the rules: on the auth events, and if those are in order on the event."""
+        """The decision on the auth events if it rejects, otherwise that on the event."""
         on_auth_events = self.auth_events_decision
         return auth.check(self.event, self.state) if on_auth_events else on_auth_events
 
     @property
     def auth_events_decision(self) -> Decision:
-        """The decision of the rules that depend on the auth events."""
+        """The decision of `auth.check_auth_events`."""
         return auth.check_auth_events(
             self.event, self.auth_events, rejected=self.rejected, create=self.state.create_event
         )
 
     @property
     def script(self) -> str:
-        """Python that makes the case anew and asserts the decision on it."""
+        """Python that rebuilds the case and asserts its decision."""
         in_state = tuple(self.state.events)
         writer = Writer.of(self.event.room_version, (*in_state, self.event))
         cited = [
@@ -114,14 +114,14 @@ def auth_cases(
     unsound_auth_events: bool = True,
     signed: bool = False,
 ) -> SearchStrategy[AuthCase]:
-    """Cases for the authorisation rules: every rule is reached, from near its border.
+    """Draw cases for the auth rules, near the border between allowed and rejected.
 
     Args:
-        room_version: the version of the room; any.
-        unsound_auth_events: also events that list the wrong auth events. An engine
-            that is asked about an event and a state alone cannot know.
-        signed: hash and sign all events really, with `signer_of` their servers.
-            Otherwise `signed_by` says who signed.
+        room_version: the version of the room; None for any.
+        unsound_auth_events: whether some events list the wrong auth events. Turn it off
+            for an engine that takes only an event and a state.
+        signed: whether to hash and sign all events, with `signer_of` their servers.
+            Otherwise only `signed_by` names the signers.
 
     >>> from hypothesis import find
     >>> print(find(auth_cases(), lambda case: True).decision)
@@ -133,11 +133,11 @@ def auth_cases(
 def room_states(
     *, room_version: RoomVersion | None = None, signed: bool = False
 ) -> SearchStrategy[RoomState]:
-    """Small room states; some hold a value that should not be there.
+    """Draw small room states, some with a malformed value.
 
     Args:
-        room_version: the version of the room; any.
-        signed: hash and sign all events really.
+        room_version: the version of the room; None for any.
+        signed: whether to hash and sign all events.
 
     >>> from hypothesis import find
     >>> find(room_states(), lambda state: True)
@@ -164,20 +164,20 @@ def _auth_cases(
     signed: bool,  # noqa: FBT001 - private
 ) -> AuthCase:
     version = room_version or draw(_VERSIONS)
-    attempt = draw_attempt(draw, version)
-    return _case(attempt, draw(_FAULTS) if unsound else _nothing, signed=signed)
+    trial = draw_trial(draw, version)
+    return _case(trial, draw(_FAULTS) if unsound else _nothing, signed=signed)
 
 
 @frozen
 class _Citation:
-    """What an event cites, and what is known of it.
+    """The auth events that an event lists.
 
     Attributes:
-        room: the events of the room.
-        cited: the auth events.
+        room: the state events of the room.
+        cited: the listed auth events.
+        room_id: the room ID of the event.
+        signed: whether to sign further events.
         rejected: the IDs of rejected events.
-        room_id: the room ID that the event has.
-        signed: events are really signed.
     """
 
     room: tuple[Event, ...]
@@ -187,16 +187,16 @@ class _Citation:
     rejected: frozenset[EventID] = frozenset()
 
 
-def _case(attempt: Attempt, fault: Callable[[_Citation], _Citation], *, signed: bool) -> AuthCase:
-    version = attempt.room.room_version
-    room = attempt.room.events(signed=signed)
+def _case(trial: Trial, fault: Callable[[_Citation], _Citation], *, signed: bool) -> AuthCase:
+    version = trial.room.room_version
+    room = trial.room.events(signed=signed)
     state = RoomState.of(version, room)
     create = state.create_event
-    before = create.event_id if create and attempt.follows_create else _BEFORE[version.event_ids]
+    before = create.event_id if create and trial.follows_create else _BEFORE[version.event_ids]
     fields: Fields = {
         "room_id": create.room_id if create else None,
         "prev_events": [reference(before, version)],
-        **attempt.fields,
+        **trial.fields,
     }
     selected = select_auth_events(_draft(fields, version))
     cited = tuple(event for event in room if (event.type, event.state_key) in selected)
@@ -206,7 +206,7 @@ def _case(attempt: Attempt, fault: Callable[[_Citation], _Citation], *, signed: 
         "event_id": f"$event:{server_of(str(fields['sender']))}",
         "auth_events": [reference(entry.event_id, version) for entry in citation.cited],
     }
-    event = written(fields, version, signed_by=attempt.signed_by, signed=signed)
+    event = written(fields, version, signed_by=trial.signed_by, signed=signed)
     return AuthCase(event, state, citation.cited, citation.rejected)
 
 
@@ -217,11 +217,11 @@ _BEFORE: Final = MappingProxyType(
         EventIdFormat.URL_SAFE_BASE64: "$" + "before-_".ljust(43, "0"),
     }
 )
-"""The ID of some event, by the format of IDs."""
+"""An event ID in each format of event IDs."""
 
 
 def _draft(fields: Fields, version: RoomVersion) -> Event:
-    """The event before it can cite anything."""
+    """Return the event without auth events, so that they can be selected for it."""
     said = ("type", "sender", "state_key", "content")
     present = {key: fields[key] for key in said if fields.get(key) is not None}
     return Event.from_client_event(present, version)
@@ -269,7 +269,7 @@ def _in_another_room(citation: _Citation) -> _Citation:
 
 
 def _altered(event: Event, citation: _Citation, **fields: JsonValue) -> Event:
-    """A copy of an event that says something else."""
+    """Return a copy of an event with other fields."""
     pdu = {**event.to_pdu(), "event_id": "$copy:a.example", **fields}
     return written(pdu, event.room_version, signed_by=(), signed=citation.signed)
 

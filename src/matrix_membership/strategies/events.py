@@ -1,8 +1,8 @@
-"""Strategies for events: real PDUs, with the hash and the signature of their sender's server.
+"""Strategies for events: PDUs hashed and signed by their sender's server.
 
-`events` and the narrower ones draw events of a good form. Beside them stand
-`malformed_events`, near valid ones; `arbitrary_events`, whose content is any JSON;
-and `malformed_pdus`, which are no events at all.
+`events` and the narrower strategies draw well-formed events. `malformed_events` draws
+nearly valid ones, `arbitrary_events` events with any JSON as their content, and
+`malformed_pdus` PDUs that `Event.from_pdu` refuses.
 """
 
 from __future__ import annotations
@@ -35,16 +35,12 @@ from matrix_membership.strategies._fields import (
     surroundings,
     third_party_invite_fields,
 )
-from matrix_membership.strategies._json import json_objects, json_values
 from matrix_membership.strategies.identifiers import room_versions, user_ids
 
 __all__ = [
-    "ThirdPartyInvitation",
     "arbitrary_events",
     "events",
     "join_rules",
-    "json_objects",
-    "json_values",
     "malformed_events",
     "malformed_pdus",
     "member_events",
@@ -57,11 +53,11 @@ __all__ = [
 def member_events(
     *, room_version: RoomVersion | None = None, membership: Membership | None = None
 ) -> SearchStrategy[Event]:
-    """Member events, by the user themselves or by somebody else.
+    """Draw member events, sent by the target user or by another one.
 
     Args:
-        room_version: the version of the room; any.
-        membership: the membership that they give; any that the version has.
+        room_version: the version of the room; None for any.
+        membership: the membership in them; any of the room version.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
@@ -74,10 +70,10 @@ def member_events(
 
 
 def power_levels(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
-    """Power levels events, in the grammar of their room version.
+    """Draw power levels events, in the grammar of their room version.
 
     Args:
-        room_version: the version of the room; any.
+        room_version: the version of the room; None for any.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
@@ -90,10 +86,10 @@ def power_levels(*, room_version: RoomVersion | None = None) -> SearchStrategy[E
 
 
 def join_rules(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
-    """Join rules events.
+    """Draw join rules events.
 
     Args:
-        room_version: the version of the room; any.
+        room_version: the version of the room; None for any.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
@@ -107,12 +103,12 @@ def join_rules(*, room_version: RoomVersion | None = None) -> SearchStrategy[Eve
 
 @frozen
 class ThirdPartyInvitation:
-    """An invite through a third party, both halves of it.
+    """A third-party invite, and the invite of a user made of it.
 
     Attributes:
         stored: the `m.room.third_party_invite` event, with the keys.
-        answer: the invite that it turned into: it carries the same token, signed
-            by one of the keys.
+        answer: the invite of the user: it holds the same token, signed by one of the
+            keys.
     """
 
     stored: Event
@@ -122,10 +118,10 @@ class ThirdPartyInvitation:
 def third_party_invites(
     *, room_version: RoomVersion | None = None
 ) -> SearchStrategy[ThirdPartyInvitation]:
-    """Invites through a third party, with real keys and signatures.
+    """Draw third-party invites, with real keys and signatures.
 
     Args:
-        room_version: the version of the room; any.
+        room_version: the version of the room; None for any.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
@@ -138,10 +134,10 @@ def third_party_invites(
 
 
 def events(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
-    """Any event: those that authorisation reads, other state, messages.
+    """Draw any events: those that the auth rules read, other state events, messages.
 
     Args:
-        room_version: the version of the room; any.
+        room_version: the version of the room; None for any.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
@@ -154,12 +150,12 @@ def events(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
 
 
 def malformed_events(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
-    """Events near valid ones: in their content one value is wrong, or gone.
+    """Draw events with one wrong or missing value in their content.
 
-    They have the format of a PDU, so that nothing but the rules can refuse them.
+    They have the format of a PDU, so only the auth rules can reject them.
 
     Args:
-        room_version: the version of the room; any.
+        room_version: the version of the room; None for any.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
@@ -172,10 +168,10 @@ def malformed_events(*, room_version: RoomVersion | None = None) -> SearchStrate
 
 
 def arbitrary_events(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
-    """Events whose type means something and whose content and state key are anything.
+    """Draw events of known types, with any JSON as content and any state key.
 
     Args:
-        room_version: the version of the room; any.
+        room_version: the version of the room; None for any.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
@@ -190,10 +186,10 @@ def arbitrary_events(*, room_version: RoomVersion | None = None) -> SearchStrate
 def malformed_pdus(
     *, room_version: RoomVersion | None = None
 ) -> SearchStrategy[tuple[RoomVersion, dict[str, JsonValue]]]:
-    """PDUs near valid ones that break their room version's format.
+    """Draw nearly valid PDUs that break the format of their room version.
 
     Args:
-        room_version: the version of the room; any.
+        room_version: the version of the room; None for any.
 
     Returns:
         Pairs of a room version and a PDU that `Event.from_pdu` refuses.
@@ -247,7 +243,7 @@ def _malformed_pdus(
 
 
 def _faults(version: RoomVersion) -> Iterator[tuple[str, JsonValue]]:
-    """Fields with values that break the format; None where the field has to be there."""
+    """Yield fields with a value that breaks the format; None leaves the field out."""
     needed = ("content", "type", "sender", "room_id", "depth", "origin_server_ts")
     for field in (*needed, "hashes", "signatures", "auth_events", "prev_events"):
         yield field, None

@@ -1,8 +1,8 @@
-"""Resident servers to try a joining server on: honest ones, and such as lie.
+"""Strategies for resident servers, honest and lying, to test a joining server with.
 
-A `Resident` is a value: it answers the requests of a handshake as a server that is in
-the room would, for a user who may enter or leave. What drives it is the code under
-test: this package's own steps, or any server's.
+A `Resident` answers the requests of a handshake as a resident server does, for a user
+who may enter or leave the room. The code under test sends the requests: the steps of
+this package, or another server.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 from matrix_membership.state import RoomState
 
-__all__ = ["LIES", "Resident", "lying_residents", "residents"]
+__all__ = ["Resident", "lying_residents", "residents"]
 
-Answer = tuple[int, JsonValue]
+StatusAndBody = tuple[int, JsonValue]
 Json = dict[str, Any]
 
 _AT: Final = 1_700_000_000_000
@@ -53,11 +53,11 @@ class Resident:
 
     Attributes:
         room: the room as the server knows it.
-        handshake: what the user may do: join, knock, or leave.
+        handshake: the handshake that succeeds for the user: join, knock or leave.
         user: the user.
         signer: the key of the user's server.
         keys: the keys of both servers.
-        lie: what the server does wrong, a key of `LIES`; empty for an honest one.
+        lie: one of `LIES`, which the server tells; empty for an honest server.
     """
 
     room: ResidentRoom
@@ -73,15 +73,15 @@ class Resident:
         rule = self.room.state.join_rule
         return f"{self.handshake.make} into a room of version {version}, join rule {rule}{lies}"
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> StatusAndBody:
         """Answer one request of the handshake.
 
         Args:
-            request: make_* or send_*, as the user's server sends it; who sends it
-                counts as proven.
+            request: make_* or send_*, as the user's server sends it. It counts as
+                authenticated.
 
         Returns:
-            The status and the parsed body: the answer, or a Matrix error.
+            The status, and the parsed body of the answer or of the Matrix error.
         """
         parts = [unquote(part) for part in request.path.split("/")[3:]]
         if len(parts) != _PARTS or (request.body is None) != (request.method == "GET"):
@@ -93,7 +93,7 @@ class Resident:
             return self._send(request, room_id, last, paired=version == "v1")
         return _told(MatrixError.of("M_UNRECOGNIZED", request.path))
 
-    def _make(self, request: Request, room_id: str, user: str) -> Answer:
+    def _make(self, request: Request, room_id: str, user: str) -> StatusAndBody:
         versions = tuple(value for name, value in request.query if name == "ver")
         asked = MakeRequest(room_id, user, self.signer.server_name, versions or ("1",))
         made = answer_make(self.handshake, asked, self.room, at=_AT)
@@ -103,7 +103,9 @@ class Resident:
         body = made.to_json()
         return 200, body if change is None else change(body)
 
-    def _send(self, request: Request, room_id: str, event_id: str, *, paired: bool) -> Answer:
+    def _send(
+        self, request: Request, room_id: str, event_id: str, *, paired: bool
+    ) -> StatusAndBody:
         omits = ("omit_members", "true") in request.query
         sent = SendRequest(room_id, event_id, request.body or b"", self.signer.server_name, omits)
         accepted = answer_send(self.handshake, sent, self.room, _HOST, keys=self.keys)
@@ -124,7 +126,7 @@ class Resident:
 _PARTS: Final = 4
 
 
-def _told(error: MatrixError) -> Answer:
+def _told(error: MatrixError) -> StatusAndBody:
     return error.status, error.to_json()
 
 
@@ -138,7 +140,7 @@ def _in_template(**fields: JsonValue) -> Callable[[Json], Json]:
 def _in_event(
     place: tuple[str, str], change: Callable[[Json], Json | None]
 ) -> Callable[[Json], Json]:
-    """Change the event of one place, or leave it out, wherever the answer has it."""
+    """Change or drop the event of one type and state key, in the state and auth chain."""
 
     def changed(events: list[Json]) -> list[Json]:
         found = (
@@ -206,7 +208,7 @@ _ABOUT_ANSWERS: Final[Mapping[str, Callable[[Json], Json]]] = MappingProxyType(
     }
 )
 LIES: Final = (*_ABOUT_TEMPLATES, *_ABOUT_ANSWERS)
-"""What a lying resident server does wrong: in the template, or in the answer to the join."""
+"""The lies that a resident server can tell: in the template, or in the answer to the join."""
 
 
 # ------------------------------------------------------------------------------ rooms
@@ -219,12 +221,12 @@ def residents(
     room_version: RoomVersion | None = None,
     handshake: Handshake | None = None,
 ) -> Resident:
-    """Honest servers in a room, for a user who may join, knock, or leave.
+    """Draw honest servers in a room, for a user who may join, knock or leave.
 
     Args:
-        draw: Hypothesis gives it.
-        room_version: the version of all rooms; any. Of version 7 at least for knocks.
-        handshake: `JOINING`, `KNOCKING` or `LEAVING`; any.
+        draw: passed by Hypothesis.
+        room_version: the version of all rooms; None for any. For knocks, at least 7.
+        handshake: `JOINING`, `KNOCKING` or `LEAVING`; None for any.
     """
     if handshake is None:
         handshake = draw(st.sampled_from((JOINING, LEAVING, KNOCKING)))
@@ -255,13 +257,14 @@ def lying_residents(
     handshake: Handshake | None = None,
     lies: tuple[str, ...] = LIES,
 ) -> Resident:
-    """Servers that do one thing wrong. Takes what `residents` takes.
+    """Draw servers that tell one lie.
 
     Args:
-        draw: Hypothesis gives it.
-        room_version: the version of all rooms; any.
-        handshake: the handshake; a lie about the answer to a join is told in joins alone.
-        lies: which of `LIES` they tell.
+        draw: passed by Hypothesis.
+        room_version: the version of all rooms; None for any.
+        handshake: the handshake; None for any that fits the lie. A lie in the answer
+            to a join needs `JOINING`.
+        lies: the ones of `LIES` to draw from.
     """
     lie = draw(st.sampled_from(lies))
     if handshake is None and lie in _ABOUT_ANSWERS:
@@ -297,7 +300,7 @@ def _with_member(room: ResidentRoom, user: UserID, membership: str) -> ResidentR
     sender = user if server_of(user) == _HOST.server_name else _ANA
     content = {"membership": membership}
     if sender == user and user != _ANA:
-        # Let in by a join rule that is put back with the room's own, later.
+        # The room's own join rule is set later; members could not join under some rules.
         room = _with_state(room, "m.room.join_rules", {"join_rule": "public"})
     return _with_state(room, "m.room.member", content, sender=sender, state_key=user)
 

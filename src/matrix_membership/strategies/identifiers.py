@@ -1,8 +1,7 @@
-"""Strategies for names: room versions, servers, users, rooms and events.
+"""Strategies for room versions, server names and the IDs of users, rooms and events.
 
-Every name is one that its grammar takes; beside each strategy stands a
-`malformed_…` one whose names are all refused. They shrink to `@ana:a.example`,
-`!room:a.example` and `a.example`.
+Every drawn identifier is valid; the `malformed_…` strategies draw invalid ones. They
+shrink to `@ana:a.example`, `!room:a.example` and `a.example`.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ _SHORT: Final = (V11, V10, V9, V8, V7, V6, V5, V4, V3)
 _LONG: Final = (V2, V1)
 _NEWER: Final = tuple(v for v in KNOWN.values() if v not in (*_SHORT, *_LONG))
 _VERSIONS: Final = (*_SHORT, *_NEWER, *_LONG)
-"""Those whose events say least come first: failures shrink to them."""
+"""In the order of shrinking: versions with fewer special cases first."""
 
 _HOSTS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
 _BASE64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -112,10 +111,10 @@ _ANY_EVENT_IDS: Final = st.one_of(*_EVENT_IDS.values())
 
 
 def room_versions(*, at_least: RoomVersion = V1) -> SearchStrategy[RoomVersion]:
-    """The room versions of the specification.
+    """Draw room versions of the specification.
 
     Args:
-        at_least: none before this one.
+        at_least: the first version to draw.
 
     >>> from hypothesis import find
     >>> find(room_versions(), lambda version: version.privileged_creators)
@@ -126,7 +125,7 @@ def room_versions(*, at_least: RoomVersion = V1) -> SearchStrategy[RoomVersion]:
 
 
 def server_names() -> SearchStrategy[ServerName]:
-    """Server names: hosts and addresses, some with a port.
+    """Draw server names: host names and IP addresses, some with a port.
 
     >>> from hypothesis import find
     >>> find(server_names(), lambda name: True)
@@ -136,12 +135,12 @@ def server_names() -> SearchStrategy[ServerName]:
 
 
 def user_ids(*, server: str | None = None, historical: bool = True) -> SearchStrategy[UserID]:
-    """User IDs.
+    """Draw user IDs.
 
     Args:
-        server: the server of all of them.
-        historical: also those whose localpart new users cannot have any more: any
-            characters, or none.
+        server: the server of all of them; None for any.
+        historical: whether to draw IDs of the historical grammar too, whose localpart
+            may be empty or hold any characters.
 
     >>> from hypothesis import find
     >>> find(user_ids(), lambda user: True)
@@ -154,10 +153,10 @@ def user_ids(*, server: str | None = None, historical: bool = True) -> SearchStr
 
 
 def room_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[RoomID]:
-    """Room IDs.
+    """Draw room IDs.
 
     Args:
-        room_version: the version of the room; any.
+        room_version: the version of the room; None for any.
 
     >>> from hypothesis import find
     >>> find(room_ids(room_version=V11), lambda room: True)
@@ -169,10 +168,10 @@ def room_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[RoomI
 
 
 def event_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[EventID]:
-    """Event IDs.
+    """Draw event IDs.
 
     Args:
-        room_version: the version of the room; any.
+        room_version: the version of the room; None for any.
 
     >>> from hypothesis import find
     >>> find(event_ids(room_version=V1), lambda event: True)
@@ -182,7 +181,7 @@ def event_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[Even
 
 
 def malformed_server_names() -> SearchStrategy[str]:
-    """Text that is no server name, but nearly one.
+    """Draw invalid server names, each one fault away from a valid one.
 
     >>> from hypothesis import find
     >>> find(malformed_server_names(), lambda name: True)
@@ -192,7 +191,7 @@ def malformed_server_names() -> SearchStrategy[str]:
 
 
 def malformed_user_ids() -> SearchStrategy[str]:
-    """Text that is no user ID, but nearly one.
+    """Draw invalid user IDs, each one fault away from a valid one.
 
     >>> from hypothesis import find
     >>> find(malformed_user_ids(), lambda user: True)
@@ -202,7 +201,7 @@ def malformed_user_ids() -> SearchStrategy[str]:
 
 
 def malformed_room_ids() -> SearchStrategy[str]:
-    """Text that is no room ID, but nearly one.
+    """Draw invalid room IDs, each one fault away from a valid one.
 
     >>> from hypothesis import find
     >>> find(malformed_room_ids(), lambda room: True)
@@ -212,7 +211,7 @@ def malformed_room_ids() -> SearchStrategy[str]:
 
 
 def malformed_event_ids() -> SearchStrategy[str]:
-    """Text that is no event ID, but nearly one.
+    """Draw invalid event IDs, each one fault away from a valid one.
 
     >>> from hypothesis import find
     >>> find(malformed_event_ids(), lambda event: True)
@@ -237,7 +236,7 @@ _FAULTS: Final[tuple[Callable[[str], str], ...]] = (
 
 
 def _malformed(good: SearchStrategy[str], fits: Callable[[object], bool]) -> SearchStrategy[str]:
-    """Names with one fault; a fault that leaves a good name is none."""
+    """Draw identifiers with one fault, without those that are still valid."""
     broken = st.builds(lambda fault, name: fault(name), st.sampled_from(_FAULTS), good)
     return broken.filter(partial(_refused, fits))
 

@@ -1,7 +1,7 @@
-"""Strategies for rooms over time: histories that an honest server wrote, and forks.
+"""Strategies for rooms over time: histories of one honest server, and forks.
 
-All events are real PDUs: they refer to what came before them, are hashed, and are
-signed with `signer_of` their sender's server.
+All events are complete PDUs: they refer to earlier events, and are hashed and signed
+with `signer_of` their sender's server.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from matrix_membership.strategies._script import Writer
 from matrix_membership.strategies._sketch import ANA, CREATE, ROOM
 from matrix_membership.strategies.identifiers import room_versions
 
-__all__ = ["Fork", "RoomHistory", "forks", "key_ring_of", "room_histories"]
+__all__ = ["RoomHistory", "forks", "key_ring_of", "room_histories"]
 
 
 @frozen
 class RoomHistory:
-    """A room as one honest server saw it grow: every event was admitted.
+    """The events of a room, each admitted by one honest server.
 
-    Its text is a script that makes the same history anew.
+    `str` gives a script that rebuilds the history.
 
     Attributes:
         room_version: the version of the room.
@@ -61,12 +61,12 @@ class RoomHistory:
         return tuple(zip(self.events, before, strict=False))
 
     def next_event(self, sender: str, fields: Mapping[str, JsonValue]) -> Event:
-        """The event that the sender's server would send next, allowed or not.
+        """Return the next event by a sender, whether the rules allow it or not.
 
         Args:
-            sender: who sends it.
-            fields: its type, content, and perhaps state key; other fields of a PDU
-                take the place of those that the history gives.
+            sender: the sender.
+            fields: the type, the content and, for a state event, the state key. Other
+                fields of a PDU replace those that the history gives.
         """
         version, state = self.room_version, self.state
         create = state.create_event
@@ -84,7 +84,7 @@ class RoomHistory:
         ]
         pdu["auth_events"] = [_reference(event) for event in cited]
         if version.event_id_in_pdu:
-            # In base64 there may be a slash, which IDs can hold.
+            # Base64 may hold a slash, which is allowed in these IDs.
             pdu["event_id"] = f"${content_hash(pdu)}:{server_of(sender)}"
         event = completed(pdu, version)
         if draft.authorised_via:
@@ -92,13 +92,13 @@ class RoomHistory:
         return event
 
     def with_event(self, event: Event) -> RoomHistory:
-        """The history and one more event, which is taken in unjudged."""
+        """Return the history with one more event, without judging the event."""
         states = (*self.states, self.state.with_event(event))
         return RoomHistory(self.room_version, (*self.events, event), states)
 
     @property
     def script(self) -> str:
-        """Python that makes the history anew, and admits each event."""
+        """Python that rebuilds the history and admits each event."""
         writer = Writer.of(self.room_version, self.events)
         return "\n".join(
             [
@@ -128,11 +128,11 @@ class RoomHistory:
 
 @frozen
 class Fork:
-    """A room whose history split: its servers went on without each other.
+    """A room whose history split, as when its servers lose contact.
 
     Attributes:
-        trunk: what all of them saw.
-        branches: the histories, each of them with the trunk at its beginning.
+        trunk: the common beginning.
+        branches: the histories, each with the trunk at its beginning.
     """
 
     trunk: RoomHistory
@@ -143,7 +143,7 @@ _MINUTE: Final = 60_000
 
 
 def _reference(event: Event) -> JsonValue:
-    """How the next event refers to one."""
+    """Return how the next event refers to this one."""
     version = event.room_version
     if not version.event_id_in_pdu:
         return event.event_id
@@ -151,7 +151,7 @@ def _reference(event: Event) -> JsonValue:
 
 
 def key_ring_of(events: Iterable[Event]) -> KeyRing:
-    """The keys with which these events were signed, if these strategies signed them.
+    """Return the keys of these events, if the strategies of this module signed them.
 
     >>> from matrix_membership.signing import verify
     >>> from hypothesis import given, settings
@@ -170,11 +170,11 @@ def key_ring_of(events: Iterable[Event]) -> KeyRing:
 def room_histories(
     *, room_version: RoomVersion | None = None, max_moves: int = 12
 ) -> SearchStrategy[RoomHistory]:
-    """Histories of small rooms: each event is admitted in the state before it.
+    """Draw histories of small rooms: each event is admitted in the state before it.
 
     Args:
-        room_version: the version of the room; any.
-        max_moves: how often somebody tries something after the room was made.
+        room_version: the version of the room; None for any.
+        max_moves: the most events that users try after the creation of the room.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
@@ -193,12 +193,12 @@ def room_histories(
 def forks(
     *, room_version: RoomVersion | None = None, branches: int = 2, max_moves: int = 6
 ) -> SearchStrategy[Fork]:
-    """Histories that split; what comes first in each branch follows the same event.
+    """Draw histories that split; the first event of each branch follows the same event.
 
     Args:
-        room_version: the version of the room; any.
-        branches: how many ways the history goes on.
-        max_moves: how often somebody tries something in the trunk and each branch.
+        room_version: the version of the room; None for any.
+        branches: how many branches there are.
+        max_moves: the most events that users try in the trunk and in each branch.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
@@ -229,7 +229,7 @@ def _fork(trunk: RoomHistory, branches: Iterable[Iterable[Move]]) -> Fork:
 
 
 def _with_moves(history: RoomHistory, moves: Iterable[Move]) -> RoomHistory:
-    """The history after these moves; those that the rules reject are not made."""
+    """Return the history after these moves, without those that the rules reject."""
     for move in moves:
         for fields in sent_for(move, history.state):
             event = history.next_event(move[1], fields)

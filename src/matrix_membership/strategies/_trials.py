@@ -1,4 +1,4 @@
-"""Attempts: an event that somebody tries in a drawn room, and what may change before they do."""
+"""Trials: an event that a user sends in a drawn room, and changes of the room before."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ __all__ = [
     "MAYBE",
     "MEMBERSHIPS",
     "NAMED",
-    "Attempt",
     "Chapter",
+    "Trial",
     "close",
     "draw_room",
     "levels_of_ana",
@@ -40,14 +40,14 @@ __all__ = [
 
 
 @frozen
-class Attempt:
-    """Something that somebody tries in a room.
+class Trial:
+    """An event that a user sends in a room.
 
     Attributes:
         room: the room.
-        fields: the fields of the event; without references, unless it says so.
-        follows_create: the create event alone comes before it.
-        signed_by: whose signature it carries beside that of its sender's server.
+        fields: the fields of the event, without references unless they matter.
+        follows_create: whether its only previous event is the create event.
+        signed_by: the servers that sign it beside the sender's.
     """
 
     room: Sketch
@@ -56,11 +56,11 @@ class Attempt:
     signed_by: tuple[str, ...] = ()
 
 
-Chapter = Callable[[DrawFn, Sketch, str, str], Attempt]
-"""Draws an attempt in a room, with Ben's name, for a reason."""
+Chapter = Callable[[DrawFn, Sketch, str, str], Trial]
+"""Draws a trial, given the room, Ben's user ID, and the reason to allow or reject."""
 
-# Hypothesis makes more examples by copying between draws that are alike, which makes
-# them alike. No two of these are, so that each example is a new one.
+# Hypothesis mutates an example by copying between equal strategies, which repeats
+# values. All these strategies differ, so copying never makes two parts of a case equal.
 MAYBE: Final = st.booleans()
 MEMBERSHIPS: Final = st.sampled_from((None, "invite", "join", "leave", "ban", "knock"))
 NAMED: Final = st.sampled_from(
@@ -90,10 +90,10 @@ _RULES: Final = st.sampled_from(
 
 
 def draw_room(draw: DrawFn, version: RoomVersion) -> tuple[Sketch, str]:
-    """Draw a room of Ana, and Ben who is something to it.
+    """Draw a room of Ana, in which Ben has any membership.
 
     Returns:
-        The room, and Ben's name.
+        The room, and Ben's user ID.
     """
     ben = draw(_BENS)
     room = _with_other_levels(draw, _with_rule(draw, Sketch.of(version), ben), ben)
@@ -107,7 +107,7 @@ def _with_rule(draw: DrawFn, room: Sketch, _: str) -> Sketch:
 
 
 def _with_other_levels(draw: DrawFn, room: Sketch, ben: str) -> Sketch:
-    """The room, perhaps with power levels; Ana's stay above all others."""
+    """Return the room, perhaps with power levels, of which Ana has the highest."""
     level = draw(_LEVELS_OF_BEN)
     if level == _NO_LEVELS:
         return room
@@ -119,12 +119,12 @@ def _with_other_levels(draw: DrawFn, room: Sketch, ben: str) -> Sketch:
 
 
 def levels_of_ana(room: Sketch) -> Fields:
-    """Ana's entry among the levels, where a creator may have one."""
+    """Return Ana's entry in `users`; version 12 allows none for a creator."""
     return {} if room.room_version.privileged_creators else {ANA: 100}
 
 
 def with_levels(room: Sketch, users: Mapping[str, int], **named: int) -> Sketch:
-    """The room with these power levels, and Ana's."""
+    """Return the room with these power levels, and Ana's."""
     return room.with_(POWER_LEVELS, {"users": {**levels_of_ana(room), **users}, **named})
 
 
@@ -133,7 +133,7 @@ def _with_membership(draw: DrawFn, room: Sketch, ben: str) -> Sketch:
 
 
 def close(_: DrawFn, room: Sketch, __: str) -> Sketch:
-    """The room without other servers."""
+    """Return the room, closed to other servers."""
     return room.with_(CREATE, {**room.content(CREATE), "m.federate": False})
 
 
@@ -142,7 +142,7 @@ def _with_another_creator(_: DrawFn, room: Sketch, ben: str) -> Sketch:
 
 
 def _with_something_odd(draw: DrawFn, room: Sketch, _: str) -> Sketch:
-    """The room with one value that should not be there."""
+    """Return the room with one malformed value."""
     place = draw(st.sampled_from(tuple(room.places)))
     sender, content = room.places[place]
     odd = exchanged(draw, place[0], content, room.room_version)
@@ -159,11 +159,11 @@ CHANGES: Final[SearchStrategy[_Change]] = st.sampled_from(
 
 
 def member(sender: str, user: str, membership: JsonValue, **content: JsonValue) -> Fields:
-    """A member event."""
+    """Return the fields of a member event."""
     content = {"membership": membership, **content}
     return {"type": MEMBER, "sender": sender, "state_key": user, "content": content}
 
 
 def state(sender: str, event_type: str, state_key: str, content: Fields) -> Fields:
-    """A state event."""
+    """Return the fields of a state event."""
     return {"type": event_type, "sender": sender, "state_key": state_key, "content": content}

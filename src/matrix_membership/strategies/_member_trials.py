@@ -1,4 +1,4 @@
-"""Attempts at memberships, chapter by chapter and reason by reason."""
+"""Trials of memberships, one function for each chapter of the member rules."""
 
 from __future__ import annotations
 
@@ -8,44 +8,42 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from matrix_membership.identifiers import server_of
-from matrix_membership.strategies._attempts import MAYBE, MEMBERSHIPS, Attempt, member, with_levels
 from matrix_membership.strategies._fields import signed_invite, signer_of, stored_invite
 from matrix_membership.strategies._json import Fields
 from matrix_membership.strategies._sketch import ANA, CLEO, DAN, JOIN_RULES, Sketch
+from matrix_membership.strategies._trials import MAYBE, MEMBERSHIPS, Trial, member, with_levels
 
 __all__ = ["answer", "ban", "invite", "join", "knock", "leave", "odd_member", "restricted_join"]
 
 _RESTRICTED: Final = st.sampled_from(("restricted", "restricted", "knock_restricted"))
 
 
-def join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
-    """Somebody joins a room that is not restricted."""
+def join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
+    """A user joins a room that is not restricted."""
     event = member(ben, ben, "join")
     match reason:
         case "first":
-            return Attempt(room.with_member(ANA, None), member(ANA, ANA, "join"), True)  # noqa: FBT003 - it follows the create event
+            return Trial(room.with_member(ANA, None), member(ANA, ANA, "join"), True)  # noqa: FBT003 - it follows the create event
         case "of another":
-            return Attempt(room, member(ANA, ben, "join"))
+            return Trial(room, member(ANA, ben, "join"))
         case "banned":
-            return Attempt(room.with_member(ben, "ban"), event)
+            return Trial(room.with_member(ben, "ban"), event)
         case "invited":
             rule = draw(st.sampled_from(("invite", "invite", "knock")))
             room = room.with_member(ben, draw(st.sampled_from(("invite", "join"))))
-            return Attempt(room.with_(JOIN_RULES, {"join_rule": rule}), event)
+            return Trial(room.with_(JOIN_RULES, {"join_rule": rule}), event)
         case "public":
             room = room.with_(JOIN_RULES, {"join_rule": "public"})
-            return Attempt(room.with_member(ben, draw(_NOT_BANNED)), event)
+            return Trial(room.with_member(ben, draw(_NOT_BANNED)), event)
         case _:
             rule = draw(st.sampled_from(("invite", "knock", "private", "odd")))
-            return Attempt(
-                room.with_(JOIN_RULES, {"join_rule": rule}).with_member(ben, None), event
-            )
+            return Trial(room.with_(JOIN_RULES, {"join_rule": rule}).with_member(ben, None), event)
 
 
 _NOT_BANNED: Final = st.sampled_from((None, "invite", "join", "leave", "knock"))
 
 
-def restricted_join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+def restricted_join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """Ben joins a restricted room."""
     room = room.with_(JOIN_RULES, {"join_rule": draw(_RESTRICTED)})
     event = member(ben, ben, "join", join_authorised_via_users_server=DAN)
@@ -57,30 +55,30 @@ def restricted_join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attemp
     elif reason == "authorised":
         room = with_levels(room, {DAN: 50}, invite=draw(st.sampled_from((50, 0))))
     elif reason == "nobody" or (invited and draw(MAYBE)):
-        return Attempt(room, member(ben, ben, "join"))
-    return Attempt(room, event, signed_by=() if reason == "unsigned" else (server_of(DAN),))
+        return Trial(room, member(ben, ben, "join"))
+    return Trial(room, event, signed_by=() if reason == "unsigned" else (server_of(DAN),))
 
 
-def invite(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+def invite(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """Cleo invites Ben."""
     outside = st.sampled_from(("join", "ban") if reason == "inside" else (None, "leave", "knock"))
     room = room.with_member(ben, draw(outside))
     room = room.with_member(CLEO, "leave" if reason == "sender away" else "join")
     room = with_levels(room, {CLEO: 49 if reason == "too low" else 50}, invite=50)
-    return Attempt(room, member(CLEO, ben, "invite"))
+    return Trial(room, member(CLEO, ben, "invite"))
 
 
-def answer(_: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
-    """An invite that answers a third-party invite."""
+def answer(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
+    """An invite made of a third-party invite."""
     stored = stored_invite("token", 0 if reason == "single key" else 2)
     room = room.with_(("m.room.third_party_invite", "token"), stored["content"])
     room = room.with_member(ben, "ban" if reason == "banned" else None)
     fields = _signed(ben, reason)
-    return Attempt(room, {**fields, "sender": CLEO if reason == "sender" else ANA})
+    return Trial(room, {**fields, "sender": CLEO if reason == "sender" else ANA})
 
 
 def _signed(user: str, reason: str) -> Fields:
-    """The invite itself, wrong for one reason."""
+    """Return the invite, with the fault that the reason names."""
     match reason:
         case "mxid":
             return {**signed_invite(CLEO, "token"), "state_key": user}
@@ -102,26 +100,26 @@ def _signed(user: str, reason: str) -> Fields:
     return fields
 
 
-def leave(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
-    """Ben leaves, or Cleo makes him."""
+def leave(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
+    """Ben leaves, or Cleo removes him."""
     if reason.startswith("own"):
         membership = reason.removeprefix("own ")
-        return Attempt(room.with_member(ben, membership), member(ben, ben, "leave"))
+        return Trial(room.with_member(ben, membership), member(ben, ben, "leave"))
     room = room.with_member(CLEO, None if reason == "sender away" else "join")
     room = room.with_member(ben, "ban" if "unban" in reason else draw(_NOT_BANNED))
     users = {CLEO: 49 if "too low" in reason else 50, ben: 50 if reason == "as high" else 0}
-    return Attempt(with_levels(room, users, ban=50), member(CLEO, ben, "leave"))
+    return Trial(with_levels(room, users, ban=50), member(CLEO, ben, "leave"))
 
 
-def ban(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+def ban(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """Cleo bans Ben."""
     room = room.with_member(CLEO, "knock" if reason == "sender away" else "join")
     room = room.with_member(ben, draw(MEMBERSHIPS))
     users = {CLEO: 49 if reason == "too low" else 50, ben: 50 if reason == "as high" else 0}
-    return Attempt(with_levels(room, users), member(CLEO, ben, "ban"))
+    return Trial(with_levels(room, users), member(CLEO, ben, "ban"))
 
 
-def knock(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
+def knock(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """Ben knocks."""
     rules = (
         ("invite", "restricted", "public")
@@ -131,11 +129,11 @@ def knock(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
     room = room.with_(JOIN_RULES, {"join_rule": draw(st.sampled_from(rules))})
     inside = st.sampled_from(("join", "invite", "ban") if reason == "inside" else (None, "knock"))
     sender = CLEO if reason == "of another" else ben
-    return Attempt(room.with_member(ben, draw(inside)), member(sender, ben, "knock"))
+    return Trial(room.with_member(ben, draw(inside)), member(sender, ben, "knock"))
 
 
-def odd_member(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
-    """A member event that cannot be read."""
+def odd_member(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
+    """A malformed member event."""
     fields = member(ANA, ben, "join")
     match reason:
         case "no membership":
@@ -146,7 +144,7 @@ def odd_member(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Attempt:
             fields["state_key"] = draw(st.sampled_from(("", "ben", "@ben", "@ben:")))
         case _:
             fields["content"]["membership"] = draw(_ODD_MEMBERSHIPS)
-    return Attempt(room, fields)
+    return Trial(room, fields)
 
 
 _ODD_MEMBERSHIPS: Final = st.sampled_from(("odd", "Join", "", None, 7, ["join"]))
