@@ -409,7 +409,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "federation.handshake.attempts.Attempts.receive_keys": "takes a key ring",
         "federation.drafts.draft": "takes the content that its own server writes",
         "federation.drafts.draft_fields": "the same",
-        "federation.invites.draft": "the same",
+        "federation.invites.draft_invite": "the same",
         "federation.handshake.AwaitingAcceptance.receive": "takes a message that was read",
         "federation.handshake.AwaitingKeys.receive": "the same",
         "federation.handshake.AwaitingTemplate.receive": "the same; its template is in `WITHIN`",

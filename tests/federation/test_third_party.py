@@ -365,8 +365,8 @@ class TestAnswerExchange:
             ({"room_id": "!x:a"}, "its room is not the one in the path"),
             ({"content": {"membership": "join"}}, "its membership is not invite"),
             ({"content": {"membership": "invite"}}, "it has no third_party_invite"),
-            ({"sender": "ana"}, "its sender is no user"),
-            ({"state_key": "ben"}, "its state key is no user"),
+            ({"sender": "ana"}, "its sender is not a user ID"),
+            ({"state_key": "ben"}, "its state key is not a user ID"),
         ],
     )
     def test_refuses_another_request(self, change: dict[str, Any], sentence: str) -> None:
@@ -381,7 +381,9 @@ class TestAnswerExchange:
     def test_refuses_in_a_room_that_it_cannot_speak_of(self) -> None:
         room = a_room()
         request = exchange(pending(room))
-        expected = MatrixError.of("M_NOT_FOUND", f"this server cannot speak of {room.room_id}")
+        expected = MatrixError.of(
+            "M_NOT_FOUND", f"this server does not know the state of {room.room_id}"
+        )
         other = a_signed_room(V12)
         partial = ResidentRoom(
             A.server_name,
@@ -424,7 +426,7 @@ class TestAwaitingValidity:
     )
     def test_refuses_without_a_good_answer(self, answers: dict[KeyValidity, Any]) -> None:
         room = a_room()
-        sentence = "no key that signed is known to be valid still"
+        sentence = "no key that signed is known to be still valid"
         error = awaiting(room, pending(room)).receive(answers)
         assert error == MatrixError.of("M_FORBIDDEN", sentence)
 

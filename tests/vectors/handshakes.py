@@ -88,7 +88,7 @@ def _rejected_invite(version: RoomVersion) -> list[Call]:
 
 def _invite(version: RoomVersion) -> list[Call]:
     room = a_signed_room(version)
-    event = invites.draft(ANA, BEN, room, at=AT).complete(A)
+    event = invites.draft_invite(ANA, BEN, room, at=AT).complete(A)
     return [_offered(event, room)]
 
 

@@ -191,9 +191,7 @@ def _begin(
 def _exchange(request: ClientRequest, signed: JsonObject) -> NeedsExchange | MatrixError:
     """Return the invite that the sender's server must make of what the identity server signed."""
     if signed["mxid"] != request.user:
-        return MatrixError.of(
-            "M_FORBIDDEN", "the identity server signed for another user"
-        )
+        return MatrixError.of("M_FORBIDDEN", "the identity server signed for another user")
     pending = PendingInvite(
         medium="",
         address="",

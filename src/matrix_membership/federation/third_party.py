@@ -1,12 +1,12 @@
-"""Inviting somebody by an e-mail address or the like: all three servers' parts.
+"""Third-party invites: inviting a user by an address, such as one of email.
 
-1. The inviting server has an identity server store the invite, and puts what that
-   answers into the room: `store`.
-2. When the address is bound to a user, the identity server tells that user's server,
-   which turns each pending invite into a real one, itself or through the inviting
+1. The sender's server has an identity server store the invite, and puts the answer into
+   the room: `store`.
+2. When the address is bound to a user, the identity server tells that user's server.
+   That server makes an invite of each pending one, itself or by asking the sender's
    server: `bound`.
-3. The inviting server checks the identity server's word and asks whether its key is
-   still valid: `answer_exchange`, whose `AwaitingValidity` names the questions.
+3. The sender's server checks the identity server's signature, and asks whether the key
+   is still valid: `answer_exchange`, whose `AwaitingValidity` names what to ask.
 
 See `Third-party invites`__.
 
@@ -42,7 +42,6 @@ __all__ = [
     "KeyValidity",
     "answer_exchange",
     "bound",
-    "content_of",
     "exchange",
     "redeem",
     "revoke",
@@ -52,17 +51,17 @@ __all__ = [
 _STORED = "m.room.third_party_invite"
 
 
-# ------------------------------------------------------------------ the inviting server
+# ------------------------------------------------------------------ the sender's server
 
 
 def store(
     stored: StoredInvite, sender: str, room: ResidentRoom, signer: Signer, *, at: int
 ) -> Event | MatrixError:
-    """Put what an identity server stored into the room.
+    """Put an invite that an identity server stored into the room.
 
     Args:
         stored: the identity server's answer.
-        sender: who invites.
+        sender: the user who invites.
         room: the room.
         signer: this server's key.
         at: the time now, in milliseconds since 1970.
@@ -76,8 +75,8 @@ def store(
 
 
 def content_of(stored: StoredInvite) -> JsonObject:
-    """What an `m.room.third_party_invite` event says of an invite that was stored."""
-    # Older servers know one key alone. It must be one that can be used.
+    """Return the content of the `m.room.third_party_invite` event of a stored invite."""
+    # Older servers read only the single key, so it must be a usable one.
     first = next((key for key in stored.public_keys if public_key_of(key)), JsonObject())
     legacy = {name: first[name] for name in ("public_key", "key_validity_url") if name in first}
     content: JsonObject = freeze(
@@ -89,11 +88,11 @@ def content_of(stored: StoredInvite) -> JsonObject:
 def revoke(
     token: str, sender: str, room: ResidentRoom, signer: Signer, *, at: int
 ) -> Event | MatrixError:
-    """Revoke a third-party invite: an event without keys takes its place.
+    """Revoke a third-party invite by an event without keys in its place.
 
     Args:
         token: the token.
-        sender: who revokes; anybody who may invite can.
+        sender: the user who revokes. Every user who may invite may also revoke.
         room: the room.
         signer: this server's key.
         at: the time now, in milliseconds since 1970.
@@ -109,14 +108,14 @@ def revoke(
 
 @frozen
 class KeyValidity:
-    """A question for the caller to put: is this key still valid?
+    """A question to the identity server: whether a key is still valid.
 
-    The URL comes out of the room: a caller should not fetch it from where it could
-    reach what outsiders cannot.
+    Any user who may invite can choose the URL. Fetch it only from a network position
+    without access to internal services.
 
     Attributes:
-        url: where the identity server answers.
-        public_key: the key, as the room holds it.
+        url: the URL of the identity server's endpoint.
+        public_key: the key, as it is written in the room.
     """
 
     url: str
@@ -124,21 +123,22 @@ class KeyValidity:
 
     @property
     def uri(self) -> str:
-        """What to GET. The answer is an object with `valid`."""
+        """The URL to GET. The answer is an object with the key `valid`."""
         url = self.url.partition("#")[0]
         return f"{url}{'&' if '?' in url else '?'}{urlencode({'public_key': self.public_key})}"
 
 
 @frozen
 class AwaitingValidity:
-    """The identity server's word is good; its keys may have been revoked since.
+    """An invite with a good signature, whose keys may have been revoked since.
 
-    Only this server asks. Others would come to different answers at other times.
+    Only this server asks. If all servers asked, at different times, they would disagree
+    about the invite.
 
     Attributes:
-        event: the invite, in which the display name is the room's.
-        needs: what to ask. One good answer suffices.
-        is_settled: a key that nobody can revoke has signed: nothing need be asked.
+        event: the invite, with the display name that the room holds.
+        needs: the questions to ask. One positive answer is enough.
+        is_settled: whether a key without a validity URL signed; then ask nothing.
     """
 
     event: Event
@@ -146,18 +146,18 @@ class AwaitingValidity:
     is_settled: bool = False
 
     def receive(self, answers: Mapping[KeyValidity, JsonValue]) -> Event | MatrixError:
-        """Take the answers.
+        """Take the answers of the identity servers.
 
         Args:
-            answers: for each of `needs` the parsed answer; None, or no entry, for one
-                that could not be had.
+            answers: the parsed answer to each of `needs`; None, or no entry, where
+                there was no answer.
 
         Returns:
-            The invite to offer to the invited user's server (`invites.offer`) and to
-            send, before the exchange is answered with `{}`; or the error to answer.
+            The invite: offer it to the invited user's server (`invites.offer`), send it
+            to the room, then answer the exchange with `{}`. Or the error to answer.
 
         Raises:
-            LocalProtocolError: an answer is to no question of these.
+            LocalProtocolError: an answer belongs to none of `needs`.
         """
         asked = frozenset(self.needs)
         for question in answers:
@@ -165,7 +165,7 @@ class AwaitingValidity:
                 raise LocalProtocolError("answers to needs", question)
         if self.is_settled or any(map(_says_valid, answers.values())):
             return self.event
-        return MatrixError.of("M_FORBIDDEN", "no key that signed is known to be valid still")
+        return MatrixError.of("M_FORBIDDEN", "no key that signed is known to be still valid")
 
 
 def answer_exchange(
@@ -180,17 +180,20 @@ def answer_exchange(
         at: the time now, in milliseconds since 1970.
 
     Returns:
-        The step that knows what to ask; or the error to answer.
+        The step with the questions to ask; or the error to answer. Cost: at most one
+        Ed25519 verification for each key in the room's event.
     """
     if room is None or room.room_id != request.room_id or room.state.is_partial:
-        return MatrixError.of("M_NOT_FOUND", f"this server cannot speak of {request.room_id}")
+        return MatrixError.of(
+            "M_NOT_FOUND", f"this server does not know the state of {request.room_id}"
+        )
     fault = _fault(request)
     if fault:
         return MatrixError.of("M_INVALID_PARAM", f"the exchange was refused: {fault}")
     event = request.event
     sender, user = event["sender"], event["state_key"]
     if server_of(sender) != room.server_name:
-        # The invited server would not take from us what another server's user sends.
+        # The invited server accepts an invite only from its sender's server.
         return MatrixError.of("M_FORBIDDEN", f"{sender} is not a user of {room.server_name}")
     third_party = event["content"]["third_party_invite"]
     invite = _invite(user, sender, third_party, room, signer, at=at)
@@ -198,12 +201,12 @@ def answer_exchange(
         return invite
     signed = third_party["signed"]
     stored = room.state.get(_STORED, signed["token"])
-    assert stored is not None  # noqa: S101 - the rules have just looked into it
+    assert stored is not None  # noqa: S101 - the rules allowed the invite by it
     return _awaiting_validity(invite, stored, signed)
 
 
 def _fault(request: ExchangeRequest) -> str:
-    """What is wrong with an exchange, without looking at the room."""
+    """Return the fault of an exchange that shows without the room; empty without one."""
     event = request.event
     content = event["content"]
     invite = content.get("third_party_invite")
@@ -211,8 +214,8 @@ def _fault(request: ExchangeRequest) -> str:
         (event["type"] != "m.room.member", "its type is not m.room.member"),
         (event["room_id"] != request.room_id, "its room is not the one in the path"),
         (content.get("membership") != "invite", "its membership is not invite"),
-        (not is_user_id(event["sender"]), "its sender is no user"),
-        (not is_user_id(event["state_key"]), "its state key is no user"),
+        (not is_user_id(event["sender"]), "its sender is not a user ID"),
+        (not is_user_id(event["state_key"]), "its state key is not a user ID"),
         (not isinstance(invite, Mapping), "it has no third_party_invite"),
     ):
         if wrong:
@@ -229,7 +232,7 @@ def _awaiting_validity(invite: Event, stored: Event, signed: JsonObject) -> Awai
         key = public_key_of(entry)
         if key is None:
             continue
-        # One key may stand in many entries.
+        # A room event can repeat one key a thousand times; each is tried once.
         if key not in tried:
             tried[key] = signed_by_key(signed, [key])
         if not tried[key]:
@@ -240,12 +243,12 @@ def _awaiting_validity(invite: Event, stored: Event, signed: JsonObject) -> Awai
             with_url.add(key)
             if isinstance(url, str) and url.startswith(("https://", "http://")):
                 needs[KeyValidity(url, entry["public_key"])] = None
-    # A key is good for ever only where none of its entries names a place to ask.
+    # An entry without a URL must not make a key permanent that another entry can revoke.
     return AwaitingValidity(invite, tuple(needs), is_settled=bool(signers - with_url))
 
 
 def _key_entries(content: JsonObject) -> Iterator[Mapping[str, JsonValue]]:
-    """The entries of `public_keys`, and the one that stands in the content itself."""
+    """Yield the entries of `public_keys`, and the older one in the content itself."""
     listed = content.get("public_keys")
     for entry in (content, *(listed if isinstance(listed, tuple) else ())):
         if isinstance(entry, Mapping):
@@ -262,18 +265,19 @@ def _says_valid(answer: JsonValue) -> bool:
 def bound(
     request: OnBindRequest, rooms: Mapping[str, ResidentRoom], signer: Signer, *, at: int
 ) -> tuple[Event | ExchangeRequest | MatrixError, ...] | MatrixError:
-    """Make real invites of those that waited for a third-party identifier.
+    """Make invites of those that waited for a third-party identifier.
 
     Args:
-        request: what the identity server sent.
-        rooms: the rooms that this server is in, of those that the invites name.
+        request: the identity server's report.
+        rooms: those rooms of the invites that this server is in, by room ID.
         signer: this server's key.
         at: the time now, in milliseconds since 1970.
 
     Returns:
-        For each of `request.invites`: the event to send, when this server is in the
-        room; otherwise the request to send to the inviting server; or why not. Or the
-        error to answer, when the user is not of this server.
+        For each of `request.invites`: the invite to send, when this server is in the
+        room; the request to send to the sender's server, when it is not; or an error.
+        For a user of another server, the error to answer. Cost: one signature for each
+        invite to a room that this server is in.
     """
     if server_of(request.mxid) != signer.server_name:
         sentence = f"{request.mxid} is not a user of {signer.server_name}"
@@ -295,7 +299,7 @@ def _bound(
 def redeem(
     invite: PendingInvite, room: ResidentRoom, signer: Signer, *, at: int
 ) -> Event | MatrixError:
-    """Make a real invite in a room that the invited user's server is in itself.
+    """Make an invite in a room that the invited user's server is in.
 
     Args:
         invite: the pending invite.
@@ -304,21 +308,24 @@ def redeem(
         at: the time now, in milliseconds since 1970.
 
     Returns:
-        The invite to send, in the name of the one who invited; or why the rules
-        reject it.
+        The invite to send, with the sender of the third-party invite; or an error, when
+        the rules reject it.
     """
     third_party = {"signed": invite.signed}
     return _invite(invite.mxid, invite.sender, third_party, room, signer, at=at)
 
 
 def exchange(invite: PendingInvite, *, display_name: str | None = None) -> ExchangeRequest:
-    """Ask the inviting server to make a real invite.
+    """Return the request by which the sender's server makes an invite.
 
     Args:
         invite: the pending invite.
-        display_name: what to call the user, who must not be given away by the
-            address; without it, the user ID. The inviting server knows the name that
-            stands in the room.
+        display_name: the display name of the invited user, which must not reveal the
+            address. None: the user ID. The sender's server replaces it by the name in
+            the room.
+
+    Returns:
+        The request, to be sent to its `destination`.
     """
     third_party = {"display_name": display_name or invite.mxid, "signed": invite.signed}
     event = {
@@ -343,9 +350,9 @@ def _invite(
     *,
     at: int,
 ) -> Event | MatrixError:
-    """The invite that an identity server's word allows, with the room's display name."""
+    """Return the invite of what an identity server signed, with the room's display name."""
     if room.state.membership_of(user) is JOIN:
-        # The rules would allow it, and turn the member into somebody who is invited.
+        # The rules on third-party invites refuse only a banned user: a joined one would leave.
         return MatrixError.of("M_FORBIDDEN", f"{user} is joined already")
     kept = {name: third_party[name] for name in ("display_name", "signed") if name in third_party}
     signed = kept.get("signed")
@@ -367,7 +374,7 @@ def _issued(
     content: Mapping[str, JsonValue],
     at: int,
 ) -> Event | MatrixError:
-    """The event, signed, if the room can hold it and the rules allow it."""
+    """Return the signed event, if it is a valid PDU and the rules allow it."""
     try:
         template = draft(room, event_type, state_key, sender=sender, content=content, at=at)
         event = template.complete(signer)

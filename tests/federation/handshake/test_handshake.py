@@ -167,7 +167,7 @@ class TestKnocking:
         (missing, other) = end.examined(KEYS)[1]
         sentence = "knock_room_state has no create event"
         assert (end.needs, missing) == ({}, MatrixError.of("M_MISSING_PARAM", sentence))
-        assert other.error.startswith("knock_room_state[0] is no event of room version 11: ")
+        assert other.error.startswith("knock_room_state[0] is not an event of room version 11: ")
 
     def test_offers_only_versions_that_have_it(self) -> None:
         offered = [version for _, version in begin(a_public_room(V11), KNOCKING).request.query]

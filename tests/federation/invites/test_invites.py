@@ -17,7 +17,7 @@ from matrix_membership.federation.invites import (
     Offered,
     answer,
     conclude,
-    draft,
+    draft_invite,
     offer,
 )
 from matrix_membership.federation.invites.messages import InviteRequest, InviteResponse
@@ -48,7 +48,7 @@ def a_room(version: RoomVersion = V11) -> ResidentRoom:
 
 
 def invite_in(room: ResidentRoom, user: str = BEN, **content: Any) -> Event:
-    return draft(ANA, user, room, at=AT, content=content).complete(A)
+    return draft_invite(ANA, user, room, at=AT, content=content).complete(A)
 
 
 def offered_in(room: ResidentRoom) -> Offered:
@@ -516,7 +516,7 @@ ANAS = ("@ana:*",)
 class TestAnswerWithAPolicy:
     def test_blocks_for_the_user(self) -> None:
         error = refused(received(offered_in(a_room())), policy=InvitePolicy(block=ANAS))
-        sentence = "invites by @ana:a.example are not taken"
+        sentence = "invites by @ana:a.example are not accepted"
         assert error == MatrixError("M_INVITE_BLOCKED", sentence, 403)
 
     def test_forbids_for_the_server(self) -> None:

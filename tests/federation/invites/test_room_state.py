@@ -75,21 +75,21 @@ class TestExamined:
 
     def test_speaks_of_what_was_looked_at(self) -> None:
         _, faults = examined([None], invite_in(a_room(V12)), KEYS, where="knock_room_state")
-        told = ["knock_room_state has no create event", "knock_room_state[0] is no event"]
+        told = ["knock_room_state has no create event", "knock_room_state[0] is not an event"]
         assert [fault.error for fault in faults] == told
 
     @pytest.mark.parametrize("entry", [None, 1, "x", []])
     def test_finds_what_is_no_event(self, entry: Any) -> None:
         room = a_room(V12)
         events, faults = examined([create_of(room).to_pdu(), entry], invite_in(room), KEYS)
-        assert (events, faults) == ((create_of(room),), (fault("is no event"),))
+        assert (events, faults) == ((create_of(room),), (fault("is not an event"),))
 
     def test_shows_stripped_events_in_spite_of_the_fault(self) -> None:
         room = a_room(V11)
         entry = {**STRIPPED_NAME, "origin_server_ts": 1}
         events, faults = examined([create_of(room).to_pdu(), entry], invite_in(room), KEYS)
         assert events[1].to_stripped() == STRIPPED_NAME
-        sentence = "is no event of room version 11: hashes: expected an object, got None"
+        sentence = "is not an event of room version 11: hashes: expected an object, got None"
         assert faults == (fault(sentence),)
 
     @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ class TestExamined:
         fields = {key: template.fields[key] for key in template.fields if key != "state_key"}
         message = EventTemplate.of(fields, V11).complete(A)
         _, faults = examined([create_of(room).to_pdu(), message.to_pdu()], invite_in(room), KEYS)
-        assert faults == (fault("is no state event"),)
+        assert faults == (fault("is a non-state event"),)
 
     @pytest.mark.parametrize("version", [V6, V10, V11], ids=str)
     def test_finds_a_create_event_of_another_room_version(self, version: RoomVersion) -> None:
@@ -188,7 +188,7 @@ class TestExamined:
         events, faults = examined([create_of(room).to_pdu(), other.to_pdu()], invite, KEYS)
         assert (events, faults) == (
             (create_of(room),),
-            (fault("is an invite that a third party alone signed for"),),
+            (fault("is an invite that only a third party signed"),),
         )
 
     @pytest.mark.parametrize("version", [V1, V6, V10, V11], ids=str)

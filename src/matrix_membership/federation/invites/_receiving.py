@@ -1,6 +1,6 @@
-"""The invited server: an invite checked, as far as it can be, and countersigned.
+"""The invited server: checking an invite and signing it.
 
-Only a server that is in the room already can ask its rules and its access list.
+Only a server that is already in the room can check the auth rules and the server ACL.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from matrix_membership.state import RoomState
 __all__ = ["Countersigned", "answer"]
 
 _TAKES_ALL: Final = InvitePolicy()
-# In these versions what is wrong with invite_room_state is told, not refused.
+# Many servers still send stripped state in these versions. Refusing their invites would
+# cut off users, so faults of invite_room_state become warnings.
 _MIGRATING: Final = tuple(str(number) for number in range(1, 12))
 
 
@@ -37,11 +38,11 @@ class Countersigned:
 
     Attributes:
         event: the invite with both signatures.
-        response: the answer to send: what came, with one more signature.
-        room_state: what it tells of the room: events of that room that were
-            verified, and such as came without any signature.
-        shown: whether the user is to see it.
-        warnings: what was wrong with what it tells of the room.
+        response: the answer to send: the event as received, with one more signature.
+        room_state: the events that describe the room: verified events of that room,
+            and stripped ones, which prove nothing.
+        shown: whether to show the invite to the user.
+        warnings: the faults of `invite_room_state`.
     """
 
     event: Event
@@ -52,7 +53,7 @@ class Countersigned:
 
     @property
     def invite_state(self) -> list[dict[str, JsonValue]]:
-        """The `invite_state` for the user's clients, stripped, the invite at its end."""
+        """The `invite_state` for the user's clients: stripped events, the invite last."""
         return [entry.to_stripped() for entry in (*self.room_state, self.event)]
 
 
@@ -72,19 +73,18 @@ def answer(
     Args:
         request: the request.
         signer: this server's key.
-        keys: the keys that `request.needs` names, as far as they could be had.
-        room_versions: the room versions that this server speaks.
-        policy: whose invites the user takes.
-        server_policy: whose invites this server takes.
-        state: the current state of the room, when this server is in it: then its
-            access control list and the rules are asked too.
-        strict: whether to refuse an invite when `invite_room_state` is not what it
-            must be; otherwise there are warnings. None: not in room versions 1 to 11,
-            where servers are still migrating, but in all others.
+        keys: those keys of `request.needs` that could be fetched.
+        room_versions: the room versions that this server supports.
+        policy: the user's invite policy.
+        server_policy: this server's invite policy.
+        state: the current state of the room, when this server is in it; the server ACL
+            and the auth rules are then checked too.
+        strict: whether to refuse an invite for faults of `invite_room_state`, and not
+            only warn. None: warn in room versions 1 to 11, and refuse in all others.
 
     Returns:
-        What to answer, to store and to show; or the error to answer. Cost: that of
-        checking the signatures of the invite and of what it tells of the room.
+        The signed invite with its answer; or the error to answer. Cost: verifying the
+        signatures of the invite and of the events that describe the room.
     """
     version = _version_of(request, room_versions)
     if isinstance(version, MatrixError):
@@ -101,7 +101,7 @@ def answer(
     for asked, errcode in ((server_policy, "M_FORBIDDEN"), (policy, "M_INVITE_BLOCKED")):
         verdict = asked.verdict(event.sender, event.room_id)
         if verdict is InviteVerdict.BLOCK:
-            return MatrixError.of(errcode, f"invites by {event.sender} are not taken")
+            return MatrixError.of(errcode, f"invites by {event.sender} are not accepted")
         shown = shown and verdict is InviteVerdict.ALLOW
     refusal = None if state is None else _refused_by_room(event, state, request.origin)
     if refusal is not None:

@@ -1,7 +1,7 @@
-"""The messages of invites: the event to countersign, and what identity servers say.
+"""The messages of invites, between homeservers and from identity servers.
 
-A message is read strictly from parsed JSON and written back to it. Events inside are
-kept as they came: whoever signs one must not change it.
+Messages are read strictly from parsed JSON and written back to it. The events inside are
+kept as received, because signing an event must not change it.
 """
 
 from __future__ import annotations
@@ -40,33 +40,35 @@ __all__ = [
 ]
 
 MOST_SERVERS_OF_ROOM_STATE: Final = 32
-"""How many servers an invite, or the answer to a knock, can make its receiver ask for keys.
+"""The most servers that an invite, or the answer to a knock, can make us ask for keys.
 
-They tell of a room in some eight events; a server can put any number there.
+The list that describes the room has about eight events, but a server can send any
+number. Each server asked is an outgoing request, so without a limit one invite could
+make us flood others.
 """
 
 ON_BIND_PATH: Final = path_of("v1", "3pid", "onbind")
-"""Where identity servers say that a third-party identifier was bound."""
+"""The path at which identity servers report that a third-party identifier was bound."""
 
 MOST_BOUND: Final = 100
-"""How many invites one `OnBindRequest` may bring: each costs a signature and its check."""
+"""The most invites in one `OnBindRequest`; each costs a signature and a verification."""
 
 ON_BIND_METHODS: Final = ("PUT", "POST")
-"""How they say it: the endpoint is specified with PUT, its description says POST."""
+"""The methods of that endpoint: specified as PUT, and as POST in its description."""
 
 
 @frozen
 class InviteRequest:
-    """An invite on its way to the invited user's server.
+    """A request that asks the invited user's server to sign an invite.
 
     Attributes:
         endpoint: the version of the endpoint: `v2` or `v1`.
         room_id: the room in the path.
         event_id: the event ID in the path.
-        origin: the server that sends it, as its authentication proved.
-        event: the invite, as it came.
-        invite_room_state: what the request tells of the room, as it came.
-        room_version: the room's version; None at the v1 endpoint, which does not say.
+        origin: the authenticated sending server.
+        event: the invite, as received.
+        invite_room_state: the events that describe the room, as received.
+        room_version: the room version; None at the v1 endpoint, which does not name it.
     """
 
     endpoint: str
@@ -93,11 +95,11 @@ class InviteRequest:
             body: the parsed body.
             room_id: the room in the path.
             event_id: the event ID in the path.
-            origin: the server that sends it, as its authentication proved.
+            origin: the authenticated sending server.
             endpoint: the version of the endpoint: `v2` or `v1`.
 
         Raises:
-            InvalidMessage: it is not of that form.
+            InvalidMessage: the body has another form.
         """
         body = _object(body, "invite")
         version = None
@@ -126,7 +128,7 @@ class InviteRequest:
         return Request("PUT", path, (), encode(self.to_json(), strict=False))
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The body of the request."""
+        """Return the body of the request."""
         event, state = thaw(self.event), thaw(self.invite_room_state)
         if self.endpoint == "v1":
             unsigned = event.get("unsigned")
@@ -136,11 +138,11 @@ class InviteRequest:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch: for each server that must have signed, key IDs that it used.
+        """The keys to fetch: for each server that must have signed, the key IDs it used.
 
-        At most `MOST_SERVERS_OF_ROOM_STATE` servers; `KeyRing.missing` leaves out what is at hand.
+        At most `MOST_SERVERS_OF_ROOM_STATE` servers. `KeyRing.missing` drops known keys.
         """
-        # The v1 endpoint does not name the version, and carries 1 and 2 only.
+        # Without a name it is version 1 or 2, whose event IDs both name a server.
         version = KNOWN.get(self.room_version or "1")
         return key_needs_of(
             (self.event, *self.invite_room_state),
@@ -153,8 +155,8 @@ class InviteResponse:
     """The answer to an invite: the event with one more signature.
 
     Attributes:
-        event: the event, as it came.
-        endpoint: the version of the endpoint: v1 wraps its answer.
+        event: the event, as received.
+        endpoint: the version of the endpoint: v1 answers a pair of status and object.
     """
 
     event: JsonObject
@@ -162,10 +164,10 @@ class InviteResponse:
 
     @classmethod
     def from_json(cls, body: JsonValue) -> InviteResponse:
-        """Read the answer; of v1, a pair of status and object.
+        """Read the answer. A pair of status and object is an answer of v1.
 
         Raises:
-            InvalidMessage: it is not of that form.
+            InvalidMessage: the body has another form.
         """
         endpoint = "v2"
         if isinstance(body, (list, tuple)) and len(body) == 2 and body[0] == 200:  # noqa: PLR2004 - a pair
@@ -174,19 +176,19 @@ class InviteResponse:
         return cls(_frozen(event, "invite answer.event"), endpoint)
 
     def to_json(self) -> JsonValue:
-        """The body of the answer."""
+        """Return the body of the answer."""
         body = {"event": thaw(self.event)}
         return [200, body] if self.endpoint == "v1" else body
 
 
 @frozen
 class StoredInvite:
-    """What an identity server answers when it stored an invite: `store-invite`__.
+    """An identity server's answer when it has stored an invite: `store-invite`__.
 
     Attributes:
-        token: what the invited user will have to present.
-        public_keys: the keys, each with the URL that tells of its validity, as they came.
-        display_name: a name for the invited user that does not give the address away.
+        token: the token that the later invite must present.
+        public_keys: the keys, each with the URL to check its validity, as received.
+        display_name: a name for the invited user that does not reveal the address.
 
     __ https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2store-invite
     """
@@ -200,7 +202,7 @@ class StoredInvite:
         """Read the answer.
 
         Raises:
-            InvalidMessage: it is not of that form, or has no key that could be used.
+            InvalidMessage: the body has another form, or no usable key.
         """
         body = _object(body, "stored invite")
         token = _text(body.get("token"), "stored invite.token")
@@ -229,10 +231,10 @@ class PendingInvite:
     Attributes:
         medium: the kind of the identifier, such as `email`.
         address: the identifier.
-        mxid: the user to whom it now belongs.
+        mxid: the user whom it is now bound to.
         room_id: the room.
-        sender: who invited.
-        signed: the identity server's word on who is who, as it came.
+        sender: the user who invited.
+        signed: the token and user ID, signed by the identity server, as received.
     """
 
     medium: str
@@ -247,7 +249,7 @@ class PendingInvite:
         """Read one of the `invites` of a request.
 
         Raises:
-            InvalidMessage: it is not of that form.
+            InvalidMessage: the body has another form.
         """
         body = _object(body, "pending invite")
         return cls(
@@ -262,16 +264,16 @@ class PendingInvite:
 
 @frozen
 class OnBindRequest:
-    """An identity server says that a third-party identifier was bound to a user.
+    """An identity server's report that a third-party identifier was bound to a user.
 
-    It says so once: what is malformed among the invites must not spoil the others.
+    Identity servers report once, so a malformed invite must not spoil the others.
 
     Attributes:
         medium: the kind of the identifier, such as `email`.
         address: the identifier.
-        mxid: the user to whom it now belongs.
+        mxid: the user whom it is now bound to.
         invites: the invites that waited for it.
-        malformed: entries of `invites` that are none, as they came.
+        malformed: the malformed entries of `invites`, as received.
     """
 
     medium: str
@@ -285,9 +287,9 @@ class OnBindRequest:
         """Read the body of a request.
 
         Raises:
-            InvalidMessage: it is not of that form, or has more than `MOST_BOUND` invites.
+            InvalidMessage: the body has another form, or more than `MOST_BOUND` invites.
         """
-        # All of it at once: what it nests must fit into an event, no less deep.
+        # Frozen as a whole, so that the depth limit counts from the top of the body.
         body = _frozen(_object(body, "onbind"), "onbind")
         invites, malformed = [], []
         entries = _list(body.get("invites"), "onbind.invites")
@@ -309,12 +311,12 @@ class OnBindRequest:
 
 @frozen
 class ExchangeRequest:
-    """A request to make an invite of a third-party invite.
+    """A request to the sender's server to make an invite of a third-party invite.
 
     Attributes:
         room_id: the room in the path.
-        origin: the server that asks, as its authentication proved.
-        event: the parts of the invite, as they came.
+        origin: the authenticated sending server.
+        event: the fields of the invite, as received.
     """
 
     room_id: str
@@ -328,10 +330,10 @@ class ExchangeRequest:
         Args:
             body: the parsed body.
             room_id: the room in the path.
-            origin: the server that asks, as its authentication proved.
+            origin: the authenticated sending server.
 
         Raises:
-            InvalidMessage: it is not of that form.
+            InvalidMessage: the body has another form.
         """
         body = _object(body, "exchange")
         _object(body.get("content"), "exchange.content")
@@ -347,16 +349,16 @@ class ExchangeRequest:
 
     @property
     def destination(self) -> ServerName:
-        """Where the request must go: to the server of the user who invited."""
+        """The server to send the request to: the sender's."""
         return server_of(self.event["sender"])
 
     def to_json(self) -> dict[str, JsonValue]:
-        """The body of the request."""
+        """Return the body of the request."""
         return dict(thaw(self.event))
 
 
 def key_ids_of(pdu: Mapping[str, JsonValue], server: str) -> frozenset[str]:
-    """The IDs of the keys with which a server says to have signed an event."""
+    """Return the key IDs of a server's signatures on an event."""
     signatures = pdu.get("signatures")
     of_server = signatures.get(server) if isinstance(signatures, Mapping) else None
     return frozenset(of_server) if isinstance(of_server, Mapping) else frozenset()
@@ -365,12 +367,11 @@ def key_ids_of(pdu: Mapping[str, JsonValue], server: str) -> frozenset[str]:
 def key_needs_of(
     pdus: Iterable[JsonValue], *, event_id_in_pdu: bool
 ) -> dict[ServerName, frozenset[str]]:
-    """The keys that verify PDUs: for each server that must have signed, key IDs that it used.
+    """Return the keys that verify PDUs: key IDs by the server that must have signed.
 
     Args:
-        pdus: the PDUs, as they came.
-        event_id_in_pdu: whether the room version has event IDs that name a server, which
-            then must sign too.
+        pdus: the PDUs, as received.
+        event_id_in_pdu: whether event IDs name a server, which then must sign too.
 
     Returns:
         At most `MOST_SERVERS_OF_ROOM_STATE` servers, those of the first PDUs.
@@ -386,7 +387,7 @@ def key_needs_of(
 
 
 def public_key_of(entry: Mapping[str, JsonValue]) -> bytes | None:
-    """The Ed25519 key of an entry of `public_keys`; None when it holds none."""
+    """Return the Ed25519 key of an entry of `public_keys`; None without a valid one."""
     key = unpadded_base64(entry.get("public_key"))
     return key if key is not None and len(key) == _KEY_BYTES else None
 
@@ -398,7 +399,7 @@ def _object(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
 
 
 def _list(value: JsonValue, where: str) -> tuple[JsonValue, ...]:
-    """The entries of a list, immutable; none when it is absent."""
+    """Return the frozen entries of a list; an absent list counts as empty."""
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Whom a user, or a whole server, takes invites from: data that the caller gives."""
+"""Invite policies: from which users, servers and rooms to accept invites."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["InvitePolicy", "InviteVerdict"]
 
 
 class InviteVerdict(Enum):
-    """What becomes of an invite: shown, kept from the user's sight, or refused."""
+    """What to do with an invite: show it, hide it from the user, or refuse it."""
 
     ALLOW = "allow"
     IGNORE = "ignore"
@@ -26,18 +26,18 @@ class InviteVerdict(Enum):
 
 @frozen
 class InvitePolicy:
-    """Patterns for inviting users, their servers, and rooms.
+    """Patterns for the sender, the sender's server, and the room of an invite.
 
-    A pattern that starts with `@` is compared with the ID of the user who invites, one
-    that starts with `!` with the room ID, any other with that user's server, with and
-    without its port. `*` stands for any text, `?` for one character; letters match in
-    either case, so that nobody slips by under another spelling.
+    A pattern that starts with `@` is compared with the sender's user ID, and one that
+    starts with `!` with the room ID. Any other is compared with the sender's server,
+    with and without its port. `*` matches any text, `?` one character. Upper and lower
+    case match each other, so that another spelling cannot pass a block.
 
     Attributes:
-        block: whose invites are refused. It goes before all else.
-        ignore: whose invites are taken and not shown. It goes before `allow`.
-        allow: whose invites are shown.
-        default: what becomes of all others.
+        block: invites to refuse. It comes before the others.
+        ignore: invites to accept and hide. It comes before `allow`.
+        allow: invites to show.
+        default: the verdict on all other invites.
     """
 
     block: tuple[str, ...] = ()
@@ -50,8 +50,11 @@ class InvitePolicy:
         """Read the content of a user's `m.invite_permission_config`__.
 
         Args:
-            content: the content; None for a user who has none. Whatever it does not
-                say clearly means that invites are welcome.
+            content: the content, or None for a user without. Anything else than
+                `default_action` being `block` allows all invites.
+
+        Returns:
+            The policy: block all invites, or allow all.
 
         >>> InvitePolicy.from_account_data({"default_action": "block"}).default
         <InviteVerdict.BLOCK: 'block'>
@@ -62,11 +65,14 @@ class InvitePolicy:
         return cls(default=InviteVerdict.BLOCK if action == "block" else InviteVerdict.ALLOW)
 
     def verdict(self, sender: str, room_id: str) -> InviteVerdict:
-        """What becomes of an invite.
+        """Return what to do with an invite.
 
         Args:
-            sender: the user who invites.
-            room_id: the room.
+            sender: the sender's user ID.
+            room_id: the room ID.
+
+        Returns:
+            The verdict. Cost: linear in the number of patterns.
 
         >>> policy = InvitePolicy(block=("*.bad.example",), allow=("@ana:*",))
         >>> policy.verdict("@ana:x.bad.example:8448", "!r:a.example")
@@ -90,8 +96,8 @@ def _matches(pattern: str, sender: str, room_id: str) -> bool:
     else:
         server = server_of(sender)
         host, colon, port = server.rpartition(":")
-        # Of an IPv6 address without a port, what follows the last colon is no port.
+        # An IPv6 literal without a port also holds colons, but ends in a bracket.
         candidates = [server, host] if colon and port.isdigit() else [server]
-    # fnmatch also reads [sets], which globs of Matrix have not.
+    # fnmatch would read `[` as the start of a set, which Matrix globs do not have.
     literal = pattern.lower().replace("[", "[[]")
     return any(fnmatchcase(candidate.lower(), literal) for candidate in candidates)

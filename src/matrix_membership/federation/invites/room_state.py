@@ -1,8 +1,8 @@
-"""What an invite tells of its room: building it, and checking what came.
+"""The events by which an invite describes its room: choosing and checking them.
 
 Since version 1.16 of the specification the entries of `invite_room_state` are full
-PDUs, the create event among them; older servers send four keys of each. The answer to a
-knock tells the same in `knock_room_state`, and is checked in the same way.
+PDUs and include the create event. Older servers send stripped state events. The answer
+to a knock describes the room in `knock_room_state`, which is checked in the same way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing, missing_signers, unverified, verify_read
 from matrix_membership.state import RoomState
 
-__all__ = ["INVITE_ROOM_STATE", "MOST_DESCRIBING", "described", "examined"]
+__all__ = ["INVITE_ROOM_STATE", "MOST_DESCRIBING"]
 
 INVITE_ROOM_STATE: Final = (
     "m.room.create",
@@ -31,24 +31,25 @@ INVITE_ROOM_STATE: Final = (
     "m.room.topic",
     "m.room.encryption",
 )
-"""The types of state by which the invited user can tell what the room is.
+"""The types of the state events that describe a room to an invited user.
 
-The sender's membership comes with them. See `Stripped state`__.
+The sender's member event is sent with them. See `Stripped state`__.
 
 __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
 """
 
 MOST_DESCRIBING: Final = 100
-"""How many events may describe a room; more are refused unread.
+"""The most events that may describe a room; a longer list is refused unread.
 
-The specification asks for eight, and servers let their operators add types.
+The specification asks for eight, and servers let their operators add types. Each costs
+up to `signing.MOST_SIGNATURES` verifications, and any server can send a list.
 """
 
 _STRIPPED: Final = ("type", "sender", "state_key", "content")
 
 
 def described(invite: Event, state: RoomState) -> tuple[Event, ...]:
-    """What tells the invited user which room it is and who invites.
+    """Return the events that describe the room and the sender to the invited user.
 
     Args:
         invite: the invite.
@@ -66,19 +67,19 @@ def examined(
     *,
     where: str = "invite_room_state",
 ) -> tuple[tuple[Event, ...], tuple[MatrixError, ...]]:
-    """Check what comes with an invite, or with the answer to a knock, to tell of the room.
+    """Check the events that describe a room, in an invite or the answer to a knock.
 
     Args:
-        entries: `invite_room_state` or `knock_room_state`, as it came.
+        entries: `invite_room_state` or `knock_room_state`, as received.
         event: the invite or the knock.
-        keys: the keys of those who sent these events, as far as they are known.
-        where: which of the two it is, for the errors.
+        keys: the known keys of the senders' servers.
+        where: the name of the list, for the errors.
 
     Returns:
-        The events that can be shown, and an error for each fault. Of more than
-        `MOST_DESCRIBING` entries nothing is looked at: there is one fault, and nothing to
-        show. Cost: that of reading and verifying each entry once, so at most
-        `MOST_DESCRIBING` times `signing.MOST_SIGNATURES` verifications of Ed25519.
+        The events that can be shown, and an error for each fault. A list of more than
+        `MOST_DESCRIBING` entries gives one fault and no events. Cost: reading and
+        verifying each entry once, so at most `MOST_DESCRIBING` times
+        `signing.MOST_SIGNATURES` Ed25519 verifications.
     """
     entries = tuple(islice(entries, MOST_DESCRIBING + 1))
     if len(entries) > MOST_DESCRIBING:
@@ -115,23 +116,23 @@ def _is_create(entry: JsonValue) -> bool:
 
 
 def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | None, str]:
-    """One event that describes the room, if it can be shown, and what is wrong with it."""
+    """Return an event that describes the room, if it can be shown, and its fault, if any."""
     version = about.room_version
     if not isinstance(entry, Mapping):
-        return None, "is no event"
+        return None, "is not an event"
     try:
-        # Redacted if it was altered: all that follows is asked of what its sender signed.
+        # An altered event is redacted here, so the checks below see only what was signed.
         event = verify_read(read_pdu(entry, version), keys)
     except InvalidEvent as error:
-        return _stripped(entry, version), f"is no event of room version {version}: {error}"
+        return _stripped(entry, version), f"is not an event of room version {version}: {error}"
     named = event.view.room_version if isinstance(event.view, Create) else version.identifier
     if event.room_id == about.room_id and missing_signers(event):
         return None, f"could not be verified: {unverified(event, keys)}"
     for wrong, fault in (
         (event.room_id != about.room_id, "is of another room"),
-        # What a third party signed for cannot be verified without the room's state.
-        (event.server not in event.signed_by, "is an invite that a third party alone signed for"),
-        (not event.is_state, "is no state event"),
+        # The keys that signed a third-party invite are in the room's state, which we lack.
+        (event.server not in event.signed_by, "is an invite that only a third party signed"),
+        (not event.is_state, "is a non-state event"),
         (named != version.identifier, f"names another room version, {named!r}"),
     ):
         if wrong:
@@ -140,7 +141,7 @@ def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | No
 
 
 def _stripped(entry: Mapping[str, JsonValue], version: RoomVersion) -> Event | None:
-    """An event in the form in which servers sent them before they sent PDUs."""
+    """Return a stripped state event, as servers sent them before they sent PDUs."""
     if "hashes" in entry or "signatures" in entry or "state_key" not in entry:
         return None
     try:
