@@ -16,8 +16,6 @@ from hypothesis import strategies as st
 
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonValue, decode, thaw
-from matrix_membership.events import Event, EventTemplate
-from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.handshake import JOINING, KNOCKING, LEAVING, Handshake
 from matrix_membership.federation.messages import (
     MakeRequest,
@@ -28,11 +26,20 @@ from matrix_membership.federation.messages import (
 )
 from matrix_membership.federation.resident import answer_make, answer_send
 from matrix_membership.federation.resident_room import ResidentRoom
-from matrix_membership.identifiers import UserID, server_of
+from matrix_membership.identifiers import ServerName, UserID
 from matrix_membership.membership import JoinRule
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
-from matrix_membership.state import RoomState
+from matrix_membership.strategies._fields import signer_of
+from matrix_membership.strategies._sketch import (
+    ANA,
+    BEN,
+    CREATE,
+    JOIN_RULES,
+    MEMBER,
+    POWER_LEVELS,
+)
+from matrix_membership.strategies.rooms import RoomHistory, new_room
 
 __all__ = ["Resident", "lying_residents", "residents"]
 
@@ -40,11 +47,9 @@ StatusAndBody = tuple[int, JsonValue]
 Json = dict[str, Any]
 
 _AT: Final = 1_700_000_000_000
-_HOST: Final = Signer.from_seed("a.example", "ed25519:1", "A" * 43)
-_GUEST: Final = Signer.from_seed("b.example", "ed25519:1", "B" * 42 + "A")
+_HOST: Final = signer_of("a.example")
+_GUEST: Final = signer_of("b.example")
 _KEYS: Final = _HOST.key_ring.with_keys(_GUEST.key_ring)
-_ANA: Final = UserID("@ana:a.example")
-_BEN: Final = UserID("@ben:b.example")
 
 
 @frozen
@@ -173,9 +178,7 @@ def _altered_join(body: Json) -> Json:
     return {**body, "event": {**event, "content": content}}
 
 
-_CREATE: Final = ("m.room.create", "")
-_RULES: Final = ("m.room.join_rules", "")
-_MEMBER: Final = ("m.room.member", str(_ANA))
+_MEMBER: Final = (MEMBER, ANA)
 
 _ABOUT_TEMPLATES: Final[Mapping[str, Callable[[Json], Json]]] = MappingProxyType(
     {
@@ -190,12 +193,12 @@ _ABOUT_TEMPLATES: Final[Mapping[str, Callable[[Json], Json]]] = MappingProxyType
 )
 _ABOUT_ANSWERS: Final[Mapping[str, Callable[[Json], Json]]] = MappingProxyType(
     {
-        "no create event": _in_event(_CREATE, _gone),
-        "unsigned create event": _in_event(_CREATE, _unsigned),
-        "altered create event": _in_event(_CREATE, _altered),
-        "no join rules": _in_event(_RULES, _gone),
-        "unsigned join rules": _in_event(_RULES, _unsigned),
-        "altered join rules": _in_event(_RULES, _altered),
+        "no create event": _in_event(CREATE, _gone),
+        "unsigned create event": _in_event(CREATE, _unsigned),
+        "altered create event": _in_event(CREATE, _altered),
+        "no join rules": _in_event(JOIN_RULES, _gone),
+        "unsigned join rules": _in_event(JOIN_RULES, _unsigned),
+        "altered join rules": _in_event(JOIN_RULES, _altered),
         "unsigned member": _in_event(_MEMBER, _unsigned),
         "altered member": _in_event(_MEMBER, _altered),
         "altered join": _altered_join,
@@ -233,20 +236,25 @@ def residents(
     knocks = handshake is KNOCKING
     versions = [v for v in KNOWN.values() if not knocks or JoinRule.KNOCK in v.join_rules]
     version = room_version or draw(st.sampled_from(versions))
-    room = _new_room(version)
-    for name in draw(st.lists(st.sampled_from(("carl", "dora", "emil")), unique=True)):
-        room = _with_member(room, UserID(f"@{name}:a.example"), "join")
+    room = new_room(version)
+    names = draw(st.lists(st.sampled_from(("carl", "dora", "emil")), unique=True))
+    if names:
+        # A room of every version lets these users in by a public join rule.
+        room = _with(room, ANA, *JOIN_RULES, join_rule="public")
+    for user in (f"@{name}:a.example" for name in names):
+        room = _with(room, user, MEMBER, user, membership="join")
     if draw(st.booleans()):
-        content = {"users": {} if version.privileged_creators else {_ANA: 100}, "ban": 60}
-        room = _with_state(room, "m.room.power_levels", content)
+        users = {} if version.privileged_creators else {ANA: 100}
+        room = _with(room, ANA, *POWER_LEVELS, users=users, ban=60)
     if draw(st.booleans()):
-        room = _with_state(room, "m.room.name", {"name": "a room"})
+        room = _with(room, ANA, "m.room.name", "", name="a room")
     invited = handshake is LEAVING or (handshake is JOINING and draw(st.booleans()))
     rule = "knock" if knocks else "invite" if invited else "public"
-    room = _with_state(room, "m.room.join_rules", {"join_rule": rule})
+    room = _with(room, ANA, *JOIN_RULES, join_rule=rule)
     if invited:
-        room = _with_member(room, _BEN, "invite")
-    return Resident(room, handshake, _BEN, _GUEST, _KEYS)
+        room = _with(room, ANA, MEMBER, BEN, membership="invite")
+    known = _known_to(_HOST.server_name, room)
+    return Resident(known, handshake, UserID(BEN), _GUEST, _KEYS)
 
 
 @st.composite
@@ -273,58 +281,15 @@ def lying_residents(
     return evolve(honest, lie=lie)
 
 
-def _new_room(version: RoomVersion) -> ResidentRoom:
-    content: Json = {"room_version": version.identifier}
-    if version.creator_in_content:
-        content["creator"] = _ANA
-    fields: Json = {
-        "type": "m.room.create",
-        "sender": _ANA,
-        "state_key": "",
-        "content": content,
-        "origin_server_ts": _AT,
-        "depth": 1,
-        "prev_events": [],
-        "auth_events": [],
-    }
-    if not version.room_id_is_create_event:
-        fields["room_id"] = "!room:a.example"
-    if version.event_id_in_pdu:
-        fields["event_id"] = "$create:a.example"
-    create = EventTemplate.of(fields, version).complete(_HOST)
-    empty = ResidentRoom(_HOST.server_name, RoomState.of(version, ()), (), 0, lambda _: None)
-    return _with_member(_after(empty, create), _ANA, "join")
+def _with(
+    history: RoomHistory, sender: str, event_type: str, state_key: str, **content: JsonValue
+) -> RoomHistory:
+    fields = {"type": event_type, "state_key": state_key, "content": content}
+    return history.with_event(history.next_event(sender, fields))
 
 
-def _with_member(room: ResidentRoom, user: UserID, membership: str) -> ResidentRoom:
-    sender = user if server_of(user) == _HOST.server_name else _ANA
-    content = {"membership": membership}
-    if sender == user and user != _ANA:
-        # The room's own join rule is set later; members could not join under some rules.
-        room = _with_state(room, "m.room.join_rules", {"join_rule": "public"})
-    return _with_state(room, "m.room.member", content, sender=sender, state_key=user)
-
-
-def _with_state(
-    room: ResidentRoom,
-    event_type: str,
-    content: Mapping[str, JsonValue],
-    *,
-    sender: UserID = _ANA,
-    state_key: str = "",
-) -> ResidentRoom:
-    template = draft(room, event_type, state_key, sender=sender, content=content, at=_AT)
-    return _after(room, template.complete(_HOST))
-
-
-def _after(room: ResidentRoom, event: Event) -> ResidentRoom:
-    events = {event.event_id: event}
-    before = room.get_event
-
-    return ResidentRoom(
-        room.server_name,
-        room.state.with_event(event),
-        (event.event_id,),
-        event.depth,
-        lambda event_id: events.get(event_id) or before(event_id),
-    )
+def _known_to(server: ServerName, history: RoomHistory) -> ResidentRoom:
+    """Return the room as a server knows it after a history."""
+    last = history.events[-1]
+    get_event = {event.event_id: event for event in history.events}.get
+    return ResidentRoom(server, history.state, (last.event_id,), last.depth, get_event)

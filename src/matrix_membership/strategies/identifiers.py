@@ -25,22 +25,7 @@ from matrix_membership.identifiers import (
     is_server_name,
     is_user_id,
 )
-from matrix_membership.room_versions import (
-    KNOWN,
-    V1,
-    V2,
-    V3,
-    V4,
-    V5,
-    V6,
-    V7,
-    V8,
-    V9,
-    V10,
-    V11,
-    EventIdFormat,
-    RoomVersion,
-)
+from matrix_membership.room_versions import KNOWN, V1, EventIdFormat, RoomVersion
 
 __all__ = [
     "event_ids",
@@ -54,10 +39,10 @@ __all__ = [
     "user_ids",
 ]
 
-_SHORT: Final = (V11, V10, V9, V8, V7, V6, V5, V4, V3)
-_LONG: Final = (V2, V1)
-_NEWER: Final = tuple(v for v in KNOWN.values() if v not in (*_SHORT, *_LONG))
-_VERSIONS: Final = (*_SHORT, *_NEWER, *_LONG)
+_FIRST: Final = ("11", "10", "9", "8", "7", "6", "5", "4", "3")
+_LAST: Final = ("2", "1")
+_NEWER: Final = tuple(name for name in KNOWN if name not in (*_FIRST, *_LAST))
+_VERSIONS: Final = tuple(KNOWN[name] for name in (*_FIRST, *_NEWER, *_LAST))
 """In the order of shrinking: versions with fewer special cases first."""
 
 _HOSTS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
@@ -159,7 +144,7 @@ def room_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[RoomI
         room_version: the version of the room; None for any.
 
     >>> from hypothesis import find
-    >>> find(room_ids(room_version=V11), lambda room: True)
+    >>> find(room_ids(room_version=KNOWN["11"]), lambda room: True)
     '!room:a.example'
     """
     if room_version is None:

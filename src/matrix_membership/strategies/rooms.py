@@ -215,13 +215,18 @@ def forks(
     )
 
 
-def _history(version: RoomVersion, moves: Iterable[Move]) -> RoomHistory:
+def new_room(version: RoomVersion) -> RoomHistory:
+    """Return the history of a room that Ana created and joined."""
     room_id = None if version.room_id_is_create_event else ROOM
     create = {"type": CREATE[0], "state_key": CREATE[1], "content": create_content(version, ANA)}
     history = RoomHistory(version)
     for fields in ({**create, "room_id": room_id}, membership(ANA, "join")):
         history = history.with_event(history.next_event(ANA, fields))
-    return _with_moves(history, moves)
+    return history
+
+
+def _history(version: RoomVersion, moves: Iterable[Move]) -> RoomHistory:
+    return _with_moves(new_room(version), moves)
 
 
 def _fork(trunk: RoomHistory, branches: Iterable[Iterable[Move]]) -> Fork:
