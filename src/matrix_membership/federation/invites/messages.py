@@ -15,6 +15,7 @@ from matrix_membership.canonical_json import JsonObject, JsonValue, encode, free
 from matrix_membership.errors import InvalidJson, InvalidMessage
 from matrix_membership.events.contents import unpadded_base64
 from matrix_membership.federation._needs import Needs
+from matrix_membership.federation._shapes import frozen_of, object_of, unpaired
 from matrix_membership.federation.messages import Request, path_of
 from matrix_membership.identifiers import (
     RoomID,
@@ -101,14 +102,14 @@ class InviteRequest:
         Raises:
             InvalidMessage: the body has another form.
         """
-        body = _object(body, "invite")
+        body = object_of(body, "invite")
         version = None
         if endpoint == "v1":
             event = body
             unsigned = body.get("unsigned")
             state = unsigned.get("invite_room_state") if isinstance(unsigned, Mapping) else None
         else:
-            event = _object(body.get("event"), "invite.event")
+            event = object_of(body.get("event"), "invite.event")
             version = _text(body.get("room_version"), "invite.room_version")
             state = body.get("invite_room_state")
         return cls(
@@ -116,7 +117,7 @@ class InviteRequest:
             room_id,
             event_id,
             origin,
-            _frozen(event, "invite.event"),
+            frozen_of(event, "invite.event"),
             _list(state, "invite.invite_room_state"),
             version,
         )
@@ -169,11 +170,10 @@ class InviteResponse:
         Raises:
             InvalidMessage: the body has another form.
         """
-        endpoint = "v2"
-        if isinstance(body, (list, tuple)) and len(body) == 2 and body[0] == 200:  # noqa: PLR2004 - a pair
-            endpoint, body = "v1", body[1]
-        event = _object(_object(body, "invite answer").get("event"), "invite answer.event")
-        return cls(_frozen(event, "invite answer.event"), endpoint)
+        answer = unpaired(body)
+        endpoint = "v2" if answer is body else "v1"
+        event = object_of(object_of(answer, "invite answer").get("event"), "invite answer.event")
+        return cls(frozen_of(event, "invite answer.event"), endpoint)
 
     def to_json(self) -> JsonValue:
         """Return the body of the answer."""
@@ -204,16 +204,16 @@ class StoredInvite:
         Raises:
             InvalidMessage: the body has another form, or no usable key.
         """
-        body = _object(body, "stored invite")
+        body = object_of(body, "stored invite")
         token = _text(body.get("token"), "stored invite.token")
         if _matches_token(token) is None:
             raise InvalidMessage("stored invite.token", "1 to 255 of [0-9a-zA-Z.=_-]", token)
         where = "stored invite.public_keys"
         keys = []
         for index, entry in enumerate(_list(body.get("public_keys"), where)):
-            key = _object(entry, f"{where}[{index}]")
+            key = object_of(entry, f"{where}[{index}]")
             _text(key.get("public_key"), f"{where}[{index}].public_key")
-            keys.append(_frozen(key, f"{where}[{index}]"))
+            keys.append(frozen_of(key, f"{where}[{index}]"))
         if not any(public_key_of(key) for key in keys):
             raise InvalidMessage(where, "an Ed25519 key in base64", body.get("public_keys"))
         name = _text(body.get("display_name"), "stored invite.display_name")
@@ -251,14 +251,16 @@ class PendingInvite:
         Raises:
             InvalidMessage: the body has another form.
         """
-        body = _object(body, "pending invite")
+        body = object_of(body, "pending invite")
         return cls(
             _text(body.get("medium"), "pending invite.medium"),
             _text(body.get("address"), "pending invite.address"),
             _user_id(body.get("mxid"), "pending invite.mxid"),
             _room_id(body.get("room_id"), "pending invite.room_id"),
             _user_id(body.get("sender"), "pending invite.sender"),
-            _frozen(_object(body.get("signed"), "pending invite.signed"), "pending invite.signed"),
+            frozen_of(
+                object_of(body.get("signed"), "pending invite.signed"), "pending invite.signed"
+            ),
         )
 
 
@@ -290,7 +292,7 @@ class OnBindRequest:
             InvalidMessage: the body has another form, or more than `MOST_BOUND` invites.
         """
         # Frozen as a whole, so that the depth limit counts from the top of the body.
-        body = _frozen(_object(body, "onbind"), "onbind")
+        body = frozen_of(object_of(body, "onbind"), "onbind")
         invites, malformed = [], []
         entries = _list(body.get("invites"), "onbind.invites")
         if len(entries) > MOST_BOUND:
@@ -335,11 +337,11 @@ class ExchangeRequest:
         Raises:
             InvalidMessage: the body has another form.
         """
-        body = _object(body, "exchange")
-        _object(body.get("content"), "exchange.content")
+        body = object_of(body, "exchange")
+        object_of(body.get("content"), "exchange.content")
         for field in ("type", "room_id", "sender", "state_key"):
             _text(body.get(field), f"exchange.{field}")
-        return cls(room_id, origin, _frozen(body, "exchange"))
+        return cls(room_id, origin, frozen_of(body, "exchange"))
 
     @property
     def request(self) -> Request:
@@ -392,20 +394,17 @@ def public_key_of(entry: Mapping[str, JsonValue]) -> bytes | None:
     return key if key is not None and len(key) == _KEY_BYTES else None
 
 
-def _object(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
-    if not isinstance(value, Mapping):
-        raise InvalidMessage(where, "an object", value)
-    return value
-
-
 def _list(value: JsonValue, where: str) -> tuple[JsonValue, ...]:
     """Return the frozen entries of a list; an absent list counts as empty."""
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):
         raise InvalidMessage(where, "a list", value)
-    frozen_entries: tuple[JsonValue, ...] = _frozen(value, where)
-    return frozen_entries
+    try:
+        entries: tuple[JsonValue, ...] = freeze(value)
+    except InvalidJson as error:
+        raise InvalidMessage(where, "JSON values", str(error)) from error
+    return entries
 
 
 def _text(value: JsonValue, where: str) -> str:
@@ -424,10 +423,3 @@ def _room_id(value: JsonValue, where: str) -> RoomID:
     if not is_room_id(value):
         raise InvalidMessage(where, "a room ID", value)
     return value
-
-
-def _frozen(value: JsonValue, where: str) -> JsonValue:
-    try:
-        return freeze(value)
-    except InvalidJson as error:
-        raise InvalidMessage(where, "JSON values", str(error)) from error
