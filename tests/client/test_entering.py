@@ -151,7 +151,7 @@ class TestRestrictedJoin:
         )
 
     @since("8")
-    def test_names_who_vouches(self, version: RoomVersion) -> None:
+    def test_names_the_authorising_user(self, version: RoomVersion) -> None:
         room = self.room(version)
         outcome = join(
             joins(DAN, room.room_id),
@@ -180,7 +180,7 @@ class TestRestrictedJoin:
         assert isinstance(outcome, Begin)
         assert (outcome.handshake, outcome.servers) == (JOINING, ("c.example",))
 
-    def test_goes_to_servers_that_can_vouch(self) -> None:
+    def test_goes_to_servers_that_can_authorise(self) -> None:
         room = self.room(users={ANA: 0, CAY: 50}, invite=50)
         outcome = join(
             joins(DAN, room.room_id), resident(room), at=9, memberships={"!s:a.example": JOIN}
@@ -188,7 +188,7 @@ class TestRestrictedJoin:
         assert isinstance(outcome, Begin)
         assert outcome.servers == ("c.example",)
 
-    def test_into_a_room_where_nobody_can_vouch_is_refused(self) -> None:
+    def test_into_a_room_where_nobody_can_authorise_is_refused(self) -> None:
         room = self.room(users={ANA: 0}, invite=50)
         outcome = join(
             joins(DAN, room.room_id), resident(room), at=9, memberships={"!s:a.example": JOIN}
@@ -228,7 +228,7 @@ class TestJoinElsewhere:
         step = outcome.with_server(ServerName("a.example"), SIGNER_B)
         assert step.request.path.startswith("/_matrix/federation/v1/make_join/%21r%3Aa.example/")
 
-    def test_of_an_invite_goes_through_the_inviter_too(self) -> None:
+    def test_of_an_invite_goes_through_the_senders_server_too(self) -> None:
         room = a_room(V12)
         outcome = join(joins(BEN, room.room_id, via=("c.example",)), invited(room), at=9)
         assert isinstance(outcome, Begin)

@@ -94,7 +94,7 @@ class TestSetMembership:
         outcome = self.ask(room, ANA, ANA, "join")
         assert outcome == Answer(freeze({"event_id": room.events[1].event_id}))
 
-    def test_never_carries_who_vouches(self) -> None:
+    def test_never_carries_an_authorising_user(self) -> None:
         room = a_room(V11).with_join_rule("public")
         outcome = self.ask(room, DAN, DAN, "join", join_authorised_via_users_server=ANA)
         assert content_of(outcome) == {"membership": "join"}

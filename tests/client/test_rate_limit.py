@@ -62,7 +62,7 @@ class TestTokenBucket:
         burst=st.floats(1, 50),
         waits=st.lists(st.integers(0, 5_000), max_size=30),
     )
-    def test_lets_whoever_waits_as_told_through(
+    def test_lets_a_client_through_that_waits_as_told(
         self, rate: float, burst: float, waits: list[int]
     ) -> None:
         bucket, now = TokenBucket.full(per_second=rate, burst=burst, at=0), 0

@@ -1,4 +1,4 @@
-"""Invites by address: the inviting server, the identity server's word, the invited user's server."""
+"""Third-party invites: the sender's server, the identity server, the invited user's server."""
 
 from __future__ import annotations
 

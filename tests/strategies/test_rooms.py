@@ -50,7 +50,7 @@ class TestRoomHistories:
     def test_end_in_their_last_state(self, history: RoomHistory) -> None:
         assert history.state == RoomState.of(history.room_version, history.events)
 
-    def test_let_ana_vouch_for_who_joins_a_restricted_room(self) -> None:
+    def test_let_ana_authorise_joins_of_a_restricted_room(self) -> None:
         history = minimal(strategies.room_histories(room_version=V11))
         rule = {
             "type": "m.room.join_rules",

@@ -209,7 +209,7 @@ class TestExamined:
         events, faults = examined([create_of(room).to_pdu(), altered], invite_in(room), KEYS)
         assert (events[1].to_stripped()["content"], faults) == ({}, ())
 
-    def test_takes_what_is_signed_by_whoever_made_the_id(self) -> None:
+    def test_takes_what_the_server_of_the_event_id_signed(self) -> None:
         room = a_room(V1)
         _, faults = examined([create_of(room).to_pdu()], invite_in(room), KEYS)
         assert faults == ()
