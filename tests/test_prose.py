@@ -1,6 +1,6 @@
 """Plain words: no docstring, comment, page or error sentence holds a phrase that has to be read twice.
 
-Hits are counted by place. A count only goes down: the aim is an empty table.
+The table of phrases only grows.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
-from types import MappingProxyType
 from typing import Final
 
 from tests.sources import MODULES, ROOT, parsed
@@ -31,40 +30,12 @@ BANNED: Final = (
     "inviter",
 )
 PHRASE: Final = re.compile(
-    # `is None` is Python; "voucher" and "inviters" are as bad as their stems.
-    r"\b(?:"
+    # `is None` is Python, and InviteRequest a name; "vouches" and "inviters" are as bad as their stems.
+    r"\b(?!is\s+None)(?i:"
     + "|".join(re.escape(phrase).replace(r"\ ", r"\s+") for phrase in BANNED)
-    + r")(?:\b|(?<=vouch)|(?<=inviter))",
-    re.IGNORECASE,
+    + r")(?:(?<=vouch)(?:ers?|e[sd]|ing)?|(?<=inviter)s?|)\b"
 )
 CODE: Final = re.compile(r"^ *(`{3,}).*?^ *\1`*\s*$|``.*?``|`[^`\n]*`", re.MULTILINE | re.DOTALL)
-
-# What is left to rewrite.
-LEFT: Final = MappingProxyType(
-    {
-        "docs/howto": 1,
-        "docs/reference": 6,
-        "docs/tutorial": 1,
-        "src/advice": 6,
-        "src/auth": 20,
-        "src/canonical_json": 2,
-        "src/client": 7,
-        "src/errors": 2,
-        "src/events": 19,
-        "src/federation": 63,
-        "src/identifiers": 1,
-        "src/membership": 3,
-        "src/out_of_band": 5,
-        "src/receipt": 14,
-        "src/redaction": 2,
-        "src/restricted": 6,
-        "src/room_versions": 1,
-        "src/server": 2,
-        "src/signing": 4,
-        "src/state": 8,
-        "src/strategies": 10,
-    }
-)
 
 
 def texts(module: str) -> Iterator[str]:
@@ -97,13 +68,8 @@ def hits() -> dict[str, int]:
     return {place: count for place, count in found.items() if count}
 
 
-def test_no_place_has_more_banned_phrases() -> None:
-    found = hits()
-    assert {place: count for place, count in found.items() if count > LEFT.get(place, 0)} == {}
-
-
-def test_no_entry_is_stale() -> None:
-    assert LEFT.keys() - hits().keys() == set()
+def test_plain_words() -> None:
+    assert hits() == {}
 
 
 class TestBannedPhrases:
@@ -117,7 +83,7 @@ class TestBannedPhrases:
         ]
 
     def test_are_found_with_an_ending(self) -> None:
-        assert banned_in("A vouching inviters' server.") == ["vouch", "inviter"]
+        assert banned_in("A vouching inviters' server.") == ["vouching", "inviters"]
 
     def test_are_allowed_in_code_and_inside_words(self) -> None:
         assert banned_in("`x is None`, it is not, this note\n\n```\nis no\n```\n") == []

@@ -166,7 +166,7 @@ class TestRevoke:
         room = a_room()
         event = revoke(TOKEN, ANA, room, A, at=AT)
         assert isinstance(event, Event)
-        sentence = "there is no such third-party invite in the room"
+        sentence = "the room does not have this third-party invite"
         error = revoke(token, ANA, after(room, event), A, at=AT)
         assert error == MatrixError.of("M_NOT_FOUND", sentence)
 

@@ -29,7 +29,7 @@ cases are run when this page is made. To find a rule, search for its number: "ru
 column of version 10 of the table, and in the rule's own section, which names its function and its tests.
 
 Where two rows have the same number, the specification's rule allows if and only if something holds: the second
-row is its other half. `auth_events.otherwise` is no rule of its own: what remains of the heading when none below it fires.
+row is its other half. `auth_events.otherwise` is not a row in the specification: it stands for the heading when no row below it fires.
 
 ## Numbers by version
 

@@ -102,7 +102,7 @@ def revoke(
     """
     current = room.state.get(_STORED, token)
     if current is None or not current.content:
-        return MatrixError.of("M_NOT_FOUND", "there is no such third-party invite in the room")
+        return MatrixError.of("M_NOT_FOUND", "the room does not have this third-party invite")
     return _issued(room, signer, _STORED, token, sender=sender, content={}, at=at)
 
 

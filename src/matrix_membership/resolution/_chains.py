@@ -2,7 +2,7 @@
 
 An event of a room mostly replaces one that it lists among its auth events: power levels list
 the power levels before them, a member event the one before it. So the auth graph falls into
-chains, in each of which an event authorises the next. Whatever reaches an event of a chain
+chains: in each of them an event authorises the next. Whatever reaches an event of a chain
 reaches all before it, and what a set of events reaches is told by one number for each chain.
 
 Between two chains only those edges are kept that lead further up than the ones before: a

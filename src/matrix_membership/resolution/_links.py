@@ -46,8 +46,8 @@ def _scanned(pdu: bytes) -> Links | None:
 
     The auth events stand first in it. Without a backslash no text can hold a quotation mark, so
     a name with its quotation marks is a whole text. The format makes sure that the event has
-    that key: if the name occurs once, it is no key or text of something inside. Where anything
-    is otherwise, the JSON is decoded.
+    that key: a name that occurs once is that key, not one of something inside. In all other
+    cases the JSON is decoded.
     """
     text = pdu.decode()
     if not text.startswith(_BEGIN) or text.count(_SENT) != 1 or "\\" in text:

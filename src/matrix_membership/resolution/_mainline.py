@@ -1,8 +1,8 @@
 """The mainline of a power levels event, and the mainline ordering.
 
 See the `definitions`__ of algorithm 2. A room whose power levels changed 50,000 times has a
-mainline of that length, of which a resolution needs its newest few: it is walked no further
-than the events in dispute ask for, at the pace of a walk from the event that asks.
+mainline of that length, and a resolution needs its newest few. So it is walked only as far
+as the events in dispute ask for, at the pace of a walk from the event that asks.
 
 __ https://spec.matrix.org/v1.19/rooms/v12/#definitions
 """
@@ -39,8 +39,8 @@ class Mainline:
         self._next = power_levels
         self._length = 0
         self._positions: dict[EventID, int] = {}
-        # IDs of versions 1 and 2 are no hashes, so a mainline can lead back into itself. Where
-        # that could be, it is walked whole: what is met first hangs on where a walk begins.
+        # IDs of versions 1 and 2 are not hashes, so a mainline can lead back into itself. There it
+        # is walked whole: what is met first depends on where a walk begins.
         if graph.room_version.event_id_in_pdu:
             while self._walk_on() is not None:
                 pass

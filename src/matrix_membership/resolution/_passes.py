@@ -81,8 +81,8 @@ def _conflicts(
 ) -> tuple[dict[Place, list[EventID]], dict[Place, EventID], list[EventID]]:
     """The places with several events, those with one event, and the events that are missing.
 
-    Where all states that have something in a place have the same there is no conflict, and the
-    event is not looked up: no other one can stand there.
+    A place is not in conflict if all states that have something there have the same. Then the
+    event is not looked up, because no other one can stand there.
     """
     disputed: dict[Place, list[EventID]] = {}
     resolved: dict[Place, EventID] = {}

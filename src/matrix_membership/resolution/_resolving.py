@@ -180,9 +180,9 @@ def resolve(
 ) -> Resolution:
     """Resolve states of a room into one, as `state resolution`__ of its version does.
 
-    The result does not depend on the order of the states. An event that is not at hand, that
-    belongs to another room or that is no state event cannot win; `Resolution.missing` names
-    it. What all states have in common stands in the result, at hand or not.
+    The result does not depend on the order of the states. An event cannot win if it is
+    not at hand, belongs to another room or is not a state event; `Resolution.missing` names it.
+    What all states have in common stands in the result, at hand or not.
 
     Args:
         room_version: the version of the room.
@@ -205,7 +205,7 @@ def resolve(
 
     Raises:
         IncompleteState: a `RoomState` is over a mere look-up, or has events without IDs.
-        InvalidIdentifier: there is no such algorithm.
+        InvalidIdentifier: `algorithm` does not name one of the three.
 
     __ https://spec.matrix.org/v1.19/rooms/v12/#state-resolution
     """

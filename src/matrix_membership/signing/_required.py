@@ -101,8 +101,8 @@ class Unverified:
 
     Attributes:
         unknown_keys: server and key ID of each signature that a fetched key could verify;
-            of one server no more than `MOST_NEEDED_KEY_IDS`.
-        forged: servers of which a key is known and a signature is bad. No fetch helps.
+            at most `MOST_NEEDED_KEY_IDS` of one server.
+        forged: servers with a bad signature by a key that is known. No fetch helps.
         unsigned: servers that did not sign, or signed only with keys that they had called
             expired before the event was sent. No fetch helps.
     """

@@ -107,7 +107,7 @@ def _with_rule(draw: DrawFn, room: Sketch, _: str) -> Sketch:
 
 
 def _with_other_levels(draw: DrawFn, room: Sketch, ben: str) -> Sketch:
-    """Return the room, perhaps with power levels, of which Ana has the highest."""
+    """Return the room, perhaps with power levels; Ana has the highest."""
     level = draw(_LEVELS_OF_BEN)
     if level == _NO_LEVELS:
         return room
