@@ -77,7 +77,7 @@ def is_usual(
         return False
     if tuple(map(type, required)) != _KINDS:
         return False
-    event_type, sender, content, signatures, hashes, depth, sent, room_id, listed, before = required
+    event_type, sender, content, hashes, signatures, depth, sent, room_id, listed, before = required
     # A null value still counts in `len(document)`, so the next test rejects it.
     get = document.get
     state_key, origin, unsigned = get("state_key"), get("origin"), get("unsigned")
