@@ -146,6 +146,9 @@ class Examiner:
         entry.hash_matches = read.content_hash_matches
         entry.sent = fields["origin_server_ts"] if version.enforces_key_validity else None
         entry.auth_events = known.listed(read.auth_events)
+        # An `Entry` refuses assignment, so its slots are filled first and its class is set last.
+        # These seven slots take 0.9 us so, and 4 us by `object.__setattr__` on an `Entry`; an
+        # answer can have 100,000 events.
         entry.__class__ = Entry
         return entry  # type: ignore[no-any-return]  # the line above made it one
 
