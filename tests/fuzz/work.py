@@ -1,8 +1,8 @@
 """What a call may cost, and what it cost.
 
 Memory has a bound for each byte of the input. Time has one too, but processors differ, and other programs run beside: a
-call that is over it is compared with the same call on half the input. Linear work then takes half the time, quadratic
-work a quarter.
+call that is over it is compared with the same call on a quarter of the input. Linear work then takes a quarter of the
+time, quadratic work a sixteenth.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SECONDS_PER_BYTE: Final = 3e-6
 LONGEST_SECONDS: Final = 10.0
 BASE_BYTES: Final = 4 * 1024 * 1024
 BYTES_PER_BYTE: Final = 200
-MOST_TIMES_HALF: Final = 3.0
-"""Between linear work, twice that of half the input, and quadratic work, four times."""
+MOST_TIMES_QUARTER: Final = 8.0
+"""Between linear work, four times that of a quarter of the input, and quadratic work, 16 times."""
 ATTEMPTS: Final = 3
 
 
@@ -74,13 +74,17 @@ def hold(recipe: Recipe) -> Work:
 
 
 def _hold_growth(recipe: Recipe, value: Any) -> None:
-    """Compare with half the input. The first call also paid for caches, so both are made anew."""
+    """Compare with a quarter of the input: 4 times the time is linear, 16 times is the square.
+
+    The first call also paid for caches, so both are made anew.
+    """
     whole = _least_seconds(recipe, value)
-    half = _least_seconds(recipe, recipe.halved.value)
-    if whole > LONGEST_SECONDS or (whole > BASE_SECONDS and whole > MOST_TIMES_HALF * half):
+    quarter = recipe.halved.halved
+    part = _least_seconds(recipe, quarter.value)
+    if whole > LONGEST_SECONDS or (whole > BASE_SECONDS and whole > MOST_TIMES_QUARTER * part):
         raise Finding(
-            f"{recipe.entry}: {whole:.2f} s for {len(recipe.text)} characters, {half:.2f} s for "
-            f"{len(recipe.halved.text)}"
+            f"{recipe.entry}: {whole:.2f} s for {len(recipe.text)} characters, {part:.2f} s for "
+            f"{len(quarter.text)}"
         )
 
 

@@ -15,7 +15,7 @@ from homeserver.asked import LARGEST_EVENT, read_body
 from homeserver.by_address import ByAddress
 from homeserver.server import Homeserver
 from matrix_membership import Event, InvalidJson, InvalidMessage
-from matrix_membership.client.rate_limit import TokenBucket
+from matrix_membership.client import TokenBucket
 from matrix_membership.server import (
     ExchangeRequest,
     MatrixError,

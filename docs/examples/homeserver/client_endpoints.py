@@ -19,7 +19,7 @@ from homeserver.creating import create_room
 from homeserver.doing import Ask, Doing
 from homeserver.server import Homeserver
 from matrix_membership import client
-from matrix_membership.client.rate_limit import TokenBucket
+from matrix_membership.client import TokenBucket
 from matrix_membership.server import MatrixError, UserID, is_user_id
 
 CLIENT: Final = "/_matrix/client/v3"

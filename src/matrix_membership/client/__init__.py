@@ -33,6 +33,7 @@ from matrix_membership.client.inviting import invite
 from matrix_membership.client.known import UserSettings
 from matrix_membership.client.leaving import ban, forget, kick, leave, unban
 from matrix_membership.client.members import joined_members, set_membership
+from matrix_membership.client.rate_limit import TokenBucket
 from matrix_membership.client.requests import (
     AddressRequest,
     ClientRequest,
@@ -58,6 +59,7 @@ __all__ = [
     "NeedsIdentityServer",
     "NeedsMemberships",
     "Send",
+    "TokenBucket",
     "UserSettings",
     "ban",
     "forget",

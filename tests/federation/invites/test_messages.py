@@ -157,6 +157,12 @@ class TestInviteRequest:
             read({"event": {"a": {1}}, "room_version": "1"})
         assert (raised.value.where, raised.value.expected) == ("invite.event", "JSON values")
 
+    def test_refuses_room_state_that_json_cannot_hold(self) -> None:
+        with pytest.raises(InvalidMessage) as raised:
+            read({"event": {}, "room_version": "1", "invite_room_state": [{1}]})
+        assert raised.value.where == "invite.invite_room_state"
+        assert raised.value.expected == "JSON values"
+
 
 class TestInviteResponse:
     @pytest.mark.parametrize("capture", ANSWERS, ids=str)
