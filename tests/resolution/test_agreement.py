@@ -44,6 +44,11 @@ class TestInEveryVersion:
         assert wrong == []
 
 
+@pytest.mark.parametrize("seed", [2352, 7824, 13812])
+def test_agrees_where_the_create_event_is_of_another_room(seed: int) -> None:
+    assert differences(a_case(seed)) == {}
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_agrees_in_rooms_of_any_version(algorithm: str) -> None:
     wrong = [seed for seed in range(1000, 1060) if differences(a_case(seed), algorithm)]

@@ -94,8 +94,10 @@ class Question:
             more = {place: found for place, found in common.items() if place not in unconflicted}
             common = StateMap(unconflicted, more)
         conflicted = conflicted_state_set(sets, common)
-        # To algorithm 1 an event that no other one disputes is in no conflict.
-        least = 2 if chosen == "1" else 1
+        # Algorithm 1 takes an event that no other one disputes unseen. Without a create event in
+        # common they are looked at all the same: most of them tell which room this is.
+        unseen = chosen == "1" and ("m.room.create", "") in common
+        least = 2 if unseen else 1
         ids = [names for names in conflicted.values() if len(names) >= least]
         return cls(
             room_version,
