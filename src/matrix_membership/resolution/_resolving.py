@@ -188,7 +188,7 @@ def resolve(
 
     Args:
         room_version: the version of the room.
-        state_sets: the states: event IDs by type and state key, or `RoomState`s.
+        state_sets: the states: event IDs by type and state key, or `RoomState` values.
         events: the events by ID, those in the auth chains too; or a function that gives the
             event of an ID, or None.
         rejected: the IDs of rejected events. In a state their places count as empty, they are
