@@ -17,7 +17,7 @@ from functools import cache
 from typing import Final
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.auth._program import Program, compile_program
+from matrix_membership.auth._program import Chosen, Program, compile_program
 from matrix_membership.auth._rule import Decision, Rule, rows_in
 from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
@@ -49,9 +49,9 @@ def _program_of(room_version: RoomVersion) -> Program:
 
 
 @cache
-def _auth_events_program_of(room_version: RoomVersion) -> Program:
+def _auth_events_program_of(room_version: RoomVersion) -> Chosen:
     """Compile the rules on auth events, at their first use."""
-    return compile_program(AUTH_EVENTS, room_version, create=CREATE)
+    return compile_program(AUTH_EVENTS, room_version, create=CREATE).in_any_state
 
 
 def check(event: Event, state: RoomState) -> Decision:
