@@ -234,6 +234,8 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "",
             "server",
+            "cli._reading",
+            "cli.explain",
             "cli",
             "__main__",
         ),
