@@ -73,6 +73,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "state._members",
             "state._storage",
             "state._views",
+            "state._fields",
             "state",
             "state.create_event",
             "state.from_client",

@@ -23,7 +23,6 @@ LONG_FUNCTIONS: Final = MappingProxyType(
 LONG_MODULES: Final = MappingProxyType(
     {
         "out_of_band": 524,
-        "state": 544,
     }
 )
 

@@ -7,7 +7,7 @@ amortised constant time and leaves the old one valid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, Never
@@ -15,11 +15,12 @@ from typing import Any, Final, Never
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
-from matrix_membership.identifiers import RoomID, ServerName, UserID
-from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, JoinRule, Membership
+from matrix_membership.identifiers import ServerName, UserID
+from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, Membership
 from matrix_membership.room_versions import RoomVersion
+from matrix_membership.state._fields import NOT_TO_PREPARE, TO_PREPARE, Fields, fill_in_views
 from matrix_membership.state._members import ABSENT, PRESENT, Members, Roster
-from matrix_membership.state._persistent_map import SmallMap, with_item
+from matrix_membership.state._persistent_map import with_item
 from matrix_membership.state._storage import GetEvent, Storage, Stored
 from matrix_membership.state._views import (
     CREATOR_POWER_LEVEL,
@@ -41,64 +42,11 @@ __all__ = [
 HEROES: Final = 5
 """How many members describe a room without a name."""
 
-_NOT_TO_PREPARE: Final = (None, False, None)
-_TO_PREPARE: Final = (None, True, None)
-
 _CREATE: Final = "m.room.create"
 _MEMBER: Final = "m.room.member"
 
 
-class _Fields:
-    """The slots of a state while it is made: the same object, not yet sealed.
-
-    `RoomState` refuses assignment. Filling its slots by `object.__setattr__` takes 1.9 us;
-    filling these and then setting `__class__` takes 0.4, and a check takes 0.8.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_keyed",
-        "_lookup",
-        "_members",
-        "_roster",
-        "_servers",
-        "_single",
-        "_stored",
-        "_unseen",
-        "allow",
-        "create",
-        "create_event",
-        "get_member",
-        "is_partial",
-        "join_rule",
-        "power_level_of",
-        "power_levels",
-        "prepared",
-        "room_version",
-    )
-
-    room_version: RoomVersion
-    create: Create
-    create_event: Event | None
-    join_rule: JoinRule
-    allow: tuple[RoomID, ...]
-    power_levels: PowerLevels
-    power_level_of: Callable[[str], int]
-    is_partial: bool
-    prepared: tuple[Any, Any, Any]
-    get_member: Callable[[Any], Event | None]
-    _unseen: Membership
-    _members: Mapping[str, Event] | None
-    # All events but members, by type: those with the state key "", and by other state keys.
-    _single: SmallMap[Event]
-    _keyed: SmallMap[SmallMap[Event]]
-    _roster: Roster
-    _servers: frozenset[ServerName] | None
-    _lookup: GetEvent
-    _stored: Stored | None
-
-
-class RoomState(_Fields):
+class RoomState(Fields):
     """The state of a room at one point.
 
     Attributes:
@@ -172,7 +120,7 @@ class RoomState(_Fields):
                 single[event_type] = event
             elif state_key is not None:
                 keyed.setdefault(event_type, {})[state_key] = event
-        state: Any = _Fields()
+        state: Any = Fields()
         state.room_version = room_version
         state._single = single
         state._keyed = keyed
@@ -181,7 +129,7 @@ class RoomState(_Fields):
         state._unseen = UNKNOWN if partial else LEAVE
         state._servers = None if servers is None else frozenset(map(ServerName, servers))
         state.is_partial = partial
-        _fill_in_views(state)
+        fill_in_views(state)
         state.__class__ = RoomState  # as `_sealed` does, without the call
         return state  # type: ignore[no-any-return]  # the line above made it one
 
@@ -220,7 +168,7 @@ class RoomState(_Fields):
         else:
             state = _looked_up(room_version, source, None, partial=partial)
         if prepare and not partial and state.create_event is not None and state.create.federate:
-            _keep(state, "prepared", _TO_PREPARE)
+            _keep(state, "prepared", TO_PREPARE)
         return state
 
     def get(self, event_type: str, state_key: str = "") -> Event | None:
@@ -453,14 +401,14 @@ def _places(state: RoomState) -> dict[tuple[str, str | None], Event]:
     return {(event.type, event.state_key): event for event in state.events_but_members}
 
 
-def _sealed(state: _Fields) -> RoomState:
+def _sealed(state: Fields) -> RoomState:
     made: Any = state
     made.__class__ = RoomState
     return made  # type: ignore[no-any-return]  # the line above made it one
 
 
 def _with_member(before: RoomState, user: str, event: Event) -> RoomState:
-    state = _Fields()
+    state = Fields()
     state.room_version = before.room_version
     state.is_partial = before.is_partial
     state._unseen = before._unseen
@@ -485,7 +433,7 @@ def _with_member(before: RoomState, user: str, event: Event) -> RoomState:
 
 
 def _with_other(before: RoomState, state_key: str, event: Event) -> RoomState:
-    state = _Fields()
+    state = Fields()
     state.room_version = before.room_version
     state.is_partial = before.is_partial
     state._unseen = before._unseen
@@ -499,14 +447,14 @@ def _with_other(before: RoomState, state_key: str, event: Event) -> RoomState:
     state.get_member = before.get_member
     state._servers = before._servers
     state._roster = before._roster
-    _fill_in_views(state)
+    fill_in_views(state)
     return _sealed(state)
 
 
 def _looked_up(
     room_version: RoomVersion, get: GetEvent, stored: Stored | None, *, partial: bool
 ) -> RoomState:
-    state = _Fields()
+    state = Fields()
     state.room_version = room_version
     state._lookup = get
     state._stored = stored
@@ -515,24 +463,8 @@ def _looked_up(
     state._unseen = UNKNOWN if partial else LEAVE
     state._servers = None
     state.is_partial = partial
-    state.prepared = _NOT_TO_PREPARE
+    state.prepared = NOT_TO_PREPARE
     return _sealed(state)
-
-
-def _fill_in_views(state: _Fields) -> None:
-    get: Any = state._single.get  # an event of one of these types has the view of its type
-    event = state.create_event = get("m.room.create")
-    create = state.create = NO_CREATE if event is None else event.view
-    whole = event is not None and create.federate and not state.is_partial
-    state.prepared = _TO_PREPARE if whole else _NOT_TO_PREPARE
-    event = get("m.room.power_levels")
-    levels = state.power_levels = NO_POWER_LEVELS if event is None else event.view
-    simple = event is not None and not create.privileged
-    state.power_level_of = levels.level_of if simple else levels_of_users(create, levels)
-    event = get("m.room.join_rules")
-    rules = NO_JOIN_RULES if event is None else event.view
-    state.join_rule = rules.join_rule
-    state.allow = rules.allow
 
 
 def _unpickled(
