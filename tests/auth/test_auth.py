@@ -62,8 +62,12 @@ def in_part(room: Room) -> Room:
     return attrs.evolve(room, partial=True)
 
 
-def undecided(rule: str, version: RoomVersion) -> Decision:
-    return evolve(decision(rule, version), allowed=False, undecided=True)
+def undecided(rule: str, version: RoomVersion, *missing: str) -> Decision:
+    return evolve(decision(rule, version), allowed=False, undecided=True, missing=missing)
+
+
+def member(user: str) -> str:
+    return f"m.room.member {user}"
 
 
 class TestPartialState:
@@ -76,32 +80,34 @@ class TestPartialState:
     def test_is_undecided_on_who_may_have_been_left_out(self, version: RoomVersion) -> None:
         room = in_part(a_room(version))
         given = room.check(room.message(BEN))
-        assert given == undecided("every_event.sender_not_joined", version)
+        assert given == undecided("every_event.sender_not_joined", version, member(BEN))
 
     @everywhere
     def test_is_undecided_on_a_target(self, version: RoomVersion) -> None:
         room = in_part(a_room(version))
         given = room.check(room.invite(ANA, BEN))
-        assert given == undecided("invite.sender_may_invite", version)
+        assert given == undecided("invite.sender_may_invite", version, member(BEN))
 
     @since("8")
     def test_is_undecided_on_the_authorising_user(self, version: RoomVersion) -> None:
         room = in_part(a_room(version).with_join_rule("restricted").with_member(BEN, LEAVE))
         given = room.check(room.join(BEN, signed_by=["c.example"], **{VIA: CAY}))
-        assert given == undecided("join.authoriser_may_not_invite", version)
+        assert given == undecided("join.authoriser_may_not_invite", version, member(CAY))
 
     @everywhere
     def test_is_undecided_on_a_stored_invite_of_a_third_party(self, version: RoomVersion) -> None:
         """Its state key is a token, and no user who could have been left out."""
         room = in_part(a_room(version))
         event = room.event("m.room.third_party_invite", BEN, {}, "tok")
-        assert room.check(event) == undecided("every_event.sender_not_joined", version)
+        missing = member(BEN)
+        assert room.check(event) == undecided("every_event.sender_not_joined", version, missing)
 
     @everywhere
     def test_is_undecided_on_the_ban_of_a_third_partys_user(self, version: RoomVersion) -> None:
         room = in_part(a_room(version).with_third_party_invite())
         given = room.check(room.invite(ANA, BEN, third_party_invite=signed_invite()))
-        assert given == undecided("invite.third_party_signed_by_its_key", version)
+        rule = "invite.third_party_signed_by_its_key"
+        assert given == undecided(rule, version, member(BEN))
 
     @everywhere
     def test_takes_a_token_for_no_user_even_if_it_looks_like_one(
@@ -109,7 +115,14 @@ class TestPartialState:
     ) -> None:
         room = in_part(a_room(version).with_third_party_invite(token=BEN))
         given = room.check(room.invite(ANA, BEN, third_party_invite=signed_invite(token=BEN)))
-        assert given == undecided("invite.third_party_signed_by_its_key", version)
+        rule = "invite.third_party_signed_by_its_key"
+        assert given == undecided(rule, version, member(BEN))
+
+    @everywhere
+    def test_names_those_alone_whose_membership_matters(self, version: RoomVersion) -> None:
+        room = in_part(a_room(version))
+        given = room.check(room.ban(BEN, CAY))
+        assert given == undecided("ban.sender_not_joined", version, member(BEN))
 
     @everywhere
     def test_decides_what_is_so_for_every_membership(self, version: RoomVersion) -> None:

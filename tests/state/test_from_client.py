@@ -10,7 +10,7 @@ import pytest
 
 from matrix_membership import RoomVersion, auth, read_state
 from matrix_membership.errors import IncompleteState, InvalidEvent, UnknownRoomVersion
-from matrix_membership.membership import INVITE, UNKNOWN, JoinRule
+from matrix_membership.membership import INVITE, LEAVE, UNKNOWN, JoinRule
 from matrix_membership.room_versions import V1, V11
 from matrix_membership.state.from_client import read_event
 from tests.builders import ANA, BEN, Room, a_room, everywhere
@@ -112,8 +112,10 @@ class TestState:
         state = read_state(told(a_room(V11)), partial=True)
         assert state.membership_of(BEN) is UNKNOWN
 
-    def test_of_no_events_is_empty(self) -> None:
-        assert read_state([], room_version=V11).create_event is None
+    def test_of_no_events_tells_nothing(self) -> None:
+        state = read_state([], room_version=V11)
+        assert not state.knows("m.room.create")
+        assert read_state([], room_version=V11, complete=True).create_event is None
 
 
 class TestStrippedState:
@@ -133,3 +135,22 @@ class TestStrippedState:
             state.power_level_of(BEN)
         expected = IncompleteState("what stripped state leaves out", "m.room.power_levels")
         assert raised.value == expected
+
+    def test_may_hold_the_users_own_member_event_whole(self) -> None:
+        events = [*stripped(a_room(V11)), a_room(V11).invite(ANA, BEN).to_client_event()]
+        assert not read_state(events).knows("m.room.power_levels")
+
+    def test_is_told_by_a_missing_create_event(self) -> None:
+        state = read_state(told(a_room(V11))[1:], room_version=V11)
+        assert not state.knows("m.room.power_levels")
+
+    def test_may_be_told_by_the_caller(self) -> None:
+        state = read_state(told(a_room(V11)), complete=False)
+        assert not state.knows("m.room.power_levels")
+
+    def test_may_be_called_complete(self) -> None:
+        state = read_state(stripped(a_room(V11)), complete=True)
+        assert (state.is_partial, state.membership_of(BEN)) == (False, LEAVE)
+        state = read_state(stripped(a_room(V11)), complete=True, partial=True)
+        assert state.knows("m.room.power_levels")
+        assert state.membership_of(BEN) is UNKNOWN

@@ -30,8 +30,9 @@ class Permission:
     Attributes:
         event: the event that would be sent.
         state: the state that it was judged against.
-        decision: the verdict of the rules; None if the state leaves out what they read.
-        missing: what the state leaves out; empty if there is a decision.
+        decision: the verdict of the rules; None if no event can be made without what the
+            state leaves out.
+        missing: what the state leaves out; empty if the verdict does not depend on it.
     """
 
     event: Event
@@ -48,7 +49,7 @@ class Permission:
         return self.decision is None or self.decision.undecided
 
     def __str__(self) -> str:
-        if self.decision is None:
+        if self.missing:
             return f"unknown: the state that is at hand leaves out {self.missing}"
         return str(self.decision)
 
@@ -173,10 +174,8 @@ class May:
     ) -> Permission:
         event = self._made(event_type, state_key, content)
         event = event.with_signers({event.server, *signers})
-        try:
-            return Permission(event, self.state, auth.check(event, self.state), "")
-        except IncompleteState as incomplete:
-            return Permission(event, self.state, None, incomplete.missing)
+        decision = auth.check(event, self.state)
+        return Permission(event, self.state, decision, ", ".join(decision.missing))
 
     def _made(
         self, event_type: str, state_key: str | None, content: Mapping[str, JsonValue]
@@ -228,12 +227,14 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
         check for each joined member.
 
     Raises:
-        IncompleteState: the state does not list its members.
+        IncompleteState: the state does not list its members, or not all of them.
 
     >>> from matrix_membership.room_versions import V11
     >>> list(who_may(RoomState.of(V11, []), lambda user: user.ban("@ana:a.example")))
     []
     """
+    if state.is_partial:
+        raise IncompleteState("who may", "all members")
     for user in state.joined_members():
         if question(May(user, state)):
             yield user

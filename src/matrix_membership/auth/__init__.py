@@ -16,10 +16,10 @@ from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Final
 
-from matrix_membership._attrs import evolve, frozen
+from matrix_membership._attrs import frozen
 from matrix_membership.auth._program import Chosen, Program, compile_program
 from matrix_membership.auth._rule import Decision, Rule, rows_in
-from matrix_membership.auth._suppositions import suppositions
+from matrix_membership.auth._suppositions import judge_in_part
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
 from matrix_membership.auth.explaining import Explanation, Remedy, explained
 from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
@@ -67,8 +67,8 @@ def check(event: Event, state: RoomState) -> Decision:
 
     Returns:
         The decision of the first rule that fires. It is undecided if the state is partial
-        and the verdict depends on members that were left out. A state without a create
-        event gives a rejection, by the rule that asks for one.
+        and the verdict depends on what was left out. A state without a create event gives
+        a rejection, by the rule that asks for one.
 
     >>> from matrix_membership.room_versions import V11
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
@@ -104,10 +104,12 @@ _prepare: Final = vars(RoomState.__base__)["prepared"].__set__
 
 def _check_unprepared(event: Event, state: RoomState) -> Decision:
     """Judge against a state that cannot keep rows: partial, over a look-up, or without a create event."""
-    if state.create_event is None and event.kind != "m.room.create":
+    # A stripped state may not know its create event: the rules that read it are undecided then.
+    unknown = state.is_partial and not state.knows("m.room.create")
+    if not unknown and state.create_event is None and event.kind != "m.room.create":
         return check_auth_events(event, ())
     if state.is_partial:
-        return _judge_in_part(event, state)
+        return judge_in_part(event, state, _program_of(event.room_version).in_any_state)
     return _program_of(event.room_version).judge(event, state)
 
 
@@ -151,7 +153,7 @@ def explain(event: Event, state: RoomState) -> Explanation:
         The decision with every rule tried, the facts that the rules read, and where each
         fact comes from. A rejection also has remedies, each of them tried with the same
         rules. With a partial state, the rules tried are shown as if the users left out were
-        invited. Cost: some hundred checks. It is linear in the size of the event and of the
+        invited; a rule that reads anything else that is missing is unknown. Cost: some hundred checks. It is linear in the size of the event and of the
         power levels and, for the first question to a state of `RoomState.of`, in its
         members. For an event that changes thousands of levels fewer remedies are tried.
 
@@ -175,15 +177,6 @@ def rules_of(room_version: RoomVersion) -> RuleList:
     return RuleList(
         room_version, tuple(rows_in((*CREATE, *AUTH_EVENTS, *STATE_DEPENDENT), room_version))
     )
-
-
-def _judge_in_part(event: Event, state: RoomState) -> Decision:
-    """Judge against a partial state: undecided if the memberships left out matter."""
-    outcomes = [check(event, supposed) for supposed in suppositions(event, state)]
-    first = outcomes[0]
-    if all(outcome == first for outcome in outcomes):
-        return first
-    return evolve(first, allowed=False, undecided=True)
 
 
 @frozen

@@ -27,6 +27,7 @@ from typing import Any, Final, Never
 
 from matrix_membership._attrs import constant
 from matrix_membership.auth._rule import MALFORMED, Applies, Decision, Rule, Section, number_in
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.events.facts import MESSAGE, Case, case_of
 from matrix_membership.membership import (
@@ -151,6 +152,38 @@ class Chosen:
                 return decision  # type: ignore[no-any-return]  # as the next
         assert end is not None  # noqa: S101 - every list ends with a rule that always fires
         return end  # type: ignore[no-any-return]  # a decision
+
+    def judge_in_part(self, event: Event, state: Any) -> Decision:
+        """Run the rules on a state that may raise `IncompleteState` for what they read.
+
+        The first rule that fires decides. A rule that cannot be tried may fire or not: the
+        verdict is undecided there.
+        """
+        rows, end = self.find(event.case) or self.otherwise
+        for applies, decision in rows:
+            try:
+                if applies(event, state):
+                    return decision  # type: ignore[no-any-return]  # as the next
+            except IncompleteState as incomplete:
+                if not is_silent_for_lack_of(incomplete, decision.rule):
+                    return decision.undecided_for_lack_of(incomplete.missing)  # type: ignore[no-any-return]  # a decision
+        return end  # type: ignore[no-any-return]  # a decision
+
+
+def is_silent_for_lack_of(incomplete: IncompleteState, rule: str) -> bool:
+    """Tell whether a rule counts as silent although its state lacks what it reads.
+
+    A caller who names the room version of a state without its create event wants a verdict.
+    These rules would leave every verdict open. Rooms are federated by default, and the
+    creator's first join comes when the room has nothing but its create event.
+    """
+    return incomplete.missing == "m.room.create" and rule in _ASK_FOR_CREATE
+
+
+_ASK_FOR_CREATE: Final = (
+    "every_event.sender_from_unfederated_server",
+    "join.first_join_of_the_creator",
+)
 
 
 Prepared = tuple[RoomVersion, Callable[[Case, ByMembership], ByMembership], ByMembership]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from matrix_membership._attrs import constant, frozen
+from matrix_membership._attrs import constant, evolve, frozen
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion
@@ -35,8 +35,10 @@ class Decision:
         number: the rule's number in this room version, as the specification prints it.
         room_version: the version whose rules were applied.
         text: the fact that held when the rule fired, in one sentence.
-        undecided: whether the verdict depends on a membership that a partial state leaves
-            out. An undecided event is not allowed.
+        undecided: whether the verdict depends on what a partial state leaves out. An
+            undecided event is not allowed.
+        missing: of an undecided event, what it depends on: types, each with its state key
+            unless that is empty, such as `m.room.join_rules`.
     """
 
     allowed: bool
@@ -45,6 +47,7 @@ class Decision:
     room_version: RoomVersion
     text: str
     undecided: bool = False
+    missing: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -55,6 +58,10 @@ class Decision:
         )
         fact = self.text[:1].lower() + self.text[1:].rstrip(".")
         return f"{verdict} rule {self.number} of room version {self.room_version}: {fact}"
+
+    def undecided_for_lack_of(self, *missing: str) -> Decision:
+        """Return the decision as one that hangs on what the state leaves out."""
+        return evolve(self, allowed=False, undecided=True, missing=missing)
 
     @property
     def url(self) -> str:

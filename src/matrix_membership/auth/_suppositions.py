@@ -5,14 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import product
 
+from matrix_membership.auth._program import Chosen
+from matrix_membership.auth._rule import Decision
 from matrix_membership.events import Event
 from matrix_membership.identifiers import is_user_id
-from matrix_membership.membership import MEMBERSHIPS, UNKNOWN
+from matrix_membership.membership import MEMBERSHIPS, UNKNOWN, Membership
 from matrix_membership.state import RoomState
 
+Guess = tuple[Membership, ...]
+"""A membership of each user whom the state leaves out, in the order of `left_out`."""
 
-def suppositions(event: Event, state: RoomState) -> Iterator[RoomState]:
-    """Suppose each membership of the users whom an event involves and the state leaves out.
+
+def judge_in_part(event: Event, state: RoomState, rules: Chosen) -> Decision:
+    """Judge against a partial state.
+
+    Args:
+        event: the event.
+        state: the partial state.
+        rules: the rules of its version.
+
+    Returns:
+        The decision that every completion of the state gives; otherwise an undecided one,
+        which names what the verdict depends on. Cost: at most 5 ** 3 judgements.
+    """
+    outcomes = {
+        guess: rules.judge_in_part(event, supposed)
+        for guess, supposed in suppositions(event, state)
+    }
+    first = next(iter(outcomes.values()))
+    if all(outcome == first for outcome in outcomes.values()):
+        return first
+    members = [
+        f"m.room.member {user}"
+        for index, user in enumerate(_left_out(event, state))
+        if _matters(index, outcomes)
+    ]
+    others = [what for outcome in outcomes.values() for what in outcome.missing]
+    return first.undecided_for_lack_of(*dict.fromkeys((*members, *others)))
+
+
+def _matters(index: int, outcomes: Mapping[Guess, Decision]) -> bool:
+    """Tell whether the membership of one user alone changes any outcome."""
+    by_others: dict[Guess, Decision] = {}
+    for guess, outcome in outcomes.items():
+        others = (*guess[:index], *guess[index + 1 :])
+        if by_others.setdefault(others, outcome) != outcome:
+            return True
+    return False
+
+
+def suppositions(event: Event, state: RoomState) -> Iterator[tuple[Guess, RoomState]]:
+    """Suppose memberships of the users involved whom the state leaves out.
 
     Args:
         event: the event. The rules read the memberships of its sender, its target user and
@@ -20,16 +63,20 @@ def suppositions(event: Event, state: RoomState) -> Iterator[RoomState]:
         state: the partial state.
 
     Yields:
-        States in which each of these users has some membership: at most 5 ** 3.
+        Memberships of these users, and the state in which they have them: at most 5 ** 3.
     """
+    missing = _left_out(event, state)
+    for guess in product(MEMBERSHIPS.values(), repeat=len(missing)):
+        yield guess, _supposing(state, dict(zip(missing, guess, strict=True)))
+
+
+def _left_out(event: Event, state: RoomState) -> list[str]:
     involved = {event.sender, event.state_key, event.authorised_via}
     users = filter(is_user_id, involved)  # not the token of a third-party invite
-    missing = sorted(user for user in users if state.membership_of(user) is UNKNOWN)
-    for guess in product(MEMBERSHIPS, repeat=len(missing)):
-        yield _supposing(state, dict(zip(missing, guess, strict=True)))
+    return sorted(user for user in users if state.membership_of(user) is UNKNOWN)
 
 
-def _supposing(state: RoomState, memberships: Mapping[str, str]) -> RoomState:
+def _supposing(state: RoomState, memberships: Mapping[str, Membership]) -> RoomState:
     """Return the state with these memberships added."""
     supposed = {
         user: Event.from_client_event(
@@ -37,7 +84,7 @@ def _supposing(state: RoomState, memberships: Mapping[str, str]) -> RoomState:
                 "type": "m.room.member",
                 "sender": user,
                 "state_key": user,
-                "content": {"membership": membership},
+                "content": {"membership": str(membership)},
             },
             state.room_version,
         )

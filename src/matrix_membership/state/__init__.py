@@ -7,7 +7,7 @@ amortised constant time and leaves the old one valid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, Never
@@ -18,10 +18,16 @@ from matrix_membership.events.contents import NO_POWER_LEVELS, Create, JoinRules
 from matrix_membership.identifiers import ServerName, UserID
 from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, Membership
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.state._fields import NOT_TO_PREPARE, TO_PREPARE, Fields, fill_in_views
-from matrix_membership.state._members import ABSENT, PRESENT, Members, Roster
-from matrix_membership.state._persistent_map import with_item
-from matrix_membership.state._storage import GetEvent, Storage, Stored
+from matrix_membership.state._fields import (
+    NOT_TO_PREPARE,
+    TO_PREPARE,
+    Fields,
+    fill_in_views,
+    with_member,
+    with_other,
+)
+from matrix_membership.state._members import ABSENT, PRESENT, Roster
+from matrix_membership.state._storage import GetEvent, Storage, Stored, stored_in_part
 from matrix_membership.state._views import (
     CREATOR_POWER_LEVEL,
     FIRST_CREATOR_POWER_LEVEL,
@@ -58,7 +64,7 @@ class RoomState(Fields):
         power_levels: its power levels, defaults filled in.
         power_level_of: gives the power level of any user: 2**53 for a creator in
             version 12, which stands for an infinite level.
-        is_partial: whether members may have been left out of it.
+        is_partial: whether members, or events of every type, may have been left out of it.
         get_member: gives the member event of a user, or None.
         prepared: the program that `auth` keeps here after the first check. Before that,
             its second part says whether `auth` may keep one: for a whole state of a
@@ -86,6 +92,7 @@ class RoomState(Fields):
         events: Iterable[Event],
         *,
         partial: bool = False,
+        stripped: bool = False,
         servers: Iterable[str] | None = None,
     ) -> RoomState:
         """Make the state that consists of these events.
@@ -97,15 +104,23 @@ class RoomState(Fields):
                 are ignored.
             partial: members may have been left out: their membership is unknown,
                 not leave.
+            stripped: events of every type may have been left out, as in an invite's
+                `Stripped state`__: a question that needs one raises `IncompleteState`, and
+                `auth.check` answers undecided. Then the state is partial too.
             servers: the servers in the room, when the events do not show them all.
 
         Returns:
             The state. Cost: linear in the number of events.
 
+        __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+
         >>> from matrix_membership.room_versions import V11
         >>> RoomState.of(V11, []).membership_of("@ana:a.example")
         <Membership.LEAVE: 'leave'>
         """
+        if stripped:
+            told = stored_in_part(events, None if servers is None else tuple(servers))
+            return _looked_up(room_version, told.get, told, partial=True)
         members: dict[str, Event] = {}
         single: dict[str, Event] = {}
         keyed: dict[str, dict[str, Event]] = {}
@@ -172,7 +187,12 @@ class RoomState(Fields):
         return state
 
     def get(self, event_type: str, state_key: str = "") -> Event | None:
-        """Return the event of a type and a state key, or None."""
+        """Return the event of a type and a state key, or None.
+
+        Raises:
+            IncompleteState: the state is stripped, and lacks this event of a type other than
+                `m.room.member`.
+        """
         if event_type == _MEMBER:
             return self.get_member(state_key)
         if self._members is None:
@@ -181,6 +201,19 @@ class RoomState(Fields):
             return self._single.get(event_type)
         found = self._keyed.get(event_type)
         return None if found is None else found.get(state_key)
+
+    def knows(self, event_type: str, state_key: str = "") -> bool:
+        """Tell whether the state says which event a place holds, or that it holds none.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> RoomState.of(V11, [], partial=True).knows("m.room.member", "@ana:a.example")
+        False
+        """
+        try:
+            event = self.get(event_type, state_key)
+        except IncompleteState:
+            return False
+        return event is not None or event_type != _MEMBER or not self.is_partial
 
     def membership_of(self, user: str) -> Membership:
         """Return the membership of a user: leave for a user without a member event.
@@ -218,8 +251,8 @@ class RoomState(Fields):
             stored = self._in_storage("a changed state").with_event(event)
             return _looked_up(self.room_version, stored.get, stored, partial=self.is_partial)
         if event.type == _MEMBER:
-            return _with_member(self, state_key, event)
-        return _with_other(self, state_key, event)
+            return _sealed(with_member(self, state_key, event))
+        return _sealed(with_other(self, state_key, event))
 
     @property
     def members(self) -> Mapping[str, Event]:
@@ -297,10 +330,13 @@ class RoomState(Fields):
             members when the first ones changed their membership recently.
 
         Raises:
-            IncompleteState: the state is over a look-up function.
+            IncompleteState: the state is over a look-up function, or it is partial: the
+                members left out may come before those at hand.
 
         __ https://spec.matrix.org/v1.19/server-server-api/#put_matrixfederationv2send_joinroomideventid
         """
+        if self.is_partial:
+            raise IncompleteState("the heroes", "all members")
         for wanted in (PRESENT, ABSENT):
             users = (user for user in self._members_of(wanted) if user != excluding)
             found = tuple(islice(users, max(at_most, 0)))
@@ -310,6 +346,8 @@ class RoomState(Fields):
 
     def joined_members(self) -> Iterator[UserID]:
         """Return the joined users, in the order in which their memberships came.
+
+        Of a partial state, those whom it shows: others may be joined too.
 
         Raises:
             IncompleteState: the state is over a look-up function.
@@ -340,7 +378,13 @@ class RoomState(Fields):
     def __reduce__(self) -> tuple[object, ...]:
         return (
             _unpickled,
-            (self.room_version, tuple(self.events), self.is_partial, self._servers),
+            (
+                self.room_version,
+                tuple(self.events),
+                self.is_partial,
+                self._members is None and self._in_storage("a copy").stripped,
+                self._servers,
+            ),
         )
 
     def _whole(self, question: str) -> Mapping[str, Event]:
@@ -380,7 +424,7 @@ def _fill_in(state: RoomState, name: str) -> Any:
             levels = view_of(state.get("m.room.power_levels"), PowerLevels, NO_POWER_LEVELS)
             _keep(state, "power_levels", levels)
         case "power_level_of":
-            _keep(state, "power_level_of", levels_of_users(state.create, state.power_levels))
+            _keep(state, "power_level_of", _levels_looked_up(state))
         case "join_rule" | "allow":
             rules = view_of(state.get("m.room.join_rules"), JoinRules, NO_JOIN_RULES)
             _keep(state, "join_rule", rules.join_rule)
@@ -390,6 +434,18 @@ def _fill_in(state: RoomState, name: str) -> Any:
         case _:
             raise AttributeError(f"RoomState has no attribute {name!r}")
     return getattr(state, name)
+
+
+def _levels_looked_up(state: RoomState) -> Callable[[str], int]:
+    try:
+        return levels_of_users(state.create, state.power_levels)
+    except IncompleteState:
+        levels = state.power_levels
+        # Stripped state may lack the create event. Where levels are set, it tells of power only
+        # in the versions whose creators have infinite power.
+        if state.room_version.privileged_creators or not levels.exists:
+            raise
+        return levels.level_of
 
 
 # Python calls it for an empty slot. It is attached from outside because with a `__getattr__` in
@@ -405,50 +461,6 @@ def _sealed(state: Fields) -> RoomState:
     made: Any = state
     made.__class__ = RoomState
     return made  # type: ignore[no-any-return]  # the line above made it one
-
-
-def _with_member(before: RoomState, user: str, event: Event) -> RoomState:
-    state = Fields()
-    state.room_version = before.room_version
-    state.is_partial = before.is_partial
-    state._unseen = before._unseen
-    roster = before._roster.with_member(user, event)
-    servers = before._servers
-    if before.is_partial and servers is not None:
-        # Another member of a server may have been left out: a leave removes no server.
-        servers |= set(roster.servers)
-    elif roster.servers is not before._roster.servers:
-        servers = None
-    state._roster = roster
-    state._members = Members(roster)
-    state.get_member = roster.get
-    state._single, state._keyed = before._single, before._keyed
-    state._servers = servers
-    # The views do not depend on members, so the program that `auth` prepared stays good.
-    state.create, state.create_event = before.create, before.create_event
-    state.power_levels, state.power_level_of = before.power_levels, before.power_level_of
-    state.join_rule, state.allow = before.join_rule, before.allow
-    state.prepared = before.prepared
-    return _sealed(state)
-
-
-def _with_other(before: RoomState, state_key: str, event: Event) -> RoomState:
-    state = Fields()
-    state.room_version = before.room_version
-    state.is_partial = before.is_partial
-    state._unseen = before._unseen
-    state._single, state._keyed = before._single, before._keyed
-    if state_key == "":
-        state._single = with_item(before._single, event.type, event)
-    else:
-        of_type = with_item(before._keyed.get(event.type) or {}, state_key, event)
-        state._keyed = with_item(before._keyed, event.type, of_type)
-    state._members = before._members
-    state.get_member = before.get_member
-    state._servers = before._servers
-    state._roster = before._roster
-    fill_in_views(state)
-    return _sealed(state)
 
 
 def _looked_up(
@@ -471,6 +483,7 @@ def _unpickled(
     room_version: RoomVersion,
     events: tuple[Event, ...],
     partial: bool,  # noqa: FBT001 - called by pickle alone
+    stripped: bool,  # noqa: FBT001 - as before
     servers: frozenset[ServerName] | None,
 ) -> RoomState:
-    return RoomState.of(room_version, events, partial=partial, servers=servers)
+    return RoomState.of(room_version, events, partial=partial, stripped=stripped, servers=servers)

@@ -1,4 +1,4 @@
-"""The slots of a room state while it is made, and its views."""
+"""A room state while it is made: from its events, or from the state before."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from matrix_membership.events.contents import NO_POWER_LEVELS, Create, PowerLeve
 from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.membership import JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.state._members import Roster
-from matrix_membership.state._persistent_map import SmallMap
+from matrix_membership.state._members import Members, Roster
+from matrix_membership.state._persistent_map import SmallMap, with_item
 from matrix_membership.state._storage import GetEvent, Stored
 from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users
 
-__all__ = ["NOT_TO_PREPARE", "TO_PREPARE", "Fields", "fill_in_views"]
+__all__ = ["NOT_TO_PREPARE", "TO_PREPARE", "Fields", "fill_in_views", "with_member", "with_other"]
 
 NOT_TO_PREPARE: Final = (None, False, None)
 TO_PREPARE: Final = (None, True, None)
@@ -72,7 +72,7 @@ class Fields:
 
 
 def fill_in_views(state: Fields) -> None:
-    """Fill in what the create event, power levels and join rules of a listed state say."""
+    """Fill in what create event, power levels and join rules say."""
     get: Any = state._single.get  # an event of one of these types has the view of its type
     event = state.create_event = get("m.room.create")
     create = state.create = NO_CREATE if event is None else event.view
@@ -86,3 +86,49 @@ def fill_in_views(state: Fields) -> None:
     rules = NO_JOIN_RULES if event is None else event.view
     state.join_rule = rules.join_rule
     state.allow = rules.allow
+
+
+def with_member(before: Fields, user: str, event: Event) -> Fields:
+    """Return the listed state with another member event."""
+    state = Fields()
+    state.room_version = before.room_version
+    state.is_partial = before.is_partial
+    state._unseen = before._unseen
+    roster = before._roster.with_member(user, event)
+    servers = before._servers
+    if before.is_partial and servers is not None:
+        # Another member of a server may have been left out: a leave removes no server.
+        servers |= set(roster.servers)
+    elif roster.servers is not before._roster.servers:
+        servers = None
+    state._roster = roster
+    state._members = Members(roster)
+    state.get_member = roster.get
+    state._single, state._keyed = before._single, before._keyed
+    state._servers = servers
+    # The views do not depend on members, so the program that `auth` prepared stays good.
+    state.create, state.create_event = before.create, before.create_event
+    state.power_levels, state.power_level_of = before.power_levels, before.power_level_of
+    state.join_rule, state.allow = before.join_rule, before.allow
+    state.prepared = before.prepared
+    return state
+
+
+def with_other(before: Fields, state_key: str, event: Event) -> Fields:
+    """Return the listed state with another event that gives no membership."""
+    state = Fields()
+    state.room_version = before.room_version
+    state.is_partial = before.is_partial
+    state._unseen = before._unseen
+    state._single, state._keyed = before._single, before._keyed
+    if state_key == "":
+        state._single = with_item(before._single, event.type, event)
+    else:
+        of_type = with_item(before._keyed.get(event.type) or {}, state_key, event)
+        state._keyed = with_item(before._keyed, event.type, of_type)
+    state._members = before._members
+    state.get_member = before.get_member
+    state._servers = before._servers
+    state._roster = before._roster
+    fill_in_views(state)
+    return state

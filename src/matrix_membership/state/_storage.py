@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from matrix_membership._attrs import constant
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import JOIN, Membership
 from matrix_membership.state._persistent_map import PersistentMap
 
-__all__ = ["GetEvent", "Storage", "Stored"]
+__all__ = ["GetEvent", "Storage", "Stored", "stored_in_part"]
 
 GetEvent = Callable[[str, str], Event | None]
 
+_CREATE = "m.room.create"
 _MEMBER = "m.room.member"
 
 
@@ -37,15 +39,23 @@ class Storage:
 
 
 class Stored:
-    """A storage, and the events that changed since."""
+    """A storage, and the events that changed since.
 
-    __slots__ = ("changes", "storage")
+    A stripped one may lack events of every type: it raises for what it lacks.
+    """
+
+    __slots__ = ("changes", "storage", "stripped")
 
     def __init__(
-        self, storage: Storage, changes: PersistentMap[tuple[str, str], Event] | None = None
+        self,
+        storage: Storage,
+        changes: PersistentMap[tuple[str, str], Event] | None = None,
+        *,
+        stripped: bool = False,
     ) -> None:
         self.storage = storage
         self.changes = PersistentMap() if changes is None else changes
+        self.stripped = stripped
 
     def get(self, event_type: str, state_key: str) -> Event | None:
         return self.changes.get((event_type, state_key)) or self.storage.get(event_type, state_key)
@@ -67,12 +77,14 @@ class Stored:
         changed = [event for event in self._changed() if event.type == _MEMBER]
         found |= {_server(event) for event in changed if event.membership is JOIN}
         left = {_server(event) for event in changed if event.membership is not JOIN} & found
-        if left:
+        # Of a stripped state, another member of the server may have been left out.
+        if left and not self.stripped:
             found -= left - set(map(_server, self.members((JOIN,))))
         return frozenset(found)
 
     def with_event(self, event: Event) -> Stored:
-        return Stored(self.storage, self.changes.with_item(_place(event), event))
+        changes = self.changes.with_item(_place(event), event)
+        return Stored(self.storage, changes, stripped=self.stripped)
 
     def _changed(self) -> Iterator[Event]:
         return (event for _, event in self.changes.items())
@@ -80,6 +92,41 @@ class Stored:
     def _unchanged(self, events: Iterable[Event]) -> Iterator[Event]:
         changed = self.changes.get
         return (event for event in events if changed(_place(event)) is None)
+
+
+def stored_in_part(events: Iterable[Event], servers: Iterable[str] | None) -> Stored:
+    """Store stripped state: a look-up of an event that it lacks raises.
+
+    Args:
+        events: some of the state events, in the order in which they came.
+        servers: the servers in the room; None if they are unknown.
+    """
+    told: dict[tuple[str, str], Event] = {}
+    for event in events:
+        if event.state_key is not None and not (event.type == _CREATE and _place(event) in told):
+            told[_place(event)] = event
+
+    def get(event_type: str, state_key: str) -> Event | None:
+        event = told.get((event_type, state_key))
+        # The membership of a user who was left out has a value of its own: unknown.
+        if event is None and event_type != _MEMBER:
+            missing = f"{event_type} {state_key}".rstrip()
+            raise IncompleteState("what stripped state leaves out", missing)
+        return event
+
+    def members(wanted: tuple[Membership, ...] | None) -> Iterator[Event]:
+        listed = (event for event in told.values() if event.type == _MEMBER)
+        return (event for event in listed if wanted is None or event.membership in wanted)
+
+    def servers_in_room() -> Iterable[str]:
+        if servers is None:
+            raise IncompleteState("servers in the room", "all members")
+        return servers
+
+    def others() -> Iterator[Event]:
+        return (event for event in told.values() if event.type != _MEMBER)
+
+    return Stored(Storage(get, others, members, servers_in_room), stripped=True)
 
 
 def _place(event: Event) -> tuple[str, str]:

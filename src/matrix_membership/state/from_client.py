@@ -51,8 +51,13 @@ def read_state(
     *,
     room_version: RoomVersion | None = None,
     partial: bool = False,
+    complete: bool | None = None,
 ) -> RoomState:
     """Read the state of a room as a client has it.
+
+    `Stripped state`__ is told apart from the whole state by its events. In whole state all
+    have IDs, and one is the create event. Some servers put an invited user's own member
+    event whole among stripped ones: that is stripped state too.
 
     Args:
         events: the state events, as `read_event` takes them: the answer to `/state`; or of
@@ -61,10 +66,13 @@ def read_state(
             one place the later counts.
         room_version: the version of the room, when the create event does not say.
         partial: members may be missing, as they are when a client loads them lazily.
+        complete: whether these are all state events (but members, if `partial`): true for
+            hand-made events without IDs, false for a part of the state. None to see it by
+            the events.
 
     Returns:
-        The state. Events without IDs are stripped state: then events of every type may be
-        missing, and a question that needs one raises `IncompleteState`. Cost: linear in
+        The state. If events of every type may be missing, a question that needs one raises
+        `IncompleteState`, and a verdict that depends on one is undecided. Cost: linear in
         the events.
 
     Raises:
@@ -84,13 +92,22 @@ def read_state(
     ...     ]
     ... )
     <state of , version 11>
+
+    __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
     """
     found = list(events)
     version = room_version or _version(found)
     read = [read_event(event, version) for event in found]
-    if read and not any(event.event_id for event in read):
-        return _stripped(version, read)
-    return RoomState.of(version, read, partial=partial)
+    if complete is None:
+        complete = _is_whole(read)
+    return RoomState.of(version, read, partial=partial, stripped=not complete)
+
+
+def _is_whole(events: list[Event]) -> bool:
+    """Tell whether events are the whole state: every room has a create event."""
+    return all(event.event_id for event in events) and any(
+        event.type == "m.room.create" for event in events
+    )
 
 
 def _fields(event: object) -> Mapping[str, JsonValue]:
@@ -130,16 +147,3 @@ def _version(events: list[object]) -> RoomVersion:
                 raise UnknownRoomVersion(identifier)
             return version
     raise IncompleteState("the room version", "m.room.create")
-
-
-def _stripped(version: RoomVersion, events: list[Event]) -> RoomState:
-    """Return a state that raises `IncompleteState` for every event that it was not given."""
-    told = {(event.type, event.state_key): event for event in events}
-
-    def get(event_type: str, state_key: str) -> Event | None:
-        event = told.get((event_type, state_key))
-        if event is None and event_type != "m.room.member":
-            raise IncompleteState("what stripped state leaves out", event_type)
-        return event
-
-    return RoomState.over(version, get, partial=True)

@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from matrix_membership._attrs import frozen
-from matrix_membership.auth._rule import MALFORMED, Decision, Rule, Section, number_in
+from matrix_membership.auth._program import is_silent_for_lack_of
+from matrix_membership.auth._rule import MALFORMED, Applies, Decision, Rule, Section, number_in
 from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents
 from matrix_membership.auth.explaining._facts import Fact, facts
@@ -40,7 +41,8 @@ class TriedRule:
         text: the fact that holds when it fires, or the condition.
         verdict: the verdict of the rule if it fires: `allow` or `reject`; empty for a
             condition.
-        fired: whether the rule fired, or the condition holds.
+        fired: whether the rule fired, or the condition holds; None if the state leaves out
+            what it reads.
         read: the types and state keys that were looked up.
     """
 
@@ -48,11 +50,12 @@ class TriedRule:
     name: str
     text: str
     verdict: str
-    fired: bool
+    fired: bool | None
     read: tuple[StateKey, ...]
 
     def __str__(self) -> str:
-        outcome = self.verdict or "yes" if self.fired else "-"
+        fired = self.verdict or "yes" if self.fired else "-"
+        outcome = "unknown" if self.fired is None else fired
         return f"{self.number:<9} {self.name or '(condition)':<55} {outcome:<7} {self.text}"
 
     def to_dict(self) -> dict[str, JsonValue]:
@@ -74,7 +77,8 @@ class Explanation:
     Attributes:
         event: the event that was judged.
         decision: the verdict, the same as from `check`.
-        steps: the rules tried, in order; the last one decided.
+        steps: the rules tried, in order; the last one decided, or is the one at which the
+            verdict is undecided.
         facts: the memberships, levels and join rule that they read, with origins.
         evidence: the state events that they read.
         rooms: for a join to a restricted room, the rooms whose members may join.
@@ -119,7 +123,7 @@ class Explanation:
         if self.decision.allowed:
             return []
         if self.decision.undecided:
-            return ["the membership of those whom the state leaves out"]
+            return [f"a state that tells {' and '.join(self.decision.missing)}"]
         return ["no small change of the room or of the event"]
 
     def to_dict(self) -> dict[str, JsonValue]:
@@ -127,6 +131,7 @@ class Explanation:
         return {
             "allowed": self.decision.allowed,
             "undecided": self.decision.undecided,
+            "missing": list(self.decision.missing),
             "rule": self.decision.rule,
             "number": self.decision.number,
             "room_version": self.decision.room_version.identifier,
@@ -168,16 +173,16 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
     remedies: tuple[Remedy, ...] = ()
     if event.kind == "m.room.create":
         tried = try_rules(CREATE, event, lambda _: state)
-    elif state.create_event is None:
+    elif state.knows("m.room.create") and state.create_event is None:
         auth_events = AuthEvents.of(event, (), frozenset(), None)
         tried = try_rules(AUTH_EVENTS, event, lambda _: auth_events)
     else:
-        supposed = next(suppositions(event, state)) if state.is_partial else state
+        supposed = next(suppositions(event, state))[1] if state.is_partial else state
         tried = try_rules(STATE_DEPENDENT, event, _watched(supposed))
         if not (decision.allowed or decision.undecided):
             remedies = find_remedies(event, state, judge)
     read = tuple(dict.fromkeys(place for rule in tried for place in rule.read))
-    found = [state.get(*place) for place in read]
+    found = [state.get(*place) for place in read if state.knows(*place)]
     rooms, servers = _rooms_and_servers(event, state)
     return Explanation(
         event=event,
@@ -220,21 +225,31 @@ def _try(
             continue
         read: list[StateKey] = []
         if isinstance(row, Rule):
-            fired = row.applies(event, against(read))
+            fired = _tried(row.applies, event, against(read), row.name)
             verdict = "allow" if row.allows else "reject"
             tried.append(TriedRule(number, row.name, row.text, verdict, fired, _once(read)))
-            if fired:
+            if fired is not False:
                 return True
         # The rule on malformed members is tried on all of them, although their kind settles it.
         elif row.membership is MALFORMED or row.is_about(kind):
             if row.when is not None:
-                entered = row.when(event, against(read))
+                entered = _tried(row.when, event, against(read))
                 tried.append(TriedRule(number, "", row.text, "", entered, _once(read)))
+                if entered is None:
+                    return True
                 if not entered:
                     continue
             if _try(row.rules, event, against, tried):
                 return True
     return False
+
+
+def _tried(applies: Applies, event: Event, state: Any, rule: str = "") -> bool | None:
+    """Tell whether a rule fires or a condition holds; None if unknown."""
+    try:
+        return applies(event, state)
+    except IncompleteState as incomplete:
+        return False if is_silent_for_lack_of(incomplete, rule) else None
 
 
 def _once(read: list[StateKey]) -> tuple[StateKey, ...]:

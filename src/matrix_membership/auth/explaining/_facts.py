@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from enum import Enum
+from typing import Final
 
 from matrix_membership._attrs import frozen
 from matrix_membership.auth.explaining.levels import Needed, needed_levels
@@ -26,7 +27,7 @@ class Origin(Enum):
 
     `STATE`: the content of a state event. `EVENT`: the content of the event that is judged.
     `DEFAULT`: the value that counts if no event sets one. `CREATOR`: the power of a creator.
-    `UNKNOWN`: the partial state leaves this member out.
+    `UNKNOWN`: the partial state leaves the event out.
     """
 
     STATE = "state"
@@ -73,6 +74,11 @@ class Fact:
         }
 
 
+_LEFT_OUT: Final = "the state leaves it out"
+_COUNTS_AS_FEDERATED: Final = "the state leaves it out; the room counts as federated"
+_MEMBER: Final = "m.room.member"
+
+
 def facts(event: Event, state: RoomState, read: Collection[StateKey]) -> tuple[Fact, ...]:
     """Return the facts about these places of the state, as they matter to an event.
 
@@ -85,19 +91,25 @@ def facts(event: Event, state: RoomState, read: Collection[StateKey]) -> tuple[F
 
 
 def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterator[Fact]:
-    users = [place[1] for place in read if place[0] == "m.room.member"]
+    users = [place[1] for place in read if place[0] == _MEMBER]
     yield from (_membership(user, state) for user in users)
-    if ("m.room.power_levels", "") in read:
+    known = [place for place in read if state.knows(*place)]
+    for place in read:
+        if place[0] != _MEMBER and place not in known:
+            why = _COUNTS_AS_FEDERATED if place == ("m.room.create", "") else _LEFT_OUT
+            yield Fact(" ".join(filter(None, place)), "unknown", Origin.UNKNOWN, why)
+    # The create event tells who has the power of a creator.
+    if ("m.room.power_levels", "") in known and state.knows("m.room.create"):
         involved = dict.fromkeys((event.sender, *users))
         yield from (_level(user, state) for user in involved)
         yield from (_needed(needed, state) for needed in needed_levels(event, state))
         yield from _changes(event, state.power_levels)
-    if ("m.room.join_rules", "") in read:
+    if ("m.room.join_rules", "") in known:
         yield from _join_rule(state)
-    for event_type, state_key in read:
+    for event_type, state_key in known:
         if event_type == "m.room.third_party_invite":
             yield _token(state_key, state)
-    if ("m.room.create", "") in read and not state.create.federate:
+    if ("m.room.create", "") in known and not state.create.federate:
         yield Fact(
             "federation", "off", Origin.STATE, "m.room.create: m.federate", _id(state.create_event)
         )
