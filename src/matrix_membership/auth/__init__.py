@@ -105,10 +105,11 @@ _prepare: Final = vars(RoomState.__base__)["prepared"].__set__
 def _check_unprepared(event: Event, state: RoomState) -> Decision:
     """Judge against a state that cannot keep rows: partial, over a look-up, or without a create event."""
     # A stripped state may not know its create event: the rules that read it are undecided then.
-    unknown = state.is_partial and not state.knows("m.room.create")
+    in_part = state.is_partial or bool(state.passed_over)
+    unknown = in_part and not state.knows("m.room.create")
     if not unknown and state.create_event is None and event.kind != "m.room.create":
         return check_auth_events(event, ())
-    if state.is_partial:
+    if in_part:
         return judge_in_part(event, state, _program_of(event.room_version).in_any_state)
     return _program_of(event.room_version).judge(event, state)
 

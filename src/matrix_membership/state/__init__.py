@@ -7,7 +7,7 @@ amortised constant time and leaves the old one valid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, Never
@@ -23,17 +23,17 @@ from matrix_membership.state._fields import (
     TO_PREPARE,
     Fields,
     fill_in_views,
+    levels_looked_up,
     with_member,
     with_other,
 )
 from matrix_membership.state._members import ABSENT, PRESENT, Roster
-from matrix_membership.state._storage import GetEvent, Storage, Stored, stored_in_part
+from matrix_membership.state._storage import GetEvent, PassedOver, Storage, Stored, stored_in_part
 from matrix_membership.state._views import (
     CREATOR_POWER_LEVEL,
     FIRST_CREATOR_POWER_LEVEL,
     NO_CREATE,
     NO_JOIN_RULES,
-    levels_of_users,
     view_of,
 )
 
@@ -41,6 +41,7 @@ __all__ = [
     "CREATOR_POWER_LEVEL",
     "FIRST_CREATOR_POWER_LEVEL",
     "HEROES",
+    "PassedOver",
     "RoomState",
     "Storage",
 ]
@@ -94,6 +95,7 @@ class RoomState(Fields):
         partial: bool = False,
         stripped: bool = False,
         servers: Iterable[str] | None = None,
+        passed_over: Sequence[PassedOver] = (),
     ) -> RoomState:
         """Make the state that consists of these events.
 
@@ -108,6 +110,8 @@ class RoomState(Fields):
                 `Stripped state`__: a question that needs one raises `IncompleteState`, and
                 `auth.check` answers undecided. Then the state is partial too.
             servers: the servers in the room, when the events do not show them all.
+            passed_over: malformed events, left out of `events`: what stands at their places
+                is unknown, as if the state were stripped there.
 
         Returns:
             The state. Cost: linear in the number of events.
@@ -118,9 +122,11 @@ class RoomState(Fields):
         >>> RoomState.of(V11, []).membership_of("@ana:a.example")
         <Membership.LEAVE: 'leave'>
         """
-        if stripped:
-            told = stored_in_part(events, None if servers is None else tuple(servers))
-            return _looked_up(room_version, told.get, told, partial=True)
+        if stripped or passed_over:
+            told = stored_in_part(
+                events, servers, partial=partial, stripped=stripped, passed_over=passed_over
+            )
+            return _looked_up(room_version, told.get, told, partial=partial or stripped)
         members: dict[str, Event] = {}
         single: dict[str, Event] = {}
         keyed: dict[str, dict[str, Event]] = {}
@@ -137,9 +143,7 @@ class RoomState(Fields):
                 keyed.setdefault(event_type, {})[state_key] = event
         state: Any = Fields()
         state.room_version = room_version
-        state._single = single
-        state._keyed = keyed
-        state._members = members
+        state._single, state._keyed, state._members = single, keyed, members
         state.get_member = members.get
         state._unseen = UNKNOWN if partial else LEAVE
         state._servers = None if servers is None else frozenset(map(ServerName, servers))
@@ -213,15 +217,27 @@ class RoomState(Fields):
             event = self.get(event_type, state_key)
         except IncompleteState:
             return False
-        return event is not None or event_type != _MEMBER or not self.is_partial
+        if event is not None or event_type != _MEMBER:
+            return True
+        return self.membership_of(state_key) is not UNKNOWN
+
+    @property
+    def passed_over(self) -> tuple[PassedOver, ...]:
+        """The malformed events that the state was made without."""
+        if self._members is not None or self._stored is None:
+            return ()
+        return self._stored.passed_over
 
     def membership_of(self, user: str) -> Membership:
         """Return the membership of a user: leave for a user without a member event.
 
-        A partial state gives unknown instead, because the event may have been left out.
+        A partial state gives unknown instead, because the event may have been left out. So
+        does every state for a user whose member event was malformed.
         """
         event = self.get_member(user)
         if event is None:
+            if self._members is None and self._stored and self._stored.could_not_read(user):
+                return UNKNOWN
             return self._unseen
         return event.membership or LEAVE
 
@@ -376,16 +392,14 @@ class RoomState(Fields):
         return f"<state of {where}, version {self.room_version}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (
-            _unpickled,
-            (
-                self.room_version,
-                tuple(self.events),
-                self.is_partial,
-                self._members is None and self._in_storage("a copy").stripped,
-                self._servers,
-            ),
-        )
+        events = tuple(self.events)
+        more = {
+            "partial": self.is_partial,
+            "stripped": self._members is None and self._in_storage("a copy").stripped,
+            "servers": self._servers,
+            "passed_over": self.passed_over,
+        }
+        return _unpickled, (self.room_version, events, more)
 
     def _whole(self, question: str) -> Mapping[str, Event]:
         if self._members is None:
@@ -424,7 +438,7 @@ def _fill_in(state: RoomState, name: str) -> Any:
             levels = view_of(state.get("m.room.power_levels"), PowerLevels, NO_POWER_LEVELS)
             _keep(state, "power_levels", levels)
         case "power_level_of":
-            _keep(state, "power_level_of", _levels_looked_up(state))
+            _keep(state, "power_level_of", levels_looked_up(state))
         case "join_rule" | "allow":
             rules = view_of(state.get("m.room.join_rules"), JoinRules, NO_JOIN_RULES)
             _keep(state, "join_rule", rules.join_rule)
@@ -434,18 +448,6 @@ def _fill_in(state: RoomState, name: str) -> Any:
         case _:
             raise AttributeError(f"RoomState has no attribute {name!r}")
     return getattr(state, name)
-
-
-def _levels_looked_up(state: RoomState) -> Callable[[str], int]:
-    try:
-        return levels_of_users(state.create, state.power_levels)
-    except IncompleteState:
-        levels = state.power_levels
-        # Stripped state may lack the create event. Where levels are set, it tells of power only
-        # in the versions whose creators have infinite power.
-        if state.room_version.privileged_creators or not levels.exists:
-            raise
-        return levels.level_of
 
 
 # Python calls it for an empty slot. It is attached from outside because with a `__getattr__` in
@@ -480,10 +482,6 @@ def _looked_up(
 
 
 def _unpickled(
-    room_version: RoomVersion,
-    events: tuple[Event, ...],
-    partial: bool,  # noqa: FBT001 - called by pickle alone
-    stripped: bool,  # noqa: FBT001 - as before
-    servers: frozenset[ServerName] | None,
+    room_version: RoomVersion, events: tuple[Event, ...], more: Mapping[str, Any]
 ) -> RoomState:
-    return RoomState.of(room_version, events, partial=partial, stripped=stripped, servers=servers)
+    return RoomState.of(room_version, events, **more)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NO_POWER_LEVELS, Create, PowerLevels
 from matrix_membership.identifiers import RoomID, ServerName
@@ -15,7 +16,15 @@ from matrix_membership.state._persistent_map import SmallMap, with_item
 from matrix_membership.state._storage import GetEvent, Stored
 from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users
 
-__all__ = ["NOT_TO_PREPARE", "TO_PREPARE", "Fields", "fill_in_views", "with_member", "with_other"]
+__all__ = [
+    "NOT_TO_PREPARE",
+    "TO_PREPARE",
+    "Fields",
+    "fill_in_views",
+    "levels_looked_up",
+    "with_member",
+    "with_other",
+]
 
 NOT_TO_PREPARE: Final = (None, False, None)
 TO_PREPARE: Final = (None, True, None)
@@ -132,3 +141,16 @@ def with_other(before: Fields, state_key: str, event: Event) -> Fields:
     state._roster = before._roster
     fill_in_views(state)
     return state
+
+
+def levels_looked_up(state: Fields) -> Callable[[str], int]:
+    """Return the function that gives the power level of a user, of a looked-up state."""
+    try:
+        return levels_of_users(state.create, state.power_levels)
+    except IncompleteState:
+        levels = state.power_levels
+        # Stripped state may lack the create event. Where levels are set, it tells of power only
+        # in the versions whose creators have infinite power.
+        if state.room_version.privileged_creators or not levels.exists:
+            raise
+        return levels.level_of

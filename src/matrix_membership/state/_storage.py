@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from matrix_membership._attrs import constant
-from matrix_membership.errors import IncompleteState
+from matrix_membership._attrs import constant, frozen
+from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import JOIN, Membership
 from matrix_membership.state._persistent_map import PersistentMap
 
-__all__ = ["GetEvent", "Storage", "Stored", "stored_in_part"]
+__all__ = ["GetEvent", "PassedOver", "Storage", "Stored", "stored_in_part"]
 
 GetEvent = Callable[[str, str], Event | None]
 
 _CREATE = "m.room.create"
 _MEMBER = "m.room.member"
+
+
+@frozen
+class PassedOver:
+    """A malformed event that a state was made without.
+
+    What the room holds at its place is unknown.
+
+    Attributes:
+        index: its position among the events that were given, from 0.
+        type: its type; empty if that is not text, as the other texts.
+        state_key: its state key; None if it has none.
+        event_id: its ID; empty if it has none.
+        error: what was wrong.
+    """
+
+    index: int
+    type: str
+    state_key: str | None
+    event_id: str
+    error: InvalidEvent
+
+    def __str__(self) -> str:
+        key = "" if self.state_key is None else f" {self.state_key!r}"
+        about = f"{self.type}{key} {self.event_id}".strip() or "no event"
+        return f"entry {self.index} ({about}): {self.error}"
 
 
 @constant
@@ -41,10 +67,11 @@ class Storage:
 class Stored:
     """A storage, and the events that changed since.
 
-    A stripped one may lack events of every type: it raises for what it lacks.
+    A stripped one may lack events of every type: it raises for what it lacks, and so does
+    one that was made without malformed events for their places.
     """
 
-    __slots__ = ("changes", "storage", "stripped")
+    __slots__ = ("changes", "passed_over", "storage", "stripped")
 
     def __init__(
         self,
@@ -52,8 +79,10 @@ class Stored:
         changes: PersistentMap[tuple[str, str], Event] | None = None,
         *,
         stripped: bool = False,
+        passed_over: tuple[PassedOver, ...] = (),
     ) -> None:
         self.storage = storage
+        self.passed_over = passed_over
         self.changes = PersistentMap() if changes is None else changes
         self.stripped = stripped
 
@@ -84,7 +113,12 @@ class Stored:
 
     def with_event(self, event: Event) -> Stored:
         changes = self.changes.with_item(_place(event), event)
-        return Stored(self.storage, changes, stripped=self.stripped)
+        return Stored(self.storage, changes, stripped=self.stripped, passed_over=self.passed_over)
+
+    def could_not_read(self, user: str) -> bool:
+        """Tell whether the member event of a user was malformed."""
+        places = ((entry.type, entry.state_key) for entry in self.passed_over)
+        return (_MEMBER, user) in places
 
     def _changed(self) -> Iterator[Event]:
         return (event for _, event in self.changes.items())
@@ -94,39 +128,80 @@ class Stored:
         return (event for event in events if changed(_place(event)) is None)
 
 
-def stored_in_part(events: Iterable[Event], servers: Iterable[str] | None) -> Stored:
-    """Store stripped state: a look-up of an event that it lacks raises.
+def stored_in_part(
+    events: Iterable[Event],
+    servers: Iterable[str] | None,
+    *,
+    partial: bool,
+    stripped: bool,
+    passed_over: Sequence[PassedOver],
+) -> Stored:
+    """Store a state that lacks events: a look-up of one raises.
 
     Args:
-        events: some of the state events, in the order in which they came.
-        servers: the servers in the room; None if they are unknown.
+        events: state events, in the order in which they came.
+        servers: the servers in the room; None to take those that the events show.
+        partial: members may be missing: then the events do not show all servers.
+        stripped: events of every type may be missing.
+        passed_over: the malformed events.
     """
-    told: dict[tuple[str, str], Event] = {}
-    for event in events:
-        if event.state_key is not None and not (event.type == _CREATE and _place(event) in told):
-            told[_place(event)] = event
+    malformed = tuple(passed_over)
+    in_room = None if servers is None else tuple(servers)
+    told = _Told(events, in_room, malformed, partial=partial, stripped=stripped)
+    storage = Storage(told.get, told.others, told.members, told.servers)
+    return Stored(storage, stripped=stripped, passed_over=malformed)
 
-    def get(event_type: str, state_key: str) -> Event | None:
-        event = told.get((event_type, state_key))
-        # The membership of a user who was left out has a value of its own: unknown.
+
+class _Told:
+    """The events of a state that lacks some, by type and state key."""
+
+    __slots__ = ("events", "in_room", "partial", "stripped", "unreadable")
+
+    def __init__(
+        self,
+        events: Iterable[Event],
+        servers: Iterable[str] | None,
+        passed_over: tuple[PassedOver, ...],
+        *,
+        partial: bool,
+        stripped: bool,
+    ) -> None:
+        self.events: dict[tuple[str, str], Event] = {}
+        for event in events:
+            # As in a whole state, a second create event never counts.
+            again = event.type == _CREATE and _place(event) in self.events
+            if event.state_key is not None and not again:
+                self.events[_place(event)] = event
+        self.in_room = servers
+        self.partial = partial or stripped
+        self.stripped = stripped
+        self.unreadable = frozenset((entry.type, entry.state_key) for entry in passed_over)
+
+    def get(self, event_type: str, state_key: str) -> Event | None:
+        event = self.events.get((event_type, state_key))
+        # The membership of a user whose event is missing has a value of its own: unknown.
         if event is None and event_type != _MEMBER:
             missing = f"{event_type} {state_key}".rstrip()
-            raise IncompleteState("what stripped state leaves out", missing)
+            if self.stripped:
+                raise IncompleteState("what stripped state leaves out", missing)
+            if (event_type, state_key) in self.unreadable:
+                raise IncompleteState("what a malformed event leaves open", missing)
         return event
 
-    def members(wanted: tuple[Membership, ...] | None) -> Iterator[Event]:
-        listed = (event for event in told.values() if event.type == _MEMBER)
-        return (event for event in listed if wanted is None or event.membership in wanted)
+    def others(self) -> Iterator[Event]:
+        return (event for event in self.events.values() if event.type != _MEMBER)
 
-    def servers_in_room() -> Iterable[str]:
-        if servers is None:
+    def members(self, wanted: tuple[Membership, ...] | None) -> Iterator[Event]:
+        for event in self.events.values():
+            if event.type == _MEMBER and (wanted is None or event.membership in wanted):
+                yield event
+
+    def servers(self) -> Iterable[str]:
+        if self.in_room is not None:
+            return self.in_room
+        if self.partial:
             raise IncompleteState("servers in the room", "all members")
-        return servers
-
-    def others() -> Iterator[Event]:
-        return (event for event in told.values() if event.type != _MEMBER)
-
-    return Stored(Storage(get, others, members, servers_in_room), stripped=True)
+        return map(_server, self.members((JOIN,)))
 
 
 def _place(event: Event) -> tuple[str, str]:

@@ -8,13 +8,14 @@ which `advice.may.may` turns into an answer that says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState, InvalidEvent, UnknownRoomVersion
 from matrix_membership.events import Event
 from matrix_membership.room_versions import KNOWN, RoomVersion
-from matrix_membership.state import RoomState
+from matrix_membership.state import PassedOver, RoomState
 
 __all__ = ["read_event", "read_state"]
 
@@ -71,12 +72,13 @@ def read_state(
             the events.
 
     Returns:
-        The state. If events of every type may be missing, a question that needs one raises
+        The state. A malformed event is passed over, and stands in `RoomState.passed_over`;
+        what the room holds at its place is unknown. If events of every type may be missing, a question that needs one raises
         `IncompleteState`, and a verdict that depends on one is undecided. Cost: linear in
         the events.
 
     Raises:
-        InvalidEvent: `read_event` cannot read one of them.
+        InvalidEvent: the create event names another version than `room_version`.
         UnknownRoomVersion: the version is not known.
         IncompleteState: neither a create event nor `room_version` gives the version.
 
@@ -96,18 +98,40 @@ def read_state(
     __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
     """
     found = list(events)
-    version = room_version or _version(found)
-    read = [read_event(event, version) for event in found]
+    version = _version(found, room_version)
+    read: list[Event] = []
+    passed_over: list[PassedOver] = []
+    for index, event in enumerate(found):
+        try:
+            read.append(read_event(event, version))
+        except InvalidEvent as error:
+            passed_over.append(_passed_over(index, event, error))
     if complete is None:
-        complete = _is_whole(read)
-    return RoomState.of(version, read, partial=partial, stripped=not complete)
-
-
-def _is_whole(events: list[Event]) -> bool:
-    """Tell whether events are the whole state: every room has a create event."""
-    return all(event.event_id for event in events) and any(
-        event.type == "m.room.create" for event in events
+        # Every room has a create event, and a client that sees all sees IDs.
+        types = {event.type for event in read} | {entry.type for entry in passed_over}
+        complete = "m.room.create" in types and all(event.event_id for event in read)
+    return RoomState.of(
+        version, read, partial=partial, stripped=not complete, passed_over=passed_over
     )
+
+
+def _passed_over(index: int, event: object, error: InvalidEvent) -> PassedOver:
+    try:
+        fields = _fields(event)
+    except InvalidEvent:
+        fields = {}
+    state_key = fields.get("state_key")
+    return PassedOver(
+        index,
+        _text(fields.get("type")),
+        state_key if isinstance(state_key, str) else None,
+        _text(fields.get("event_id")),
+        error,
+    )
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _fields(event: object) -> Mapping[str, JsonValue]:
@@ -136,14 +160,32 @@ def _serialized(value: Any) -> Any:
     return serialize() if callable(serialize) else None
 
 
-def _version(events: list[object]) -> RoomVersion:
+def _version(events: list[object], named: RoomVersion | None) -> RoomVersion:
+    """Return the version that the create event names, or that the caller does."""
+    told = _told_version(events)
+    if named is None:
+        if told is _NOTHING:
+            raise IncompleteState("the room version", "m.room.create")
+        version = KNOWN.get(told) if isinstance(told, str) else None
+        if version is None:
+            raise UnknownRoomVersion(told)
+        return version
+    # A create event that cannot be read tells nothing against the caller.
+    if isinstance(told, str) and told != named.identifier:
+        expected = f"{named.identifier}, the room version that the caller names"
+        raise InvalidEvent("m.room.create: room_version", expected, told)
+    return named
+
+
+_NOTHING: Final = ()
+"""What a list without a create event tells of the room version."""
+
+
+def _told_version(events: list[object]) -> JsonValue:
     for event in events:
-        fields = _fields(event)
-        if fields.get("type") == "m.room.create":
-            content = fields.get("content")
-            identifier = content.get("room_version", "1") if isinstance(content, Mapping) else None
-            version = KNOWN.get(identifier) if isinstance(identifier, str) else None
-            if version is None:
-                raise UnknownRoomVersion(identifier)
-            return version
-    raise IncompleteState("the room version", "m.room.create")
+        with suppress(InvalidEvent):
+            fields = _fields(event)
+            if fields.get("type") == "m.room.create":
+                content = fields.get("content")
+                return content.get("room_version", "1") if isinstance(content, Mapping) else None
+    return _NOTHING

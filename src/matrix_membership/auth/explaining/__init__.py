@@ -24,7 +24,7 @@ from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.restricted import rooms_to_check, servers_that_can_authorise
-from matrix_membership.state import RoomState
+from matrix_membership.state import PassedOver, RoomState
 
 __all__ = ["Explanation", "Remedy", "TriedRule"]
 
@@ -86,6 +86,7 @@ class Explanation:
             most powerful user first.
         remedies: changes after which the event would be allowed, the smallest first; empty
             if it is allowed or undecided, or if nothing helps.
+        passed_over: the malformed events that the state was made without.
     """
 
     event: Event
@@ -96,6 +97,7 @@ class Explanation:
     rooms: tuple[RoomID, ...]
     servers: tuple[ServerName, ...]
     remedies: tuple[Remedy, ...]
+    passed_over: tuple[PassedOver, ...] = ()
 
     def __bool__(self) -> bool:
         return self.decision.allowed
@@ -110,6 +112,7 @@ class Explanation:
             ("Rooms whose members may join", self.rooms),
             ("Servers that can authorise the join", self.servers),
             ("What would help", self._help()),
+            ("Malformed events that were passed over", self.passed_over),
         )
         return "\n\n".join(
             "\n".join([title, *(f"  {row}" for row in listed)] if title else listed)
@@ -144,7 +147,18 @@ class Explanation:
             "rooms": list(self.rooms),
             "servers": list(self.servers),
             "remedies": [remedy.to_dict() for remedy in self.remedies],
+            "passed_over": [_told(entry) for entry in self.passed_over],
         }
+
+
+def _told(entry: PassedOver) -> dict[str, JsonValue]:
+    return {
+        "index": entry.index,
+        "type": entry.type,
+        "state_key": entry.state_key,
+        "event_id": entry.event_id or None,
+        "error": str(entry.error),
+    }
 
 
 def _line(event: Event) -> str:
@@ -177,7 +191,7 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
         auth_events = AuthEvents.of(event, (), frozenset(), None)
         tried = try_rules(AUTH_EVENTS, event, lambda _: auth_events)
     else:
-        supposed = next(suppositions(event, state))[1] if state.is_partial else state
+        supposed = next(suppositions(event, state))[1]
         tried = try_rules(STATE_DEPENDENT, event, _watched(supposed))
         if not (decision.allowed or decision.undecided):
             remedies = find_remedies(event, state, judge)
@@ -193,6 +207,7 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
         rooms=rooms,
         servers=servers,
         remedies=remedies,
+        passed_over=state.passed_over,
     )
 
 
