@@ -129,6 +129,8 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "resolution._story",
             "resolution._resolving",
             "resolution._gathering",
+            "resolution._causes",
+            "resolution._repairs",
             "resolution._resets",
             "resolution",
         ),

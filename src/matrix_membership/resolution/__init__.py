@@ -9,7 +9,8 @@ from __future__ import annotations
 from matrix_membership.resolution._chains import ChainIndex, Reach
 from matrix_membership.resolution._gathering import AwaitingEvents, begin
 from matrix_membership.resolution._records import Outcome, Stage
-from matrix_membership.resolution._resets import Repair, Reset, resets
+from matrix_membership.resolution._repairs import Repair
+from matrix_membership.resolution._resets import Reset, resets
 from matrix_membership.resolution._resolving import Resolution, resolve
 from matrix_membership.resolution._story import Considered, Dispute, Story
 

@@ -56,11 +56,12 @@ class Considered:
         if self.outcome is Outcome.TAKEN and not self.wins:
             end = "taken, then replaced"
         if self.outcome is Outcome.REFUSED:
-            end = (
-                f"{self.decision}; none was allowed, so it stands"
-                if self.wins
-                else str(self.decision)
-            )
+            end = str(self.decision)
+            if self.wins:
+                # Algorithm 1 lets the last one stand; in the others the states have it in common.
+                replayed = self.stage in (Stage.POWER_EVENTS, Stage.MAINLINE)
+                why_it_stands = "no state disputes it" if replayed else "none was allowed"
+                end += f"; {why_it_stands}, so it stands"
         return f"{what}{sender}{why}: {end}"
 
     def to_dict(self) -> dict[str, JsonValue]:
