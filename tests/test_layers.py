@@ -132,6 +132,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "resolution._causes",
             "resolution._repairs",
             "resolution._resets",
+            "resolution._changes",
             "resolution",
         ),
     ),

@@ -303,6 +303,7 @@ class TestReset:
             "cause": "$e6:a.example",
             "branches": [1],
             "repair": {"sender": ANA, "content_of": "$e7:a.example", "first": None},
+            "at": None,
         }
 
     def test_says_that_nobody_can_repair_it(self) -> None:

@@ -7,6 +7,7 @@ algorithm of its version: 1 for room version 1, 2 for versions 2 to 11, 2.1 for 
 from __future__ import annotations
 
 from matrix_membership.resolution._chains import ChainIndex, Reach
+from matrix_membership.resolution._changes import resets_in
 from matrix_membership.resolution._gathering import AwaitingEvents, begin
 from matrix_membership.resolution._records import Outcome, Stage
 from matrix_membership.resolution._repairs import Repair
@@ -28,5 +29,6 @@ __all__ = [
     "Story",
     "begin",
     "resets",
+    "resets_in",
     "resolve",
 ]

@@ -14,11 +14,9 @@ from typing import Final
 from matrix_membership import auth
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue, thaw
-from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID, ServerName, UserID, server_of
 from matrix_membership.membership import INVITE, JOIN, LEAVE, Membership
-from matrix_membership.resolution._resolving import Resolution
 from matrix_membership.resolution._state_sets import Place
 from matrix_membership.state import RoomState
 
@@ -61,34 +59,29 @@ class Repair:
         }
 
 
-def repair_of(place: Place, lost_id: EventID, resolution: Resolution) -> Repair | None:
+def repair_of(lost: Event | None, state: RoomState | None) -> Repair | None:
     """Find who may send a lost event again, or what has to come first.
 
     Args:
-        place: its type and state key.
-        lost_id: its ID.
-        resolution: the resolution that it was lost in.
+        lost: the event; None when it is not at hand.
+        state: the room's state; None when not all of it is at hand.
 
     Returns:
-        The repair; None when nobody who was tried may send one, or when the event or part of the
-        resolved state is not at hand. Cost: linear in the members.
+        The repair; None when nobody who was tried may send one, or something is not at hand.
+        Cost: linear in the members.
     """
-    lost = resolution._graph.event(lost_id)
-    if lost is None:
+    if lost is None or state is None:
         return None
-    try:
-        state = resolution.room_state()
-    except IncompleteState:
-        return None
+    place = lost.type, lost.state_key or ""
     senders = _senders(lost, state)
     for sender in senders:
         if _allowed(_again(lost, sender, thaw(lost.content)), state):
-            return Repair(sender, place, lost_id)
+            return Repair(sender, place, lost.event_id)
     if lost.membership is JOIN:
         for sender, membership in product(senders, (INVITE, LEAVE)):
             first = _again(lost, sender, {"membership": str(membership)})
             if _allowed(first, state) and _allowed(lost, state.with_event(first)):
-                return Repair(sender, place, lost_id, membership)
+                return Repair(sender, place, lost.event_id, membership)
     return None
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import IncompleteState
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._auth_difference import full_auth_chain
 from matrix_membership.resolution._causes import Inquiry, inquiry_into
@@ -36,6 +37,7 @@ class Reset:
             have come out otherwise; None when none was found.
         branches: the numbers of the states, from 0, that have the cause or what it authorises.
         repair: what would bring the event back; None when nobody who was tried may send it.
+        at: for a reset found in rows of state changes, the stream ID of its row.
     """
 
     place: Place
@@ -45,16 +47,19 @@ class Reset:
     cause: EventID | None
     branches: tuple[int, ...]
     repair: Repair | None
+    at: int | None = None
 
     def __str__(self) -> str:
         """What happened, what caused it and what would help, one a line."""
         name = " ".join(part for part in self.place if part)
-        lines = [f"{name}: went from {self.before} to {self.after or 'nothing'}"]
+        when = "" if self.at is None else f" at {self.at}"
+        lines = [f"{name}: went from {self.before} to {self.after or 'nothing'}{when}"]
         if self.decision is not None:
             lines.append(f"  {self.before} was {self.decision}")
         if self.cause is not None:
-            branches = ", ".join(map(str, self.branches)) or "none of the states"
-            lines.append(f"  caused by {self.cause} (states: {branches})")
+            states = ", ".join(map(str, self.branches)) or "none of the states"
+            where = f" (states: {states})" if self.at is None else ""
+            lines.append(f"  caused by {self.cause}{where}")
         lines.append(f"  {self.repair or 'nobody who was tried can bring it back'}")
         return "\n".join(lines)
 
@@ -71,6 +76,7 @@ class Reset:
             "cause": self.cause,
             "branches": list(self.branches),
             "repair": None if repair is None else repair.to_dict(),
+            "at": self.at,
         }
 
 
@@ -101,12 +107,22 @@ def resets(
         return ()
     chain = full_auth_chain(stood.values(), graph.auth_events, set())
     inquiry = inquiry_into(resolution, chain.union(stood.values()))
+    state_now = _state_at_hand(resolution)
     found = []
     for place in changed:
         after = state.get(place)
         if after is None or after in chain or _is_older(after, stood[place], resolution):
-            found.append(_reset(place, stood[place], after, inquiry))
+            reset = _reset(place, stood[place], after, inquiry)
+            repair = repair_of(graph.event(stood[place]), state_now)
+            found.append(evolve(reset, repair=repair))
     return tuple(found)
+
+
+def _state_at_hand(resolution: Resolution) -> RoomState | None:
+    try:
+        return resolution.room_state()
+    except IncompleteState:
+        return None
 
 
 def _is_older(one: EventID, other: EventID, resolution: Resolution) -> bool:
@@ -129,8 +145,7 @@ def _reset(place: Place, before: EventID, after: EventID | None, inquiry: Inquir
             for index, state_set in enumerate(resolution._question.state_sets)
             if _is_behind(cause, state_set, resolution)
         )
-    repair = repair_of(place, before, resolution)
-    return Reset(place, before, after, decision, cause, branches, repair)
+    return Reset(place, before, after, decision, cause, branches, None)
 
 
 def _is_behind(cause: EventID, state_set: StateSet, resolution: Resolution) -> bool:

@@ -1,0 +1,219 @@
+"""State resets in rows of state changes, as a server writes them down.
+
+Synapse keeps such rows in its table `current_state_delta_stream`. Each says which event came to
+stand in a place, and what stood there before. A change of the state that no new event explains
+is a reset: an older event stands again, or nothing does.
+
+Rows do not tell the states at the ends of the branches, so nothing is resolved again. A cause is
+looked for among the rows of the same step: a new event by which the rules refuse the lost one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import groupby
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from matrix_membership import auth
+from matrix_membership.auth import Decision
+from matrix_membership.canonical_json import JsonValue, decode
+from matrix_membership.errors import InvalidJson, InvalidMessage
+from matrix_membership.events import Event
+from matrix_membership.identifiers import EventID
+from matrix_membership.resolution._auth_difference import full_auth_chain
+from matrix_membership.resolution._links import links_of
+from matrix_membership.resolution._repairs import repair_of
+from matrix_membership.resolution._resets import Reset
+from matrix_membership.resolution._state_sets import Place
+from matrix_membership.state import RoomState
+
+__all__ = ["resets_in"]
+
+_KEYS: Final = ("stream_id", "type", "state_key", "event_id", "prev_event_id")
+
+_NOTHING_AT_HAND: Final[Mapping[EventID, Event]] = MappingProxyType({})
+_CREATE: Final = ("m.room.create", "")
+
+GetEvent = Callable[[EventID], Event | None]
+State = Mapping[Place, "EventID | None"]
+Row = Sequence[JsonValue] | Mapping[str, JsonValue]
+
+
+class _Change(NamedTuple):
+    step: int
+    place: Place
+    after: EventID | None
+    before: EventID | None
+
+
+def resets_in(
+    changes: bytes | str | Iterable[Row],
+    events: Mapping[EventID, Event] | GetEvent = _NOTHING_AT_HAND,
+) -> tuple[Reset, ...]:
+    """Find state resets in the rows of one room's state changes.
+
+    A place was reset when an event stands in it that stood there before, or that is older than the
+    one before it, or when it became empty. An event counts as older as for `resets`; without the
+    events at hand, only one that has stood there before can be told. A step that takes the
+    create event away is the end of the room for that server, and resets nothing.
+
+    Args:
+        changes: the rows in order: stream ID, type, state key, event ID or None, previous event ID
+            or None. Each is a sequence, or a mapping with the names of Synapse's columns. Text
+            and bytes hold one row in JSON a line.
+        events: the events that are at hand, by ID, or a function that gives the event of an ID.
+
+    Returns:
+        The resets in the order of the rows. `decision`, `cause` and `repair` are told when the
+        events for them are at hand. `branches` is empty. Cost: linear in the rows, for each reset
+        linear in the state and in the auth chain of the lost event.
+
+    Raises:
+        InvalidMessage: a row has another form, another room than the one before it, or comes
+            after one with a greater stream ID. It names the row, from 0, or the line, from 1.
+
+    >>> topic, other = "$" + "a" * 43, "$" + "b" * 43
+    >>> (reset,) = resets_in(
+    ...     [
+    ...         (1, "m.room.topic", "", topic, None),
+    ...         (2, "m.room.topic", "", other, topic),
+    ...         (3, "m.room.topic", "", topic, other),
+    ...     ]
+    ... )
+    >>> (reset.before == other, reset.after == topic, reset.at)
+    (True, True, 3)
+    """
+    get = events.get if isinstance(events, Mapping) else events
+    state: dict[Place, EventID | None] = {}
+    stood: set[tuple[Place, EventID | None]] = set()
+    found: list[Reset] = []
+    for _, rows in groupby(_read(changes), key=lambda change: change.step):
+        step = [row._replace(before=row.before or state.get(row.place)) for row in rows]
+        state.update({row.place: row.after for row in step})
+        # A server that leaves a room takes all of its state away.
+        if _CREATE not in state or state[_CREATE] is not None:
+            back = [row for row in step if _goes_back(row, stood, get)]
+            found += [_reset(row, step, state, get) for row in back]
+        stood.update([(row.place, name) for row in step for name in (row.before, row.after)])
+    return tuple(found)
+
+
+def _goes_back(
+    row: _Change, stood: AbstractSet[tuple[Place, EventID | None]], get: GetEvent
+) -> bool:
+    """Whether a place went back to an older event, or became empty."""
+    if row.before is None or row.after == row.before:
+        return False
+    if row.after is None or (row.place, row.after) in stood:
+        return True
+    old, new = get(row.before), get(row.after)
+    if old is None or new is None:
+        return False
+    if new.depth < old.depth and links_of(new)[1] < links_of(old)[1]:
+        return True
+    return row.after in full_auth_chain([row.before], lambda name: _auth_events(name, get), set())
+
+
+def _auth_events(event_id: EventID, get: GetEvent) -> Sequence[EventID]:
+    event = get(event_id)
+    return () if event is None else event.auth_events
+
+
+def _reset(row: _Change, step: Sequence[_Change], state: State, get: GetEvent) -> Reset:
+    lost = get(row.before) if row.before else None
+    cause, decision = (None, None) if lost is None else _cause(lost, row.place, step, state, get)
+    now = _state_of(filter(None, state.values()), get)
+    # The caller looks at rows whose place was not empty.
+    before = row.before or EventID("")
+    return Reset(row.place, before, row.after, decision, cause, (), repair_of(lost, now), row.step)
+
+
+def _cause(
+    lost: Event, place: Place, step: Sequence[_Change], state: State, get: GetEvent
+) -> tuple[EventID | None, Decision | None]:
+    """The first new event of a step by which the rules refuse the lost one, and their decision."""
+    read = (auth.select_auth_events(lost) | {_CREATE}) - {place}
+    changed = {row.place: row for row in step if row.place in read}
+    older = {name: changed[name].before if name in changed else state.get(name) for name in read}
+    stood = _state_of(filter(None, older.values()), get)
+    if stood is None or not auth.check(lost, stood).allowed:
+        return None, None
+    for row in changed.values():
+        event = get(row.after) if row.after else None
+        # `with_event` puts an event in its place, whatever stood there.
+        decision = None if event is None else auth.check(lost, stood.with_event(event))
+        if event is not None and decision is not None and not decision.allowed:
+            return event.event_id, decision
+    return None, None
+
+
+def _state_of(event_ids: Iterable[EventID], get: GetEvent) -> RoomState | None:
+    """The state of some events; None when one of them is not at hand."""
+    found = []
+    for event_id in event_ids:
+        event = get(event_id)
+        if event is None:
+            return None
+        found.append(event)
+    return RoomState.of(found[0].room_version, found) if found else None
+
+
+def _read(changes: bytes | str | Iterable[Row]) -> Iterator[_Change]:
+    """Read rows, each with the place that an error names."""
+    before: int | None = None
+    room: JsonValue = None
+    for where, row in _rows(changes):
+        values = row
+        if isinstance(row, Mapping):
+            values = [row.get(key) for key in _KEYS]
+            if before is not None and row.get("room_id") != room:
+                raise InvalidMessage(f"{where}.room_id", f"the room {room!r}", row.get("room_id"))
+            room = row.get("room_id")
+        change = _change(values, where)
+        if before is not None and change.step < before:
+            raise InvalidMessage(f"{where}.stream_id", f"{before} or more", change.step)
+        before = change.step
+        yield change
+
+
+def _rows(changes: bytes | str | Iterable[Row]) -> Iterator[tuple[str, JsonValue]]:
+    if not isinstance(changes, (bytes, str)):
+        yield from ((f"changes[{index}]", row) for index, row in enumerate(changes))
+        return
+    lines: Sequence[bytes | str] = changes.splitlines()
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                yield f"line {number}", decode(line, strict=False)
+            except InvalidJson as error:
+                raise InvalidMessage(f"line {number}", "a row in JSON", str(error)) from error
+
+
+def _change(values: JsonValue, where: str) -> _Change:
+    if (
+        isinstance(values, bytes | str)
+        or not isinstance(values, Sequence)
+        or len(values) != len(_KEYS)
+    ):
+        raise InvalidMessage(where, f"{len(_KEYS)} values: {', '.join(_KEYS)}", values)
+    step, kind, state_key, after, before = values
+    if not isinstance(step, int) or isinstance(step, bool):
+        raise InvalidMessage(f"{where}.stream_id", "an integer", step)
+    if not isinstance(kind, str):
+        raise InvalidMessage(f"{where}.type", "text", kind)
+    if not isinstance(state_key, str):
+        raise InvalidMessage(f"{where}.state_key", "text", state_key)
+    return _Change(
+        step,
+        (kind, state_key),
+        _event_id(after, f"{where}.event_id"),
+        _event_id(before, f"{where}.prev_event_id"),
+    )
+
+
+def _event_id(value: JsonValue, where: str) -> EventID | None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise InvalidMessage(where, "an event ID or null", value)
+    return None if value is None else EventID(value)
