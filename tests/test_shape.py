@@ -30,7 +30,7 @@ LONG_MODULES: Final = MappingProxyType(
 FEWEST_COMMENTS: Final = 1.4
 
 # Summaries of docstrings that are too long or have no full stop. The bound only goes down. The aim is 0.
-MOST_FAULTY_SUMMARIES: Final = 151
+MOST_FAULTY_SUMMARIES: Final = 121
 
 
 def long_functions() -> dict[str, int]:

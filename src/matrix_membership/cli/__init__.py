@@ -1,4 +1,4 @@
-"""The command line: `python -m matrix_membership explain STATE EVENT`.
+"""The command line: `python -m matrix_membership COMMAND`.
 
 Each command is a module of this folder. The exit code is 0 for yes, 1 for no or undecided,
 2 for unreadable input. Only this part of the package reads files and prints.
@@ -11,7 +11,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Final
 
-from matrix_membership.cli import explain
+from matrix_membership.cli import explain, resets, resolve
 from matrix_membership.cli._reading import UNREADABLE
 from matrix_membership.errors import MatrixMembershipError
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-COMMANDS: Final = (explain,)
+COMMANDS: Final = (explain, resolve, resets)
 """The commands: modules with a function `add_to`, which adds the command to the parser."""
 
 

@@ -29,8 +29,12 @@ _ONLY_IN_PDUS: Final = ("auth_events", "prev_events", "hashes")
 
 def read_document(name: str) -> JsonValue:
     """Read the JSON of a file, or of standard input for `-`."""
-    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    return decode(data, strict=False, budget=_BUDGET)
+    return decode(read_bytes(name), strict=False, budget=_BUDGET)
+
+
+def read_bytes(name: str) -> bytes:
+    """Read a file, or standard input for `-`."""
+    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
 def entries_of(value: JsonValue, name: str) -> list[Mapping[str, JsonValue]]:

@@ -1,4 +1,4 @@
-"""The iterative auth checks: events in order, each let into the state if the rules allow it.
+"""The iterative auth checks: let events in order into the state, if allowed.
 
 See the `definitions`__ of algorithm 2. The rules are those of `auth.check`, over a `RoomState`
 that looks up what they ask for.
@@ -28,7 +28,7 @@ _RULES: Final = ("m.room.join_rules", "")
 
 
 class PartialState(dict[Place, "Event | None"]):
-    """A partially resolved state: the events that were let in, over the state it started from.
+    """A partially resolved state: events let in, over the state it started from.
 
     Events of the state it started from are looked up when a judgement reads their place, and
     kept. A dict that fills itself answers in 30 ns from then on, a method of ours in 100.

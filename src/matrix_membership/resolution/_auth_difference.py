@@ -1,4 +1,4 @@
-"""Auth chains: the auth difference, the conflicted state subgraph and the full conflicted set.
+"""Auth chains: the auth difference and the conflicted state subgraph.
 
 See the `definitions`__ of algorithm 2.1. The walks go by event IDs alone, whether or not an
 event was rejected, so that an index that a server keeps gives the same sets. They use lists

@@ -1,4 +1,4 @@
-"""A mapping that grows as a value: batches of entries, the largest first, each a dict that never changes.
+"""A mapping that grows as a value: batches of entries, the largest first.
 
 A new batch is merged with those that are not more than twice as large. So n entries are copied
 n log n times in all, however small the batches are, and a look-up asks log n dicts.

@@ -1,4 +1,4 @@
-"""Causes: the event without which a place would have come out otherwise, found by trying.
+"""Causes: the event without which a place would have come out otherwise.
 
 Each suspect is rejected in turn, and the states are resolved again. Of several events whose
 absence brings the lost one back, these come first:
@@ -124,7 +124,7 @@ class Inquiry:
 
 
 def inquiry_into(resolution: Resolution, known: AbstractSet[EventID]) -> Inquiry:
-    """Prepare to look for causes. Cost: linear in what was considered and in the auth chains."""
+    """Prepare to look for causes. Cost: linear in the story and the auth chains."""
     question, graph = resolution._question, resolution._graph
     considered = {entry.event_id: entry for entry in resolution.story.considered}
     difference = question.auth_difference

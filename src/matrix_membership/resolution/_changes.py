@@ -133,7 +133,7 @@ def _reset(row: _Change, step: Sequence[_Change], state: State, get: GetEvent) -
 def _cause(
     lost: Event, place: Place, step: Sequence[_Change], state: State, get: GetEvent
 ) -> tuple[EventID | None, Decision | None]:
-    """The first new event of a step by which the rules refuse the lost one, and their decision."""
+    """The first new event of a step by which the rules refuse the lost one."""
     read = (auth.select_auth_events(lost) | {_CREATE}) - {place}
     changed = {row.place: row for row in step if row.place in read}
     older = {name: changed[name].before if name in changed else state.get(name) for name in read}

@@ -1,4 +1,4 @@
-"""Resolving over a storage that has to be waited for: the events are asked for in batches, as data.
+"""Resolving over a storage that has to be waited for, in batches of events.
 
 The step that `begin` gives names the events it needs. Which ones those are follows from the
 events that came before: the auth chains of the states, unless the caller knows what of them
@@ -74,7 +74,9 @@ def begin(
     auth_difference: AbstractSet[EventID] | None = None,
     conflicted_subgraph: AbstractSet[EventID] | None = None,
 ) -> AwaitingEvents | Resolution:
-    """Begin to resolve states as `resolve` does, over a storage that has to be waited for.
+    """Begin to resolve states over a storage that has to be waited for.
+
+    The result is that of `resolve`.
 
     Args:
         room_version: as for `resolve`, like all others.
@@ -132,7 +134,7 @@ def _ask(
 
 
 def _replayed(question: Question) -> AbstractSet[EventID] | None:
-    """The events that will be judged, if the caller told all that cannot be told without events."""
+    """The events that will be judged, if that can be told without events."""
     difference, subgraph = question.auth_difference, question.conflicted_subgraph
     if question.algorithm == "1" or not question.conflicted:
         return question.conflicted_ids
@@ -162,7 +164,7 @@ def _needed_by(
     replayed: AbstractSet[EventID] | None,
     came: Mapping[EventID, Event | None],
 ) -> Iterator[EventID]:
-    """What is needed of events that have come: what authorises them, and what judges them."""
+    """What authorises the events that have come, and what judges them."""
     for event in filter(None, came.values()):
         judged = replayed is None or event.event_id in replayed
         on_mainline = (event.type, event.state_key) == _LEVELS
@@ -173,7 +175,7 @@ def _needed_by(
 
 
 def _read_by_judgement(question: Question, event: Event) -> Iterator[EventID]:
-    """What the judgement of an event reads of its room and of the unconflicted state map."""
+    """What the judgement of an event reads of the unconflicted state map."""
     if question.room_version.room_id_is_create_event and event.type != "m.room.create":
         yield EventID("$" + event.room_id[1:])
     if question.algorithm == "2.1":

@@ -42,7 +42,7 @@ def links_of(event: Event) -> Links:
 
 
 def _scanned(pdu: bytes) -> Links | None:
-    """Find both values in the bytes of a PDU in canonical form, whose format was checked.
+    """Find both values in the bytes of a PDU in canonical form.
 
     The auth events stand first in it. Without a backslash no text can hold a quotation mark, so
     a name with its quotation marks is a whole text. The format makes sure that the event has

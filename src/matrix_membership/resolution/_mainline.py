@@ -25,7 +25,7 @@ OFF_MAINLINE: Final = 2**53
 
 
 class Mainline:
-    """A power levels event, the one that authorised it, and so on to the first of the room.
+    """A power levels event, the one that authorised it, and so on to the first.
 
     Args:
         power_levels: the event at its end; None for a room without one.
@@ -91,7 +91,7 @@ class Mainline:
 def mainline_ordering(
     event_ids: Iterable[EventID], line: Mainline, graph: Graph
 ) -> list[MainlineRank]:
-    """Sort events by the newest event of the mainline that they are based on, oldest first.
+    """Sort events by the event of the mainline that they are based on.
 
     Args:
         event_ids: the events.

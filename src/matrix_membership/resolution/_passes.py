@@ -1,4 +1,4 @@
-"""Algorithm 1, of room version 1: conflicts are resolved in passes, one kind of event after another.
+"""Algorithm 1, of room version 1: one kind of event after another.
 
 See `State resolution`__ of room version 1. Where the text is silent it does what servers do:
 
@@ -79,7 +79,7 @@ def resolve_in_passes(
 def _conflicts(
     conflicted: Mapping[Place, tuple[EventID, ...]], graph: Graph
 ) -> tuple[dict[Place, list[EventID]], dict[Place, EventID], list[EventID]]:
-    """The places with several events, those with one event, and the events that are missing.
+    """The places with several events, those with one, and the missing events.
 
     A place is not in conflict if all states that have something there have the same. Then the
     event is not looked up, because no other one can stand there.
@@ -112,7 +112,7 @@ def _hash(event_id: EventID) -> str:
 def _last_before_a_refusal(
     ranks: list[PassRank], place: Place, judge: Judge, graph: Graph
 ) -> tuple[Ends, EventID]:
-    """Take the first event, and each next one that the rules allow after it, until one is refused."""
+    """Take the first event, and each next one, until the rules refuse one."""
     ends: Ends = [(ranks[0], Outcome.TAKEN)]
     winner = ranks[0][2]
     for rank in ranks[1:]:

@@ -84,7 +84,7 @@ def power_of_sender(event_id: EventID, graph: Graph) -> int:
 def reverse_topological_power_ordering(
     edges: dict[EventID, list[EventID]], graph: Graph
 ) -> tuple[list[PowerRank], Collection[EventID]]:
-    """Sort events so that each comes after its auth events, the most powerful sender first.
+    """Sort events: each after its auth events, the most powerful sender first.
 
     Args:
         edges: the events, each with its auth events among them.

@@ -1,4 +1,4 @@
-"""Algorithms 2 and 2.1, of room versions 2 to 12: conflicted events are replayed in an order of their own.
+"""Algorithms 2 and 2.1, of room versions 2 to 12: replay conflicted events.
 
 See the `algorithm`__. The two differ in two things: 2.1 starts from an empty state instead of
 what the states have in common, and replays the conflicted state subgraph too.

@@ -1,4 +1,4 @@
-"""State resets: places that went back to an older event, or became empty, though nobody there did it.
+"""State resets: places that went back to an older event or became empty.
 
 Somebody who was in the room on the newest branch finds a place as it was before, or empty. The
 event that caused it is found by trying: resolved without it, the place comes out otherwise.
@@ -87,7 +87,7 @@ def resets(
 
     An event counts as older when it authorises the state before, directly or not, or when both
     its depth and its `origin_server_ts` are smaller. What a newer event of another branch
-    replaced is a change, not a reset.
+    replaced is a change, not a reset. Nothing is lost with an event that was rejected.
 
     Args:
         before: the state before the branches met, as the newest branch had it.
@@ -102,7 +102,13 @@ def resets(
     """
     stood = ids_of(before)[0] if isinstance(before, RoomState) else before
     state, graph = resolution.state, resolution._graph
-    changed = [place for place in sorted(stood) if state.get(place) != stood[place]]
+    # A rejected event never stood in the room, whatever a server gives as its state.
+    rejected = resolution._question.rejected
+    changed = [
+        place
+        for place, event_id in sorted(stood.items())
+        if state.get(place) != event_id and event_id not in rejected
+    ]
     if not changed:
         return ()
     chain = full_auth_chain(stood.values(), graph.auth_events, set())

@@ -1,4 +1,4 @@
-"""Resolving: the states separated, the algorithm of the room version run, the result kept."""
+"""Resolving: separate the states, run the algorithm, keep the result."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from matrix_membership.resolution._auth_difference import (
     conflicted_state_subgraph as subgraph_of,
 )
 from matrix_membership.resolution._graph import Graph
+from matrix_membership.resolution._page import page_of
 from matrix_membership.resolution._passes import resolve_in_passes
 from matrix_membership.resolution._records import Record
 from matrix_membership.resolution._replay import resolve_by_replay
@@ -84,7 +85,7 @@ class Question:
         auth_difference: AbstractSet[EventID] | None,
         conflicted_subgraph: AbstractSet[EventID] | None,
     ) -> Question:
-        """Read the states, and separate what they have in common from what they differ in."""
+        """Read the states, and separate what they have in common."""
         chosen = room_version.state_resolution if algorithm is None else algorithm
         if chosen not in ALGORITHMS:
             raise InvalidIdentifier("algorithm", "1, 2 or 2.1", chosen)
@@ -139,7 +140,7 @@ class Resolution:
 
     @property
     def story(self) -> Story:
-        """What was considered, in which order and why, and what became of it. Cost: n log n in it."""
+        """What was considered, why in this order, and what became of it."""
         return story_of(
             self.room_version,
             self.algorithm,
@@ -149,8 +150,20 @@ class Resolution:
             self._graph.events,
         )
 
+    def to_html(self, *, notes: Iterable[str] = ()) -> str:
+        """Write a page with the story and a picture of the graph.
+
+        Args:
+            notes: texts to show below, such as `str(reset)` for each of `resets`.
+
+        Returns:
+            An HTML page that needs no other file and asks for none. Text of the events is
+            escaped. Cost: n log n in the story; at most 200 events and places are shown.
+        """
+        return page_of(self.story, self._graph.auth_events, self._question.state_sets, notes)
+
     def room_state(self) -> RoomState:
-        """The resolved state with its events. Cost: n log n in the state; it looks up all of it.
+        """The resolved state with its events. Cost: n log n in the state.
 
         Returns:
             The state. Its members stand in the order of depth, then of `origin_server_ts`,
@@ -276,7 +289,7 @@ def _full_conflicted_set(question: Question, graph: Graph) -> tuple[AbstractSet[
 def _read(
     state_sets: Iterable[Mapping[Place, EventID] | RoomState], rejected: AbstractSet[str]
 ) -> tuple[list[StateSet], dict[EventID, Event]]:
-    """The states as event IDs without rejected ones, and the events that came with them."""
+    """The states without rejected events, and the events that came with them."""
     sets: list[StateSet] = []
     own: dict[EventID, Event] = {}
     for state_set in state_sets:

@@ -70,7 +70,7 @@ class StateMap(Mapping[Place, EventID]):
 
 
 def ids_of(state: RoomState) -> tuple[StateSet, dict[EventID, Event]]:
-    """The event IDs of a state by place, and its events by ID. Cost: linear in the state.
+    """The event IDs of a state by place, and its events by ID. Cost: linear.
 
     Raises:
         IncompleteState: the state is over a mere look-up, or has an event without an ID.
@@ -106,7 +106,7 @@ def unconflicted_state_map(state_sets: Sequence[StateSet]) -> StateSet:
 def conflicted_state_set(
     state_sets: Iterable[StateSet], unconflicted: StateSet
 ) -> dict[Place, tuple[EventID, ...]]:
-    """All other events of the states, by place and sorted. Cost: linear in the states."""
+    """All other events of the states, by place and sorted. Cost: linear."""
     # Tuples of text are forgotten by the garbage collector, sets are not.
     conflicted: dict[Place, tuple[EventID, ...]] = {}
     for state_set in state_sets:

@@ -1,4 +1,4 @@
-"""The story of a resolution: what was considered, in which order and why, and what became of it."""
+"""The story of a resolution: what was considered, and what became of it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""Read what a room is resolved from: files of events, and files of states.
+
+Each place in a file is named as one finds it there: `states.json[1].pdus[7]`, or `events.jsonl:12`
+for a line. An error is one line with that place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from attrs import define, field
+
+from matrix_membership.canonical_json import Budget, JsonValue, decode
+from matrix_membership.cli._reading import event_of, object_of, read_bytes, room_version_of
+from matrix_membership.errors import InvalidJson, InvalidMessage, MatrixMembershipError
+from matrix_membership.events import Event
+from matrix_membership.identifiers import EventID
+from matrix_membership.room_versions import RoomVersion
+
+__all__ = ["Room", "read_room"]
+
+Place = tuple[str, str]
+
+_EVENTS_UNDER: Final = ("pdus", "state", "events", "auth_chain")
+_IDS_UNDER: Final = "pdu_ids"
+_BUDGET: Final = Budget(max_bytes=2**31)
+
+
+@define
+class Room:
+    """What the files hold.
+
+    Attributes:
+        version: the version of the room.
+        events: the events by ID; reading adds to them.
+        states: the states.
+    """
+
+    version: RoomVersion
+    events: dict[EventID, Event] = field(factory=dict)
+    states: list[dict[Place, EventID]] = field(factory=list)
+
+
+def read_room(events: str, states: str | None, *, named: str | None) -> Room:
+    """Read the events and the states of a room.
+
+    Args:
+        events: the name of a file of PDUs, `-` for standard input.
+        states: the name of a file of states; None for no states.
+        named: the room version, when the create event does not say it.
+
+    Raises:
+        InvalidMessage: with the file and the place in it.
+        UnknownRoomVersion: the version is not known.
+    """
+    state_files = [] if states is None else _documents(states)
+    found_in = [(where, list(_entries(value, where))) for where, value in state_files]
+    listed = [
+        found
+        for where, value in _documents(events)
+        for found in ([(where, value)] if _is_event(value) else _entries(value, where))
+    ]
+    known = [value for _, value in listed] + [value for _, found in found_in for _, value in found]
+    objects = [value for value in known if isinstance(value, Mapping)]
+    room = Room(room_version_of(named, objects))
+    for where, value in listed:
+        _add(room, value, where)
+    for where, found in found_in:
+        room.states.append(_state(room, found, where))
+    return room
+
+
+def _documents(name: str) -> list[tuple[str, JsonValue]]:
+    """The documents of a file, each with its place: of a list, or of lines."""
+    data = read_bytes(name)
+    try:
+        whole = decode(data, strict=False, budget=_BUDGET)
+    except InvalidJson as error:
+        lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+        if len(lines) < 2:  # noqa: PLR2004 - a file of one line is one document
+            raise InvalidMessage(name, "JSON", str(error)) from error
+        return [(f"{name}:{number}", _line(line, f"{name}:{number}")) for number, line in lines]
+    if isinstance(whole, Mapping):
+        return [(name, whole)]
+    if not isinstance(whole, tuple):
+        raise InvalidMessage(name, "a list or an object", whole)
+    return [(f"{name}[{index}]", value) for index, value in enumerate(whole)]
+
+
+def _line(line: bytes, where: str) -> JsonValue:
+    try:
+        return decode(line, strict=False)
+    except InvalidJson as error:
+        raise InvalidMessage(where, "JSON", str(error)) from error
+
+
+def _is_event(value: JsonValue) -> bool:
+    return isinstance(value, Mapping) and "type" in value
+
+
+def _entries(value: JsonValue, where: str) -> Iterator[tuple[str, JsonValue]]:
+    """The events or event IDs of a document: a list, or lists under known keys."""
+    if isinstance(value, tuple):
+        yield from ((f"{where}[{index}]", entry) for index, entry in enumerate(value))
+        return
+    keys = [key for key in (*_EVENTS_UNDER, _IDS_UNDER) if key in object_of(value, where)]
+    if not keys:
+        raise InvalidMessage(where, "a list of events or of event IDs", value)
+    for key in keys:
+        listed = value[key]
+        if not isinstance(listed, tuple):
+            raise InvalidMessage(f"{where}.{key}", "a list", listed)
+        yield from ((f"{where}.{key}[{index}]", entry) for index, entry in enumerate(listed))
+
+
+def _add(room: Room, value: JsonValue, where: str) -> Event:
+    """Read an event, and keep it."""
+    document = object_of(value, where)
+    try:
+        event = event_of(document, room.version)
+    except MatrixMembershipError as error:
+        expected = f"an event of room version {room.version}"
+        raise InvalidMessage(where, expected, str(error)) from error
+    return room.events.setdefault(event.event_id, event)
+
+
+def _state(room: Room, entries: Sequence[tuple[str, JsonValue]], name: str) -> dict[Place, EventID]:
+    state: dict[Place, EventID] = {}
+    for where, value in entries:
+        known = room.events.get(EventID(value)) if isinstance(value, str) else None
+        if isinstance(value, str) and known is None:
+            raise InvalidMessage(where, "the ID of an event in EVENTS", value)
+        event = known or _add(room, value, where)
+        # The auth chain stands beside the state in an answer of a server.
+        if where.startswith(f"{name}.auth_chain["):
+            continue
+        if event.state_key is None:
+            raise InvalidMessage(where, "a state event", event.type)
+        if state.setdefault((event.type, event.state_key), event.event_id) != event.event_id:
+            raise InvalidMessage(where, "one event for each type and state key", event.type)
+    return state
