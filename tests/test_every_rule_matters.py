@@ -11,7 +11,7 @@ from matrix_membership._attrs import evolve
 from matrix_membership.auth._program import compile_program
 from matrix_membership.auth._rule import Rule, Section
 from matrix_membership.auth.auth_events import AuthEvents
-from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
+from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from tests.builders import decision
 from tests.rule_cases import CASES
 from tests.test_every_rule_fires import ALL

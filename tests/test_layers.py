@@ -101,7 +101,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "auth.third_party_invite",
             "auth.power_levels",
             "auth.redaction",
-            "auth.rulebook",
+            "auth.specification",
             "auth._suppositions",
             "auth.explaining.levels",
             "auth.explaining._facts",
@@ -250,7 +250,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     ),
 )
 
-# The chapters of the rules know nothing of each other; only `auth.rulebook` gathers them all.
+# The chapters of the rules know nothing of each other; only `auth.specification` gathers them all.
 CHAPTER: Final = frozenset(
     {
         "auth._rule",
@@ -282,7 +282,7 @@ CHAPTERS: Final = MappingProxyType(
 )
 
 # What runs the rules or speaks of them.
-THE_RULES_AS_A_WHOLE: Final = frozenset({"auth._rule", "auth._program", "auth.rulebook"})
+THE_RULES_AS_A_WHOLE: Final = frozenset({"auth._rule", "auth._program", "auth.specification"})
 AROUND_THE_RULES: Final = frozenset(
     {
         "auth._suppositions",

@@ -10,7 +10,7 @@ import pytest
 
 from matrix_membership import RoomVersion, auth
 from matrix_membership.auth._rule import Rule, Section, number_in, rows_in
-from matrix_membership.auth.rulebook import STATE_DEPENDENT
+from matrix_membership.auth.specification import STATE_DEPENDENT
 from tests.builders import VERSIONS
 
 NUMBERS: dict[str, list[str]] = json.loads(

@@ -8,7 +8,7 @@ from hypothesis import given
 from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.auth._program import compile_program
 from matrix_membership.auth._rule import Section
-from matrix_membership.auth.rulebook import CREATE, STATE_DEPENDENT
+from matrix_membership.auth.specification import CREATE, STATE_DEPENDENT
 from matrix_membership.events.facts import MESSAGE, RULED_TYPES
 from matrix_membership.membership import INVITE, JOIN, LEAVE, JoinRule
 from matrix_membership.room_versions import V11

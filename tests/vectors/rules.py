@@ -9,7 +9,7 @@ from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.auth import Decision
 from matrix_membership.auth.auth_events import AuthEvents
 from matrix_membership.auth.explaining import TriedRule, try_rules
-from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE
+from matrix_membership.auth.specification import AUTH_EVENTS, CREATE
 from tests.rule_cases import CASES
 from tests.vectors.signed import really_signed
 

@@ -22,7 +22,7 @@ from matrix_membership.auth._rule import Decision, Rule, rows_in
 from matrix_membership.auth._suppositions import judge_in_part
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
 from matrix_membership.auth.explaining import Explanation, Remedy, explained
-from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
+from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.events import Event
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState

@@ -18,7 +18,7 @@ from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents
 from matrix_membership.auth.explaining._facts import Fact, facts
 from matrix_membership.auth.explaining._remedies import Judge, Remedy, find_remedies
-from matrix_membership.auth.rulebook import AUTH_EVENTS, CREATE, STATE_DEPENDENT
+from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
