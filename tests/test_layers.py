@@ -102,6 +102,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "auth.power_levels",
             "auth.redaction",
             "auth.specification",
+            "auth._rulebook",
             "auth._suppositions",
             "auth.explaining.levels",
             "auth.explaining._facts",
@@ -282,7 +283,9 @@ CHAPTERS: Final = MappingProxyType(
 )
 
 # What runs the rules or speaks of them.
-THE_RULES_AS_A_WHOLE: Final = frozenset({"auth._rule", "auth._program", "auth.specification"})
+THE_RULES_AS_A_WHOLE: Final = frozenset(
+    {"auth._rule", "auth._program", "auth._rulebook", "auth.specification"}
+)
 AROUND_THE_RULES: Final = frozenset(
     {
         "auth._suppositions",

@@ -8,6 +8,7 @@
     ├── InvalidEvent           (ValueError)  a PDU of a wrong form: it is to be dropped
     ├── InvalidMessage         (ValueError)  a request or an answer of a wrong form
     ├── InvalidKey             (ValueError)  a signing key or a key document of a wrong form
+    ├── InvalidRulebook        (ValueError)  an amendment that does not fit the rules
     ├── UnknownRoomVersion     (ValueError)  a room version that the caller does not know
     ├── IncompleteState        (LookupError) a question that needs more state than is at hand
     └── ProtocolError
@@ -27,6 +28,7 @@ __all__ = [
     "InvalidJson",
     "InvalidKey",
     "InvalidMessage",
+    "InvalidRulebook",
     "LocalProtocolError",
     "MatrixMembershipError",
     "ProtocolError",
@@ -97,6 +99,10 @@ class InvalidMessage(_Mismatch):
 
 class InvalidKey(_Mismatch):
     """A signing key, a verify key or a key document of a wrong form."""
+
+
+class InvalidRulebook(_Mismatch):
+    """An amendment of rules that names no rule, or has a number that does not fit."""
 
 
 class UnknownRoomVersion(MatrixMembershipError, ValueError):

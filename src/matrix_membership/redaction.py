@@ -9,10 +9,11 @@ __ https://spec.matrix.org/v1.19/rooms/
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-from matrix_membership._attrs import constant
+from matrix_membership._attrs import constant, evolve
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.room_versions import RoomVersion
@@ -113,7 +114,20 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 
 def survivors(room_version: RoomVersion) -> Survivors:
     """Return the keys that survive in a room version."""
+    if room_version.redaction_content:
+        return _amended(room_version)
     return _TABLE[room_version.redaction_rules]
+
+
+@cache
+def _amended(room_version: RoomVersion) -> Survivors:
+    """Return the table of a version of one's own, with its changes."""
+    table = _TABLE[room_version.redaction_rules]
+    content = {**table.content, **dict(room_version.redaction_content)}
+    for event_type, keys in content.items():
+        if "*" in keys:
+            content[event_type] = ALL  # recognised by identity
+    return evolve(table, content=MappingProxyType(content))
 
 
 def redact(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> dict[str, JsonValue]:

@@ -9,15 +9,15 @@ The rules themselves are in `matrix_membership.auth`. Make a version of your own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from attrs import Factory, field
 
 from matrix_membership._attrs import constant, evolve
-from matrix_membership.errors import UnknownRoomVersion
+from matrix_membership.errors import InvalidRulebook, UnknownRoomVersion
 from matrix_membership.membership import JoinRule
 
 __all__ = [
@@ -56,6 +56,25 @@ def _is_in_pdu(version: RoomVersion) -> bool:
     return version.event_ids is EventIdFormat.IN_PDU
 
 
+class Rules(Protocol):
+    """The rules of a version of one's own, as `auth.rulebook` gives them."""
+
+    @property
+    def selection(self) -> Callable[[Any], frozenset[tuple[str, str]]]:
+        """Select the auth events of an event."""
+
+
+def _kept_keys(
+    kept: Mapping[str, Iterable[str]] | Iterable[tuple[str, Iterable[str]]],
+) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Bring keys by event type into a form that can be compared and pickled."""
+    pairs = dict(kept).items()
+    for event_type, keys in pairs:
+        if isinstance(keys, str):  # text would count as its letters
+            raise InvalidRulebook(f"redaction_content[{event_type!r}]", "a set of keys", keys)
+    return tuple(sorted((event_type, frozenset(keys)) for event_type, keys in pairs))
+
+
 @constant
 class RoomVersion:
     """One room version: how its events look and which rule list judges them.
@@ -76,6 +95,9 @@ class RoomVersion:
         privileged_creators: creators have an infinite power level.
         join_rules: the join rules by which somebody may join or knock.
         state_resolution: the name of its state resolution algorithm.
+        rules: an amended rulebook, of `auth.rulebook`; None for the list of the specification.
+        redaction_content: the keys of contents that survive redaction, by event type, where
+            they differ from the table. Give a mapping; `"*"` stands for all keys.
         event_id_in_pdu: a PDU carries its event ID, and references as pairs.
     """
 
@@ -94,6 +116,10 @@ class RoomVersion:
     privileged_creators: bool
     join_rules: frozenset[JoinRule]
     state_resolution: str
+    rules: Rules | None = None
+    redaction_content: tuple[tuple[str, frozenset[str]], ...] = field(
+        default=(), converter=_kept_keys
+    )
     # A field, not a property, since it is read several times for each PDU.
     event_id_in_pdu: bool = field(init=False, default=Factory(_is_in_pdu, takes_self=True))
 
@@ -104,6 +130,8 @@ class RoomVersion:
         for followed in (self.auth_rules, self.redaction_rules):
             if followed.__class__ is not int or not 1 <= followed <= NEWEST_RULES:
                 raise UnknownRoomVersion(followed)
+        if self.rules is not None and not callable(getattr(self.rules, "selection", None)):
+            raise InvalidRulebook("rules", "a rulebook, from auth.rulebook", self.rules)
 
     def __repr__(self) -> str:
         return f"<room version {self.identifier}>"
@@ -118,7 +146,7 @@ class RoomVersion:
         return (RoomVersion, tuple(getattr(self, name) for name in self.__match_args__))
 
     def evolve(self, *, identifier: str, **changes: object) -> RoomVersion:
-        """Make a version of your own: this one under another name, with some facts changed.
+        """Make a version of your own: this one with another name and some facts changed.
 
         Args:
             identifier: its name; the rule list stays this one's unless changed.
@@ -127,9 +155,15 @@ class RoomVersion:
         Raises:
             UnknownRoomVersion: `auth_rules` or `redaction_rules` names a version that
                 the specification does not have.
+            InvalidRulebook: `rules` or `redaction_content` is of another form.
 
         >>> V11.evolve(identifier="org.example.mine").auth_rules
         11
+
+        A version whose redacted server ACLs still say who is shut out:
+
+        >>> acl = {"m.room.server_acl": {"allow", "deny", "allow_ip_literals"}}
+        >>> mine = V11.evolve(identifier="org.example.acl", redaction_content=acl)
         """
         return evolve(self, identifier=identifier, **changes)
 

@@ -103,12 +103,12 @@ class TestSection:
     def test_is_passed_over_in_versions_that_lack_it(self) -> None:
         section = Section(numbers=numbers_of({"v7": "1"}), rules=(by_ben,))
         assert judged([section, by_anybody]) == by_anybody.decision(V6, "3")
-        assert list(rows_in([section, by_anybody], V6)) == [("3", by_anybody)]
+        assert list(rows_in([section, by_anybody], V6.auth_rules)) == [("3", by_anybody)]
 
     def test_opens_into_rows(self) -> None:
         inner = Section(when=always, numbers=ONE, rules=(by_ben,))
         section = Section(event_type="m.room.topic", numbers=ONE, rules=(inner, by_anybody))
-        assert list(rows_in([section], V1)) == [("2.1", by_ben), ("3", by_anybody)]
+        assert list(rows_in([section], V1.auth_rules)) == [("2.1", by_ben), ("3", by_anybody)]
 
 
 class TestProgram:

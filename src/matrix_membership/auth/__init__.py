@@ -4,7 +4,8 @@
 - `explain` says why: every rule tried, the facts read, what would help.
 - `check_auth_events` judges the events that it lists by the rules before that.
 - `select_auth_events` and `auth_chain` find out which events those are.
-- `rules_of` is the rule list of a room version, to read or to print.
+- `rules_of` is the rule list of a room version, to read or to print; `rulebook` is the same
+  list as a value to amend, for a room version of your own.
 
 A malformed event raises nothing: it is rejected, and a `Decision` is a value.
 """
@@ -18,11 +19,11 @@ from typing import Final
 
 from matrix_membership._attrs import frozen
 from matrix_membership.auth._program import Chosen, Program, compile_program
-from matrix_membership.auth._rule import Decision, Rule, rows_in
+from matrix_membership.auth._rule import Decision, Rule, Section, allows, rejects
+from matrix_membership.auth._rulebook import Rulebook, rulebook
 from matrix_membership.auth._suppositions import judge_in_part
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
 from matrix_membership.auth.explaining import Explanation, Remedy, explained
-from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.events import Event
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
@@ -33,10 +34,15 @@ __all__ = [
     "Remedy",
     "Rule",
     "RuleList",
+    "Rulebook",
+    "Section",
+    "allows",
     "auth_chain",
     "check",
     "check_auth_events",
     "explain",
+    "rejects",
+    "rulebook",
     "rules_of",
     "select_auth_events",
 ]
@@ -45,13 +51,15 @@ __all__ = [
 @cache
 def _program_of(room_version: RoomVersion) -> Program:
     """Compile the rules that depend on the state, at their first use."""
-    return compile_program(STATE_DEPENDENT, room_version, create=CREATE)
+    book = rulebook(room_version)
+    return compile_program(book.state_dependent, room_version, create=book.create)
 
 
 @cache
 def _auth_events_program_of(room_version: RoomVersion) -> Chosen:
     """Compile the rules on auth events, at their first use."""
-    return compile_program(AUTH_EVENTS, room_version, create=CREATE).in_any_state
+    book = rulebook(room_version)
+    return compile_program(book.auth_events, room_version, create=book.create).in_any_state
 
 
 def check(event: Event, state: RoomState) -> Decision:
@@ -175,9 +183,7 @@ def rules_of(room_version: RoomVersion) -> RuleList:
     >>> len(rules.numbered), rules.numbered[0][1].name
     (67, 'create.has_prev_events')
     """
-    return RuleList(
-        room_version, tuple(rows_in((*CREATE, *AUTH_EVENTS, *STATE_DEPENDENT), room_version))
-    )
+    return RuleList(room_version, tuple(rulebook(room_version)))
 
 
 @frozen

@@ -29,7 +29,7 @@ from matrix_membership._attrs import constant
 from matrix_membership.auth._rule import MALFORMED, Applies, Decision, Rule, Section, number_in
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import MEMBER_KINDS, Event
-from matrix_membership.events.facts import MESSAGE, Case, case_of
+from matrix_membership.events.facts import MESSAGE, RULED_TYPES, Case, case_of
 from matrix_membership.membership import (
     LEAVE,
     MEMBERSHIPS,
@@ -150,7 +150,6 @@ class Chosen:
         for applies, decision in rows:
             if applies(event, state):
                 return decision  # type: ignore[no-any-return]  # as the next
-        assert end is not None  # noqa: S101 - every list ends with a rule that always fires
         return end  # type: ignore[no-any-return]  # a decision
 
     def judge_in_part(self, event: Event, state: Any) -> Decision:
@@ -220,23 +219,8 @@ def compile_program(
         room_version: the version.
         create: the rows for create events; no other row judges these.
     """
-    rows, sender = tuple(rules), Name()
-    kinds = {str(row.event_type) for row in rows if isinstance(row, Section) and row.event_type}
-    cases = [
-        (kind, kind, Probe(kind=kind, sender=sender, other=())) for kind in kinds - {MALFORMED}
-    ]
-    others = Probe(sender=sender, other=())
-    if MALFORMED in kinds:
-        cases.extend(_member_cases(sender))
-        others = Probe(sender=sender, other=(), membership=None)
-    by_kind = {kind: _kept(rows, room_version, kind) for _, kind, _ in cases}
-    lists = [(case, probe, by_kind[kind]) for case, kind, probe in cases]
-    lists.append(("m.room.create", Probe(other=()), _kept(create, room_version, "m.room.create")))
-    lists.append((_OTHERWISE, others, _kept(rows, room_version, "")))
-    if MALFORMED in kinds:
-        message = Probe(sender=sender, other=(), membership=None, state_key=None)
-        lists.append((MESSAGE, message, _kept(rows, room_version, "")))
-
+    sender = Name()
+    lists = _lists(tuple(rules), create, room_version, sender)
     first = [(case, event, _left(kept, event, Probe())[0]) for case, event, kept in lists]
     by_case = {case: _rows(kept) for case, _, kept in first}
     by_rule: dict[JoinRule, dict[Case, ByMembership]] = {rule: {} for rule in JoinRule}
@@ -247,6 +231,46 @@ def compile_program(
         # A bound `dict.get` spares each check a call of Python code.
         Chosen(room_version, by_case.get, by_case[_OTHERWISE]),
         {rule: (room_version, found.get, found[_OTHERWISE]) for rule, found in by_rule.items()},
+    )
+
+
+def _lists(
+    rows: tuple[Rule | Section, ...],
+    create: Iterable[Rule | Section],
+    room_version: RoomVersion,
+    sender: Name,
+) -> list[tuple[Case, Probe, Kept]]:
+    """Return the cases: what is known of the events of each, and the rows for them."""
+    kinds = {
+        row.event_type for row in rows if isinstance(row, Section) and row.event_type in RULED_TYPES
+    }
+    cases: list[tuple[Case, str, Probe]] = [
+        (str(kind), str(kind), Probe(kind=kind, sender=sender, other=()))
+        for kind in kinds - {MALFORMED}
+    ]
+    others = Probe(sender=sender, other=())
+    if MALFORMED in kinds:
+        cases.extend(_member_cases(sender))
+        others = Probe(sender=sender, other=(), membership=None)
+        message = Probe(sender=sender, other=(), membership=None, state_key=None)
+        cases.append((MESSAGE, _OTHERWISE, message))
+    cases.append((_OTHERWISE, _OTHERWISE, others))
+    # The lists of the specification end with a rule that always fires. An amended one may not.
+    last: Kept = (((), _no_rule(room_version)),)
+    by_kind = {kind: _kept(rows, room_version, kind) + last for _, kind, _ in cases}
+    lists = [(case, probe, by_kind[kind]) for case, kind, probe in cases]
+    lists.append(("m.room.create", Probe(other=()), _kept(create, room_version) + last))
+    return lists
+
+
+def _no_rule(room_version: RoomVersion) -> Decision:
+    """Return the decision on an event that no rule of a list decides."""
+    return Decision(
+        allowed=False,
+        rule="rulebook.no_rule_fires",
+        number="none",
+        room_version=room_version,
+        text="No rule of the list fires.",
     )
 
 
@@ -261,7 +285,7 @@ Kept = tuple[tuple[tuple[Applies, ...], Decision], ...]
 def _kept(
     rules: Iterable[Rule | Section],
     room_version: RoomVersion,
-    kind: str,
+    kind: str = "m.room.create",
     when: tuple[Applies, ...] = (),
 ) -> Kept:
     """Return the rows that a version has for events of a kind, sections opened."""
@@ -272,10 +296,19 @@ def _kept(
             continue
         if isinstance(rule, Rule):
             kept.append(((*when, rule.applies), rule.decision(room_version, number)))
-        elif rule.is_about(kind):
-            inner = when if rule.when is None else (*when, rule.when)
+            continue
+        named = rule.event_type
+        inner = when if rule.when is None else (*when, rule.when)
+        if rule.is_about(kind):
             kept.extend(_kept(rule.rules, room_version, kind, inner))
+        elif kind == _OTHERWISE and named is not None and named not in RULED_TYPES:
+            # Only an amended list has such a section. Its type is looked at in each check.
+            kept.extend(_kept(rule.rules, room_version, named, (_of_type(named), *inner)))
     return tuple(kept)
+
+
+def _of_type(event_type: str) -> Applies:
+    return lambda event, _: event.type == event_type
 
 
 def _left(kept: Kept, event: Any, state: Any) -> tuple[Kept, set[str]]:

@@ -7,10 +7,12 @@ room version that has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership._attrs import constant, evolve, frozen
+from matrix_membership.errors import InvalidRulebook
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion
@@ -91,6 +93,19 @@ class Rule:
         """Tell whether the rule fires."""
         return self.applies(event, state)
 
+    def __eq__(self, other: object) -> bool:
+        return _content(self) == _content(other) if isinstance(other, Rule) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.applies))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle a rule by the name of its function, and with its numbers."""
+        module, name = self.applies.__module__, self.applies.__qualname__
+        if "<locals>" in name:
+            raise InvalidRulebook(name, "a rule at the top level of a module, to be pickled")
+        return _rule_named, (f"{module}:{name}", dict(self.numbers))
+
     def decision(self, room_version: RoomVersion, number: str) -> Decision:
         """Return the decision of the rule in a version where it has this number."""
         return Decision(self.allows, self.name, number, room_version, self.text)
@@ -116,6 +131,17 @@ class Section:
     when: Applies | None = None
     text: str = ""
 
+    def __eq__(self, other: object) -> bool:
+        return _content(self) == _content(other) if isinstance(other, Section) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.rules)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle a section with its rows; a mapping proxy cannot be pickled."""
+        more = (self.event_type, self.membership, self.when, self.text)
+        return _section_of, (self.rules, dict(self.numbers), *more)
+
     def is_about(self, kind: str) -> bool:
         """Tell whether the section covers events of a kind."""
         if self.event_type is not None:
@@ -129,6 +155,26 @@ class Section:
         return True
 
 
+def _content(row: Rule | Section) -> tuple[object, ...]:
+    return tuple(getattr(row, name) for name in row.__match_args__)
+
+
+def _rule_named(place: str, numbers: Mapping[int, str | None]) -> Rule:
+    """Find a pickled rule where its function was defined.
+
+    The decorator put the rule in the function's place. So pickle itself would refuse the
+    function: it is not what its name leads to.
+    """
+    rule: Rule = resolve_name(place)
+    return evolve(rule, numbers=MappingProxyType(numbers))
+
+
+def _section_of(
+    rules: tuple[Rule | Section, ...], numbers: Mapping[int, str | None], *more: Any
+) -> Section:
+    return Section(rules, MappingProxyType(numbers), *more)
+
+
 def numbers_of(versions: Mapping[str, str | None]) -> Numbers:
     """Read keywords such as `v6="4.2.3"`: this number, from version 6 on."""
     return MappingProxyType({int(name[1:]): number for name, number in versions.items()})
@@ -140,25 +186,34 @@ def number_in(numbers: Numbers, auth_rules: int) -> str | None:
     return numbers[max(known)] if known else None
 
 
-def allows(**versions: str | None) -> Callable[[Applies], Rule]:
+def allows(number: str | None = None, /, **versions: str | None) -> Callable[[Applies], Rule]:
     """Turn a function into a rule that allows when it fires.
 
     Args:
+        number: its number in an amended rulebook. A rule that replaces another one can do
+            without: it takes over the other's number.
         versions: its number from a version on; None where it ends.
     """
-    return _rule_maker(versions, allowing=True)
+    return _rule_maker(number, versions, allowing=True)
 
 
-def rejects(**versions: str | None) -> Callable[[Applies], Rule]:
+def rejects(number: str | None = None, /, **versions: str | None) -> Callable[[Applies], Rule]:
     """Turn a function into a rule that rejects when it fires.
 
     Args:
+        number: its number in an amended rulebook. A rule that replaces another one can do
+            without: it takes over the other's number.
         versions: its number from a version on; None where it ends.
     """
-    return _rule_maker(versions, allowing=False)
+    return _rule_maker(number, versions, allowing=False)
 
 
-def _rule_maker(versions: Mapping[str, str | None], *, allowing: bool) -> Callable[[Applies], Rule]:
+def _rule_maker(
+    number: str | None, versions: Mapping[str, str | None], *, allowing: bool
+) -> Callable[[Applies], Rule]:
+    if number is not None:
+        versions = {"v1": number, **versions}
+
     def make(applies: Applies) -> Rule:
         chapter = applies.__module__.rpartition(".")[2]
         text = (applies.__doc__ or "").partition("\n")[0]
@@ -167,15 +222,13 @@ def _rule_maker(versions: Mapping[str, str | None], *, allowing: bool) -> Callab
     return make
 
 
-def rows_in(
-    rules: Iterable[Rule | Section], room_version: RoomVersion
-) -> Iterator[tuple[str, Rule]]:
-    """Yield all rules of a version with their numbers, in order, sections opened."""
+def rows_in(rules: Iterable[Rule | Section], auth_rules: int) -> Iterator[tuple[str, Rule]]:
+    """Yield all rules of a rule list with their numbers, in order, sections opened."""
     for rule in rules:
-        number = number_in(rule.numbers, room_version.auth_rules)
+        number = number_in(rule.numbers, auth_rules)
         if number is None:
             continue
         if isinstance(rule, Rule):
             yield number, rule
         else:
-            yield from rows_in(rule.rules, room_version)
+            yield from rows_in(rule.rules, auth_rules)

@@ -14,11 +14,11 @@ from typing import Any
 from matrix_membership._attrs import frozen
 from matrix_membership.auth._program import is_silent_for_lack_of
 from matrix_membership.auth._rule import MALFORMED, Applies, Decision, Rule, Section, number_in
+from matrix_membership.auth._rulebook import rulebook
 from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents
 from matrix_membership.auth.explaining._facts import Fact, facts
 from matrix_membership.auth.explaining._remedies import Judge, Remedy, find_remedies
-from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
@@ -185,14 +185,15 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
     """
     decision = judge(event, state)
     remedies: tuple[Remedy, ...] = ()
+    book = rulebook(event.room_version)
     if event.kind == "m.room.create":
-        tried = try_rules(CREATE, event, lambda _: state)
+        tried = try_rules(book.create, event, lambda _: state)
     elif state.knows("m.room.create") and state.create_event is None:
         auth_events = AuthEvents.of(event, (), frozenset(), None)
-        tried = try_rules(AUTH_EVENTS, event, lambda _: auth_events)
+        tried = try_rules(book.auth_events, event, lambda _: auth_events)
     else:
         supposed = next(suppositions(event, state))[1]
-        tried = try_rules(STATE_DEPENDENT, event, _watched(supposed))
+        tried = try_rules(book.state_dependent, event, _watched(supposed))
         if not (decision.allowed or decision.undecided):
             remedies = find_remedies(event, state, judge)
     read = tuple(dict.fromkeys(place for rule in tried for place in rule.read))
