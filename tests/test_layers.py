@@ -164,6 +164,14 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "advice",
         ),
     ),
+    (  # room versions of one's own
+        frozenset(),
+        (
+            "proposals.situations",
+            "proposals.comparing",
+            "proposals",
+        ),
+    ),
     (  # federation
         frozenset(),
         (

@@ -60,6 +60,11 @@ class Rulebook:
         return any(rule.name == name for _, rule in self)
 
     @property
+    def numbers(self) -> Mapping[str, str]:
+        """The numbers of all rules by name, and those of sections by themselves."""
+        return dict(_labels(self._rows))
+
+    @property
     def _rows(self) -> Rows:
         return (*self.create, *self.auth_events, *self.state_dependent)
 
@@ -151,7 +156,7 @@ class Rulebook:
         )
 
     def _known(self, name: str) -> None:
-        names = list(_names(self._rows))
+        names = self.numbers
         if name in names:
             return
         near = [other for other in names if other.partition(".")[0] == name.partition(".")[0]]
@@ -264,17 +269,16 @@ def _order(number: str) -> tuple[tuple[int, str], ...]:
 # ------------------------------------------------------------------ amendments
 
 
-def _names(rows: Iterable[Row]) -> Iterator[str]:
-    """Yield the names of rules and the numbers of sections."""
+def _labels(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """Yield the label of each rule and section, with its number."""
     for row in rows:
-        if isinstance(row, Rule):
-            yield row.name
-        else:
-            yield _number(row)
-            yield from _names(row.rules)
+        yield _label(row), _number(row)
+        if isinstance(row, Section):
+            yield from _labels(row.rules)
 
 
 def _label(row: Row) -> str:
+    """Return the name by which an amendment finds a row: a section's is its number."""
     return row.name if isinstance(row, Rule) else _number(row)
 
 

@@ -1,0 +1,1 @@
+"""Proposals as amended rulebooks, each in a module of its own."""

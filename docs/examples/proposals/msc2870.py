@@ -1,0 +1,15 @@
+"""MSC2870: the access list of a room survives redaction.
+
+Without its `allow`, a list shuts out every server, and no event can repair it.
+
+https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/2870-protect-acls-from-redaction.md
+"""
+
+from __future__ import annotations
+
+from matrix_membership import V11
+
+VERSION = V11.evolve(
+    identifier="org.matrix.msc2870",
+    redaction_content={"m.room.server_acl": {"allow", "deny", "allow_ip_literals"}},
+)

@@ -1,0 +1,300 @@
+"""Small situations: an event and the state before it, for any room version.
+
+The list is fixed, so that two runs compare the same. It is exhaustive in what the rules on
+members read: the memberships of two users, their power, the join rule and the move. For the
+other chapters it has the contents that the rules tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import product
+from json import dumps
+from typing import Final
+
+from matrix_membership import auth
+from matrix_membership._attrs import frozen
+from matrix_membership.auth import Decision
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
+from matrix_membership.events import Event
+from matrix_membership.membership import JOIN_RULES, MEMBERSHIPS
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.state import RoomState
+
+ANA: Final = "@ana:a.example"
+BEN: Final = "@ben:b.example"
+CAY: Final = "@cay:c.example"
+
+SIGNERS: Final = frozenset({"a.example", "b.example", "c.example"})
+"""All servers have signed. Missing signatures are what the receiving side is about."""
+
+VIA: Final = "join_authorised_via_users_server"
+
+
+@frozen
+class Situation:
+    """An event and the state before it, to be judged in any room version.
+
+    Attributes:
+        state: the state events, in the format of a client.
+        event: the event.
+    """
+
+    state: tuple[JsonObject, ...]
+    event: JsonObject
+
+    @staticmethod
+    def of(event: Event, state: Iterable[Event]) -> Situation:
+        """Make the situation of an event and the state events before it."""
+        return Situation(tuple([_document(entry) for entry in state]), _document(event))
+
+    def event_in(self, room_version: RoomVersion) -> Event:
+        """Return the event as an event of a room version.
+
+        Raises:
+            InvalidEvent: the event breaks the format of this version.
+        """
+        return _read(self.event, room_version)
+
+    def state_in(self, room_version: RoomVersion) -> RoomState:
+        """Return the state as a room of this version would have it.
+
+        The create event names the version, and the creator if the version asks for it. If
+        creators are privileged, the power levels do not list them.
+
+        Raises:
+            InvalidEvent: an event breaks the format of this version.
+        """
+        return _state(self.state, room_version)
+
+    def decision_in(self, room_version: RoomVersion) -> Decision:
+        """Judge the event by the rules of a version."""
+        return auth.check(self.event_in(room_version), self.state_in(room_version))
+
+    def __str__(self) -> str:
+        """Return the state and the event, a line for each."""
+        return "\n".join([*map(_line, self.state), f"then {_line(self.event)}"])
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return the situation as a JSON object."""
+        return {"state": [thaw(entry) for entry in self.state], "event": thaw(self.event)}
+
+
+def _document(event: Event) -> JsonObject:
+    kept = ("type", "sender", "state_key", "content", "redacts", "room_id")
+    document = {key: event.document[key] for key in kept if key in event.document}
+    if event.prev_events:
+        document["prev_events"] = event.prev_events
+    return JsonObject(document)
+
+
+def _line(document: JsonObject) -> str:
+    key = f" {document['state_key']}" if document.get("state_key") else ""
+    return f"{document['sender']}: {document['type']}{key} {dumps(thaw(document['content']))}"
+
+
+def _read(document: JsonObject, room_version: RoomVersion) -> Event:
+    if document["type"] == "m.room.create":
+        document = JsonObject({**document, "content": _created(document["content"], room_version)})
+        if not room_version.room_id_is_create_event:
+            document = JsonObject({"room_id": "!r:a.example", **document})
+    previous = document.get("prev_events", ())
+    if room_version.event_id_in_pdu and isinstance(previous, tuple):
+        # Versions 1 and 2 write a reference as a pair of an event ID and hashes.
+        pairs: JsonValue = tuple([(event_id, {}) for event_id in previous])
+        document = JsonObject({**document, "prev_events": pairs})
+    return Event.from_client_event(document, room_version).with_signers(SIGNERS)
+
+
+def _created(content: JsonValue, room_version: RoomVersion) -> Mapping[str, JsonValue]:
+    """Return the content of a create event, with the fields that a version asks for."""
+    given = content if isinstance(content, Mapping) else {}
+    made: dict[str, JsonValue] = {"room_version": room_version.identifier}
+    if room_version.creator_in_content:
+        made["creator"] = ANA
+    # A key that is given as null is one that the situation is to lack.
+    return {key: value for key, value in {**made, **given}.items() if value is not None}
+
+
+@cache
+def _state(documents: tuple[JsonObject, ...], room_version: RoomVersion) -> RoomState:
+    events = [
+        _read(_without_creators(document, room_version), room_version) for document in documents
+    ]
+    return RoomState.of(room_version, events)
+
+
+def _without_creators(document: JsonObject, room_version: RoomVersion) -> JsonObject:
+    content = document["content"]
+    if not room_version.privileged_creators or document["type"] != "m.room.power_levels":
+        return document
+    if not isinstance(content, Mapping) or not isinstance(content.get("users"), Mapping):
+        return document
+    users = {user: level for user, level in content["users"].items() if user != ANA}
+    return JsonObject({**document, "content": {**content, "users": users}})
+
+
+# ------------------------------------------------------------------ the list
+
+
+def situations() -> Iterator[Situation]:
+    """Yield the situations, simple ones first. There are some thousands."""
+    yield from _creations()
+    yield from _own_moves()
+    yield from _moves_of_others()
+    yield from _other_events()
+    yield from _level_changes()
+
+
+def _event(
+    kind: str, sender: str, content: Mapping[str, JsonValue], key: str | None = None
+) -> JsonObject:
+    fields: dict[str, JsonValue] = {"type": kind, "sender": sender, "content": content}
+    if key is not None:
+        fields["state_key"] = key
+    return JsonObject(freeze(fields))
+
+
+def _member(user: str, membership: str, *, sender: str = "", **more: JsonValue) -> JsonObject:
+    content: dict[str, JsonValue] = {"membership": membership, **more}
+    return _event("m.room.member", sender or user, content, user)
+
+
+def _levels(**content: JsonValue) -> JsonObject:
+    return _event("m.room.power_levels", ANA, content, "")
+
+
+_CREATE: Final = _event("m.room.create", ANA, {}, "")
+_UNFEDERATED: Final = _event("m.room.create", ANA, {"m.federate": False}, "")
+_ANA_JOINED: Final = _member(ANA, "join")
+_USUAL: Final = _levels(users={ANA: 100})
+_BASE: Final = (_CREATE, _ANA_JOINED, _USUAL)
+
+_BEFORE: Final = ("", *MEMBERSHIPS)
+"""The memberships that a user may have before; empty for none."""
+
+_AFTER: Final = (*MEMBERSHIPS, "org.example.other")
+_RULES: Final = ("", *JOIN_RULES, "org.example.other")
+
+
+def _had(user: str, membership: str) -> tuple[JsonObject, ...]:
+    return (_member(user, membership),) if membership else ()
+
+
+def _rule(join_rule: str) -> tuple[JsonObject, ...]:
+    if not join_rule:
+        return ()
+    return (_event("m.room.join_rules", ANA, {"join_rule": join_rule}, ""),)
+
+
+def _creations() -> Iterator[Situation]:
+    """Yield create events."""
+    contents: tuple[Mapping[str, JsonValue], ...] = (
+        {},
+        {"creator": None},
+        {"room_version": "org.example.unknown"},
+        {"room_version": 1},
+        {"additional_creators": [BEN]},
+        {"additional_creators": ["ben"]},
+        {"additional_creators": BEN},
+    )
+    for content in contents:
+        yield Situation((), _event("m.room.create", ANA, content, ""))
+    yield Situation((), JsonObject({**_CREATE, "prev_events": ("$" + "p" * 43,)}))
+    yield Situation((), JsonObject({**_CREATE, "room_id": "!r:b.example"}))
+
+
+def _own_moves() -> Iterator[Situation]:
+    """Yield what a user does with their own membership."""
+    for join_rule, before, after in product(_RULES, _BEFORE, _AFTER):
+        state = (*_BASE, *_rule(join_rule), *_had(BEN, before))
+        yield Situation(state, _member(BEN, after))
+        if after == "join":
+            for authoriser in (ANA, CAY):
+                yield Situation(state, _member(BEN, after, **{VIA: authoriser}))
+    for membership in ("join", "knock"):  # somebody else, with all power
+        yield Situation((*_BASE, *_rule("knock")), _member(BEN, membership, sender=ANA))
+    yield Situation(_BASE, _event("m.room.member", ANA, {"membership": "join"}, "ben"))
+    yield Situation(_BASE, _event("m.room.member", ANA, {}, ANA))
+    for before, after in product(_BEFORE, _AFTER):
+        base = (_UNFEDERATED, _ANA_JOINED, *_rule("public"), *_had(BEN, before))
+        yield Situation(base, _member(BEN, after))
+
+
+_NEEDED: Final = 50
+_AROUND: Final = (0, _NEEDED - 1, _NEEDED, _NEEDED + 1)
+_POWERS: Final = tuple(product(_AROUND, _AROUND))
+"""Levels of sender and target, around the 50 that an invite, a kick and a ban need."""
+
+
+def _moves_of_others() -> Iterator[Situation]:
+    """Yield what a user does with the membership of another one."""
+    for (own, other), sender, target, after in product(_POWERS, _BEFORE, _BEFORE, _AFTER):
+        if sender != "join" and own != _NEEDED:
+            continue  # a user who is not joined has no power to look at
+        levels = _levels(users={ANA: 100, BEN: own, CAY: other}, invite=50)
+        state = (_CREATE, _ANA_JOINED, levels, *_had(BEN, sender), *_had(CAY, target))
+        yield Situation(state, _member(CAY, after, sender=BEN))
+    for before, after in product(_BEFORE, _AFTER):  # by the creator
+        move = _member(CAY, after, sender=ANA)
+        yield Situation((*_BASE, *_had(CAY, before)), move)
+        yield Situation((_UNFEDERATED, _ANA_JOINED, _USUAL, *_had(CAY, before)), move)
+        # A creator as the target: somebody of the highest level that an event can give.
+        levels = _levels(users={ANA: 100, BEN: 2**53 - 1})
+        state = (_CREATE, *_had(ANA, before), levels, _member(BEN, "join"))
+        yield Situation(state, _member(ANA, after, sender=BEN))
+
+
+def _other_events() -> Iterator[Situation]:
+    """Yield events other than members, by users in and outside the room."""
+    events: tuple[tuple[str, Mapping[str, JsonValue], str | None], ...] = (
+        ("m.room.message", {}, None),
+        ("m.room.name", {"name": "x"}, ""),
+        ("m.room.tombstone", {"replacement_room": "!x:a.example"}, ""),
+        ("org.example.own", {}, BEN),
+        ("org.example.own", {}, f"{BEN}_suffix"),
+        ("org.example.own", {}, CAY),
+        ("org.example.own", {}, f"{CAY}_suffix"),
+        ("org.example.own", {}, "@not a user"),
+        ("m.room.aliases", {"aliases": []}, "b.example"),
+        ("m.room.aliases", {"aliases": []}, "c.example"),
+        ("m.room.aliases", {"aliases": []}, None),
+        ("m.room.third_party_invite", {"display_name": "x"}, "token"),
+        ("m.room.redaction", {}, None),
+        ("m.room.join_rules", {"join_rule": "public"}, ""),
+    )
+    for (kind, content, key), before, level in product(events, ("", "join", "ban"), (0, 50, 100)):
+        levels = _levels(users={ANA: 100, BEN: level}, invite=50)
+        state = (_CREATE, _ANA_JOINED, levels, *_had(BEN, before))
+        yield Situation(state, _event(kind, BEN, content, key))
+    for kind, content, key in events:  # by the creator, before there are power levels
+        yield Situation((_CREATE, _ANA_JOINED), _event(kind, ANA, content, key))
+
+
+def _level_changes() -> Iterator[Situation]:
+    """Yield power levels that replace others."""
+    names: tuple[JsonValue, ...] = (0, 50, 51, "50", 50.5, None)
+    contents: list[Mapping[str, JsonValue]] = [{}]
+    contents += [{"ban": value} for value in names]
+    contents += [{"invite": value} for value in names]
+    contents += [{"events": {"m.room.name": value}} for value in names]
+    contents += [{"notifications": {"room": value}} for value in names]
+    contents += [{"users": {ANA: 100, BEN: 50, CAY: value}} for value in names]
+    users: tuple[JsonValue, ...] = ([], {"cay": 0}, {ANA: 100}, {BEN: 50, CAY: 51})
+    contents += [{"users": value} for value in users]
+    befores: tuple[Mapping[str, JsonValue], ...] = (
+        {"users": {ANA: 100, BEN: 50}},
+        {"users": {ANA: 100, BEN: 50, CAY: 60}},
+        {"users": {ANA: 100, BEN: 50}, "ban": 51, "events": {"m.room.name": 51}},
+        {"users": {ANA: 100, BEN: 50}, "notifications": {"room": 51}},
+    )
+    for content, before in product(contents, befores):
+        state = (_CREATE, _ANA_JOINED, _levels(**before), _member(BEN, "join"))
+        for sender in (BEN, ANA):
+            yield Situation(state, _event("m.room.power_levels", sender, content, ""))
+            if "users" not in content:
+                kept = {"users": before["users"], **content}
+                yield Situation(state, _event("m.room.power_levels", sender, kept, ""))
+    for content in contents:  # the first power levels of the room
+        yield Situation((_CREATE, _ANA_JOINED), _event("m.room.power_levels", ANA, content, ""))

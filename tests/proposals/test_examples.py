@@ -1,0 +1,74 @@
+"""The proposals of docs/examples/proposals: each does what it says, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from matrix_membership import RoomVersion, auth
+from matrix_membership.proposals import Situation, compare
+from matrix_membership.redaction import redact
+from matrix_membership.room_versions import V11, V12
+from matrix_membership.strategies import AuthCase, auth_cases
+from proposals import msc2870, msc3757, msc4361, version_12
+from tests.builders import ANA, BEN, CAY, a_room
+
+
+class TestVersion12:
+    def test_has_the_numbers(self) -> None:
+        ours = [number for number, _ in auth.rulebook(version_12.VERSION)]
+        assert ours == [number for number, _ in auth.rulebook(V12)]
+
+    def test_judges_all_situations_alike(self) -> None:
+        assert compare(V12, version_12.VERSION).verdicts == ()
+
+    @settings(max_examples=300, deadline=None)
+    @given(auth_cases(room_version=V12, unsound_auth_events=False))
+    def test_judges_drawn_cases_alike(self, case: AuthCase) -> None:
+        situation = Situation.of(case.event, case.state.events)
+        ours, theirs = (situation.decision_in(v) for v in (version_12.VERSION, V12))
+        assert (ours.allowed, ours.number) == (theirs.allowed, theirs.number)
+
+
+@pytest.mark.parametrize("version", [msc3757.ON_V10, msc3757.ON_V11], ids=str)
+class TestOwnedState:
+    @pytest.mark.parametrize(
+        ("key", "allowed"),
+        [
+            (BEN, True),
+            (f"{BEN}_device", True),
+            (CAY, True),
+            (f"{CAY}_device", True),
+            (ANA, False),
+            (f"{ANA}_device", False),
+            ("@not a user", False),
+            ("", True),
+        ],
+    )
+    def test_belongs_to_its_user(self, version: RoomVersion, key: str, *, allowed: bool) -> None:
+        room = a_room(version).with_member(BEN, "join").with_levels({ANA: 50, BEN: 50})
+        assert room.check(room.event("org.example.own", BEN, {}, key)).allowed is allowed
+
+    def test_is_no_matter_of_messages(self, version: RoomVersion) -> None:
+        room = a_room(version).with_member(BEN, "join").with_levels({ANA: 50, BEN: 50})
+        assert room.check(room.message(BEN)).allowed
+
+
+class TestUnfederatedTargets:
+    def test_are_refused(self) -> None:
+        changes = compare(V12, msc4361.VERSION).verdicts
+        assert {change.after.number for change in changes} == {"5.0"}
+        assert all(change.before.allowed for change in changes)
+        assert {change.situation.event["state_key"] for change in changes} == {CAY}
+
+    def test_of_its_own_server_are_not(self) -> None:
+        room = a_room(msc4361.VERSION, **{"m.federate": False})
+        assert room.check(room.invite(ANA, "@dan:a.example")).allowed
+
+
+def test_access_list_survives_redaction() -> None:
+    content = {"allow": ["*"], "deny": ["b.example"], "allow_ip_literals": False, "note": "x"}
+    pdu = {"type": "m.room.server_acl", "content": content}
+    del content["note"]
+    assert redact(pdu, msc2870.VERSION)["content"] == content
+    assert redact(pdu, V11)["content"] == {}
