@@ -323,9 +323,11 @@ class _Generator:
         return changed
 
 
-def events_of(case: GeneratedCase) -> tuple[list[Event], Event]:
+def events_of(
+    case: GeneratedCase, known: Mapping[str, RoomVersion] = KNOWN
+) -> tuple[list[Event], Event]:
     """The state and the event of a case, as events."""
-    version = KNOWN[case.version]
+    version = known[case.version]
     state = [Event.from_pdu(pdu, version, event_id=name) for name, pdu in case.state]
     event = Event.from_pdu(case.event, version, event_id=case.event_id)
     return state, event.with_signers(case.signed_by)
