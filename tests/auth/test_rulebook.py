@@ -12,7 +12,7 @@ from matrix_membership import Event, RoomState, RoomVersion, auth, may
 from matrix_membership.auth import Rulebook, Section, allows, rejects, rulebook
 from matrix_membership.auth._rule import numbers_of
 from matrix_membership.errors import InvalidRulebook
-from matrix_membership.membership import INVITE, JOIN
+from matrix_membership.membership import INVITE, JOIN, LEAVE
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import V1, V11, V12
 from tests.builders import ANA, BEN, CAY, VERSIONS, a_room
@@ -294,3 +294,18 @@ def crowded(event: Event, state: RoomState) -> bool:
     """Two users are joined."""
     joined = [member for member in state.members.values() if member.membership is JOIN]
     return len(joined) > 1
+
+
+@rejects("4.3.6a")
+def without_cay(event: Event, state: RoomState) -> bool:
+    """Cay is not joined."""
+    return state.membership_of(CAY) is not JOIN
+
+
+def test_a_rule_that_reads_a_membership_left_out_is_undecided() -> None:
+    book = rulebook(V11).insert(without_cay, before="join.otherwise")
+    room = a_room(version_of(book)).with_member(BEN, LEAVE)
+    state = RoomState.of(room.version, room.events, partial=True)
+    decision = auth.check(room.join(BEN), state)
+    assert decision.undecided
+    assert decision.missing == (f"m.room.member {CAY}",)

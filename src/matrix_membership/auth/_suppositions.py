@@ -7,8 +7,9 @@ from itertools import product
 
 from matrix_membership.auth._program import Chosen
 from matrix_membership.auth._rule import Decision
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
-from matrix_membership.identifiers import is_user_id
+from matrix_membership.identifiers import UserID, is_user_id
 from matrix_membership.membership import MEMBERSHIPS, UNKNOWN, Membership
 from matrix_membership.state import RoomState
 
@@ -94,6 +95,9 @@ def _supposing(state: RoomState, memberships: Mapping[str, Membership]) -> RoomS
     def get(event_type: str, state_key: str) -> Event | None:
         if event_type == "m.room.member" and state_key in supposed:
             return supposed[state_key]
+        # Only a rule of one's own asks for another member than those involved.
+        if event_type == "m.room.member" and state.membership_of(UserID(state_key)) is UNKNOWN:
+            raise IncompleteState("a membership", f"m.room.member {state_key}")
         return state.get(event_type, state_key)
 
     return RoomState.over(state.room_version, get)
