@@ -169,6 +169,8 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "proposals.situations",
             "proposals.comparing",
+            "proposals.small_rooms",
+            "proposals.reviewing",
             "proposals",
         ),
     ),

@@ -18,6 +18,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
 from matrix_membership.events import Event
+from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import JOIN_RULES, MEMBERSHIPS
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
@@ -26,8 +27,9 @@ ANA: Final = "@ana:a.example"
 BEN: Final = "@ben:b.example"
 CAY: Final = "@cay:c.example"
 
-SIGNERS: Final = frozenset({"a.example", "b.example", "c.example"})
-"""All servers have signed. Missing signatures are what the receiving side is about."""
+SIGNERS: Final = frozenset(map(ServerName, ("a.example", "b.example", "c.example")))
+CREATE_ID: Final = "$" + "c" * 43
+"""The ID of the create event, which versions 1 and 2 write otherwise."""
 
 VIA: Final = "join_authorised_via_users_server"
 
@@ -39,15 +41,18 @@ class Situation:
     Attributes:
         state: the state events, in the format of a client.
         event: the event.
+        signed_by: the servers that have signed it.
     """
 
     state: tuple[JsonObject, ...]
     event: JsonObject
+    signed_by: frozenset[ServerName] = SIGNERS
 
     @staticmethod
     def of(event: Event, state: Iterable[Event]) -> Situation:
         """Make the situation of an event and the state events before it."""
-        return Situation(tuple([_document(entry) for entry in state]), _document(event))
+        before = tuple([_document(entry) for entry in state])
+        return Situation(before, _document(event), event.signed_by)
 
     def event_in(self, room_version: RoomVersion) -> Event:
         """Return the event as an event of a room version.
@@ -55,7 +60,7 @@ class Situation:
         Raises:
             InvalidEvent: the event breaks the format of this version.
         """
-        return _read(self.event, room_version)
+        return _read(self.event, room_version).with_signers(self.signed_by)
 
     def state_in(self, room_version: RoomVersion) -> RoomState:
         """Return the state as a room of this version would have it.
@@ -78,11 +83,15 @@ class Situation:
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the situation as a JSON object."""
-        return {"state": [thaw(entry) for entry in self.state], "event": thaw(self.event)}
+        return {
+            "state": [thaw(entry) for entry in self.state],
+            "event": thaw(self.event),
+            "signed_by": sorted(self.signed_by),
+        }
 
 
 def _document(event: Event) -> JsonObject:
-    kept = ("type", "sender", "state_key", "content", "redacts", "room_id")
+    kept = ("type", "sender", "state_key", "content", "redacts", "room_id", "event_id")
     document = {key: event.document[key] for key in kept if key in event.document}
     if event.prev_events:
         document["prev_events"] = event.prev_events
@@ -99,12 +108,15 @@ def _read(document: JsonObject, room_version: RoomVersion) -> Event:
         document = JsonObject({**document, "content": _created(document["content"], room_version)})
         if not room_version.room_id_is_create_event:
             document = JsonObject({"room_id": "!r:a.example", **document})
+        event_id = "$create:a.example" if room_version.event_id_in_pdu else CREATE_ID
+        document = JsonObject({"event_id": event_id, **document})
     previous = document.get("prev_events", ())
     if room_version.event_id_in_pdu and isinstance(previous, tuple):
         # Versions 1 and 2 write a reference as a pair of an event ID and hashes.
-        pairs: JsonValue = tuple([(event_id, {}) for event_id in previous])
+        ids = ["$create:a.example" if name == CREATE_ID else name for name in previous]
+        pairs: JsonValue = tuple([(name, {}) for name in ids])
         document = JsonObject({**document, "prev_events": pairs})
-    return Event.from_client_event(document, room_version).with_signers(SIGNERS)
+    return Event.from_client_event(document, room_version)
 
 
 def _created(content: JsonValue, room_version: RoomVersion) -> Mapping[str, JsonValue]:
@@ -156,20 +168,27 @@ def _event(
     return JsonObject(freeze(fields))
 
 
-def _member(user: str, membership: str, *, sender: str = "", **more: JsonValue) -> JsonObject:
+def member_event(user: str, membership: str, *, sender: str = "", **more: JsonValue) -> JsonObject:
+    """Return the member event of a user."""
     content: dict[str, JsonValue] = {"membership": membership, **more}
     return _event("m.room.member", sender or user, content, user)
 
 
-def _levels(**content: JsonValue) -> JsonObject:
-    return _event("m.room.power_levels", ANA, content, "")
+def levels_event(content: Mapping[str, JsonValue], *, sender: str = ANA) -> JsonObject:
+    """Return power levels of a content."""
+    return _event("m.room.power_levels", sender, content, "")
 
 
-_CREATE: Final = _event("m.room.create", ANA, {}, "")
+def join_rule_event(join_rule: str, *, sender: str = ANA) -> JsonObject:
+    """Return join rules."""
+    return _event("m.room.join_rules", sender, {"join_rule": join_rule}, "")
+
+
+CREATE: Final = _event("m.room.create", ANA, {}, "")
 _UNFEDERATED: Final = _event("m.room.create", ANA, {"m.federate": False}, "")
-_ANA_JOINED: Final = _member(ANA, "join")
-_USUAL: Final = _levels(users={ANA: 100})
-_BASE: Final = (_CREATE, _ANA_JOINED, _USUAL)
+_ANA_JOINED: Final = member_event(ANA, "join")
+_USUAL: Final = levels_event({"users": {ANA: 100}})
+_BASE: Final = (CREATE, _ANA_JOINED, _USUAL)
 
 _BEFORE: Final = ("", *MEMBERSHIPS)
 """The memberships that a user may have before; empty for none."""
@@ -179,13 +198,13 @@ _RULES: Final = ("", *JOIN_RULES, "org.example.other")
 
 
 def _had(user: str, membership: str) -> tuple[JsonObject, ...]:
-    return (_member(user, membership),) if membership else ()
+    return (member_event(user, membership),) if membership else ()
 
 
 def _rule(join_rule: str) -> tuple[JsonObject, ...]:
     if not join_rule:
         return ()
-    return (_event("m.room.join_rules", ANA, {"join_rule": join_rule}, ""),)
+    return (join_rule_event(join_rule),)
 
 
 def _creations() -> Iterator[Situation]:
@@ -201,25 +220,29 @@ def _creations() -> Iterator[Situation]:
     )
     for content in contents:
         yield Situation((), _event("m.room.create", ANA, content, ""))
-    yield Situation((), JsonObject({**_CREATE, "prev_events": ("$" + "p" * 43,)}))
-    yield Situation((), JsonObject({**_CREATE, "room_id": "!r:b.example"}))
+    yield Situation((), JsonObject({**CREATE, "prev_events": ("$" + "p" * 43,)}))
+    yield Situation((), JsonObject({**CREATE, "room_id": "!r:b.example"}))
 
 
 def _own_moves() -> Iterator[Situation]:
     """Yield what a user does with their own membership."""
     for join_rule, before, after in product(_RULES, _BEFORE, _AFTER):
         state = (*_BASE, *_rule(join_rule), *_had(BEN, before))
-        yield Situation(state, _member(BEN, after))
+        yield Situation(state, member_event(BEN, after))
         if after == "join":
             for authoriser in (ANA, CAY):
-                yield Situation(state, _member(BEN, after, **{VIA: authoriser}))
+                yield Situation(state, member_event(BEN, after, **{VIA: authoriser}))
+    first = JsonObject({**member_event(ANA, "join"), "prev_events": (CREATE_ID,)})
+    yield Situation((CREATE,), first)
+    unsigned = member_event(BEN, "join", **{VIA: ANA})
+    yield Situation((*_BASE, *_rule("restricted")), unsigned, frozenset({ServerName("b.example")}))
     for membership in ("join", "knock"):  # somebody else, with all power
-        yield Situation((*_BASE, *_rule("knock")), _member(BEN, membership, sender=ANA))
+        yield Situation((*_BASE, *_rule("knock")), member_event(BEN, membership, sender=ANA))
     yield Situation(_BASE, _event("m.room.member", ANA, {"membership": "join"}, "ben"))
     yield Situation(_BASE, _event("m.room.member", ANA, {}, ANA))
     for before, after in product(_BEFORE, _AFTER):
         base = (_UNFEDERATED, _ANA_JOINED, *_rule("public"), *_had(BEN, before))
-        yield Situation(base, _member(BEN, after))
+        yield Situation(base, member_event(BEN, after))
 
 
 _NEEDED: Final = 50
@@ -233,17 +256,17 @@ def _moves_of_others() -> Iterator[Situation]:
     for (own, other), sender, target, after in product(_POWERS, _BEFORE, _BEFORE, _AFTER):
         if sender != "join" and own != _NEEDED:
             continue  # a user who is not joined has no power to look at
-        levels = _levels(users={ANA: 100, BEN: own, CAY: other}, invite=50)
-        state = (_CREATE, _ANA_JOINED, levels, *_had(BEN, sender), *_had(CAY, target))
-        yield Situation(state, _member(CAY, after, sender=BEN))
+        levels = levels_event({"users": {ANA: 100, BEN: own, CAY: other}, "invite": 50})
+        state = (CREATE, _ANA_JOINED, levels, *_had(BEN, sender), *_had(CAY, target))
+        yield Situation(state, member_event(CAY, after, sender=BEN))
     for before, after in product(_BEFORE, _AFTER):  # by the creator
-        move = _member(CAY, after, sender=ANA)
+        move = member_event(CAY, after, sender=ANA)
         yield Situation((*_BASE, *_had(CAY, before)), move)
         yield Situation((_UNFEDERATED, _ANA_JOINED, _USUAL, *_had(CAY, before)), move)
         # A creator as the target: somebody of the highest level that an event can give.
-        levels = _levels(users={ANA: 100, BEN: 2**53 - 1})
-        state = (_CREATE, *_had(ANA, before), levels, _member(BEN, "join"))
-        yield Situation(state, _member(ANA, after, sender=BEN))
+        levels = levels_event({"users": {ANA: 100, BEN: 2**53 - 1}})
+        state = (CREATE, *_had(ANA, before), levels, member_event(BEN, "join"))
+        yield Situation(state, member_event(ANA, after, sender=BEN))
 
 
 def _other_events() -> Iterator[Situation]:
@@ -264,12 +287,17 @@ def _other_events() -> Iterator[Situation]:
         ("m.room.redaction", {}, None),
         ("m.room.join_rules", {"join_rule": "public"}, ""),
     )
+    redaction = _event("m.room.redaction", BEN, {})
+    for event_id in ("$of:b.example", "$of:c.example"):
+        ids = JsonObject({"event_id": "$redaction:b.example", "redacts": event_id})
+        joined = (*_BASE, member_event(BEN, "join"))
+        yield Situation(joined, JsonObject({**redaction, **ids}))
     for (kind, content, key), before, level in product(events, ("", "join", "ban"), (0, 50, 100)):
-        levels = _levels(users={ANA: 100, BEN: level}, invite=50)
-        state = (_CREATE, _ANA_JOINED, levels, *_had(BEN, before))
+        levels = levels_event({"users": {ANA: 100, BEN: level}, "invite": 50})
+        state = (CREATE, _ANA_JOINED, levels, *_had(BEN, before))
         yield Situation(state, _event(kind, BEN, content, key))
     for kind, content, key in events:  # by the creator, before there are power levels
-        yield Situation((_CREATE, _ANA_JOINED), _event(kind, ANA, content, key))
+        yield Situation((CREATE, _ANA_JOINED), _event(kind, ANA, content, key))
 
 
 def _level_changes() -> Iterator[Situation]:
@@ -290,11 +318,11 @@ def _level_changes() -> Iterator[Situation]:
         {"users": {ANA: 100, BEN: 50}, "notifications": {"room": 51}},
     )
     for content, before in product(contents, befores):
-        state = (_CREATE, _ANA_JOINED, _levels(**before), _member(BEN, "join"))
+        state = (CREATE, _ANA_JOINED, levels_event(before), member_event(BEN, "join"))
         for sender in (BEN, ANA):
             yield Situation(state, _event("m.room.power_levels", sender, content, ""))
             if "users" not in content:
                 kept = {"users": before["users"], **content}
                 yield Situation(state, _event("m.room.power_levels", sender, kept, ""))
     for content in contents:  # the first power levels of the room
-        yield Situation((_CREATE, _ANA_JOINED), _event("m.room.power_levels", ANA, content, ""))
+        yield Situation((CREATE, _ANA_JOINED), _event("m.room.power_levels", ANA, content, ""))
