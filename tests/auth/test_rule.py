@@ -126,3 +126,19 @@ class TestProgram:
         program = compile_program([by_anybody], V6, create=[section, by_anybody])
         event = Room(V6).event("m.room.create", BEN, {}, "")
         assert program.judge(event, RoomState.of(V6, [])) == by_ben.decision(V6, "1.1")
+
+
+class TestDecision:
+    def test_is_told_as_json(self) -> None:
+        room = a_room(V11).with_join_rule("public")
+        decision = room.check(room.join(BEN))
+        assert decision.to_dict() == {
+            "allowed": True,
+            "undecided": False,
+            "missing": [],
+            "rule": "join.public_room",
+            "number": "4.3.6",
+            "room_version": "11",
+            "text": "The join rule is public.",
+            "url": "https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules",
+        }

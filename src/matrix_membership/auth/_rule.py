@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership._attrs import constant, evolve, frozen
+from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidRulebook
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.membership import Membership
@@ -69,6 +70,19 @@ class Decision:
     def url(self) -> str:
         """The address of the rule list that the number refers to."""
         return f"{SPECIFICATION}/rooms/{self.room_version.specification}/#authorisation-rules"
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return the decision as a JSON object."""
+        return {
+            "allowed": self.allowed,
+            "undecided": self.undecided,
+            "missing": list(self.missing),
+            "rule": self.rule,
+            "number": self.number,
+            "room_version": self.room_version.identifier,
+            "text": self.text,
+            "url": self.url,
+        }
 
 
 @constant

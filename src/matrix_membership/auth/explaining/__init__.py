@@ -132,14 +132,7 @@ class Explanation:
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the explanation as a JSON object."""
         return {
-            "allowed": self.decision.allowed,
-            "undecided": self.decision.undecided,
-            "missing": list(self.decision.missing),
-            "rule": self.decision.rule,
-            "number": self.decision.number,
-            "room_version": self.decision.room_version.identifier,
-            "text": self.decision.text,
-            "url": self.decision.url,
+            **self.decision.to_dict(),
             "event": _summary(self.event),
             "steps": [step.to_dict() for step in self.steps],
             "facts": [fact.to_dict() for fact in self.facts],
