@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from matrix_membership import Event, RoomState, RoomVersion, auth, may, read_state, who_may
 from matrix_membership.advice.may import May, Permission
-from matrix_membership.errors import IncompleteState, InvalidIdentifier
-from matrix_membership.membership import BAN, INVITE, JOIN
+from matrix_membership.errors import IncompleteState, InvalidIdentifier, InvalidMessage
+from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE, UNKNOWN
 from matrix_membership.room_versions import KNOWN, V8, V9, V10, V11, V12
 from tests.builders import (
     ANA,
     BEN,
     CAY,
     DAN,
+    Room,
     a_levelled_room,
     a_room,
     decision,
@@ -83,6 +85,62 @@ class TestMembershipQuestions:
             may(user, a_room(V11).state)
         with pytest.raises(InvalidIdentifier):
             may(ANA, a_room(V11).state).ban(user)
+
+
+class TestRestrictedJoin:
+    ALLOW = ({"type": "m.room_membership", "room_id": "!s:a.example"},)
+
+    def room(self, version: RoomVersion = V11, **levels: Any) -> Room:
+        """A room that the members of another one may join."""
+        return a_levelled_room(version, **levels).with_join_rule("restricted", allow=[*self.ALLOW])
+
+    @since("8")
+    def test_hangs_on_the_rooms_that_nobody_looked_into(self, version: RoomVersion) -> None:
+        state = self.room(version).state
+        for memberships in (None, {}, {"!s:a.example": None}, {"!s:a.example": UNKNOWN}):
+            answer = may(BEN, state).join(memberships=memberships)
+            assert (answer.unknown, answer.hangs_on) == (True, ("!s:a.example",))
+            assert answer.decision == decision("join.authoriser_may_not_invite", version)
+
+    @since("8")
+    def test_is_completed_by_the_server(self, version: RoomVersion) -> None:
+        answer = may(BEN, self.room(version).state).join(memberships={"!s:a.example": "join"})
+        assert answer.decision == decision("join.authorised_by_a_member", version)
+        assert answer.event.authorised_via == ANA
+
+    def test_takes_a_plain_member_where_the_default_level_suffices(self) -> None:
+        state = self.room(users={ANA: -1}).with_member(CAY, JOIN).state
+        answer = may(BEN, state).join(memberships={"!s:a.example": JOIN})
+        assert answer.event.authorised_via == CAY
+
+    def test_needs_somebody_who_can_authorise_it(self) -> None:
+        answer = may(BEN, self.room(invite=60).state).join()
+        assert (bool(answer), answer.unknown) == (False, False)
+        assert str(answer) == (
+            "no: no joined member reaches the invite level, so nobody can authorise the join"
+        )
+
+    def test_is_unknown_where_those_who_could_authorise_it_are(self) -> None:
+        room = attrs.evolve(self.room().with_member(BEN, LEAVE), partial=True)
+        assert may(BEN, room.state).join().hangs_on == ("!s:a.example",)
+        without = tuple(event for event in room.events if event.state_key != ANA)
+        assert may(BEN, attrs.evolve(room, events=without).state).join().missing == "members"
+
+    def test_is_unknown_over_a_look_up_where_any_member_could_authorise_it(self) -> None:
+        state = RoomState.over(V11, self.room(users={ANA: -1}).state.get)
+        assert may(BEN, state).join().missing == "all members"
+
+    def test_needs_no_authoriser_of_an_invited_user(self) -> None:
+        answer = may(BEN, self.room().with_member(BEN, INVITE).state).join()
+        assert answer.decision == decision("join.invited_to_restricted_room", V11)
+        assert answer
+
+    @pytest.mark.parametrize("told", ["joined", "unknown", 7])
+    def test_refuses_memberships_that_matrix_lacks(self, told: Any) -> None:
+        with pytest.raises(InvalidMessage) as raised:
+            may(BEN, self.room().state).join(memberships={"!s:a.example": told})
+        expected = "a membership, as text or not"
+        assert raised.value == InvalidMessage("membership in !s:a.example", expected, told)
 
 
 class TestPower:

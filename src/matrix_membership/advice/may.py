@@ -7,17 +7,28 @@ state is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
 
 from matrix_membership import auth
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth.explaining.levels import levels_content
 from matrix_membership.canonical_json import JsonObject, JsonValue
-from matrix_membership.errors import IncompleteState
+from matrix_membership.errors import IncompleteState, InvalidMessage
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS
-from matrix_membership.identifiers import UserID, is_user_id, server_of, user_id
-from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership
+from matrix_membership.identifiers import RoomID, UserID, is_user_id, server_of, user_id
+from matrix_membership.membership import (
+    BAN,
+    INVITE,
+    JOIN,
+    KNOCK,
+    LEAVE,
+    MEMBERSHIPS,
+    UNKNOWN,
+    Membership,
+)
+from matrix_membership.restricted import authorisers, rooms_to_check, servers_that_can_authorise
 from matrix_membership.state import RoomState
 
 __all__ = ["May", "Permission", "may", "who_may"]
@@ -33,24 +44,40 @@ class Permission:
         decision: the verdict of the rules; None if no event can be made without what the
             state leaves out.
         missing: what the state leaves out; empty if the verdict does not depend on it.
+        hangs_on: the rooms that decide, if the user is joined to one of them: for a join to
+            a restricted room.
+        objection: what makes the answer a no, in a sentence, if it is not the decision.
     """
 
     event: Event
     state: RoomState
     decision: auth.Decision | None
-    missing: str
+    missing: str = ""
+    hangs_on: tuple[RoomID, ...] = ()
+    objection: str = ""
 
     def __bool__(self) -> bool:
+        if self.objection or self.unknown:
+            return False
         return self.decision is not None and self.decision.allowed
 
     @property
     def unknown(self) -> bool:
-        """Whether the state leaves out too much for an answer."""
+        """Whether the answer hangs on something that is not at hand."""
+        if self.objection:
+            return False
+        if self.missing or self.hangs_on:
+            return True
         return self.decision is None or self.decision.undecided
 
     def __str__(self) -> str:
+        if self.objection:
+            return f"no: {self.objection}"
         if self.missing:
             return f"unknown: the state that is at hand leaves out {self.missing}"
+        if self.hangs_on:
+            rooms = " or ".join(self.hangs_on)
+            return f"unknown: hangs on whether {self.event.sender} is joined to {rooms}"
         return str(self.decision)
 
     @property
@@ -80,17 +107,63 @@ class May:
     user: UserID
     state: RoomState
 
-    def join(self, *, authorised_via: str | None = None) -> Permission:
+    def join(
+        self,
+        *,
+        authorised_via: str | None = None,
+        memberships: Mapping[str, Membership | str | None] | None = None,
+    ) -> Permission:
         """Join the room.
+
+        A client asks for a plain join. In a `restricted room`__ its server checks in which
+        rooms the user is, and has a member authorise the join.
 
         Args:
             authorised_via: in a restricted room, the joined user who would authorise the
                 join. The answer assumes that this user's server signs.
+            memberships: in a restricted room, the user's membership in each of
+                `restricted.rooms_to_check`, as text or not; None, unknown or no entry for a
+                room that you cannot look into.
+
+        Returns:
+            The answer. In a restricted room it is unknown if it hangs on memberships that
+            are not given; then `Permission.hangs_on` names their rooms. Cost: a check, and
+            in a restricted room that of `restricted.authorisers`.
+
+        Raises:
+            InvalidMessage: one of the memberships is a text that Matrix does not have.
+
+        __ https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms
         """
-        if authorised_via is None:
-            return self._membership(self.user, JOIN)
-        content = {"join_authorised_via_users_server": authorised_via}
-        return self._membership(self.user, JOIN, content, (server_of(authorised_via),))
+        if authorised_via is not None:
+            return self._authorised_join(authorised_via)
+        plain = self._membership(self.user, JOIN)
+        decision = plain.decision
+        if decision is None or decision.undecided or decision.rule != _NOT_AUTHORISED:
+            return plain
+        try:
+            return self._join_of_a_restricted_room(plain, memberships or {})
+        except IncompleteState as incomplete:
+            return evolve(plain, missing=incomplete.missing)
+
+    def _join_of_a_restricted_room(
+        self, plain: Permission, memberships: Mapping[str, Membership | str | None]
+    ) -> Permission:
+        rooms = _by_membership(rooms_to_check(self.state), memberships)
+        if not any(rooms.values()):
+            reason = "is joined to none of the rooms whose members may join"
+            return evolve(plain, objection=f"{self.user} {reason}")
+        authoriser = _authoriser(self.state)
+        if authoriser is None:
+            reason = "no joined member reaches the invite level, so nobody can authorise the join"
+            return evolve(plain, objection=reason)
+        if rooms[JOIN]:
+            return self._authorised_join(authoriser)
+        return evolve(plain, hangs_on=rooms[UNKNOWN])
+
+    def _authorised_join(self, authoriser: str) -> Permission:
+        content = {"join_authorised_via_users_server": authoriser}
+        return self._membership(self.user, JOIN, content, (server_of(authoriser),))
 
     def knock(self) -> Permission:
         """Knock on the room."""
@@ -213,6 +286,49 @@ def may(user: str, state: RoomState) -> May:
     rejected by rule 4.6.1 of room version 11: the sender is not joined
     """
     return May(user_id(user), state)
+
+
+_NOT_AUTHORISED: Final = "join.authoriser_may_not_invite"
+"""The rule that rejects a join to a restricted room which names nobody who authorises it."""
+
+
+def _by_membership(
+    rooms: Iterable[RoomID], memberships: Mapping[str, Membership | str | None]
+) -> Mapping[Membership, tuple[RoomID, ...]]:
+    """Return the rooms that the user is joined to, and those that are unknown."""
+    found = {room: _membership_in(room, memberships.get(room)) for room in rooms}
+    return {
+        wanted: tuple([room for room, membership in found.items() if membership is wanted])
+        for wanted in (JOIN, UNKNOWN)
+    }
+
+
+def _membership_in(room: RoomID, told: Membership | str | None) -> Membership:
+    if told is None:
+        return UNKNOWN
+    read = MEMBERSHIPS.get(told) if isinstance(told, str) else told
+    if not isinstance(read, Membership):
+        raise InvalidMessage(f"membership in {room}", "a membership, as text or not", told)
+    return read
+
+
+def _authoriser(state: RoomState) -> UserID | None:
+    """Return a joined user who may authorise joins; None if nobody can.
+
+    Raises:
+        IncompleteState: it hangs on members whom the state does not tell.
+    """
+    for server in servers_that_can_authorise(state):
+        found = next(authorisers(state, server), None)
+        if found is not None:
+            return found
+    # A user without a level of their own can authorise too if the default level suffices. A
+    # look-up function cannot list these users.
+    if state.power_levels.users_default >= state.power_levels.invite:
+        state.joined_members()
+    if state.is_partial:
+        raise IncompleteState("who can authorise the join", "members")
+    return None
 
 
 def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator[UserID]:

@@ -121,6 +121,21 @@ class TestRestrictedJoin:
         assert event.authorised_via == ANA
         assert sorted(event.signed_by) == ["a.example", "b.example"]
 
+    @pytest.mark.parametrize(
+        ("count", "named"),
+        [
+            (1, "!r0:x.y"),
+            (3, "!r0:x.y or !r1:x.y or !r2:x.y"),
+            (4, "!r0:x.y or !r1:x.y or !r2:x.y or another room"),
+        ],
+    )
+    def test_begins_with_a_join_of_the_rooms_allowed(self, count: int, named: str) -> None:
+        rooms = [f"!r{number}:x.y" for number in range(count)]
+        allow = [{"type": "m.room_membership", "room_id": room} for room in rooms]
+        room = a_room(V10).with_join_rule("restricted", allow=allow)
+        sentences = [sentence for (sentence,) in told(room, room.join(BEN))]
+        assert sentences[-1].startswith(f"join {named}; the join names a member who may invite")
+
     def test_takes_a_plain_member_where_the_default_level_suffices(self) -> None:
         room = a_room(V10).with_join_rule("restricted", allow=ALLOW)
         room = room.with_levels({ANA: -1}, invite=0).with_member(CAY, JOIN)

@@ -38,7 +38,7 @@ from matrix_membership.events.contents import NAMED_LEVELS, PowerLevels, SignedI
 from matrix_membership.events.event import supposed
 from matrix_membership.identifiers import UserID, is_user_id, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, JoinRule
-from matrix_membership.restricted import is_restricted
+from matrix_membership.restricted import is_restricted, rooms_to_check
 from matrix_membership.state import CREATOR_POWER_LEVEL, RoomState
 
 Judge = Callable[[Event, RoomState], Decision]
@@ -48,6 +48,9 @@ _AT_ONCE = 3
 
 _MAKERS = 10
 """The most users named who can make a change."""
+
+_ROOMS = 3
+"""The most rooms that a sentence names whose members may join."""
 
 _CANDIDATES = 12
 """The most joined users tried for who can make a change, the most powerful first."""
@@ -273,6 +276,13 @@ class _Search:
             content = {**self.event.content, VIA: able[0]}
             event = rewritten(self.event, content, {*self.event.signed_by, server_of(able[0])})
             sentence = f"the join names a member who may invite in {VIA}, whose server signs it"
+            # The rules do not ask about the rooms, but every server that signs does.
+            rooms = rooms_to_check(state)
+            if rooms:
+                named = " or ".join(
+                    [*rooms[:_ROOMS], *(["another room"] if rooms[_ROOMS:] else [])]
+                )
+                sentence = f"join {named}; {sentence}"
             change = Repair(
                 sentence, tuple(able[:_MAKERS]), servers=servers, content=freeze(content)
             )
