@@ -11,7 +11,7 @@ import pytest
 from matrix_membership import Event, RoomState, RoomVersion, auth, may, read_state, who_may
 from matrix_membership.advice.may import May, Permission
 from matrix_membership.errors import IncompleteState, InvalidIdentifier, InvalidMessage
-from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE, UNKNOWN
+from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, UNKNOWN
 from matrix_membership.room_versions import KNOWN, V8, V9, V10, V11, V12
 from tests.builders import (
     ANA,
@@ -143,6 +143,65 @@ class TestRestrictedJoin:
         assert raised.value == InvalidMessage("membership in !s:a.example", expected, told)
 
 
+MOVES: dict[str, Callable[[May, str], Permission]] = {"kick": May.kick, "unban": May.unban}
+
+
+class TestOwnMove:
+    """A kick, an unban and a withdrawn invite are the same event."""
+
+    @everywhere
+    @pytest.mark.parametrize(
+        ("move", "membership", "objection"),
+        [
+            ("kick", LEAVE, "is not in the room"),
+            ("kick", BAN, "is banned, and not in the room: the same event would lift the ban"),
+            ("kick", JOIN, ""),
+            ("kick", INVITE, ""),
+            ("kick", "odd", ""),
+            ("unban", BAN, ""),
+            ("unban", LEAVE, "is not banned"),
+            ("unban", JOIN, "is joined, not banned: the same event would be a kick"),
+            ("unban", INVITE, "is invited, not banned: the same event would withdraw the invite"),
+            ("unban", KNOCK, "knocks, and is not banned: the same event would deny the knock"),
+        ],
+    )
+    def test_is_the_one_that_is_answered(
+        self, version: RoomVersion, move: str, membership: Any, objection: str
+    ) -> None:
+        state = a_room(version).with_member(BEN, membership).state
+        answer = MOVES[move](may(ANA, state), BEN)
+        assert answer.decision == decision("leave.sender_may_kick", version)
+        assert (bool(answer), answer.unknown) == (not objection, False)
+        assert answer.objection == (objection and f"{BEN} {objection}")
+        assert str(answer) == (f"no: {BEN} {objection}" if objection else str(answer.decision))
+
+    def test_is_not_one_of_oneself(self) -> None:
+        answer = may(ANA, a_room(V11).state).kick(ANA)
+        assert str(answer) == f"no: {ANA} is the user who asks"
+
+    def test_is_not_helped_towards_another_move(self) -> None:
+        state = a_levelled_room(V11).with_member(BEN, JOIN).with_member(CAY, JOIN).state
+        answer = may(BEN, state).unban(CAY)
+        assert answer.decision == decision("leave.otherwise", V11)
+        assert answer.objection
+        assert answer.remedies == ()
+
+    @pytest.mark.parametrize("move", MOVES)
+    def test_is_unknown_with_the_membership(self, move: str) -> None:
+        state = RoomState.of(V11, a_room(V11).events, partial=True)
+        answer = MOVES[move](may(ANA, state), BEN)
+        assert (answer.unknown, answer.missing) == (True, f"m.room.member {BEN}")
+
+    def test_is_refused_for_want_of_power_without_knowing_the_membership(self) -> None:
+        room = a_levelled_room(V11, kick=60).with_member(BEN, JOIN)
+        state = RoomState.of(V11, room.events, partial=True)
+        answer = may(ANA, state).kick(CAY)
+        assert (bool(answer), answer.unknown) == (False, False)
+        stripped = read_state([event.to_stripped() for event in a_room(V11).events])
+        missing = f"m.room.member {BEN}, m.room.power_levels"
+        assert may(ANA, stripped).unban(BEN).missing == missing
+
+
 class TestPower:
     @having("power_levels.creator_listed")
     def test_of_creators_has_no_end(self, version: RoomVersion) -> None:
@@ -251,6 +310,26 @@ class TestWhoMay:
         state = room.with_member(BEN, JOIN).with_member(CAY, JOIN).state
         assert list(who_may(state, lambda user: user.ban(CAY))) == [ANA, BEN]
         assert list(who_may(state, lambda user: user.send("m.room.message"))) == [ANA, BEN, CAY]
+
+    def test_is_nobody_for_the_move_of_another_membership(self) -> None:
+        state = a_levelled_room(V11, users={BEN: 60}).with_member(BEN, JOIN).state
+        assert list(who_may(state, lambda user: user.kick(ANA))) == [BEN]
+        assert list(who_may(state, lambda user: user.unban(ANA))) == []
+
+    def test_is_never_all_in_a_partial_state(self) -> None:
+        state = RoomState.of(V11, a_levelled_room(V11).events, partial=True)
+        found = who_may(state, lambda user: user.send("m.room.message"))
+        assert next(found) == ANA
+        with pytest.raises(IncompleteState) as raised:
+            next(found)
+        assert raised.value == IncompleteState("who may", "all members")
+
+    def test_is_not_all_where_an_answer_is_unknown(self) -> None:
+        allow = [{"type": "m.room_membership", "room_id": "!s:a.example"}]
+        state = a_levelled_room(V11).with_join_rule("restricted", allow=allow).state
+        with pytest.raises(IncompleteState) as raised:
+            list(who_may(state, lambda _: may(CAY, state).join()))
+        assert raised.value == IncompleteState("who may", "what an answer hangs on")
 
     def test_needs_the_members(self) -> None:
         state = read_state([event.to_stripped() for event in a_room(V12).events])

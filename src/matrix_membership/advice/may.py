@@ -8,6 +8,7 @@ state is missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from matrix_membership import auth
@@ -91,6 +92,10 @@ class Permission:
     @property
     def remedies(self) -> tuple[auth.Remedy, ...]:
         """The changes that would help, the smallest first. Cost: as `explanation`."""
+        # After them the rules would allow the event, but an objection to a kick says that the
+        # event would be another move.
+        if self.objection and self.event.membership is not JOIN:
+            return ()
         explanation = self.explanation
         return () if explanation is None else explanation.remedies
 
@@ -179,7 +184,7 @@ class May:
 
     def kick(self, user: str) -> Permission:
         """Remove a user, withdraw their invite, or deny their knock."""
-        return self._membership(user, LEAVE)
+        return self._leave_of_another(user, _NOT_KICKED)
 
     def ban(self, user: str) -> Permission:
         """Ban a user."""
@@ -187,7 +192,7 @@ class May:
 
     def unban(self, user: str) -> Permission:
         """Lift a user's ban."""
-        return self._membership(user, LEAVE)
+        return self._leave_of_another(user, _NOT_UNBANNED)
 
     def send(
         self,
@@ -227,6 +232,18 @@ class May:
             event = self._made("m.room.power_levels", "", {})
             return Permission(event, self.state, None, incomplete.missing)
         return self._event("m.room.power_levels", "", content)
+
+    def _leave_of_another(self, user: str, objections: Mapping[Membership, str]) -> Permission:
+        """Ask for a leave that is one move; with the other memberships it is another one."""
+        answer = self._membership(user, LEAVE)
+        membership = self.state.membership_of(user)
+        if user == self.user:
+            return evolve(answer, objection=f"{user} is the user who asks")
+        if membership in objections:
+            return evolve(answer, objection=f"{user} {objections[membership]}")
+        if membership is UNKNOWN and answer:
+            return evolve(answer, missing=f"m.room.member {user}")
+        return answer
 
     def _membership(
         self,
@@ -288,6 +305,24 @@ def may(user: str, state: RoomState) -> May:
     return May(user_id(user), state)
 
 
+_NOT_KICKED: Final = MappingProxyType(
+    {
+        LEAVE: "is not in the room",
+        BAN: "is banned, and not in the room: the same event would lift the ban",
+    }
+)
+"""The memberships of users who cannot be kicked, with the reason."""
+
+_NOT_UNBANNED: Final = MappingProxyType(
+    {
+        LEAVE: "is not banned",
+        JOIN: "is joined, not banned: the same event would be a kick",
+        INVITE: "is invited, not banned: the same event would withdraw the invite",
+        KNOCK: "knocks, and is not banned: the same event would deny the knock",
+    }
+)
+"""The memberships of users who have no ban to lift, with the reason."""
+
 _NOT_AUTHORISED: Final = "join.authoriser_may_not_invite"
 """The rule that rejects a join to a restricted room which names nobody who authorises it."""
 
@@ -339,18 +374,24 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
         question: asks one thing about a joined member.
 
     Yields:
-        The joined members who may, in the order in which the state lists them. Cost: one
-        check for each joined member.
+        The joined members who may for certain, in the order in which the state lists them.
+        Cost: one question for each joined member.
 
     Raises:
-        IncompleteState: the state does not list its members, or not all of them.
+        IncompleteState: there may be others: the state does not list its members, leaves
+            some of them out, or leaves out what an answer hangs on. It is raised last, after
+            the members who may for certain.
 
     >>> from matrix_membership.room_versions import V11
     >>> list(who_may(RoomState.of(V11, []), lambda user: user.ban("@ana:a.example")))
     []
     """
-    if state.is_partial:
-        raise IncompleteState("who may", "all members")
+    missing = "all members" if state.is_partial else ""
     for user in state.joined_members():
-        if question(May(user, state)):
+        answer = question(May(user, state))
+        if answer:
             yield user
+        elif answer.unknown:
+            missing = missing or answer.missing or "what an answer hangs on"
+    if missing:
+        raise IncompleteState("who may", missing)
