@@ -160,6 +160,10 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "advice.may",
+            "advice._finding",
+            "advice._join_rules",
+            "advice._power",
+            "advice._servers",
             "advice.lint",
             "advice",
         ),
