@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from matrix_membership import RoomState, RoomVersion, lint
+from matrix_membership import RoomState, RoomVersion, lint, who_may
 from matrix_membership.advice.lint import Finding, Weight
 from matrix_membership.errors import IncompleteState
-from matrix_membership.membership import JOIN, LEAVE
+from matrix_membership.membership import BAN, JOIN, LEAVE
 from matrix_membership.room_versions import V1, V6, V7, V9, V10, V11, V12
 from matrix_membership.strategies import room_states
 from tests.builders import ANA, BEN, CAY, DAN, Room, a_levelled_room, a_room, everywhere, since
@@ -120,6 +120,7 @@ class TestOutOfReach:
             ({"ban": 51}, "nobody-can-ban"),
             ({"events": {"m.room.power_levels": 51}}, "nobody-can-change-levels"),
             ({"events": {"m.room.join_rules": 51}}, "nobody-can-change-join-rules"),
+            ({"events": {"m.room.tombstone": 51}}, "nobody-can-upgrade"),
         ],
     )
     @everywhere
@@ -151,6 +152,94 @@ class TestOutOfReach:
     def test_knows_rooms_whose_creator_nobody_names(self) -> None:
         room = Room(V1).with_content("m.room.create", {}).with_member(ANA, JOIN)
         assert "nobody-can-ban" in kinds(room)
+
+    def test_counts_no_power_of_who_cannot_send(self) -> None:
+        closed = {"room_version": "11", "m.federate": False}
+        room = Room(V11).with_content("m.room.create", closed).with_member(BEN, JOIN)
+        assert kinds(room.with_levels({BEN: 100})) == ["unfederated-with-others", "nobody-joined"]
+        assert kinds(room.with_levels(users_default=100))[-1] == "nobody-joined"
+
+
+class TestNobodyCanUnban:
+    @everywhere
+    @pytest.mark.parametrize(
+        ("levels", "found"),
+        [
+            ({"users": {BEN: 50}}, True),
+            ({"users": {BEN: 49}}, False),
+            ({"users_default": 50}, True),
+            ({"users_default": 49}, False),
+            ({"kick": 51}, True),
+            ({"kick": 50}, False),
+        ],
+    )
+    def test_is_a_banned_user_whom_nobody_can_act_on(
+        self, version: RoomVersion, levels: Any, found: bool
+    ) -> None:
+        room = a_levelled_room(version, **levels).with_member(BEN, BAN)
+        assert ("nobody-can-unban" in kinds(room)) is found
+        assert "nobody-can-unban" not in kinds(room.with_member(BEN, LEAVE))
+
+    @everywhere
+    def test_is_what_the_rules_say(self, version: RoomVersion) -> None:
+        for level in (49, 50, 51):
+            room = a_levelled_room(version, users={BEN: level}).with_member(BEN, BAN)
+            found = not list(who_may(room.state, lambda user: user.unban(BEN)))
+            assert ("nobody-can-unban" in kinds(room)) is found
+
+    def test_names_who_could_come_back(self) -> None:
+        room = a_levelled_room(V11, users={BEN: 50, CAY: 60}).with_member(BEN, BAN)
+        found = finding(room, "nobody-can-unban")
+        assert (found.weight, found.concerns) == (Weight.HURTS, (BEN,))
+        assert found.remedy == f"have {CAY} come back, who has the power"
+        room = room.with_member(CAY, BAN)
+        found = finding(room, "nobody-can-unban")
+        assert found.concerns == (BEN, CAY)
+        assert found.remedy == "nobody can mend it from inside: make another room, and invite them"
+
+
+class TestTombstoneOpen:
+    def room(self, **levels: Any) -> Room:
+        """A room of a creator, an admin and a plain member."""
+        users = levels.pop("users", {BEN: 100})
+        room = a_room(V12).with_member(BEN, JOIN).with_member(CAY, JOIN)
+        return room.with_levels(users, **levels)
+
+    @pytest.mark.parametrize(
+        ("levels", "concerns", "enough"),
+        [
+            ({}, (BEN,), 150),
+            ({"users": {BEN: 200}}, (BEN,), 201),
+            ({"users_default": 50}, (BEN, CAY), 150),
+            ({"users": {}, "users_default": 160}, (BEN,), 161),
+            ({"events": {"m.room.tombstone": 100}}, (BEN,), 150),
+        ],
+    )
+    def test_is_one_that_others_than_creators_can_send(
+        self, levels: Any, concerns: tuple[str, ...], enough: int
+    ) -> None:
+        found = finding(self.room(**levels), "tombstone-open")
+        assert (found.weight, found.concerns) == (Weight.MAY_HURT, concerns)
+        assert found.remedy == f"have a creator set the level of m.room.tombstone to {enough}"
+
+    def test_is_not_one_above_them(self) -> None:
+        assert kinds(self.room(events={"m.room.tombstone": 150})) == []
+        assert kinds(self.room(users={BEN: 49})) == []
+
+    def test_is_as_it_has_to_be_where_the_creators_left(self) -> None:
+        room = self.room().with_member(ANA, LEAVE)
+        assert kinds(room) == []
+        room = self.room(events={"m.room.tombstone": 150}).with_member(ANA, LEAVE)
+        assert kinds(room) == ["nobody-can-upgrade"]
+
+    def test_counts_nobody_who_cannot_send(self) -> None:
+        room = a_room(V12, **{"m.federate": False}).with_member(BEN, JOIN)
+        assert kinds(room.with_levels(users_default=50)) == ["unfederated-with-others"]
+
+    @since("1", "11")
+    def test_is_as_it_should_be_before(self, version: RoomVersion) -> None:
+        room = a_room(version).with_member(BEN, JOIN).with_levels({ANA: 100, BEN: 50})
+        assert kinds(room) == []
 
 
 class TestOddLevels:

@@ -1,4 +1,4 @@
-"""Check the join rules of a room: can somebody come in at all?"""
+"""Check the join rules of a room: somebody has to be able to come in."""
 
 from __future__ import annotations
 

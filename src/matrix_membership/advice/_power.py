@@ -1,25 +1,38 @@
-"""Check the power levels of a room: can somebody still do what has to be done?"""
+"""Check the power levels of a room: somebody has to be able to act."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from matrix_membership.advice._finding import Check, Finding, Weight
 from matrix_membership.events.contents import NAMED_LEVELS, level_of
-from matrix_membership.membership import JOIN
+from matrix_membership.identifiers import is_user_id, server_of
+from matrix_membership.membership import BAN, JOIN
 from matrix_membership.state import RoomState
+
+
+def _named(state: RoomState) -> set[str]:
+    """Return the users whose power does not come from the default level."""
+    named = {*state.power_levels.users, *state.create.privileged}
+    if state.create.creator is not None:
+        named.add(state.create.creator)
+    return named
+
+
+def _acts(user: str, state: RoomState) -> bool:
+    """Tell whether a user is joined, and the room takes what they send."""
+    create = state.create_event
+    closed = not state.create.federate and create is not None and server_of(user) != create.server
+    return state.membership_of(user) is JOIN and not closed
 
 
 def _highest(state: RoomState) -> int | None:
     """Return the highest power level of a joined member; None if nobody is joined."""
-    levels = state.power_levels
-    named = {*levels.users, *state.create.privileged}
-    if state.create.creator is not None:
-        named.add(state.create.creator)
-    found = [state.power_level_of(user) for user in named if state.membership_of(user) is JOIN]
-    if any(user not in named for user in state.joined_members()):
-        found.append(levels.users_default)
+    named = _named(state)
+    found = [state.power_level_of(user) for user in named if _acts(user, state)]
+    if any(user not in named and _acts(user, state) for user in state.joined_members()):
+        found.append(state.power_levels.users_default)
     return max(found, default=None)
 
 
@@ -51,10 +64,93 @@ def _out_of_reach(state: RoomState) -> Iterator[Finding]:
             state.power_levels.ban,
             "nobody can ban: no joined member reaches the ban level",
         ),
+        (
+            "nobody-can-upgrade",
+            state.power_levels.required_for(_TOMBSTONE, is_state=True),
+            "the room can never be upgraded: no joined member may send m.room.tombstone",
+        ),
     ):
         if level > highest:
             remedy = f"lower it to {highest}, or raise a member to {level}, if anybody still can"
             yield Finding(kind, Weight.HURTS, event, (), sentence, remedy)
+
+
+def _banned_for_ever(state: RoomState) -> Iterator[Finding]:
+    highest, levels = _highest(state), state.power_levels
+    if highest is None:
+        return
+    # Rule 4.5 asks for both levels. And nobody can lower the level of a user of equal power.
+    needed = max(levels.ban, levels.kick)
+    candidates: Iterable[str] = _named(state)
+    if highest < needed or highest <= levels.users_default:
+        candidates = state.members
+    banned = tuple(
+        sorted(
+            user
+            for user in candidates
+            if state.membership_of(user) is BAN
+            and (highest < needed or highest <= state.power_level_of(user))
+        )
+    )
+    if banned:
+        above = max(needed, *(state.power_level_of(user) + 1 for user in banned))
+        yield Finding(
+            "nobody-can-unban",
+            Weight.HURTS,
+            state.get("m.room.power_levels"),
+            banned,
+            "nobody can lift the ban of these users: it needs the levels of ban and kick, and more"
+            f" power than theirs, but no joined member has more than {highest}",
+            _remedy_by_return(above, state),
+        )
+
+
+def _remedy_by_return(level: int, state: RoomState) -> str:
+    """Say who could come back and do it: a user of this level who is not joined."""
+    away = sorted(
+        user
+        for user in _named(state)
+        if state.power_level_of(user) >= level
+        and state.membership_of(user) not in (JOIN, BAN)
+        and is_user_id(user)
+    )
+    if away:
+        return f"have {away[0]} come back, who has the power"
+    return "nobody can mend it from inside: make another room, and invite them"
+
+
+def _tombstone_open(state: RoomState) -> Iterator[Finding]:
+    creators = state.create.privileged
+    # Where the creators have left, somebody else has to be able to upgrade the room.
+    if not any(_acts(user, state) for user in creators):
+        return
+    levels = state.power_levels
+    needed = levels.required_for(_TOMBSTONE, is_state=True)
+    able = {
+        user: level
+        for user, level in levels.users.items()
+        if level >= needed and user not in creators and _acts(user, state)
+    }
+    if levels.users_default >= needed:
+        plain = (u for u in state.joined_members() if u not in levels.users and u not in creators)
+        one = next((user for user in plain if _acts(user, state)), None)
+        able.update({} if one is None else {one: levels.users_default})
+    if able:
+        enough = max(_TOMBSTONE_LEVEL, max(able.values()) + 1)
+        yield Finding(
+            "tombstone-open",
+            Weight.MAY_HURT,
+            state.get("m.room.power_levels"),
+            tuple(sorted(able)),
+            "members who are not creators can move everybody to another room: m.room.tombstone"
+            f" needs level {needed}, and the creators' is infinite",
+            f"have a creator set the level of m.room.tombstone to {enough}",
+        )
+
+
+_TOMBSTONE: Final = "m.room.tombstone"
+_TOMBSTONE_LEVEL: Final = 150
+"""The level of a tombstone that the specification proposes for new rooms of version 12."""
 
 
 def _odd_levels(state: RoomState) -> Iterator[Finding]:
@@ -109,6 +205,8 @@ def _creators_listed(state: RoomState) -> Iterator[Finding]:
 
 POWER_CHECKS: Final[tuple[Check, ...]] = (
     _out_of_reach,
+    _banned_for_ever,
+    _tombstone_open,
     _odd_levels,
     _creators_listed,
 )

@@ -1,4 +1,4 @@
-"""Check which servers a room shuts out: by its access control list, and by its create event."""
+"""Check which servers a room shuts out, and what its policy server does."""
 
 from __future__ import annotations
 
