@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from matrix_membership import RoomState, RoomVersion, lint, who_may
 from matrix_membership.advice.lint import Finding, Weight
 from matrix_membership.errors import IncompleteState
-from matrix_membership.membership import BAN, JOIN, LEAVE
+from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE
 from matrix_membership.room_versions import V1, V6, V7, V9, V10, V11, V12
 from matrix_membership.strategies import room_states
 from tests.builders import ANA, BEN, CAY, DAN, Room, a_levelled_room, a_room, everywhere, since
@@ -301,9 +301,105 @@ class TestServerAcl:
         found = finding(self.room(), "acl-bans-members")
         assert found.concerns == ("a.example", "b.example")
         assert found.sentence == "every server of the room is banned from it"
+        assert found.remedy.startswith("nobody can mend it from inside, because the servers of ")
+
+    def test_is_mended_by_who_is_not_banned(self) -> None:
+        room = self.room(allow=["b.example"]).with_levels({ANA: 100, BEN: 50, CAY: 60})
+        remedy = "have @ben:b.example permit the servers, or have their users removed"
+        assert finding(room, "acl-bans-members").remedy == remedy
+        room = self.room(allow=["b.example"]).with_levels({ANA: 100}, users_default=50)
+        assert finding(room, "acl-bans-members").remedy == remedy
+
+    def test_is_not_mended_by_who_has_too_little_power(self) -> None:
+        room = self.room(allow=["b.example"]).with_levels({ANA: 100, BEN: 49})
+        assert finding(room, "acl-bans-members").remedy.startswith("nobody can mend it")
+
+    def test_of_many_patterns_leaves_open_who_can_mend_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("matrix_membership.advice._servers.MOST_COMPARISONS", 1)
+        found = finding(self.room(allow=["x?"]), "acl-bans-members")
+        assert found.remedy == "permit the servers, or have their users removed"
 
     def test_that_bans_others_is_not(self) -> None:
         assert kinds(self.room(allow=["*"], deny=["evil.example"])) == []
+
+    def test_that_bans_invited_users_is_found(self) -> None:
+        room = self.room(allow=["*"], deny=["c.example"]).with_member(CAY, INVITE)
+        found = finding(room, "invited-cannot-join")
+        assert (found.weight, found.concerns) == (Weight.MAY_HURT, (CAY,))
+        assert found.remedy == "permit their servers, or withdraw the invites"
+
+    @pytest.mark.parametrize(
+        "pattern",
+        [
+            "a.example:8448",
+            "https://a.example",
+            "@x:a.example",
+            "",
+            "10.0.0.0/8",
+            ".*\\.a",
+            "[::1]:7",
+            7,
+            None,
+            "a b",
+            "[",
+            "ä.example",
+        ],
+    )
+    def test_whose_patterns_match_nothing_is_found(self, pattern: Any) -> None:
+        room = self.room(allow=["*"], deny=["x.example", pattern])
+        found = finding(room, "acl-matches-nothing")
+        assert (found.weight, found.concerns) == (Weight.MAY_HURT, (f"deny[1] {pattern!r}",))
+
+    @pytest.mark.parametrize(
+        "pattern",
+        ["*", "A.example", "*.a-b.example", "?", "10.0.0.?", "[::1]", "*::1]", "*:*", "[*"],
+    )
+    def test_whose_patterns_can_match_is_not(self, pattern: str) -> None:
+        room = self.room(allow=["*.example"], deny=[pattern])
+        assert "acl-matches-nothing" not in kinds(room)
+
+    def test_whose_list_is_not_one_is_found(self) -> None:
+        room = self.room(allow=["*"], deny="evil.example")
+        assert finding(room, "acl-matches-nothing").concerns == ("deny 'evil.example'",)
+
+
+class TestPolicyServer:
+    KEY = "A" * 43
+
+    def room(self, **policy: Any) -> Room:
+        """A room of two servers with a policy server."""
+        return a_room(V11).with_member(BEN, JOIN).with_content("m.room.policy", policy)
+
+    def test_that_is_named_well_is_not_found(self) -> None:
+        assert kinds(self.room(via="b.example", public_keys={"ed25519": self.KEY})) == []
+        assert kinds(self.room()) == []
+
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            {"via": "b.example"},
+            {"public_keys": {"ed25519": "A" * 43}},
+            {"via": 7, "public_keys": {"ed25519": "A" * 43}},
+            {"via": "b.example", "public_keys": {"ed25519": 7}},
+            {"via": "b.example", "public_keys": "x"},
+        ],
+    )
+    def test_that_lacks_a_field_is_found(self, policy: Any) -> None:
+        found = finding(self.room(**policy), "policy-server-unnamed")
+        assert (found.weight, found.concerns) == (Weight.MAY_HURT, ())
+
+    @pytest.mark.parametrize("key", ["", "AAAA", "A" * 44, "?" * 43])
+    def test_whose_key_cannot_be_read_is_found(self, key: str) -> None:
+        room = self.room(via="b.example", public_keys={"ed25519": key})
+        found = finding(room, "policy-server-key-unreadable")
+        assert (found.weight, found.concerns) == (Weight.HURTS, ("b.example",))
+
+    def test_that_is_not_in_the_room_is_noted(self) -> None:
+        room = self.room(via="x.example", public_keys={"ed25519": ""})
+        found = finding(room, "policy-server-absent")
+        assert (found.weight, found.concerns) == (Weight.NOTE, ("x.example",))
 
 
 class TestUnfederatedRoom:
@@ -311,6 +407,11 @@ class TestUnfederatedRoom:
         room = a_room(V11, **{"m.federate": False}).with_member(BEN, JOIN)
         found = finding(room, "unfederated-with-others")
         assert (found.weight, found.concerns) == (Weight.HURTS, ("b.example",))
+
+    def test_with_others_invited_is_found(self) -> None:
+        room = a_room(V11, **{"m.federate": False}).with_member(BEN, INVITE)
+        found = finding(room.with_member(DAN, INVITE), "invited-cannot-join")
+        assert (found.weight, found.concerns) == (Weight.MAY_HURT, (BEN,))
 
     def test_among_its_own_is_not(self) -> None:
         room = a_room(V11, **{"m.federate": False}).with_member(DAN, JOIN)

@@ -12,15 +12,15 @@ from matrix_membership.membership import BAN, JOIN
 from matrix_membership.state import RoomState
 
 
-def _named(state: RoomState) -> set[str]:
+def listed(state: RoomState) -> set[str]:
     """Return the users whose power does not come from the default level."""
-    named = {*state.power_levels.users, *state.create.privileged}
+    found = {*state.power_levels.users, *state.create.privileged}
     if state.create.creator is not None:
-        named.add(state.create.creator)
-    return named
+        found.add(state.create.creator)
+    return found
 
 
-def _acts(user: str, state: RoomState) -> bool:
+def acts(user: str, state: RoomState) -> bool:
     """Tell whether a user is joined, and the room takes what they send."""
     create = state.create_event
     closed = not state.create.federate and create is not None and server_of(user) != create.server
@@ -29,9 +29,9 @@ def _acts(user: str, state: RoomState) -> bool:
 
 def _highest(state: RoomState) -> int | None:
     """Return the highest power level of a joined member; None if nobody is joined."""
-    named = _named(state)
-    found = [state.power_level_of(user) for user in named if _acts(user, state)]
-    if any(user not in named and _acts(user, state) for user in state.joined_members()):
+    users = listed(state)
+    found = [state.power_level_of(user) for user in users if acts(user, state)]
+    if any(user not in users and acts(user, state) for user in state.joined_members()):
         found.append(state.power_levels.users_default)
     return max(found, default=None)
 
@@ -81,7 +81,7 @@ def _banned_for_ever(state: RoomState) -> Iterator[Finding]:
         return
     # Rule 4.5 asks for both levels. And nobody can lower the level of a user of equal power.
     needed = max(levels.ban, levels.kick)
-    candidates: Iterable[str] = _named(state)
+    candidates: Iterable[str] = listed(state)
     if highest < needed or highest <= levels.users_default:
         candidates = state.members
     banned = tuple(
@@ -109,7 +109,7 @@ def _remedy_by_return(level: int, state: RoomState) -> str:
     """Say who could come back and do it: a user of this level who is not joined."""
     away = sorted(
         user
-        for user in _named(state)
+        for user in listed(state)
         if state.power_level_of(user) >= level
         and state.membership_of(user) not in (JOIN, BAN)
         and is_user_id(user)
@@ -122,18 +122,18 @@ def _remedy_by_return(level: int, state: RoomState) -> str:
 def _tombstone_open(state: RoomState) -> Iterator[Finding]:
     creators = state.create.privileged
     # Where the creators have left, somebody else has to be able to upgrade the room.
-    if not any(_acts(user, state) for user in creators):
+    if not any(acts(user, state) for user in creators):
         return
     levels = state.power_levels
     needed = levels.required_for(_TOMBSTONE, is_state=True)
     able = {
         user: level
         for user, level in levels.users.items()
-        if level >= needed and user not in creators and _acts(user, state)
+        if level >= needed and user not in creators and acts(user, state)
     }
     if levels.users_default >= needed:
         plain = (u for u in state.joined_members() if u not in levels.users and u not in creators)
-        one = next((user for user in plain if _acts(user, state)), None)
+        one = next((user for user in plain if acts(user, state)), None)
         able.update({} if one is None else {one: levels.users_default})
     if able:
         enough = max(_TOMBSTONE_LEVEL, max(able.values()) + 1)
