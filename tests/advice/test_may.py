@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -34,32 +35,38 @@ Question = Callable[[May], Permission]
 class TestMembershipQuestions:
     @everywhere
     @pytest.mark.parametrize(
-        ("user", "question", "rule"),
+        ("user", "question", "rule", "numbers"),
         [
-            (BEN, lambda user: user.join(), "join.public_room"),
-            (ANA, lambda user: user.invite(BEN), "invite.sender_may_invite"),
-            (ANA, lambda user: user.kick(CAY), "leave.sender_may_kick"),
-            (ANA, lambda user: user.ban(CAY), "ban.sender_may_ban"),
-            (ANA, lambda user: user.unban(DAN), "leave.sender_may_kick"),
-            (CAY, lambda user: user.kick(ANA), "leave.otherwise"),
-            (CAY, lambda user: user.send("m.room.message"), "every_event.otherwise"),
-            (ANA, lambda user: user.set("m.room.topic"), "every_event.otherwise"),
+            (BEN, lambda user: user.join(), "join.public_room", ""),
+            (ANA, lambda user: user.invite(BEN), "invite.sender_may_invite", ""),
+            (ANA, lambda user: user.kick(CAY), "leave.sender_may_kick", ""),
+            (ANA, lambda user: user.ban(CAY), "ban.sender_may_ban", ""),
+            (ANA, lambda user: user.unban(DAN), "leave.sender_may_kick", ""),
+            (
+                CAY,
+                lambda user: user.kick(BEN),
+                "leave.otherwise",
+                f" ({CAY} has 0, kick needs 50; {CAY} has 0, which is not more than the 0 of {BEN})",
+            ),
+            (CAY, lambda user: user.send("m.room.message"), "every_event.otherwise", ""),
+            (ANA, lambda user: user.set("m.room.topic"), "every_event.otherwise", ""),
             (
                 CAY,
                 lambda user: user.set("m.room.topic"),
                 "every_event.sender_below_required_power_level",
+                f" ({CAY} has 0, m.room.topic needs 50)",
             ),
         ],
     )
     def test_are_answered_by_the_rules(
-        self, version: RoomVersion, user: str, question: Question, rule: str
+        self, version: RoomVersion, user: str, question: Question, rule: str, numbers: str
     ) -> None:
         room = a_room(version).with_join_rule("public")
-        state = room.with_member(CAY, JOIN).with_member(DAN, BAN).state
-        answer = question(may(user, state))
+        room = room.with_member(BEN, INVITE).with_member(CAY, JOIN).with_member(DAN, BAN)
+        answer = question(may(user, room.state))
         assert answer.decision == decision(rule, version)
         assert bool(answer) is answer.decision.allowed
-        assert str(answer) == str(answer.decision)
+        assert str(answer) == f"{answer.decision}{numbers}"
 
     @since("7")
     def test_know_knocks(self, version: RoomVersion) -> None:
@@ -101,6 +108,7 @@ class TestRestrictedJoin:
             answer = may(BEN, state).join(memberships=memberships)
             assert (answer.unknown, answer.hangs_on) == (True, ("!s:a.example",))
             assert answer.decision == decision("join.authoriser_may_not_invite", version)
+            assert str(answer) == f"unknown: hangs on whether {BEN} is joined to !s:a.example"
 
     @since("8")
     def test_is_completed_by_the_server(self, version: RoomVersion) -> None:
@@ -261,6 +269,38 @@ class TestRemedies:
         answer = may(BEN, a_room(V11).state).join()
         assert answer.explanation is not None
         assert answer.explanation.decision == answer.decision
+
+
+class TestAsJson:
+    def test_is_all_but_the_remedies(self) -> None:
+        state = a_levelled_room(V11, ban=75).with_member(BEN, JOIN).state
+        answer = may(ANA, state).ban(BEN)
+        assert answer.to_dict() == {
+            "allowed": False,
+            "unknown": False,
+            "text": str(answer),
+            "event": {
+                "type": "m.room.member",
+                "sender": ANA,
+                "state_key": BEN,
+                "content": {"membership": "ban"},
+            },
+            "decision": decision("ban.otherwise", V11).to_dict(),
+            "missing": "",
+            "hangs_on": [],
+            "objection": "",
+            "shortfalls": [f"{ANA} has 50, ban needs 75"],
+        }
+
+    def test_can_be_sent(self) -> None:
+        stripped = read_state([event.to_stripped() for event in a_room(V11).events])
+        found = may(ANA, stripped).ban(CAY).to_dict()
+        assert json.loads(json.dumps(found)) == found
+        assert (found["allowed"], found["unknown"]) == (False, True)
+        assert found["missing"] == "m.room.power_levels"
+        assert found["shortfalls"] == []
+        found = may(ANA, stripped).change_level(CAY, 1).to_dict()
+        assert (found["decision"], found["missing"]) == (None, "m.room.power_levels")
 
 
 class TestUnknown:

@@ -14,6 +14,7 @@ from typing import Final
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth.explaining.levels import levels_content
+from matrix_membership.auth.explaining.shortfalls import shortfalls
 from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.errors import IncompleteState, InvalidMessage
 from matrix_membership.events import Event
@@ -79,7 +80,13 @@ class Permission:
         if self.hangs_on:
             rooms = " or ".join(self.hangs_on)
             return f"unknown: hangs on whether {self.event.sender} is joined to {rooms}"
-        return str(self.decision)
+        numbers = "; ".join(self.shortfalls)
+        return f"{self.decision} ({numbers})" if numbers else str(self.decision)
+
+    @property
+    def shortfalls(self) -> tuple[str, ...]:
+        """The levels that fell short: `@ben:b.example has 0, ban needs 50`."""
+        return () if self.decision is None else shortfalls(self.event, self.state, self.decision)
 
     @property
     def explanation(self) -> auth.Explanation | None:
@@ -98,6 +105,20 @@ class Permission:
             return ()
         explanation = self.explanation
         return () if explanation is None else explanation.remedies
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return the answer as a JSON object, without the remedies, which cost more."""
+        return {
+            "allowed": bool(self),
+            "unknown": self.unknown,
+            "text": str(self),
+            "event": self.event.document,
+            "decision": None if self.decision is None else self.decision.to_dict(),
+            "missing": self.missing,
+            "hangs_on": list(self.hangs_on),
+            "objection": self.objection,
+            "shortfalls": list(self.shortfalls),
+        }
 
 
 @frozen

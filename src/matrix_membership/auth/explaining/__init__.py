@@ -19,6 +19,7 @@ from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents
 from matrix_membership.auth.explaining._facts import Fact, facts
 from matrix_membership.auth.explaining._remedies import Judge, Remedy, find_remedies
+from matrix_membership.auth.explaining.shortfalls import shortfalls
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
@@ -86,6 +87,8 @@ class Explanation:
             most powerful user first.
         remedies: changes after which the event would be allowed, the smallest first; empty
             if it is allowed or undecided, or if nothing helps.
+        shortfalls: for a rejection for want of power, at most three comparisons in words:
+            `@ben:b.example has 0, ban needs 50`.
         passed_over: the malformed events that the state was made without.
     """
 
@@ -97,6 +100,7 @@ class Explanation:
     rooms: tuple[RoomID, ...]
     servers: tuple[ServerName, ...]
     remedies: tuple[Remedy, ...]
+    shortfalls: tuple[str, ...]
     passed_over: tuple[PassedOver, ...] = ()
 
     def __bool__(self) -> bool:
@@ -105,7 +109,7 @@ class Explanation:
     def __str__(self) -> str:
         """Return a page for people."""
         parts = (
-            ("", [str(self.decision), self.decision.url]),
+            ("", [str(self.decision), *self.shortfalls, self.decision.url]),
             ("Rules tried", self.steps),
             ("Facts", self.facts),
             ("State events read", map(_line, self.evidence)),
@@ -140,6 +144,7 @@ class Explanation:
             "rooms": list(self.rooms),
             "servers": list(self.servers),
             "remedies": [remedy.to_dict() for remedy in self.remedies],
+            "shortfalls": list(self.shortfalls),
             "passed_over": [_told(entry) for entry in self.passed_over],
         }
 
@@ -201,6 +206,7 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
         rooms=rooms,
         servers=servers,
         remedies=remedies,
+        shortfalls=shortfalls(event, state, decision),
         passed_over=state.passed_over,
     )
 
