@@ -160,6 +160,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     (  # advice
         frozenset(),
         (
+            "advice._permission",
             "advice.may",
             "advice._finding",
             "advice._join_rules",
