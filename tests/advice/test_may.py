@@ -210,6 +210,147 @@ class TestOwnMove:
         assert may(ANA, stripped).unban(BEN).missing == missing
 
 
+def said(user: str, version: RoomVersion, event_id: str = "$1:b.example") -> Event:
+    """A message as a client has it."""
+    fields = {"type": "m.room.message", "sender": user, "content": {}}
+    return Event.from_client_event(
+        {**fields, "event_id": event_id} if event_id else fields, version
+    )
+
+
+class TestRedact:
+    def room(self, version: RoomVersion, **levels: Any) -> Room:
+        """A room of Ana (50), Dan of her server, Ben and Cay."""
+        room = a_levelled_room(version, **levels)
+        for user in (BEN, CAY, DAN):
+            room = room.with_member(user, JOIN)
+        return room
+
+    @everywhere
+    def test_takes_effect_on_an_own_event(self, version: RoomVersion) -> None:
+        room = self.room(version)
+        answer = may(BEN, room.state).redact(said(BEN, version))
+        assert (bool(answer), answer.objection) == (True, "")
+
+    @everywhere
+    def test_takes_effect_on_any_event_at_the_redact_level(self, version: RoomVersion) -> None:
+        room = self.room(version)
+        assert may(ANA, room.state).redact(room.message(BEN))
+
+    @since("1", "2")
+    def test_of_another_users_event_is_rejected_at_first(self, version: RoomVersion) -> None:
+        answer = may(CAY, self.room(version).state).redact(said(BEN, version))
+        assert (bool(answer), answer.unknown) == (False, False)
+        assert answer.decision == decision("redaction.otherwise", version)
+        assert str(answer).endswith(f" ({CAY} has 0, redact needs 50)")
+
+    @since("3")
+    def test_does_not_take_effect_on_the_event_of_another_user(self, version: RoomVersion) -> None:
+        answer = may(CAY, self.room(version).state).redact(said(BEN, version))
+        assert (bool(answer), answer.unknown) == (False, False)
+        assert answer.decision == decision("every_event.otherwise", version)
+        assert str(answer) == (
+            "no: servers do not apply the redaction of another user's event: "
+            f"{CAY} has 0, redact needs 50"
+        )
+
+    @everywhere
+    def test_is_left_to_administrators_on_the_own_server(self, version: RoomVersion) -> None:
+        room = self.room(version, users={DAN: 0})
+        if version.privileged_creators:
+            room = self.room(version).with_member("@eve:a.example", JOIN)
+        user = "@eve:a.example" if version.privileged_creators else DAN
+        answer = may(user, room.state).redact(room.message(ANA))
+        assert answer.decision == decision(
+            "redaction.of_an_event_of_the_same_server"
+            if version.event_id_in_pdu
+            else "every_event.otherwise",
+            version,
+        )
+        assert answer.objection == (
+            "only administrators of a.example redact events of its users: "
+            f"{user} has 0, redact needs 50"
+        )
+
+    @since("3")
+    def test_needs_the_level_to_send_redactions(self, version: RoomVersion) -> None:
+        room = self.room(version, events={"m.room.redaction": 20})
+        answer = may(BEN, room.state).redact(room.message(BEN))
+        assert not answer
+        assert str(answer).endswith(f" ({BEN} has 0, m.room.redaction needs 20)")
+
+    def test_is_of_an_event_in_the_room(self) -> None:
+        room = self.room(V11)
+        event = room.event("x", ANA, {}, room_id="!other:a.example")
+        assert str(may(ANA, room.state).redact(event)) == "no: the event is in another room"
+
+    @pytest.mark.parametrize("version", [V8, V11], ids=str)
+    def test_names_the_event_where_the_version_does(self, version: RoomVersion) -> None:
+        room = self.room(version)
+        event = room.message(ANA)
+        made = may(ANA, room.state).redact(event).event
+        where = made.content if version is V11 else made.document
+        assert where["redacts"] == event.event_id
+
+    @since("1", "2")
+    def test_is_unknown_without_the_id_that_decides(self, version: RoomVersion) -> None:
+        room = self.room(version)
+        answer = may(BEN, room.state).redact(said(BEN, version, ""))
+        assert (answer.unknown, answer.missing) == (True, "the ID of the event")
+
+    def test_is_unknown_without_power_levels(self) -> None:
+        state = read_state([event.to_stripped() for event in a_room(V11).events])
+        assert may(ANA, state).redact(said(BEN, V11)).missing == "m.room.power_levels"
+
+
+class TestNotify:
+    @everywhere
+    @pytest.mark.parametrize(
+        ("levels", "needed"), [({}, 50), ({"notifications": {"room": 20}}, 20)]
+    )
+    def test_needs_a_level_of_its_own(self, version: RoomVersion, levels: Any, needed: int) -> None:
+        room = a_levelled_room(version, users={BEN: 19}, **levels).with_member(BEN, JOIN)
+        assert may(ANA, room.state).notify()
+        assert str(may(BEN, room.state).notify()) == (
+            f"no: the message would notify nobody: {BEN} has 19, notifications.room needs {needed}"
+        )
+
+    def test_is_a_message_all_the_same(self) -> None:
+        answer = may(BEN, a_levelled_room(V11).state).notify()
+        assert answer.decision == decision("every_event.sender_not_joined", V11)
+        assert answer.objection == ""
+
+
+class TestUpgrade:
+    def test_needs_the_level_of_a_tombstone(self) -> None:
+        state = a_levelled_room(V12, events={"m.room.tombstone": 150}).state
+        assert may(ANA, state).upgrade().shortfalls == (
+            f"{ANA} has 50, m.room.tombstone needs 150",
+        )
+        assert may(ANA, a_levelled_room(V12).state).upgrade()
+
+
+class TestServerAcl:
+    @pytest.mark.parametrize(
+        ("content", "objection"),
+        [
+            ({"allow": ["*"], "deny": ["evil.example"]}, ""),
+            ({}, ""),
+            ({"allow": []}, "the list would ban a.example, the user's own server"),
+            (
+                {"allow": ["*"], "deny": ["a.*"]},
+                "the list would ban a.example, the user's own server",
+            ),
+        ],
+    )
+    def test_must_not_ban_the_own_server(self, content: Any, objection: str) -> None:
+        answer = may(ANA, a_room(V11).state).set("m.room.server_acl", content=content)
+        assert (bool(answer), answer.objection) == (not objection, objection)
+
+    def test_under_another_state_key_bans_nobody(self) -> None:
+        assert may(ANA, a_room(V11).state).set("m.room.server_acl", "x", {"allow": []})
+
+
 class TestPower:
     @having("power_levels.creator_listed")
     def test_of_creators_has_no_end(self, version: RoomVersion) -> None:

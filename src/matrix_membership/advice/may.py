@@ -30,6 +30,7 @@ from matrix_membership.membership import (
     UNKNOWN,
     Membership,
 )
+from matrix_membership.receipt.server_acl import ServerAcl
 from matrix_membership.restricted import authorisers, rooms_to_check, servers_that_can_authorise
 from matrix_membership.state import RoomState
 
@@ -149,9 +150,82 @@ class May:
         Args:
             event_type: the type.
             state_key: the state key.
-            content: the content, for the types that the rules look into.
+            content: the content, for the types that the rules look into; and of an access
+                control list (`m.room.server_acl`), which must not ban the user's server.
         """
-        return self._event(event_type, state_key, content)
+        answer = self._event(event_type, state_key, content)
+        if event_type != "m.room.server_acl" or state_key or not content:
+            return answer
+        server = answer.event.server
+        if ServerAcl.from_content(answer.event.content).allows(server):
+            return answer
+        # Nobody would read a later list of this server, and so it could never be mended.
+        return evolve(answer, objection=f"the list would ban {server}, the user's own server")
+
+    def redact(self, event: Event) -> Permission:
+        """Redact an event of the room.
+
+        Anybody may redact their own events; those of others need the redact level. From
+        version 3 on the rules accept other redactions too, but `servers do not apply them`__.
+
+        Args:
+            event: the event to be redacted.
+
+        Returns:
+            The answer: true if every server applies the redaction.
+
+        __ https://spec.matrix.org/v1.19/rooms/v11/#handling-redactions
+        """
+        version = self.state.room_version
+        redacts: dict[str, JsonValue] = {"redacts": event.event_id}
+        if version.event_id_in_pdu:
+            # Rule 11 compares the servers in the IDs: the user's server would make this one.
+            redacts["event_id"] = f"$redaction:{server_of(self.user)}"
+        in_content = version.redaction_rules >= _REDACTS_IN_CONTENT
+        answer = self._event(
+            "m.room.redaction",
+            None,
+            redacts if in_content else {},
+            fields={} if in_content else redacts,
+        )
+        if not answer:
+            unnamed = version.event_id_in_pdu and not event.event_id
+            return evolve(answer, missing="the ID of the event") if unnamed else answer
+        return evolve(answer, objection=self._objection_to_redaction(event))
+
+    def _objection_to_redaction(self, event: Event) -> str:
+        create = self.state.create_event
+        rooms = {event.room_id, "" if create is None else create.room_id} - {""}
+        if len(rooms) > 1:
+            return "the event is in another room"
+        own, needed = self.state.power_level_of(self.user), self.state.power_levels.redact
+        if event.sender == self.user or own >= needed:
+            return ""
+        reason = f"{self.user} has {own}, redact needs {needed}"
+        if event.server == server_of(self.user):
+            return f"only administrators of {event.server} redact events of its users: {reason}"
+        return f"servers do not apply the redaction of another user's event: {reason}"
+
+    def notify(self) -> Permission:
+        """Notify everybody in the room with a message that mentions `@room`.
+
+        The answer is about the `level for notifications`__ too.
+
+        __ https://spec.matrix.org/v1.19/client-server-api/#mroompower_levels
+        """
+        answer = self.send("m.room.message", {"m.mentions": {"room": True}})
+        if not answer:
+            return answer
+        needed = self.state.power_levels.notifications.get("room", _NOTIFY_ROOM)
+        own = self.state.power_level_of(self.user)
+        if own >= needed:
+            return answer
+        reason = f"{self.user} has {own}, notifications.room needs {needed}"
+        return evolve(answer, objection=f"the message would notify nobody: {reason}")
+
+    def upgrade(self) -> Permission:
+        """Upgrade the room to another version: send the tombstone that closes it."""
+        return self.set("m.room.tombstone")
 
     def change_level(self, of: str, to: int) -> Permission:
         """Change one power level.
@@ -197,23 +271,29 @@ class May:
         state_key: str | None,
         content: Mapping[str, JsonValue],
         signers: tuple[str, ...] = (),
+        fields: Mapping[str, JsonValue] = JsonObject(),
     ) -> Permission:
-        event = self._made(event_type, state_key, content)
+        event = self._made(event_type, state_key, content, fields)
         event = event.with_signers({event.server, *signers})
         decision = auth.check(event, self.state)
         return Permission(event, self.state, decision, ", ".join(decision.missing))
 
     def _made(
-        self, event_type: str, state_key: str | None, content: Mapping[str, JsonValue]
+        self,
+        event_type: str,
+        state_key: str | None,
+        content: Mapping[str, JsonValue],
+        fields: Mapping[str, JsonValue] = JsonObject(),
     ) -> Event:
-        fields: dict[str, JsonValue] = {
+        made: dict[str, JsonValue] = {
             "type": event_type,
             "sender": self.user,
             "content": dict(content),
+            **fields,
         }
         if state_key is not None:
-            fields["state_key"] = state_key
-        return Event.from_client_event(fields, self.state.room_version)
+            made["state_key"] = state_key
+        return Event.from_client_event(made, self.state.room_version)
 
 
 def may(user: str, state: RoomState) -> May:
@@ -240,6 +320,12 @@ def may(user: str, state: RoomState) -> May:
     """
     return May(user_id(user), state)
 
+
+_NOTIFY_ROOM: Final = 50
+"""The level that a notification of the whole room needs if the power levels name none."""
+
+_REDACTS_IN_CONTENT: Final = 11
+"""The version from which on a redaction names the event in its content."""
 
 _NOT_KICKED: Final = MappingProxyType(
     {
