@@ -8,13 +8,13 @@ __ https://spec.matrix.org/v1.19/rooms/v12/#definitions
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from matrix_membership import auth
 from matrix_membership.auth import Decision
 from matrix_membership.events import Event
-from matrix_membership.identifiers import EventID, RoomID
+from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._graph import Graph
 from matrix_membership.resolution._records import Outcome
 from matrix_membership.resolution._state_sets import Place, StateSet
@@ -73,7 +73,6 @@ class Judge:
         "_graph",
         "_listed",
         "_listed_too",
-        "_room_id",
         "_standing",
         "_state",
         "_states",
@@ -93,8 +92,7 @@ class Judge:
         self._graph = graph
         self._listed_too = listed_too
         self._event_id = EventID("")
-        self._room_id = RoomID("")
-        self._listed: dict[Place, Event] | None = None
+        self._listed: Mapping[Place, Event] | None = None
         self._standing: tuple[Event | None, Event | None, Event | None] = (None, None, None)
         self._state = RoomState.over(graph.room_version, self._get)
         self._states: dict[tuple[EventID | None, ...], RoomState] = {
@@ -103,7 +101,7 @@ class Judge:
 
     def check(self, event: Event) -> Decision:
         """Judge an event."""
-        self._event_id, self._room_id, self._listed = event.event_id, event.room_id, None
+        self._event_id, self._listed = event.event_id, None
         partial, get = self.partial, self._get
         create = partial[_CREATE] or get(*_CREATE)
         levels = partial[_LEVELS] or get(*_LEVELS)
@@ -129,12 +127,6 @@ class Judge:
         listed = self._listed
         if listed is None:
             listed = self._listed = self._graph.listed(self._event_id)
-            if self._graph.room_version.room_id_is_create_event:
-                # No event lists it: the room ID names it.
-                listed.pop(_CREATE, None)
-                create = self._graph.named_by(self._room_id)
-                if create is not None:
-                    listed[_CREATE] = create
         return listed.get(place)
 
 

@@ -18,21 +18,29 @@ __all__ = ["Links", "links_of"]
 Links = tuple[tuple[EventID, ...], int]
 """The auth events and `origin_server_ts` of an event."""
 
-_BEGIN: Final = '{"auth_events":["'
-_SENT: Final = '"origin_server_ts"'
-_SENT_AT: Final = '"origin_server_ts":'
+_BEGIN: Final = b'{"auth_events":["'
+_SENT: Final = b'"origin_server_ts"'
+_SENT_AT: Final = b'"origin_server_ts":'
 _LISTED: Final = len('"$",') + 43
 """Characters of an event ID that is a hash, in a list: its sigil, two quotes and a comma."""
 
+Lists = dict[bytes, tuple[EventID, ...]]
+"""Lists of auth events that were read before, by their bytes."""
 
-def links_of(event: Event) -> Links:
+
+def links_of(event: Event, lists: Lists | None = None) -> Links:
     """Read the auth events and `origin_server_ts` of an event.
+
+    Args:
+        event: the event.
+        lists: lists that were read before; it grows. Members who joined one after the other list
+            the same events: each list is then split, and held, once.
 
     Returns:
         Both; an event in client format has no auth events. Cost: linear in the size of the
-        event; of a PDU in canonical form of versions 3 and later a third of decoding it.
+        event; of a PDU in canonical form of versions 3 and later a tenth of decoding it.
     """
-    found = _scanned(event.pdu)
+    found = _scanned(event.pdu, {} if lists is None else lists)
     if found is not None:
         return found
     document = event.to_pdu() if event.pdu else event.document
@@ -41,7 +49,7 @@ def links_of(event: Event) -> Links:
     return listed, sent if isinstance(sent, int) else 0
 
 
-def _scanned(pdu: bytes) -> Links | None:
+def _scanned(pdu: bytes, lists: Lists) -> Links | None:
     """Find both values in the bytes of a PDU in canonical form.
 
     The auth events stand first in it. Without a backslash no text can hold a quotation mark, so
@@ -49,16 +57,19 @@ def _scanned(pdu: bytes) -> Links | None:
     that key: a name that occurs once is that key, not one of something inside. In all other
     cases the JSON is decoded.
     """
-    text = pdu.decode()
-    if not text.startswith(_BEGIN) or text.count(_SENT) != 1 or "\\" in text:
+    if not pdu.startswith(_BEGIN) or b"\\" in pdu or pdu.count(_SENT) != 1:
         return None
-    end = text.find('"]')
-    listed = tuple(text[len(_BEGIN) : end].split('","'))
-    # White space between them would make fewer and longer ones.
-    if len(listed) * _LISTED != end - len(_BEGIN) + len('","'):
-        return None
+    end = pdu.find(b'"]')
+    text = pdu[len(_BEGIN) : end]
+    listed = lists.get(text)
+    if listed is None:
+        listed = tuple([EventID(name) for name in text.decode().split('","')])
+        # White space between them would make fewer and longer ones.
+        if len(listed) * _LISTED != len(text) + len('","'):
+            return None
+        lists[text] = listed
     try:
-        begin = text.index(_SENT_AT, end) + len(_SENT_AT)
-        return listed, int(text[begin : text.find(",", begin)])  # type: ignore[return-value]  # IDs
+        begin = pdu.index(_SENT_AT, end) + len(_SENT_AT)
+        return listed, int(pdu[begin : pdu.find(b",", begin)])
     except ValueError:  # white space, or not in the order of the canonical form
         return None

@@ -103,5 +103,14 @@ def mainline_ordering(
         linear in the power levels events between them and the mainline and in the part of the
         mainline that they are based on.
     """
-    position, sent = line.position, graph.sent
-    return sorted([(-position(name), sent(name), name) for name in event_ids])
+    links, positions = graph.links, dict[tuple[EventID, ...], int]()
+    ranks: list[MainlineRank] = []
+    for name in event_ids:
+        listed, sent = links(name)
+        # The position follows from the list, and many events have the same one.
+        found = positions.get(listed)
+        if found is None:
+            found = positions[listed] = line.position(name)
+        ranks.append((-found, sent, name))
+    ranks.sort()
+    return ranks

