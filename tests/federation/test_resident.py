@@ -375,9 +375,14 @@ class TestJoinAnswer:
         assert response.servers_in_room is None
         assert ("m.room.create", "") in kinds(response.auth_chain)
 
-    @pytest.mark.parametrize("kind", ["m.room.name", "m.room.canonical_alias"])
-    def test_without_members_of_a_named_room_has_none(self, kind: str) -> None:
-        room = with_state(with_member(a_public_room(V11), CAY, "join"), kind, {})
+    @pytest.mark.parametrize(
+        ("kind", "content"),
+        [("m.room.name", {"name": "x"}), ("m.room.canonical_alias", {"alias": "#x:a.example"})],
+    )
+    def test_without_members_of_a_named_room_has_none(
+        self, kind: str, content: dict[str, str]
+    ) -> None:
+        room = with_state(with_member(a_public_room(V11), CAY, "join"), kind, content)
         response = join_answer(room, omit_members=True)
         assert not [key for key in kinds(response.state) if key[0] == "m.room.member"]
         assert response.members_omitted
@@ -390,6 +395,18 @@ class TestJoinAnswer:
         response = join_answer(room, omit_members=True)
         users = [key for kind, key in kinds(response.state) if kind == "m.room.member"]
         assert users == sorted([ANA, *(f"@m{number}:c.example" for number in range(4))])
+
+    @pytest.mark.parametrize(
+        ("event_type", "key"), [("m.room.name", "name"), ("m.room.canonical_alias", "alias")]
+    )
+    @pytest.mark.parametrize("told", [{}, None, "", 7, ["x"]])
+    def test_without_members_has_heroes_when_the_name_says_nothing(
+        self, event_type: str, key: str, told: Any
+    ) -> None:
+        content = told if told == {} else {key: told}
+        room = with_state(a_public_room(V11), event_type, content)
+        response = join_answer(room, omit_members=True)
+        assert ("m.room.member", ANA) in kinds(response.state)
 
     def test_keeps_the_users_own_membership(self) -> None:
         room = with_state(a_public_room(V11), "m.room.name", {"name": "x"})

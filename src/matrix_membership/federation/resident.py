@@ -351,7 +351,14 @@ def _membership_before(event: Event, room: ResidentRoom) -> list[Event]:
 def _members_shown(user: str, state: RoomState) -> list[Event]:
     """Return the member events that an answer with omitted members still has."""
     users = [user]
-    if state.get("m.room.name") is None and state.get("m.room.canonical_alias") is None:
+    if not (_says(state, "m.room.name", "name") or _says(state, "m.room.canonical_alias", "alias")):
         users += state.heroes(excluding=user)
     found = [state.get("m.room.member", shown) for shown in users]
     return [entry for entry in found if entry is not None]
+
+
+def _says(state: RoomState, event_type: str, key: str) -> bool:
+    """Tell whether an event gives the room a name; an emptied name counts as absent."""
+    event = state.get(event_type)
+    value = None if event is None else event.content.get(key)
+    return isinstance(value, str) and value != ""
