@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from matrix_membership import RoomVersion, auth, read_state
+from matrix_membership import Event, RoomVersion, auth, read_state
 from matrix_membership.errors import IncompleteState, InvalidEvent, UnknownRoomVersion
 from matrix_membership.membership import INVITE, LEAVE, UNKNOWN, JoinRule
 from matrix_membership.room_versions import V1, V11
@@ -69,6 +69,24 @@ class TestEvent:
         nothing = {"state_key": None, "event_id": None, "room_id": None, "origin_server_ts": None}
         assert read_event(form({**event, **nothing}), V11).state_key is None
 
+    @pytest.mark.parametrize("made_up", ["$1", "1", "$abc", ""])
+    def test_may_have_ids_made_up_by_hand(self, made_up: str) -> None:
+        event = {"type": "m.room.message", "sender": ANA, "content": {}}
+        found = read_event({**event, "event_id": made_up, "room_id": made_up}, V11)
+        assert (found.event_id, found.room_id) == ("", "")
+
+    @pytest.mark.parametrize("key", ["event_id", "room_id"])
+    def test_whose_id_is_not_text_is_refused(self, key: str) -> None:
+        with pytest.raises(InvalidEvent):
+            read_event({"type": "m.room.message", "sender": ANA, "content": {}, key: 7}, V11)
+
+    @everywhere
+    def test_may_be_a_pdu(self, version: RoomVersion) -> None:
+        event = a_room(version).message(ANA)
+        assert read_event(event.to_pdu(), version) == Event.from_pdu(event.to_pdu(), version)
+        with_its_id = {**event.to_pdu(), "event_id": event.event_id}
+        assert read_event(with_its_id, version) == event
+
     @pytest.mark.parametrize("value", [None, 7, "x", [], object(), {}])
     def test_that_is_none_is_refused(self, value: Any) -> None:
         with pytest.raises(InvalidEvent):
@@ -111,6 +129,16 @@ class TestState:
     def test_of_members_loaded_lazily_is_partial(self) -> None:
         state = read_state(told(a_room(V11)), partial=True)
         assert state.membership_of(BEN) is UNKNOWN
+
+    def test_of_events_with_ids_made_up_by_hand_is_whole(self) -> None:
+        events = [
+            {**event, "event_id": f"${index}"} for index, event in enumerate(told(a_room(V11)))
+        ]
+        assert not read_state(events).is_partial
+
+    @everywhere
+    def test_of_pdus_is_whole(self, version: RoomVersion) -> None:
+        assert not read_state([event.to_pdu() for event in a_room(version).events]).is_partial
 
     def test_of_no_events_tells_nothing(self) -> None:
         state = read_state([], room_version=V11)

@@ -7,13 +7,14 @@ which `advice.may.may` turns into an answer that says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState, InvalidEvent, UnknownRoomVersion
 from matrix_membership.events import Event
+from matrix_membership.identifiers import is_event_id, is_room_id
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.state import PassedOver, RoomState
 
@@ -21,15 +22,19 @@ __all__ = ["read_event", "read_state"]
 
 _KEYS: Final = ("type", "sender", "state_key", "content", "event_id", "room_id", "origin_server_ts")
 _OPTIONAL: Final = _KEYS[2:3] + _KEYS[4:]
+_ONLY_IN_PDUS: Final = ("auth_events", "prev_events", "hashes")
 
 
 def read_event(event: object, room_version: RoomVersion) -> Event:
     """Read one event as a client has it.
 
+    An ID that breaks the grammar, as one made up by hand does, counts as absent: the rules
+    do not read it.
+
     Args:
-        event: a JSON object; or an object of a client library: one with `source` (a
-            JSON object), with `serialize()` (which gives one), or with the keys of an
-            event as attributes.
+        event: a JSON object, perhaps a PDU; or an object of a client library: one with
+            `source` (a JSON object), with `serialize()` (which gives one), or with the keys
+            of an event as attributes.
         room_version: the version of its room.
 
     Raises:
@@ -40,11 +45,27 @@ def read_event(event: object, room_version: RoomVersion) -> Event:
     <m.room.name by @ana:a.example >
     """
     fields = _fields(event)
+    # Servers that show PDUs to their administrators add the ID that others compute.
+    with_its_id = "event_id" in fields and not room_version.event_id_in_pdu
+    if all(key in fields for key in _ONLY_IN_PDUS) and not with_its_id:
+        return Event.from_pdu(fields, room_version)
+    return Event.from_client_event(
+        {key: value for key, value in fields.items() if not _counts_as_absent(key, value)},
+        room_version,
+    )
+
+
+def _counts_as_absent(key: str, value: JsonValue) -> bool:
     # A client library may hold None where the JSON has no key.
-    kept = {
-        key: value for key, value in fields.items() if value is not None or key not in _OPTIONAL
-    }
-    return Event.from_client_event(kept, room_version)
+    if value is None:
+        return key in _OPTIONAL
+    is_of_its_form = _FORM_OF_ID.get(key)
+    return is_of_its_form is not None and isinstance(value, str) and not is_of_its_form(value)
+
+
+_FORM_OF_ID: Final[Mapping[str, Callable[[object], bool]]] = MappingProxyType(
+    {"event_id": is_event_id, "room_id": is_room_id}
+)
 
 
 def read_state(
@@ -73,9 +94,9 @@ def read_state(
 
     Returns:
         The state. A malformed event is passed over, and stands in `RoomState.passed_over`;
-        what the room holds at its place is unknown. If events of every type may be missing, a question that needs one raises
-        `IncompleteState`, and a verdict that depends on one is undecided. Cost: linear in
-        the events.
+        what the room holds at its place is unknown. If events of every type may be missing,
+        a question that needs one raises `IncompleteState`, and a verdict that depends on one
+        is undecided. Cost: linear in the events.
 
     Raises:
         InvalidEvent: the create event names another version than `room_version`.
@@ -101,25 +122,32 @@ def read_state(
     version = _version(found, room_version)
     read: list[Event] = []
     passed_over: list[PassedOver] = []
+    with_ids = True
     for index, event in enumerate(found):
         try:
             read.append(read_event(event, version))
         except InvalidEvent as error:
             passed_over.append(_passed_over(index, event, error))
+        else:
+            with_ids &= bool(read[-1].event_id or _text(_fields(event).get("event_id")))
     if complete is None:
         # Every room has a create event, and a client that sees all sees IDs.
         types = {event.type for event in read} | {entry.type for entry in passed_over}
-        complete = "m.room.create" in types and all(event.event_id for event in read)
+        complete = with_ids and "m.room.create" in types
     return RoomState.of(
         version, read, partial=partial, stripped=not complete, passed_over=passed_over
     )
 
 
-def _passed_over(index: int, event: object, error: InvalidEvent) -> PassedOver:
+def _fields_or_none(event: object) -> Mapping[str, JsonValue]:
     try:
-        fields = _fields(event)
+        return _fields(event)
     except InvalidEvent:
-        fields = {}
+        return {}
+
+
+def _passed_over(index: int, event: object, error: InvalidEvent) -> PassedOver:
+    fields = _fields_or_none(event)
     state_key = fields.get("state_key")
     return PassedOver(
         index,
@@ -183,9 +211,8 @@ _NOTHING: Final = ()
 
 def _told_version(events: list[object]) -> JsonValue:
     for event in events:
-        with suppress(InvalidEvent):
-            fields = _fields(event)
-            if fields.get("type") == "m.room.create":
-                content = fields.get("content")
-                return content.get("room_version", "1") if isinstance(content, Mapping) else None
+        fields = _fields_or_none(event)
+        if fields.get("type") == "m.room.create":
+            content = fields.get("content")
+            return content.get("room_version", "1") if isinstance(content, Mapping) else None
     return _NOTHING
