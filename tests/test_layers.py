@@ -257,6 +257,8 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "",
             "server",
             "cli._reading",
+            "cli._state_file",
+            "cli._page",
             "cli.explain",
             "cli._room_files",
             "cli.resolve",

@@ -57,6 +57,8 @@ from matrix_membership.signing import KeyRing, Signer
 from matrix_membership.state import RoomState
 from matrix_membership.state.from_client import read_state
 
+__version__ = "0.1.0"
+
 __all__ = [
     "KNOWN",
     "V1",

@@ -65,11 +65,16 @@ class TestExitCode:
             ("[", "JSON"),
             (7, "expected a list of state events, got 7"),
             ({"x": 1}, "expected a list of state events, got ['x']"),
-            ([7], "[0]: expected an event, got 7"),
+            ([7], "s: state: expected a create event, or --room-version, got 'neither'"),
             ([], "state: expected a create event, or --room-version, got 'neither'"),
             ([{"type": "m.room.create", "content": {"room_version": "x"}}], "got 'x'"),
             ([{"type": "m.room.create", "content": 7}], "got 7"),
-            ([{"type": "m.room.create", "content": {}}], "sender: expected a user ID, got None"),
+            ({"state": 7}, "s: state: expected a list of state events, got 7"),
+            ({"rooms": {"join": {"!r:a": {"timeline": 7}}}}, "expected a list of state events"),
+            (
+                {"rooms": {"join": {"!r:a": {"timeline": {"events": 7}}}}},
+                "s: rooms.join.!r:a: timeline.events: expected a list of state events, got 7",
+            ),
         ],
     )
     def test_is_2_for_a_state_that_is_none(
@@ -78,6 +83,13 @@ class TestExitCode:
         event = write("e", a_room(V11).join(BEN).to_client_event())
         assert main(["explain", write("s", state), event]) == 2
         assert told in capsys.readouterr().err
+
+    def test_is_2_for_an_event_that_is_malformed(
+        self, write: Write, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        event = write("e", {"type": "m.room.member"})
+        assert main(["explain", write("s", client_events(a_room(V11))), event]) == 2
+        assert capsys.readouterr().err == f"{event}: sender: expected a user ID, got None\n"
 
     def test_is_2_for_an_event_that_is_none(self, write: Write) -> None:
         assert main(["explain", write("s", client_events(a_room(V11))), write("e", [])]) == 2

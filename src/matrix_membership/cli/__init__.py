@@ -1,4 +1,4 @@
-"""The command line: `python -m matrix_membership COMMAND`.
+"""The command line: `matrix-membership COMMAND`, or `python -m matrix_membership COMMAND`.
 
 Each command is a module of this folder. The exit code is 0 for yes, 1 for no or undecided,
 2 for unreadable input. Only this part of the package reads files and prints.
@@ -7,10 +7,11 @@ Each command is a module of this folder. The exit code is 0 for yes, 1 for no or
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Final
 
+from matrix_membership import __version__
 from matrix_membership.cli import explain, resets, resolve
 from matrix_membership.cli._reading import UNREADABLE
 from matrix_membership.errors import MatrixMembershipError
@@ -26,10 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code.
+
+    Raises:
+        BrokenPipeError: nobody reads standard output to its end, as with `| head`.
     """
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     try:
         code: int = options.run(options)
+    except BrokenPipeError:
+        raise  # nobody reads on: not an error to tell
     except (MatrixMembershipError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return UNREADABLE
@@ -40,10 +46,20 @@ COMMANDS: Final = (explain, resolve, resets)
 """The commands: modules with a function `add_to`, which adds the command to the parser."""
 
 
+def _parsed(arguments: Sequence[str] | None) -> Namespace:
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    # argparse takes no optional argument that comes after options: `explain STATE --json EVENT`.
+    if len(rest) == 1 and not rest[0].startswith("-") and getattr(options, "event", "") is None:
+        options.event = rest.pop()
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options
+
+
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        prog="python -m matrix_membership", description="Room membership in Matrix."
-    )
+    parser = ArgumentParser(prog="matrix-membership", description="Room membership in Matrix.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_to(commands)

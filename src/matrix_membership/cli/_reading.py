@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from argparse import ArgumentParser, _SubParsersAction
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from matrix_membership.canonical_json import Budget, JsonValue, decode
-from matrix_membership.errors import InvalidMessage, UnknownRoomVersion
+from matrix_membership.errors import InvalidMessage, MatrixMembershipError, UnknownRoomVersion
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, is_server_name, server_of
 from matrix_membership.room_versions import KNOWN, RoomVersion
+from matrix_membership.state.from_client import read_event
 
 YES: Final = 0
 NO: Final = 1
@@ -23,30 +26,39 @@ Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
 """What a command adds its parser to."""
 
 _BUDGET: Final = Budget(max_bytes=2**31)
-_LISTED_UNDER: Final = ("pdus", "state", "events")
-_ONLY_IN_PDUS: Final = ("auth_events", "prev_events", "hashes")
+
+
+class UnreadableError(MatrixMembershipError):
+    """An error with the file that it is about."""
+
+    def __str__(self) -> str:
+        return ": ".join(map(str, self.args))
+
+
+@contextmanager
+def located(name: str) -> Iterator[None]:
+    """Name the file or option in each error from inside."""
+    try:
+        yield
+    except MatrixMembershipError as error:
+        raise UnreadableError(name, error) from error
 
 
 def read_document(name: str) -> JsonValue:
-    """Read the JSON of a file, or of standard input for `-`."""
-    return decode(read_bytes(name), strict=False, budget=_BUDGET)
+    """Read the JSON of a file, or of standard input for `-`.
+
+    Editors and shells mark text with a byte order mark; that of PowerShell is UTF-16.
+    """
+    data = read_bytes(name)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", "replace").encode()
+    with located("standard input" if name == "-" else name):
+        return decode(data.removeprefix(codecs.BOM_UTF8), strict=False, budget=_BUDGET)
 
 
 def read_bytes(name: str) -> bytes:
     """Read a file, or standard input for `-`."""
     return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-
-
-def entries_of(value: JsonValue, name: str) -> list[Mapping[str, JsonValue]]:
-    """Return the state events of a document: a list, or one under a known key."""
-    while isinstance(value, Mapping):
-        found = next((value[key] for key in _LISTED_UNDER if key in value), None)
-        if found is None:
-            raise InvalidMessage(name, "a list of state events", sorted(value))
-        value = found
-    if not isinstance(value, (list, tuple)):
-        raise InvalidMessage(name, "a list of state events", value)
-    return [object_of(entry, f"{name}[{index}]") for index, entry in enumerate(value)]
 
 
 def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
@@ -58,25 +70,44 @@ def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
 
 def room_version_of(named: str | None, documents: Sequence[Mapping[str, JsonValue]]) -> RoomVersion:
     """Return the version named on the command line, or else in the create event."""
-    identifier: JsonValue = named
-    if identifier is None:
-        create = next((entry for entry in documents if entry.get("type") == "m.room.create"), None)
-        if create is None:
-            raise InvalidMessage("state", "a create event, or --room-version", "neither")
-        content = create.get("content")
-        identifier = content.get("room_version", "1") if isinstance(content, Mapping) else content
-    version = KNOWN.get(identifier) if isinstance(identifier, str) else None
+    create = next(filter(is_create, documents), None)
+    content = {} if create is None else create.get("content")
+    told = content.get("room_version", "1") if isinstance(content, Mapping) else content
+    version = named_version(named)
+    if version is not None:
+        if create is not None and isinstance(content, Mapping) and told != named:
+            expected = f"{named}, as --room-version says"
+            raise InvalidMessage("m.room.create: room_version", expected, told)
+        return version
+    if create is None:
+        raise InvalidMessage("state", "a create event, or --room-version", "neither")
+    readable = isinstance(content, Mapping) and isinstance(told, str)
+    version = KNOWN.get(str(told)) if readable else None
     if version is None:
-        raise UnknownRoomVersion(identifier)
+        raise UnknownRoomVersion(told)
     return version
+
+
+def named_version(named: str | None) -> RoomVersion | None:
+    """Return the version that the command line names; None if it names none."""
+    if named is None:
+        return None
+    if named not in KNOWN:
+        raise UnknownRoomVersion(named)
+    return KNOWN[named]
+
+
+def is_create(document: Mapping[str, JsonValue]) -> bool:
+    """Tell whether a document is a create event."""
+    return document.get("type") == "m.room.create"
 
 
 def event_of(document: Mapping[str, JsonValue], version: RoomVersion) -> Event:
     """Read an event, with the servers that count as having signed it."""
-    if all(key in document for key in _ONLY_IN_PDUS):
+    event = read_event(document, version)
+    if event.pdu:
         signatures = document.get("signatures")
         named = signatures if isinstance(signatures, Mapping) else ()
-        return Event.from_pdu(document, version).with_signers(filter(is_server_name, named))
-    event = Event.from_client_event(document, version)
+        return event.with_signers(filter(is_server_name, named))
     via = event.authorised_via
     return event.with_signers({event.server, *([] if not via else [ServerName(server_of(via))])})

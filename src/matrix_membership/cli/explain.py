@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 import json
-import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from matrix_membership import auth
+from matrix_membership.advice.may import May, Permission, may
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.cli._page import print_page
 from matrix_membership.cli._reading import (
     NO,
     YES,
     Commands,
-    entries_of,
     event_of,
+    is_create,
+    located,
+    named_version,
     object_of,
     read_document,
     room_version_of,
 )
+from matrix_membership.cli._state_file import StateFile, read_state_file
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.state import RoomState
 
 _UNCHECKED: Final = (
     "Signatures are not checked: each server that a PDU names counts as having signed it, and\n"
     "for an event in client format, which carries none, each server that would have to."
+)
+_COUNTS_AS_A_PART: Final = (
+    "The state counts as a part of the room's, as an invited user gets it: its events have no IDs,\n"
+    "or the create event is missing. If these are all state events, add --complete."
+)
+_BY_ONESELF: Final = MappingProxyType(
+    {
+        "join": "joins",
+        "knock": "knocks",
+        "leave": "leaves, rejects an invite, or retracts a knock",
+    }
+)
+_TO_ANOTHER: Final = MappingProxyType(
+    {
+        "invite": "is invited",
+        "kick": "is removed",
+        "ban": "is banned",
+        "unban": "is unbanned",
+    }
 )
 
 
@@ -37,39 +63,111 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "state",
         metavar="STATE",
-        help="JSON: a list of state events, as PDUs or as clients get them, or an answer that "
-        "holds one under pdus, state or events; - for standard input",
+        help="JSON: a list of state events, as PDUs or as clients get them; an answer that holds "
+        "one under pdus, state or events; or an answer to /sync, whose timeline is applied; - "
+        "for standard input",
     )
-    parser.add_argument("event", metavar="EVENT", help="JSON: the event; - for standard input")
+    parser.add_argument(
+        "event", metavar="EVENT", nargs="?", help="JSON: the event; - for standard input"
+    )
+    _add_questions(parser)
     parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
+    parser.add_argument("--room", metavar="ROOM_ID", help="the room, in an answer to /sync")
     parser.add_argument(
         "--room-version",
         metavar="VERSION",
-        help="the room's version, when the create event does not say it",
+        help="the room's version, when the state has no create event",
     )
-    parser.add_argument(
-        "--partial", action="store_true", help="the state leaves members out (stripped state)"
+    parser.add_argument("--partial", action="store_true", help="the state leaves members out")
+    whole = parser.add_mutually_exclusive_group()
+    whole.add_argument(
+        "--complete",
+        action="store_true",
+        help="these are all state events, although they have no IDs",
     )
-    parser.set_defaults(run=run)
+    whole.add_argument(
+        "--stripped", action="store_true", help="the state leaves events of every type out"
+    )
+    parser.set_defaults(run=run, refuse=parser.error)
+
+
+def _add_questions(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("in place of EVENT")
+    questions = group.add_mutually_exclusive_group()
+    for name, told in (*_BY_ONESELF.items(), *_TO_ANOTHER.items()):
+        questions.add_argument(f"--{name}", metavar="USER", help=f"the user {told}")
+    group.add_argument("--by", metavar="USER", help="who invites, kicks, bans or unbans")
 
 
 def run(options: Namespace) -> int:
     """Print the explanation, and return the exit code."""
-    explanation = _explain(options)
-    if options.json:
-        sys.stdout.write(json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write(f"{explanation}\n\n{_UNCHECKED}\n")
-    return YES if explanation else NO
+    asked = _asked(options)
+    version = named_version(options.room_version)
+    document = None if options.event is None else _event_document(options)
+    if version is None and document is not None and is_create(document):
+        version = room_version_of(None, [document])
+    told = read_state_file(
+        read_document(options.state),
+        options.state,
+        room_id=options.room,
+        room_version=version,
+        partial=options.partial,
+        complete=True if options.complete else False if options.stripped else None,
+    )
+    if document is None:
+        return _print(options, _answer(told.state, *asked))
+    return _print(options, _permission(options.event, document, told))
 
 
-def _explain(options: Namespace) -> auth.Explanation:
+def _asked(options: Namespace) -> tuple[str, str, str | None]:
+    """Return the question, the user it is about, and who does it."""
+    named = {name: getattr(options, name) for name in (*_BY_ONESELF, *_TO_ANOTHER)}
+    found = [(name, user) for name, user in named.items() if user is not None]
+    if (options.event is None) is not bool(found):
+        options.refuse("expected EVENT, or one of --join, --invite and the like")
     if options.state == options.event == "-":
         raise InvalidMessage("STATE and EVENT", "at most one of them on standard input", "-")
-    entries = entries_of(read_document(options.state), options.state)
-    document = object_of(read_document(options.event), options.event)
-    version = room_version_of(options.room_version, [*entries, document])
-    state = RoomState.of(
-        version, [event_of(entry, version) for entry in entries], partial=options.partial
-    )
-    return auth.explain(event_of(document, version), state)
+    name, user = found[0] if found else ("", "")
+    if (options.by is not None) is not (name in _TO_ANOTHER):
+        options.refuse("expected --by with --invite, --kick, --ban and --unban, and only there")
+    return name, user, options.by
+
+
+def _event_document(options: Namespace) -> Mapping[str, JsonValue]:
+    return object_of(read_document(options.event), options.event)
+
+
+def _answer(state: RoomState, question: str, user: str, by: str | None) -> Permission:
+    with located(f"--{question}" if by is None else f"--{question} and --by"):
+        if by is None:
+            asked: Permission = getattr(may(user, state), question)()
+            return asked
+        about: May = may(by, state)
+        return getattr(about, question)(user)  # type: ignore[no-any-return]  # one of its questions
+
+
+def _permission(name: str, document: Mapping[str, JsonValue], told: StateFile) -> Permission:
+    room_id = document.get("room_id")
+    if isinstance(room_id, str) and told.room_id and room_id and room_id != told.room_id:
+        expected = f"{told.room_id}, the room of the state"
+        raise InvalidMessage(f"{name}: room_id", expected, room_id)
+    with located(name):
+        event = event_of(document, told.state.room_version)
+    decision = auth.check(event, told.state)
+    return Permission(event, told.state, decision, ", ".join(decision.missing))
+
+
+def _print(options: Namespace, answer: Permission) -> int:
+    explanation = auth.explain(answer.event, answer.state)
+    if options.json:
+        told = {"answer": str(answer), **explanation.to_dict()}
+        print_page(json.dumps(told, indent=2, ensure_ascii=False))
+        return YES if answer else NO
+    parts = [str(explanation), _UNCHECKED]
+    if str(answer) != str(explanation.decision):
+        parts.insert(0, str(answer))
+    # A place that no room has: only stripped state does not know it.
+    if explanation.decision.undecided and not answer.state.knows("m.room.create", "?"):
+        parts.append(_COUNTS_AS_A_PART)
+    print_page("\n\n".join(parts))
+    return YES if answer else NO

@@ -190,29 +190,30 @@ def _serialized(value: Any) -> Any:
 
 def _version(events: list[object], named: RoomVersion | None) -> RoomVersion:
     """Return the version that the create event names, or that the caller does."""
-    told = _told_version(events)
+    content = _create_content(events)
+    readable = isinstance(content, Mapping)
+    told = content.get("room_version", "1") if isinstance(content, Mapping) else content
     if named is None:
-        if told is _NOTHING:
+        if content is _NOTHING:
             raise IncompleteState("the room version", "m.room.create")
-        version = KNOWN.get(told) if isinstance(told, str) else None
+        version = KNOWN.get(told) if readable and isinstance(told, str) else None
         if version is None:
             raise UnknownRoomVersion(told)
         return version
     # A create event that cannot be read tells nothing against the caller.
-    if isinstance(told, str) and told != named.identifier:
+    if readable and isinstance(told, str) and told != named.identifier:
         expected = f"{named.identifier}, the room version that the caller names"
         raise InvalidEvent("m.room.create: room_version", expected, told)
     return named
 
 
 _NOTHING: Final = ()
-"""What a list without a create event tells of the room version."""
+"""In place of a content: there is not any create event."""
 
 
-def _told_version(events: list[object]) -> JsonValue:
+def _create_content(events: list[object]) -> JsonValue:
     for event in events:
         fields = _fields_or_none(event)
         if fields.get("type") == "m.room.create":
-            content = fields.get("content")
-            return content.get("room_version", "1") if isinstance(content, Mapping) else None
+            return fields.get("content")
     return _NOTHING
