@@ -51,8 +51,8 @@ oracle: $(DEV) $(SYNAPSE)  ## ORACLE_CASES cases, judged by Synapse too
 	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' ORACLE_CASES='$(ORACLE_CASES)' $(PYTEST) -m oracle tests/oracle_synapse tests/bench_synapse
 
 .PHONY: statistics
-statistics: $(DEV)  ## do the strategies reach every rule of every version?
-	$(PYTEST) -n auto -m slow tests/strategies/test_cases.py
+statistics: $(DEV)  ## do the strategies reach every rule of every version, and find planted mistakes?
+	$(PYTEST) -n auto -m slow tests/strategies/test_cases.py tests/strategies/test_agreement.py -k 'reach or Planted'
 
 .PHONY: resolution
 resolution: $(DEV)  ## 20,000 rooms by two implementations; RESET_HISTORIES planted resets, ten times as many clean histories

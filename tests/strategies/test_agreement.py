@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+
+import hypothesis
 import pytest
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from matrix_membership import V10, V11, Event, RoomState, auth
+from matrix_membership import V9, V10, V11, V12, Event, RoomState, auth
+from matrix_membership.events.contents import PowerLevels
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import verify
 from matrix_membership.strategies import (
     AuthCase,
     Disagreement,
     assert_agrees,
+    auth_cases,
     key_ring_of,
 )
 from tests import oracle
+from tests.sources import ROOT
+from tests.strategies.minimal import any_of
+from tests.strategies.mistakes import ABSENT, PLANTED, Engine
 
 # The first version of every rule list.
 LISTS = ("1", "3", "6", "7", "8", "10", "11", "12")
@@ -100,3 +110,98 @@ class TestAssertAgrees:
 def _message_to_nobody() -> tuple[Event, RoomState]:
     message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
     return Event.from_client_event(message, V11), RoomState.of(V11, [])
+
+
+RUNS = range(10)
+
+
+def mistakes(engines: Mapping[str, Engine]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "engine", [pytest.param(engine, id=name) for name, engine in engines.items()]
+    )
+
+
+@pytest.fixture
+def unshrunk() -> Iterator[None]:
+    """Ends a run at its first disagreement: to make it small takes most of the time."""
+    before = settings.default
+    settings.register_profile("unshrunk", before, phases=[Phase.generate])
+    settings.load_profile("unshrunk")
+    yield
+    settings.register_profile("before", before)
+    settings.load_profile("before")
+
+
+@pytest.mark.usefixtures("unshrunk")
+class TestPlantedMistakes:
+    """A run has a seed, so it finds the same today and tomorrow."""
+
+    @mistakes(PLANTED)
+    def test_are_found(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert runs_that_find(engine, range(1), monkeypatch) == 1
+
+    @pytest.mark.slow
+    @mistakes(PLANTED)
+    def test_are_found_in_every_run(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert runs_that_find(engine, RUNS, monkeypatch) == len(RUNS)
+
+    @pytest.mark.slow
+    @mistakes(ABSENT)
+    def test_are_found_in_each_default(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert runs_that_find(engine, range(2), monkeypatch) == 2
+
+    def test_are_listed_on_the_page(self) -> None:
+        page = (ROOT / "docs" / "howto" / "test-your-server.md").read_text("utf-8")
+        assert re.findall(r"^\| (?!mistake|---)(.*?) \|", page, re.MULTILINE) == list(PLANTED)
+
+
+def runs_that_find(engine: Engine, seeds: range, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many runs of `assert_agrees`, as it comes, find the mistake of an engine."""
+    found = 0
+    for seed in seeds:
+        # What pytest's option --hypothesis-seed sets.
+        monkeypatch.setattr(hypothesis.core, "global_force_seed", seed)
+        try:
+            assert_agrees(engine, room_version=V11)
+        except Disagreement:
+            found += 1
+    return found
+
+
+def levels_of(event: Event | None) -> PowerLevels | None:
+    return event.view if event and isinstance(event.view, PowerLevels) else None
+
+
+def readable(levels: PowerLevels | None) -> bool:
+    return levels is None or (levels.named_readable and levels.maps_readable)
+
+
+class TestPossibleLevels:
+    @settings(max_examples=300)
+    @given(auth_cases(impossible_levels=False))
+    def test_are_all_that_a_room_has(self, case: AuthCase) -> None:
+        levels = levels_of(case.state.get("m.room.power_levels"))
+        assert readable(levels)
+        assert levels is None or levels.users_readable
+
+    @settings(max_examples=300)
+    @given(auth_cases(room_version=V9, impossible_levels=False))
+    def test_are_all_that_an_event_has_before_version_10(self, case: AuthCase) -> None:
+        assert readable(levels_of(case.event))
+
+    @settings(max_examples=300)
+    @given(auth_cases(room_version=V12, impossible_levels=False))
+    def test_never_list_a_creator(self, case: AuthCase) -> None:
+        if case.state.create_event is not None:
+            assert not case.state.create.privileged & case.state.power_levels.users.keys()
+
+    @pytest.mark.parametrize("version", [V9, V12], ids=str)
+    def test_are_not_all_that_come_on_demand(self, version: RoomVersion) -> None:
+        cases = auth_cases(room_version=version)
+        assert any_of(cases, lambda c: not readable(levels_of(c.state.get("m.room.power_levels"))))
+
+    def test_leave_what_a_rule_rejects(self) -> None:
+        cases = auth_cases(room_version=V10, impossible_levels=False)
+        assert any_of(cases, lambda c: c.decision.rule == "power_levels.named_level_not_an_integer")

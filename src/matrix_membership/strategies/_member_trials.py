@@ -22,8 +22,12 @@ def join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """A user joins a room that is not restricted."""
     event = member(ben, ben, "join")
     match reason:
-        case "first":
-            return Trial(room.with_member(ANA, None), member(ANA, ANA, "join"), True)  # noqa: FBT003 - it follows the create event
+        case "first" | "returned":
+            first = reason == "first"
+            if not first:
+                room = room.with_(JOIN_RULES, {"join_rule": "invite"})
+            room = room.with_member(ANA, None if first else draw(_GONE))
+            return Trial(room, member(ANA, ANA, "join"), follows_create=first)
         case "of another":
             return Trial(room, member(ANA, ben, "join"))
         case "banned":
@@ -40,6 +44,7 @@ def join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
             return Trial(room.with_(JOIN_RULES, {"join_rule": rule}).with_member(ben, None), event)
 
 
+_GONE: Final = st.sampled_from(("leave", None))
 _NOT_BANNED: Final = st.sampled_from((None, "invite", "join", "leave", "knock"))
 
 

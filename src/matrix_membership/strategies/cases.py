@@ -112,6 +112,7 @@ def auth_cases(
     *,
     room_version: RoomVersion | None = None,
     unsound_auth_events: bool = True,
+    impossible_levels: bool = True,
     signed: bool = False,
 ) -> SearchStrategy[AuthCase]:
     """Draw cases for the auth rules, near the border between allowed and rejected.
@@ -120,6 +121,10 @@ def auth_cases(
         room_version: the version of the room; None for any.
         unsound_auth_events: whether some events list the wrong auth events. Turn it off
             for an engine that takes only an event and a state.
+        impossible_levels: whether some rooms have power levels that the rules of their
+            version keep out, such as text from version 10 on, and some events levels that
+            no rule of their version reads, such as a `ban` of `[]` before it. Engines
+            differ on these.
         signed: whether to hash and sign all events, with `signer_of` their servers.
             Otherwise only `signed_by` names the signers.
 
@@ -127,7 +132,7 @@ def auth_cases(
     >>> print(find(auth_cases(), lambda case: True).decision)
     allowed by rule 10 of room version 11: nothing speaks against this event
     """
-    return _auth_cases(room_version, unsound_auth_events, signed)
+    return _auth_cases(room_version, unsound_auth_events, impossible_levels, signed)
 
 
 def room_states(
@@ -161,10 +166,11 @@ def _auth_cases(
     draw: DrawFn,
     room_version: RoomVersion | None,
     unsound: bool,  # noqa: FBT001 - private
+    impossible_levels: bool,  # noqa: FBT001 - private
     signed: bool,  # noqa: FBT001 - private
 ) -> AuthCase:
     version = room_version or draw(_VERSIONS)
-    trial = draw_trial(draw, version)
+    trial = draw_trial(draw, version, impossible_levels=impossible_levels)
     return _case(trial, draw(_FAULTS) if unsound else _nothing, signed=signed)
 
 
