@@ -40,7 +40,7 @@ demo: $(RUNTIME)  ## a conversation between servers, printed
 	$(BIN)/python docs/examples/demo.py
 
 .PHONY: test
-test: lint unit doctest smoke package  ## everything that needs no Synapse; the same as CI's first stage
+test: lint types unit doctest smoke package  ## everything that needs no Synapse; the same as CI's first stage
 
 .PHONY: interop
 interop: $(DEV) $(SYNAPSE)  ## against a real Synapse on loopback
@@ -90,10 +90,14 @@ docs: $(DOCS)  ## build/docs/index.html
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
 
 .PHONY: lint
-lint: $(DEV)  ## format, rules, types
+lint: $(DEV)  ## format, rules
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
+
+.PHONY: types
+types: $(DEV)  ## mypy and pyright, both strict, and the types of the public names
 	$(BIN)/python -m mypy
+	$(PYTEST) -m types tests/typing
 
 .PHONY: format
 format: $(DEV)  ## format, and fix what can be fixed

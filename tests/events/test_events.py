@@ -215,7 +215,7 @@ class TestFacts:
         with pytest.raises(AttributeError):
             event.type = "x"  # type: ignore[misc]  # on purpose
         with pytest.raises(TypeError):
-            event.content["body"] = "y"
+            event.content["body"] = "y"  # type: ignore[arg-type]  # on purpose
 
     def test_survive_redaction(self) -> None:
         event = Event.from_pdu(pdu(V11), V11).with_signers(["a.example"])

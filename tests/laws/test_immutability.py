@@ -258,7 +258,7 @@ class TestJsonObject:
     def test_refuses_to_take_in_another(self) -> None:
         value = self.VALUE
         with pytest.raises(TypeError):
-            value |= {"b": 2}
+            value |= {"b": 2}  # type: ignore[misc, call-arg]  # which must fail
         assert (value is self.VALUE, dict(value)) == (True, {"a": 1})
 
     def test_stays_as_it_is_when_it_is_made_again(self) -> None:

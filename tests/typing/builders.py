@@ -9,8 +9,8 @@ from matrix_membership.room_versions import V11
 def right(pdu: bytes, state: RoomState) -> bool:
     event = Event.from_pdu(pdu, V11)
     decision = auth.check(event, state)
-    number: str | None = decision.number
-    return decision.allowed and number is not None
+    number: str = decision.number
+    return decision.allowed and number != ""
 
 
 def wrong(pdu: bytes, event: Event, state: RoomState) -> None:

@@ -76,17 +76,19 @@ class JsonObject(dict[str, JsonValue]):
     def _refuse(self, *_: object, **__: object) -> Never:
         raise TypeError("a JsonObject does not change; dict(value) is a copy that does")
 
-    # Declared one by one: two type checkers infer different types for an undeclared override.
-    __setitem__: Callable[..., Never] = _refuse
-    __delitem__: Callable[..., Never] = _refuse
-    __ior__: Callable[..., Never] = _refuse
-    __setattr__: Callable[..., Never] = _refuse
-    __delattr__: Callable[..., Never] = _refuse
-    clear: Callable[..., Never] = _refuse
-    pop: Callable[..., Never] = _refuse
-    popitem: Callable[..., Never] = _refuse
-    setdefault: Callable[..., Never] = _refuse
-    update: Callable[..., Never] = _refuse
+    # To a type checker these take what no caller has, so that `event.content["x"] = 1` is an error
+    # before it runs. None of them returns `Never`: mypy skips what stands after such a call. They
+    # are declared one by one, because two type checkers infer different types otherwise.
+    __setitem__: Callable[[Never, Never], None] = _refuse  # type: ignore[assignment]  # dict's take more
+    __delitem__: Callable[[Never], None] = _refuse  # type: ignore[assignment]
+    __ior__: Callable[[Never], Self] = _refuse  # type: ignore[assignment]
+    __setattr__: Callable[..., None] = _refuse
+    __delattr__: Callable[..., None] = _refuse
+    clear: Callable[[Never], None] = _refuse  # type: ignore[assignment]
+    pop: Callable[[Never], JsonValue] = _refuse  # type: ignore[assignment]
+    popitem: Callable[[Never], tuple[str, JsonValue]] = _refuse  # type: ignore[assignment]
+    setdefault: Callable[[Never], JsonValue] = _refuse  # type: ignore[assignment]
+    update: Callable[[Never], None] = _refuse  # type: ignore[assignment]
 
     def __hash__(self) -> int:  # type: ignore[override]  # dict says None
         return hash(frozenset(self.items()))

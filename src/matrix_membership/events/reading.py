@@ -7,7 +7,7 @@ signatures cover, and whether its content hash matches.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from matrix_membership._attrs import frozen, slots
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
@@ -37,6 +37,7 @@ class _Slots:
 
 
 _unsealed: Final[Any] = _Slots
+_Text = TypeVar("_Text", bound=str)
 
 
 @frozen
@@ -177,6 +178,12 @@ def read_scanned(
     return read_into(make, pdu, room_version)
 
 
+class _Share(Protocol):
+    """`setdefault` of a dict in which every text has itself as its value."""
+
+    def __call__(self, text: _Text, same: _Text, /) -> _Text: ...
+
+
 class KnownNames:
     """The names that the PDUs of one room share: checked once, held once.
 
@@ -189,10 +196,10 @@ class KnownNames:
     __slots__ = ("lists", "room_id", "share")
 
     def __init__(self, room_id: RoomID) -> None:
-        self.room_id = room_id
+        self.room_id: RoomID = room_id
         self.lists: dict[tuple[EventID, ...], tuple[EventID, ...]] = {}
         texts: dict[Any, Any] = {}
-        self.share = texts.setdefault
+        self.share: _Share = texts.setdefault
 
     def are_good(
         self, room_id: JsonValue, auth_events: list[JsonValue], prev_events: list[JsonValue]

@@ -347,7 +347,7 @@ def _changed(draw: DrawFn, trial: Trial, ben: str) -> Trial:
 
 
 def _has_possible_levels(trial: Trial) -> bool:
-    """Tell whether the version can have the power levels of the room, and judges the event's.
+    """Tell whether the version can have these levels, and judges those of the event.
 
     Before version 10, rules read only `users`: engines differ on other levels that cannot be read.
     """
