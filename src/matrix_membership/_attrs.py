@@ -6,6 +6,8 @@ subclasses, so that no subclass can change what a value means.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Never, TypeVar, dataclass_transform
 
 import attrs
@@ -19,7 +21,7 @@ _Value = TypeVar("_Value")
 @dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
 def frozen(cls: _Class) -> _Class:
     """Make an immutable, sealed class that compares by value."""
-    return _sealed(_made_once(cls, eq=True))
+    return _sealed(_comparing(_made_once(cls)))
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(attrs.field,))
@@ -28,7 +30,7 @@ def constant(cls: _Class) -> _Class:
 
     Hashing a value of many fields costs 240 ns, hashing an identity 50.
     """
-    return _sealed(_made_once(cls, eq=False))
+    return _sealed(_made_once(cls))
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(attrs.field,))
@@ -40,7 +42,7 @@ def slots(cls: _Class) -> _Class:
     return attrs.define(cls, eq=False, init=False, repr=False)
 
 
-def _made_once(cls: _Class, *, eq: bool) -> _Class:
+def _made_once(cls: _Class) -> _Class:
     """Make an immutable class whose values refuse to be initialised or restored again.
 
     `value.__init__(...)` and `value.__setstate__(...)` would change a value in place. The
@@ -54,7 +56,7 @@ def _made_once(cls: _Class, *, eq: bool) -> _Class:
             raise TypeError(f"a {type(self).__name__} does not change")
 
     setattr(cls, "__attrs_pre_init__", refuse_again)  # noqa: B010 - checkers forbid the plain form
-    made: Any = attrs.frozen(cls, eq=eq)
+    made: Any = attrs.frozen(cls, eq=False, repr=False)
     first = next((field.name for field in attrs.fields(made)), None)
     restore = made.__setstate__
 
@@ -63,7 +65,40 @@ def _made_once(cls: _Class, *, eq: bool) -> _Class:
         restore(self, state)
 
     made.__setstate__ = restored
+    if made.__repr__ is object.__repr__:
+        made.__repr__ = _shown
     return made  # type: ignore[no-any-return]  # attrs gives a class
+
+
+# attrs writes source text for these methods and compiles it, for each of a hundred classes. That
+# was a quarter of what the import of this package takes. Comparing takes 0.32 us in this way, not
+# 0.14, and a hash 0.26, not 0.21; what is compared for each event has methods of its own.
+
+
+def _shown(self: object) -> str:
+    fields = attrs.fields(self.__class__)  # type: ignore[arg-type]  # only given to attrs classes
+    shown = (f"{field.name}={getattr(self, field.name)!r}" for field in fields if field.repr)
+    return f"{self.__class__.__qualname__.rpartition('>.')[2]}({', '.join(shown)})"
+
+
+def _comparing(cls: _Class) -> _Class:
+    """Add the comparison by value, unless the class has its own."""
+    made: Any = cls
+    names = [field.name for field in attrs.fields(made) if field.eq]
+    key: Callable[[object], object] = attrgetter(*names) if names else type
+
+    def equal(self: object, other: object) -> bool:
+        return key(self) == key(other) if other.__class__ is made else NotImplemented
+
+    def hashed(self: object) -> int:
+        return hash(key(self))
+
+    own = vars(made)
+    if "__eq__" not in own:
+        made.__eq__ = equal
+        if "__hash__" not in own:
+            made.__hash__ = hashed
+    return cls
 
 
 def _sealed(cls: _Class) -> _Class:

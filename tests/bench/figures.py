@@ -420,6 +420,6 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
         Figure("import of the package without its dependencies", "ms", 90, None,
                lambda: imported()[0]),
         Figure("import of the package without its dependencies, beside them",
-               "import of the dependencies", None, 1.5, lambda: imported()[1]),
+               "import of the dependencies", None, 1.1, lambda: imported()[1]),
         Figure("memory of one event", "KB", 1.4, 1.4, _event_in_memory),
     )  # fmt: skip
