@@ -152,6 +152,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "machine",
+            "fate",
             "out_of_band._verdicts",
             "out_of_band._events",
             "out_of_band",
