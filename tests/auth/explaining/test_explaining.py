@@ -214,6 +214,11 @@ class TestNeededLevel:
             event_id(2, V11),
         )
 
+    def test_of_a_ban_comes_with_the_level_of_both(self) -> None:
+        room = a_levelled_room(V11, users={BEN: 50})
+        found = {entry.name: entry.value for entry in explained(room, room.ban(ANA, BEN)).facts}
+        assert found[f"power level of {ANA}"] == found[f"power level of {BEN}"] == 50
+
     def test_of_an_unban_is_of_both_kinds(self) -> None:
         room = a_levelled_room(V11).with_member(BEN, BAN)
         names = [entry.name for entry in explained(room, room.kick(ANA, BEN)).facts]

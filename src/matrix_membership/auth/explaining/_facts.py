@@ -16,7 +16,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS, PowerLevels
 from matrix_membership.identifiers import EventID
-from matrix_membership.membership import UNKNOWN, JoinRule
+from matrix_membership.membership import BAN, UNKNOWN, JoinRule
 from matrix_membership.state import RoomState
 
 StateKey = tuple[str, str]
@@ -100,7 +100,9 @@ def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterat
             yield Fact(" ".join(filter(None, place)), "unknown", Origin.UNKNOWN, why)
     # The create event tells who has the power of a creator.
     if ("m.room.power_levels", "") in known and state.knows("m.room.create"):
-        involved = dict.fromkeys((event.sender, *users))
+        # The rule on bans compares the target user's level, but never asks for their membership.
+        banned = (event.state_key,) if event.membership is BAN and event.state_key else ()
+        involved = dict.fromkeys((event.sender, *users, *banned))
         yield from (_level(user, state) for user in involved)
         yield from (_needed(needed, state) for needed in needed_levels(event, state))
         yield from _changes(event, state.power_levels)
