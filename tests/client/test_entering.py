@@ -24,7 +24,7 @@ from matrix_membership.federation import JOINING, KNOCKING
 from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from matrix_membership.restricted import rooms_to_check
-from matrix_membership.room_versions import V1, V10, V11, V12
+from matrix_membership.room_versions import V10, V11, V12
 from matrix_membership.signing import sign_json
 from tests.builders import (
     ANA,
@@ -101,6 +101,17 @@ class TestJoinHere:
         assert getattr(outcome, "decision", None) == decision("join.otherwise", version)
 
     @everywhere
+    @pytest.mark.parametrize("membership", [INVITE, LEAVE])
+    def test_by_a_join_rule_that_is_unknown_is_refused(
+        self, version: RoomVersion, membership: Any
+    ) -> None:
+        room = a_room(version).with_join_rule("private").with_member(DAN, membership)
+        outcome = join(joins(DAN, room.room_id), resident(room), at=9)
+        told = "the join rule of this room, 'private', lets nobody in: "
+        known = f"room version {version} does not know it"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told + known)
+
+    @everywhere
     def test_of_a_banned_user_is_refused(self, version: RoomVersion) -> None:
         room = a_room(version).with_join_rule("public").with_member(DAN, BAN)
         outcome = join(joins(DAN, room.room_id), resident(room), at=9)
@@ -170,7 +181,7 @@ class TestRestrictedJoin:
             at=9,
             memberships={"!s:a.example": elsewhere},
         )
-        told = "you meet no condition under which this room lets users in"
+        told = "you are not invited, and in none of the rooms whose members may join"
         assert refusal(outcome) == (403, "M_FORBIDDEN", told)
 
     @pytest.mark.parametrize("memberships", [{}, {"!s:a.example": None}])
@@ -193,13 +204,36 @@ class TestRestrictedJoin:
         outcome = join(
             joins(DAN, room.room_id), resident(room), at=9, memberships={"!s:a.example": JOIN}
         )
-        told = "nobody in this room is able to let users in"
+        told = "nobody in this room may invite, so nobody can let you in"
         assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+
+    @pytest.mark.parametrize("memberships", [{}, {"!s:a.example": None}])
+    def test_that_only_a_hidden_room_could_allow_is_refused(
+        self, memberships: Mapping[str, Any]
+    ) -> None:
+        room = self.room(invite=50)
+        outcome = join(joins(DAN, room.room_id), resident(room), at=9, memberships=memberships)
+        told = "this server cannot see whether you are in a room whose members may join"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+
+    @pytest.mark.parametrize("elsewhere", [JOIN, None])
+    def test_waits_for_members_who_may_let_the_user_in(self, elsewhere: Any) -> None:
+        room = self.room(users={ANA: 0}, invite=50).with_member(DAN, LEAVE)
+        partial = Room(V11, room.events, partial=True)
+        outcome = join(
+            joins(DAN, room.room_id),
+            resident(partial),
+            at=9,
+            memberships={"!s:a.example": elsewhere},
+        )
+        told = "the members of this room are not known yet: try again later"
+        assert refusal(outcome) == (503, "M_UNKNOWN", told)
 
     def test_without_conditions_lets_nobody_in(self) -> None:
         room = a_room(V11).with_join_rule("restricted")
         outcome = join(joins(DAN, room.room_id), resident(room), at=9)
-        assert refusal(outcome)[:2] == (403, "M_FORBIDDEN")
+        told = "you are not invited, and this room names no other room whose members may join"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
 
     def test_of_a_suspended_user_is_refused(self) -> None:
         room = self.room()
@@ -310,11 +344,18 @@ class TestKnock:
         outcome = knock(knocks(DAN, room.room_id, reason="hi"), resident(room), at=9)
         assert content_of(outcome) == {"membership": "knock", "reason": "hi"}
 
-    @pytest.mark.parametrize("version", [V1, V11], ids=str)
+    @since("7")
     def test_on_a_room_that_takes_none_is_refused(self, version: RoomVersion) -> None:
         room = a_room(version).with_join_rule("invite")
         outcome = knock(knocks(DAN, room.room_id), resident(room), at=9)
         assert refusal(outcome) == (403, "M_FORBIDDEN", "this room is not set up for knocking")
+
+    @since("1", "6")
+    def test_in_a_version_without_knocking_is_refused(self, version: RoomVersion) -> None:
+        room = a_room(version).with_join_rule("knock")
+        outcome = knock(knocks(DAN, room.room_id), resident(room), at=9)
+        told = f"room version {version} has no knocking"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
 
     @pytest.mark.parametrize(
         ("membership", "told"),

@@ -16,6 +16,7 @@ from matrix_membership.client import (
 )
 from matrix_membership.federation import InvitePolicy, StoredInvite
 from matrix_membership.membership import BAN, INVITE, JOIN
+from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.room_versions import V11, V12
 from tests.builders import (
     ANA,
@@ -106,8 +107,21 @@ class TestInvite:
     def test_to_a_room_that_only_invited_the_user_is_refused(self) -> None:
         room = a_room(V11)
         outcome = invite(about(BEN, room.room_id, CAY), invited(room), at=9)
-        told = "you are not in this room, though you may join it"
+        told = "you are not in this room, though you are invited to it"
         assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+
+    def test_to_a_room_on_which_the_user_knocked_is_refused(self) -> None:
+        room = a_room(V11).with_join_rule("knock")
+        held = OutOfBand.knocked(room.knock(BEN), at=0)
+        outcome = invite(about(BEN, room.room_id, CAY), held, at=9)
+        told = "you are not in this room: nobody has answered your knock yet"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+
+    def test_to_a_room_that_the_user_is_out_of_is_refused(self) -> None:
+        room = a_room(V11)
+        held = invited(room).reject_locally(at=1)
+        outcome = invite(about(BEN, room.room_id, CAY), held, at=9)
+        assert refusal(outcome) == (403, "M_FORBIDDEN", "you are not in this room")
 
 
 class TestInviteByAddress:
@@ -119,7 +133,8 @@ class TestInviteByAddress:
     def test_that_could_not_be_stored_is_refused_before(self) -> None:
         room = a_levelled_room(V11, invite=60, state_default=0)
         outcome = invite(invites_address(ANA, room.room_id), resident(room), at=9)
-        assert refusal(outcome)[:2] == (403, "M_FORBIDDEN")
+        told = "your power level is too low to invite users: 50, and 60 is needed"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
 
     def test_by_an_outsider_is_refused(self) -> None:
         room = a_room(V11)

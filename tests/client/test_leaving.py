@@ -156,6 +156,11 @@ class TestBan:
         outcome = ban(about(DAN, room.room_id, CAY), resident(room), at=9)
         assert refusal(outcome)[2] == "you are not in this room"
 
+    def test_of_oneself_is_refused(self) -> None:
+        room = a_levelled_room(V11)
+        outcome = ban(about(ANA, room.room_id, ANA), resident(room), at=9)
+        assert refusal(outcome) == (403, "M_FORBIDDEN", "you cannot ban yourself")
+
 
 class TestUnban:
     @everywhere
@@ -178,13 +183,18 @@ class TestUnban:
 
 
 class TestForget:
-    @pytest.mark.parametrize("membership", [JOIN, INVITE, KNOCK])
-    def test_is_refused_before_the_user_has_left(self, membership: Any) -> None:
+    @pytest.mark.parametrize(
+        ("membership", "told"),
+        [
+            (JOIN, "you are in this room: leave it first"),
+            (INVITE, "you are invited to this room: reject the invite first"),
+            (KNOCK, "you have knocked on this room: retract the knock first"),
+        ],
+    )
+    def test_is_refused_before_the_user_has_left(self, membership: Any, told: str) -> None:
         room = a_room(V11).with_member(DAN, membership)
-        assert refusal(forget(forgets(DAN, room.room_id), resident(room)))[:2] == (
-            400,
-            "M_UNKNOWN",
-        )
+        outcome = forget(forgets(DAN, room.room_id), resident(room))
+        assert refusal(outcome) == (400, "M_UNKNOWN", told)
 
     @pytest.mark.parametrize("membership", [LEAVE, BAN])
     def test_forgets_after_that(self, membership: Any) -> None:

@@ -136,5 +136,5 @@ class TestSetMembership:
         room = a_room(V11)
         request = sets(BEN, room.room_id, BEN, "join")
         outcome = set_membership(request, invited(room), at=9)
-        told = "you are not in this room, though you may join it"
+        told = "you are not in this room, though you are invited to it"
         assert refusal(outcome) == (403, "M_FORBIDDEN", told)

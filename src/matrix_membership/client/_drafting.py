@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from matrix_membership import auth
@@ -18,13 +19,17 @@ from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import ServerName
-from matrix_membership.membership import Membership
+from matrix_membership.membership import INVITE, KNOCK, LEAVE, Membership
+from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt.policy_server import PolicyServer
 
 __all__ = ["judged", "not_resident", "profile_of", "sent", "suspended"]
 
 _NOTHING: Final = JsonObject()
 _PROFILE: Final = ("displayname", "avatar_url")
+_BUT: Final[Mapping[Membership, str]] = MappingProxyType(
+    {INVITE: ", though you are invited to it", KNOCK: ": nobody has answered your knock yet"}
+)
 
 
 def profile_of(settings: UserSettings) -> dict[str, JsonValue]:
@@ -41,8 +46,8 @@ def suspended(settings: UserSettings) -> MatrixError | None:
 
 def not_resident(room: KnownRoom) -> MatrixError:
     """Return the error for a request that only a member of the room can make."""
-    known = "" if room is None else ", though you may join it"
-    return MatrixError.of("M_FORBIDDEN", f"you are not in this room{known}")
+    membership = room.membership if isinstance(room, OutOfBand) else LEAVE
+    return MatrixError.of("M_FORBIDDEN", f"you are not in this room{_BUT.get(membership, '')}")
 
 
 def sent(

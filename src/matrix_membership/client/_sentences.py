@@ -1,7 +1,8 @@
 """Why a request is refused, in a sentence for the user who made it.
 
-One rejecting rule can have several causes; the sentence names the one that the
-endpoint documents. The error carries the decision, for the server's log.
+One rejecting rule can have several causes. The sentence names a fact of the room that is true
+and that decides: if that fact alone changes, the answer or the sentence changes too. The
+error carries the decision, for the server's log.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Final
 from matrix_membership._attrs import evolve
 from matrix_membership.auth import Decision
 from matrix_membership.events import Event
+from matrix_membership.fate import unknown_join_rule
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.membership import BAN, INVITE
 from matrix_membership.state import RoomState
 
-__all__ = ["refused"]
+__all__ = ["members_unknown", "refused"]
 
 Sentence = Callable[[Event, RoomState], str]
 
@@ -35,11 +37,31 @@ def refused(decision: Decision, event: Event, state: RoomState) -> MatrixError:
         and the verdict depends on them: 503 `M_UNKNOWN`.
     """
     if decision.undecided:
-        told = "the members of this room are not known yet: try again later"
-        return MatrixError("M_UNKNOWN", told, 503, decision=decision)
+        return evolve(members_unknown(), decision=decision)
     sentence = _SENTENCES.get(decision.rule)
     told = str(decision) if sentence is None else sentence(event, state)
     return evolve(MatrixError.of("M_FORBIDDEN", told), decision=decision)
+
+
+def members_unknown() -> MatrixError:
+    """Return the error while members are unknown on whom the answer depends."""
+    told = "the members of this room are not known yet: try again later"
+    return MatrixError("M_UNKNOWN", told, 503)
+
+
+def _no_join(_: Event, state: RoomState) -> str:
+    # The join rule comes first: where no rule knows it, an invite does not help.
+    return unknown_join_rule(state) or "you are not invited to this room"
+
+
+def _no_condition(_: Event, state: RoomState) -> str:
+    if not state.allow:
+        return "you are not invited, and this room names no other room whose members may join"
+    return "you are not invited, and in none of the rooms whose members may join"
+
+
+def _no_knocking(_: Event, state: RoomState) -> str:
+    return f"room version {state.room_version} has no knocking"
 
 
 def _target_is_in_the_way(event: Event, state: RoomState) -> str:
@@ -69,6 +91,9 @@ def _too_low_to(verb: str, level: str) -> Sentence:
         needed = getattr(state.power_levels, level)
         if own < needed:
             return f"your power level is too low to {verb} users: {own}, and {needed} is needed"
+        # Nobody is below themselves, whatever level they get.
+        if event.state_key == event.sender:
+            return f"you cannot {verb} yourself"
         return f"the power level of {event.state_key} is not below yours"
 
     return sentence
@@ -79,20 +104,18 @@ def _says(text: str) -> Sentence:
 
 
 _NOT_IN_ROOM: Final = _says("you are not in this room")
-_NO_KNOCKING: Final = _says("this room is not set up for knocking")
+_NOT_FOR_KNOCKING: Final = _says("this room is not set up for knocking")
 
 _SENTENCES: Final[Mapping[str, Sentence]] = MappingProxyType(
     {
         "every_event.sender_from_unfederated_server": _says("this room is closed to other servers"),
         "join.while_banned": _says("you are banned from this room"),
-        "join.otherwise": _says("you are not invited to this room"),
-        "join.authoriser_may_not_invite": _says(
-            "you meet no condition under which this room lets users in"
-        ),
+        "join.otherwise": _no_join,
+        "join.authoriser_may_not_invite": _no_condition,
         "join.of_another_user": _says("you cannot join for another user"),
-        "knock.join_rule_is_not_knock": _NO_KNOCKING,
-        "knock.join_rule_is_not_knock_or_knock_restricted": _NO_KNOCKING,
-        "member.unknown_membership": _NO_KNOCKING,
+        "knock.join_rule_is_not_knock": _NOT_FOR_KNOCKING,
+        "knock.join_rule_is_not_knock_or_knock_restricted": _NOT_FOR_KNOCKING,
+        "member.unknown_membership": _no_knocking,
         "knock.of_another_user": _says("you cannot knock for another user"),
         "knock.otherwise": _knock_is_in_the_way,
         "invite.sender_not_joined": _NOT_IN_ROOM,
@@ -105,5 +128,6 @@ _SENTENCES: Final[Mapping[str, Sentence]] = MappingProxyType(
         "ban.sender_not_joined": _NOT_IN_ROOM,
         "ban.otherwise": _too_low_to("ban", "ban"),
         "every_event.sender_not_joined": _NOT_IN_ROOM,
+        "third_party_invite.otherwise": _too_low_to("invite", "invite"),
     }
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from matrix_membership.canonical_json import JsonObject, freeze
 from matrix_membership.client._drafting import profile_of, sent, suspended
+from matrix_membership.client._sentences import members_unknown
 from matrix_membership.client.actions import (
     Action,
     Answer,
@@ -113,7 +114,7 @@ def _let_in(
         local_users=room.local_users,
     )
     if isinstance(found, UnableToAuthorise | UnableToGrant):
-        return _through_others(request, room, settings)
+        return _through_others(request, room, settings, found)
     if isinstance(found, Granted):
         return JsonObject(join_authorised_via_users_server=found.authorised_via)
     # Either the join needs no authorising user, or the rules will refuse it for lack of one.
@@ -167,12 +168,25 @@ def _elsewhere(
     return _begin(handshake, request, [*request.via, *seen, server_of(request.room)], settings)
 
 
-def _through_others(request: ClientRequest, room: ResidentRoom, settings: UserSettings) -> Action:
+def _through_others(
+    request: ClientRequest,
+    room: ResidentRoom,
+    settings: UserSettings,
+    found: UnableToAuthorise | UnableToGrant,
+) -> Action:
     """Join a restricted room through another server, which can authorise the join."""
     servers = servers_that_can_authorise(room.state)
-    if not any(server != room.server_name for server in servers):
-        return MatrixError.of("M_FORBIDDEN", "nobody in this room is able to let users in")
-    return _begin(JOINING, request, servers, settings)
+    if any(server != room.server_name for server in servers):
+        return _begin(JOINING, request, servers, settings)
+    # A member who was left out may have the power, and the user may be invited.
+    if room.state.is_partial:
+        return members_unknown()
+    if isinstance(found, UnableToAuthorise):
+        # The rooms are not named: the user may not know them, and has no right to.
+        told = "this server cannot see whether you are in a room whose members may join"
+    else:
+        told = "nobody in this room may invite, so nobody can let you in"
+    return MatrixError.of("M_FORBIDDEN", told)
 
 
 def _begin(

@@ -8,6 +8,10 @@ __ https://spec.matrix.org/v1.19/client-server-api/#banning-users-in-a-room
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from matrix_membership.canonical_json import JsonObject
 from matrix_membership.client._drafting import not_resident, sent, suspended
 from matrix_membership.client.actions import Action, Answer, Begin, Forget
@@ -23,6 +27,13 @@ from matrix_membership.out_of_band import OutOfBand
 __all__ = ["ban", "forget", "kick", "leave", "unban"]
 
 _PRESENT = (JOIN, INVITE, KNOCK)
+_STILL: Final[Mapping[Membership, str]] = MappingProxyType(
+    {
+        JOIN: "you are in this room: leave it first",
+        INVITE: "you are invited to this room: reject the invite first",
+        KNOCK: "you have knocked on this room: retract the knock first",
+    }
+)
 
 
 def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Action:
@@ -110,8 +121,8 @@ def forget(request: ClientRequest, room: KnownRoom) -> Forget | MatrixError:
         current = room.state.membership_of(request.target)
     elif isinstance(room, OutOfBand):
         current = room.membership
-    if current in _PRESENT:
-        told = "you are in this room, invited to it, or knocking: leave it first"
+    told = _STILL.get(current)
+    if told is not None:
         return MatrixError("M_UNKNOWN", told, 400)
     return Forget(request.user, RoomID(request.room))
 
