@@ -17,7 +17,7 @@ from matrix_membership.client import (
 from matrix_membership.federation import InvitePolicy, StoredInvite
 from matrix_membership.membership import BAN, INVITE, JOIN
 from matrix_membership.out_of_band import OutOfBand
-from matrix_membership.room_versions import V11, V12
+from matrix_membership.room_versions import V6, V11, V12
 from tests.builders import (
     ANA,
     BEN,
@@ -122,6 +122,40 @@ class TestInvite:
         held = invited(room).reject_locally(at=1)
         outcome = invite(about(BEN, room.room_id, CAY), held, at=9)
         assert refusal(outcome) == (403, "M_FORBIDDEN", "you are not in this room")
+
+
+class TestInviteThatCannotBeAccepted:
+    @everywhere
+    def test_into_a_closed_room_is_refused(self, version: RoomVersion) -> None:
+        room = a_room(version, **{"m.federate": False})
+        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9)
+        told = f"this room is closed to other servers: {BEN} can never join it"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+        rule = "every_event.sender_from_unfederated_server"
+        assert getattr(outcome, "decision", None) == decision(rule, version)
+
+    def test_of_a_server_that_the_acl_shuts_out_is_refused(self) -> None:
+        room = a_room(V11).with_content("m.room.server_acl", {"allow": ["a.example"]})
+        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9)
+        told = "the server ACL of this room shuts out b.example"
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+        assert getattr(outcome, "decision", 0) is None
+
+    def test_by_a_join_rule_that_is_unknown_is_refused(self) -> None:
+        room = a_room(V6).with_join_rule("knock")
+        outcome = invite(about(ANA, room.room_id, DAN), resident(room), at=9)
+        told = "the join rule of this room, 'knock', lets nobody in: "
+        assert refusal(outcome)[2] == told + "room version 6 does not know it"
+
+    def test_is_refused_for_the_lack_of_power_first(self) -> None:
+        room = a_levelled_room(V11, invite=60).with_content("m.room.server_acl", {})
+        outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9)
+        assert refusal(outcome)[2].startswith("your power level is too low")
+
+    def test_leaves_users_of_the_own_server_alone(self) -> None:
+        room = a_room(V11, **{"m.federate": False})
+        outcome = invite(about(ANA, room.room_id, DAN), resident(room), at=9)
+        assert content_of(outcome) == {"membership": "invite"}
 
 
 class TestInviteByAddress:

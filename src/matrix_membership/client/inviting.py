@@ -8,11 +8,13 @@ __ https://spec.matrix.org/v1.19/client-server-api/#third-party-invites
 
 from __future__ import annotations
 
+from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonObject
 from matrix_membership.client._drafting import judged, not_resident, sent, suspended
-from matrix_membership.client.actions import Action, Answer, NeedsIdentityServer
+from matrix_membership.client.actions import Action, Answer, NeedsIdentityServer, Send
 from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
 from matrix_membership.client.requests import AddressRequest, ClientRequest
+from matrix_membership.fate import fate_of
 from matrix_membership.federation.invites.messages import StoredInvite
 from matrix_membership.federation.invites.policy import InviteVerdict
 from matrix_membership.federation.messages import MatrixError
@@ -46,7 +48,8 @@ def invite(
     Returns:
         What to do. An invite of another server's user must be offered to that server
         before it is sent (`Send.offer_to`). A user who is invited already is not
-        invited again: the answer is empty.
+        invited again: the answer is empty. An invite that the user cannot accept as the
+        room is now is refused with the obstacle (`fate.fate_of`).
     """
     refusal = suspended(settings)
     if refusal is not None:
@@ -55,6 +58,12 @@ def invite(
         return not_resident(room)
     if isinstance(request, AddressRequest):
         return _by_address(request, stored, room, at)
+    return _by_user_id(request, room, at, settings)
+
+
+def _by_user_id(
+    request: ClientRequest, room: ResidentRoom, at: int, settings: UserSettings
+) -> Action:
     state = room.state
     of_this_server = server_of(request.target) == room.server_name
     if of_this_server and _is_blocked(request, room, settings):
@@ -63,7 +72,21 @@ def invite(
     if joined and state.membership_of(request.target) is INVITE and not request.is_state:
         return Answer(JsonObject())
     offer_to = None if of_this_server else server_of(request.target)
-    return sent(request, room, INVITE, at=at, settings=settings, offer_to=offer_to)
+    outcome = sent(request, room, INVITE, at=at, settings=settings, offer_to=offer_to)
+    # Asked last, so that a user who may not invite anybody hears that.
+    return (isinstance(outcome, Send) and _hopeless(request, room)) or outcome
+
+
+def _hopeless(request: ClientRequest, room: ResidentRoom) -> MatrixError | None:
+    """Return the error for an invite that its user cannot accept; None for any other."""
+    fate = fate_of(request.target, room.state)
+    if fate.can_accept is not False:
+        return None
+    joining = fate.joining
+    error = MatrixError.of("M_FORBIDDEN", fate.obstacle)
+    # A server ACL stands in the way of a join that the rules would allow.
+    rejected = not (joining.allowed or joining.undecided)
+    return evolve(error, decision=joining if rejected else None)
 
 
 def _is_blocked(request: ClientRequest, room: ResidentRoom, settings: UserSettings) -> bool:
