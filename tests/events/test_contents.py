@@ -24,7 +24,7 @@ from matrix_membership.events.contents import (
 )
 from matrix_membership.membership import JOIN_RULES
 from matrix_membership.room_versions import V1, V5, V6, V9, V10, V11, V12, RoomVersion
-from tests.builders import ANA, BEN, CAY, a_room, an_empty_room
+from tests.builders import ANA, BEN, CAY, a_room, an_empty_room, since
 
 EVERY = (V1, V5, V6, V9, V10, V12)
 LONGEST = "9" * 400
@@ -165,6 +165,17 @@ class TestAuthoriser:
     def test_is_a_user_or_nobody(self, value: Any, user: str) -> None:
         event = a_room(V11).join(BEN, join_authorised_via_users_server=value)
         assert event.authorised_via == user
+
+    @since("1", "7")
+    def test_means_nothing_before_version_8(self, version: RoomVersion) -> None:
+        event = a_room(version).join(BEN, join_authorised_via_users_server=ANA)
+        assert (event.authorised_via, event.authorising_server) == (None, None)
+        assert event.case == a_room(version).join(BEN).case
+
+    @since("8")
+    def test_has_a_server_from_version_8_on(self, version: RoomVersion) -> None:
+        event = a_room(version).join(BEN, join_authorised_via_users_server=ANA)
+        assert (event.authorised_via, event.authorising_server) == (ANA, "a.example")
 
     def test_need_not_be_named(self) -> None:
         assert a_room(V11).join(BEN).authorised_via is None

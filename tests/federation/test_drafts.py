@@ -10,7 +10,7 @@ from matrix_membership.events import Event
 from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.hashing import reference_hash
-from matrix_membership.room_versions import V1, V2, V3, V5, V12, RoomVersion
+from matrix_membership.room_versions import V1, V2, V3, V5, V7, V12, RoomVersion
 from matrix_membership.state import RoomState
 from tests.builders import ANA, BEN, VERSIONS
 from tests.federation.signed_rooms import AT, A, a_signed_room, after
@@ -49,6 +49,12 @@ class TestDraft:
         room = a_signed_room(V12)
         template = draft(room, "m.room.member", user, sender=user, content=content, at=AT)
         assert ("join_authorised_via_users_server" in template.content) is kept
+
+    def test_names_nobody_before_version_8(self) -> None:
+        content = {"membership": "join", "join_authorised_via_users_server": ANA}
+        room = a_signed_room(V7)
+        template = draft(room, "m.room.member", BEN, sender=BEN, content=content, at=AT)
+        assert template.content == {"membership": "join"}
 
     def test_leaves_other_contents_alone(self) -> None:
         content = {"join_authorised_via_users_server": ANA}

@@ -23,7 +23,7 @@ from matrix_membership.federation.resident import (
 )
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.membership import JOIN
-from matrix_membership.room_versions import V1, V2, V8, V10, V11, V12, RoomVersion
+from matrix_membership.room_versions import V1, V2, V7, V8, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing
 from matrix_membership.state import RoomState
 from tests.builders import ANA, BEN, CAY, DAN, KEYS, VERSIONS, decision, everywhere
@@ -232,6 +232,15 @@ class TestRestrictedRoom:
         room = with_member(a_restricted_room(V11), CAY, "join")
         step = resigned(signed(room), content={"membership": "join", AUTHORISER: CAY})
         assert code(sent(room, step)) == "M_INVALID_PARAM"
+
+    @pytest.mark.parametrize("version", [V1, V7], ids=str)
+    @pytest.mark.parametrize("value", [ANA, "@mal:evil.example", 7])
+    def test_overlooks_the_key_before_version_8(self, version: RoomVersion, value: Any) -> None:
+        room = a_public_room(version)
+        step = resigned(signed(room), content={"membership": "join", AUTHORISER: value})
+        answer = sent(room, step)
+        assert isinstance(answer, Accepted)
+        assert answer.event.signed_by == {"b.example"}
 
 
 AUTHORISER = "join_authorised_via_users_server"

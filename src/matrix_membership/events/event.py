@@ -44,7 +44,8 @@ class Event(Facts):
             content has none, and for all other events.
         authorised_via: of a member event, the user named in
             `join_authorised_via_users_server`; empty when the key holds anything else than a
-            user ID; None when the key is missing.
+            user ID; None when the key is missing, and in versions 1 to 7, where it means
+            nothing.
         authorising_server: the server part of `authorised_via`.
         kind: the name under which rules are found: its type; for a member event also the
             membership, unless that or the state key cannot be read. Empty for a type

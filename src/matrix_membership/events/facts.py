@@ -162,7 +162,11 @@ def facts_of(
 
 def _add_membership(facts: Any, content: Mapping[str, JsonValue]) -> None:
     case = 0
-    if "join_authorised_via_users_server" in content:
+    # Before version 8 no rule knows the key: any user can write it, and it means nothing.
+    if (
+        "join_authorised_via_users_server" in content
+        and facts.room_version.auth_rules >= _FIRST_WITH_AUTHORISERS
+    ):
         facts.authorised_via = user = authoriser(content["join_authorised_via_users_server"])
         facts.authorising_server = server_of(user)
         case = _AUTHORISED
@@ -178,6 +182,8 @@ def _add_membership(facts: Any, content: Mapping[str, JsonValue]) -> None:
         elif is_user_id(facts.state_key):
             facts.kind, facts.case = kind, cases[case + _BY_ANOTHER]
 
+
+_FIRST_WITH_AUTHORISERS: Final = 8
 
 _AUTHORISED: Final = 1
 _THIRD_PARTY: Final = 2

@@ -110,7 +110,8 @@ def _content(
     """
     kept = dict(content)
     if event_type == "m.room.member":
-        needed = room.state.membership_of(state_key) not in (JOIN, INVITE)
+        outside = room.state.membership_of(state_key) not in (JOIN, INVITE)
+        needed = outside and room.state.room_version.restricted_joins
         if kept.get("membership") != "join" or not needed:
             kept.pop("join_authorised_via_users_server", None)
     return kept
