@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from matrix_membership import RoomVersion, auth
+from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonObject, freeze
 from matrix_membership.client import (
     Answer,
@@ -23,6 +24,7 @@ from matrix_membership.client import (
 from matrix_membership.federation import JOINING, KNOCKING
 from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
+from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.restricted import rooms_to_check
 from matrix_membership.room_versions import V10, V11, V12
 from matrix_membership.signing import sign_json
@@ -262,11 +264,30 @@ class TestJoinElsewhere:
         step = outcome.with_server(ServerName("a.example"), SIGNER_B)
         assert step.request.path.startswith("/_matrix/federation/v1/make_join/%21r%3Aa.example/")
 
-    def test_of_an_invite_goes_through_the_senders_server_too(self) -> None:
+    def test_of_an_invite_asks_the_senders_server_first(self) -> None:
         room = a_room(V12)
-        outcome = join(joins(BEN, room.room_id, via=("c.example",)), invited(room), at=9)
+        held = evolve(invited(room), servers=frozenset({ServerName("0.example")}))
+        request = joins(BEN, room.room_id, via=("z.example", "a.example", "c.example"))
+        outcome = join(request, held, at=9)
         assert isinstance(outcome, Begin)
-        assert outcome.servers == ("c.example", "a.example")
+        assert outcome.servers == ("a.example", "z.example", "c.example", "0.example")
+        assert outcome.invited
+
+    def test_of_several_invites_asks_the_server_of_each_first(self) -> None:
+        room = a_room(V12)
+        by_ana = invited(room)
+        by_cay = room.with_state(by_ana.event).invite(CAY, BEN).with_signers({"c.example", "b.example"})
+        held = by_ana.receive(by_cay, at=1).after
+        outcome = join(joins(BEN, room.room_id, via=("z.example",)), held, at=9)
+        assert isinstance(outcome, Begin)
+        assert outcome.servers == ("c.example", "a.example", "z.example")
+
+    def test_without_an_invite_asks_the_clients_servers_first(self) -> None:
+        room = a_room(V11)
+        held = OutOfBand.knocked(room.knock(BEN), at=0, servers=["a.example"])
+        outcome = join(joins(BEN, room.room_id, via=("z.example",)), held, at=9)
+        assert isinstance(outcome, Begin)
+        assert (outcome.servers, outcome.invited) == (("z.example", "a.example"), False)
 
     def test_without_any_server_is_not_found(self) -> None:
         outcome = join(joins(BEN, "!" + "x" * 43), None, at=9)
@@ -388,6 +409,13 @@ class TestKnock:
         room = a_room(V10)
         outcome = knock(knocks(BEN, room.room_id), invited(room), at=9)
         assert refusal(outcome)[2] == "you are invited to this room already: join it"
+
+    def test_of_who_was_likely_uninvited_asks_the_room(self) -> None:
+        room = a_room(V10)
+        held = evolve(invited(room), likely=LEAVE)
+        outcome = knock(knocks(BEN, room.room_id), held, at=9)
+        assert isinstance(outcome, Begin)
+        assert (outcome.servers, outcome.invited) == (("a.example",), False)
 
     def test_of_a_suspended_user_is_refused(self) -> None:
         room = a_room(V10).with_join_rule("knock")

@@ -147,6 +147,7 @@ class Doing:
             outcome.room_id,
             servers=list(outcome.servers)[:MOST_SERVERS],
             content=outcome.content,
+            invited=outcome.invited,
         )
         match end:
             case Joined(event=event):

@@ -129,6 +129,7 @@ async def in_turn(
     *,
     servers: Iterable[str],
     content: Mapping[str, Any],
+    invited: bool = False,
 ) -> Joined | Knocked | Left | Failed:
     """Join, knock or leave through one server after the other, until one succeeds or refuses for all."""
     attempt: Attempts | Joined | Knocked | Left | Failed = Attempts.begin(
@@ -140,6 +141,7 @@ async def in_turn(
         room_versions=server.room_versions,
         content=content,
         omit_members=False,
+        invited=invited,
     )
     while isinstance(attempt, Attempts):
         if attempt.awaits_keys:

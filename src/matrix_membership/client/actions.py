@@ -75,6 +75,8 @@ class Begin:
         answer_with: the body of the answer when it succeeded.
         locally: the membership as it ends on this server when no other answers; None
             for a join or a knock, which then fail.
+        invited: whether the user holds an invite. A server that forbids the handshake may
+            not have heard of it, so the next one is asked: pass it to `Attempts.begin`.
     """
 
     handshake: Handshake
@@ -84,6 +86,7 @@ class Begin:
     content: JsonObject
     answer_with: JsonObject = JsonObject()
     locally: OutOfBand | None = None
+    invited: bool = False
 
     def with_server(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonObject, freeze
 from matrix_membership.client._drafting import profile_of, sent, suspended
 from matrix_membership.client._sentences import members_unknown
@@ -157,15 +158,27 @@ def _elsewhere(
     # A stored ban proves nothing: the server that sent it was the one that had invited,
     # and any server can make up both events. A server in the room knows who is banned.
     held = LEAVE if room is None else room.membership
-    if handshake is KNOCKING and held is INVITE:
+    if handshake is KNOCKING and room is not None and held is INVITE and room.likely is None:
         return MatrixError.of("M_FORBIDDEN", "you are invited to this room already: join it")
     refusal = suspended(settings)
     if refusal is not None:
         return refusal
     if handshake is JOINING and held is not INVITE and request.third_party_signed is not None:
         return _exchange(request, request.third_party_signed)
-    seen = [] if room is None else room.servers_to_ask
-    return _begin(handshake, request, [*request.via, *seen, server_of(request.room)], settings)
+    begun = _begin(handshake, request, _in_turn(request, room), settings)
+    if isinstance(begun, Begin) and handshake is JOINING and held is INVITE:
+        return evolve(begun, invited=True)
+    return begun
+
+
+def _in_turn(request: ClientRequest, room: OutOfBand | None) -> list[ServerName]:
+    """Return the servers to ask, in this order: of the invites, the client's, all others."""
+    if room is None:
+        return [*request.via, server_of(request.room)]
+    # The sender's server has the invite in its state. Others may not have heard of it yet, and
+    # a client that follows a link may name servers that left the room.
+    inviting = [invite.server for invite in room.invites]
+    return [*inviting, *request.via, *room.servers_to_ask, server_of(request.room)]
 
 
 def _through_others(

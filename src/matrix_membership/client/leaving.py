@@ -66,6 +66,7 @@ def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Action:
         tuple(server for server in room.servers_to_ask if server != own),
         request.content,
         locally=room.reject_locally(at=at),
+        invited=room.membership is INVITE,
     )
 
 

@@ -178,6 +178,18 @@ class TestNextServer:
     def test_is_a_matter_of_one_table(self, reply: Reply) -> None:
         ends = (Reply.BUSY, Reply.REFUSED, Reply.INCOMPATIBLE, Reply.FORBIDDEN)
         assert goes_on(reply) is (reply not in ends)
+        assert goes_on(reply, invited=True) is (reply not in ends[:-1])
+
+    @pytest.mark.parametrize("handshake", [JOINING, LEAVING], ids=lambda one: one.make)
+    def test_is_asked_after_one_that_may_not_know_the_invite(self, handshake: Handshake) -> None:
+        attempts = begun(handshake=handshake, invited=True)
+        asked = [attempts.destination]
+        while isinstance(after := told(attempts, FORBIDDEN), Attempts):
+            attempts = after
+            asked.append(attempts.destination)
+        assert tuple(asked) == SERVERS
+        assert (after.error.status, after.error.errcode) == (403, "M_FORBIDDEN")
+        assert [entry.reply for entry in after.transcript] == [Reply.FORBIDDEN] * len(SERVERS)
 
     def test_is_not_asked_when_the_client_has_to_wait(self) -> None:
         failed = told(begun(), NOT_FOUND, BUSY)

@@ -17,8 +17,9 @@ __all__ = ["Attempt", "Failed", "Reply", "goes_on", "reply_of"]
 class Reply(Enum):
     """The outcome of one failed attempt, the least telling first.
 
-    After `OLDER` the same server is asked at its older endpoint. The last four end the search.
-    After any other, the next server is asked.
+    After `OLDER` the same server is asked at its older endpoint. The last four end the search,
+    but `FORBIDDEN` does not if the user holds an invite. After any other, the next server is
+    asked.
     """
 
     OLDER = "has the older endpoint only"
@@ -63,9 +64,17 @@ def reply_of(error: MatrixError) -> Reply:
     return _BY_CODE.get(error.errcode, Reply.REFUSED)
 
 
-def goes_on(reply: Reply) -> bool:
-    """Tell whether the next server is asked after this reply."""
-    return reply not in _ENDS_THE_SEARCH
+def goes_on(reply: Reply, *, invited: bool = False) -> bool:
+    """Tell whether the next server is asked after this reply.
+
+    Args:
+        reply: the reply.
+        invited: whether the user holds an invite: then one server that forbids the join
+            does not speak for the room.
+    """
+    # It may not have heard of the invite yet. Or it is the server of a stranger, who invited
+    # the user without being in the room, and so came first.
+    return reply not in _ENDS_THE_SEARCH or (invited and reply is Reply.FORBIDDEN)
 
 
 @frozen

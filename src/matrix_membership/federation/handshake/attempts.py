@@ -93,6 +93,8 @@ class Attempts:
         server: the server that is asked for the template.
         waiting: the servers to ask after it.
         transcript: the attempts that failed so far.
+        invited: whether the user holds an invite, so that one server that forbids the
+            handshake does not end it.
     """
 
     handshake: Handshake
@@ -106,9 +108,10 @@ class Attempts:
     server: ServerName
     waiting: tuple[ServerName, ...]
     transcript: tuple[Attempt, ...] = ()
+    invited: bool = False
 
     @classmethod
-    def begin(
+    def begin(  # noqa: PLR0913 - options are keyword-only and have names
         cls,
         handshake: Handshake,
         user: str,
@@ -119,6 +122,7 @@ class Attempts:
         room_versions: Mapping[str, RoomVersion] = KNOWN,
         content: Mapping[str, JsonValue] = JsonObject(),
         omit_members: bool = True,
+        invited: bool = False,
     ) -> Attempts | End:
         """Begin with the first of the servers.
 
@@ -133,6 +137,8 @@ class Attempts:
             room_versions: the room versions that this server supports.
             content: further keys of the event's content, such as `displayname`.
             omit_members: whether the answer to a join may leave memberships out.
+            invited: whether the user holds an invite. A server that answers `M_FORBIDDEN`
+                may not have heard of it, so the next one is asked.
 
         Returns:
             The attempts; `Failed` if no server is left to ask. The type is that of
@@ -168,6 +174,7 @@ class Attempts:
             step,
             turn[0],
             turn[1:],
+            invited=invited,
         )
 
     @property
@@ -306,7 +313,7 @@ class Attempts:
     def _without(self, reply: Reply, error: MatrixError) -> Attempts | Failed:
         """Return the attempts after the current one failed."""
         transcript = self._with(reply, error)
-        if not self.waiting or not goes_on(reply):
+        if not self.waiting or not goes_on(reply, invited=self.invited):
             return Failed(transcript)
         step = self.handshake.begin(
             self.user,
