@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
+from aiohttp import web
 
 from homeserver import joining
 from homeserver.rooms import Room
@@ -178,6 +179,54 @@ def test_a_held_invite_survives_a_stranger(version: str) -> None:
             assert guest.held[room.room_id, ben].membership is INVITE
             assert await act(guest, "ben", f"join/{path}") == 200
             assert room.state.membership_of(ben) is JOIN
+
+    asyncio.run(run())
+
+
+def forbidding(*_: object) -> web.Response:
+    """A refusal."""
+    return web.json_response({"errcode": "M_FORBIDDEN", "error": "no"}, status=403)
+
+
+def test_a_stranger_who_invites_and_refuses_keeps_nobody_out() -> None:
+    """The stranger's invite is newer, so it is shown first and its server is asked first."""
+
+    async def run() -> None:
+        async with two_servers() as (host, guest), stranger() as mal:
+            mal.answers["/_matrix/federation/v1/make_join/"] = forbidding
+            room = closed_room(host, "11")
+            created = room.state.create_event
+            assert created is not None
+            ben = f"@ben:{guest.name}"
+            path = quote(room.room_id)
+            assert await act(host, "ana", f"rooms/{path}/invite", user_id=ben) == 200
+            lie = Event.from_pdu(forged(room, mal.signer, ben, sender=mal.mal), room.version)
+            offered = Offered(lie.with_signers([mal.name]), (created,))
+            await mal.transport.ask(guest.name, offered.request)
+            assert guest.held[room.room_id, ben].event.server == mal.name
+            assert await act(guest, "ben", f"join/{path}") == 200
+            assert any("make_join" in asked for asked in mal.asked)
+
+    asyncio.run(run())
+
+
+def test_a_server_that_refuses_whom_it_invited_is_not_believed() -> None:
+    """The invite was withdrawn, but nobody told the guest: it stays, and the user may ask again."""
+
+    async def run() -> None:
+        async with two_servers() as (host, guest):
+            room = closed_room(host, "11")
+            ben = f"@ben:{guest.name}"
+            path = quote(room.room_id)
+            assert await act(host, "ana", f"rooms/{path}/invite", user_id=ben) == 200
+            gone = {"membership": "leave"}
+            ana = f"@ana:{host.name}"
+            room.make(host.signer, ana, "m.room.member", gone, state_key=ben, at=host.now())
+            assert await act(guest, "ben", f"join/{path}") == 403
+            held = guest.held[room.room_id, ben]
+            assert (held.membership, held.contradicted) == (INVITE, True)
+            told = f"{host.name} signed your invite, and refuses you now: ask again; "
+            assert guest.refusals[-1].error.startswith(told)
 
     asyncio.run(run())
 

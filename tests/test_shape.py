@@ -22,7 +22,7 @@ LONG_FUNCTIONS: Final = MappingProxyType(
 )
 LONG_MODULES: Final = MappingProxyType(
     {
-        "out_of_band": 524,
+        "out_of_band": 522,
     }
 )
 

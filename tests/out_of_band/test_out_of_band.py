@@ -567,6 +567,16 @@ class TestBesideEachOther:
         assert [held.likely for held in (after, *after.others)] == [None, LEAVE]
         assert after.with_refusal().likely is LEAVE
 
+    def test_shows_what_its_signer_contradicted_last(self) -> None:
+        """Cay's server may be a stranger's, which was never in the room."""
+        case, outcome = self.both()
+        after = outcome.after.with_refusal(["c.example", "x.example"])
+        assert after.invites == (case.held.event, outcome.after.event)
+        assert [held.contradicted for held in (after, *after.others)] == [False, True]
+        assert after.servers_to_ask == ("a.example", "c.example")
+        both = after.with_refusal(["a.example"])
+        assert [held.contradicted for held in (both, *both.others)] == [True, True]
+
     def test_asks_the_senders_servers_first_as_they_are_shown(self) -> None:
         _, outcome = self.both()
         held = evolve(outcome.after, servers=frozenset({ServerName("0.example")}))
@@ -688,6 +698,30 @@ class TestRejectLocally:
 
 
 class TestWithRefusal:
+    @EVERY_VERSION
+    def test_by_the_signer_of_the_invite_is_a_contradiction(self, version: RoomVersion) -> None:
+        """It is not taken for a withdrawal: the server that has one can send it."""
+        held = invited(version).held
+        after = held.with_refusal(["c.example", "a.example"])
+        assert after == evolve(held, contradicted=True)
+        assert (after.membership, after.likely) == (INVITE, None)
+
+    def test_by_another_server_proves_nothing(self) -> None:
+        held = invited().held
+        assert held.with_refusal(["c.example"]) is held
+        assert held.with_refusal([]) is held
+
+    def test_by_the_signer_ends_with_a_new_invite(self) -> None:
+        case = invited()
+        held = case.held.with_refusal(["a.example"])
+        after = evolve(case, held=held).comes("invite").after
+        assert (after.contradicted, after.membership) == (False, INVITE)
+
+    def test_is_forgotten_with_the_invite(self) -> None:
+        held = invited().held.with_refusal(["a.example"])
+        assert held.contradicted
+        assert not held.reject_locally(at=NOW).contradicted
+
     def test_makes_it_likely_that_an_invite_is_stale(self) -> None:
         case = invited()
         assert case.held.with_refusal() == evolve(case.held, likely=LEAVE)

@@ -33,6 +33,7 @@ from matrix_membership.server import (
     RoomID,
     ServerName,
     StoredInvite,
+    UserID,
     is_room_id,
     is_server_name,
     path_of,
@@ -162,8 +163,21 @@ class Doing:
             case Failed() if outcome.locally is not None:
                 server.held[place] = outcome.locally
             case Failed():
-                return server.refuse(end.error)
+                return server.refuse(self.doubted(place, end) if outcome.invited else end.error)
         return Answer.of(outcome.answer_with)
+
+    def doubted(self, place: tuple[RoomID, UserID], end: Failed) -> MatrixError:
+        """Keep what the refusals say of the user's invites; return the error to answer."""
+        forbidding = [
+            attempt.server for attempt in end.transcript if attempt.error.errcode == "M_FORBIDDEN"
+        ]
+        held = self.server.held.get(place)
+        if held is not None:
+            held = self.server.held[place] = held.with_refusal(forbidding)
+        if held is None or not held.contradicted:
+            return end.error
+        told = f"{held.event.server} signed your invite, and refuses you now: ask again"
+        return MatrixError(end.error.errcode, f"{told}; {end.error.error}", end.error.status)
 
     async def knocked(self, end: Knocked) -> OutOfBand:
         """Return what to keep of a knock; check the description of the room first."""

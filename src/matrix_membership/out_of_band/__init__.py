@@ -49,7 +49,9 @@ from matrix_membership.membership import (
 from matrix_membership.out_of_band._events import (
     ASKED_OR_ASKING,
     KINDS,
+    gives_way,
     is_by_wrong_sender,
+    is_proof,
     is_signed,
     shows_power_of,
     slot,
@@ -57,7 +59,6 @@ from matrix_membership.out_of_band._events import (
 )
 from matrix_membership.out_of_band._verdicts import Reason, Verdict
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.signing import missing_signers
 from matrix_membership.state import RoomState
 
 __all__ = ["MAX_HELD", "MAX_REMEMBERED", "OutOfBand", "Reason", "Reception", "Verdict"]
@@ -118,6 +119,8 @@ class OutOfBand:
         rejected_locally: whether this server left on the user's behalf without telling
             the room, which still has `event`.
         likely: the probable membership, when another user changed it.
+        contradicted: whether the server that signed the invite refused the user's join.
+            Nothing proves that it was withdrawn: ask again, or for another invite.
         replaced: the IDs of earlier events, the newest last: at most `MAX_REMEMBERED`.
         others: the invites of other servers and the knock that are held beside `event`.
             Each can be accepted, and the first takes the place of `event` when that ends.
@@ -131,6 +134,7 @@ class OutOfBand:
     likely: Membership | None = None
     replaced: tuple[EventID, ...] = ()
     others: tuple[OutOfBand, ...] = ()
+    contradicted: bool = False
 
     @classmethod
     def invited(
@@ -320,17 +324,30 @@ class OutOfBand:
             rejected_locally=True,
             since=at,
             likely=None,
+            contradicted=False,
             replaced=self._remembering(held.event.event_id for held in self.others),
             others=(),
         )
 
-    def with_refusal(self) -> OutOfBand:
-        """Return the membership after the room refused the user's join.
+    def with_refusal(self, servers: Iterable[str] | None = None) -> OutOfBand:
+        """Return the membership after servers refused the user's join: `M_FORBIDDEN`.
 
-        `M_FORBIDDEN` for a user with an invite means that it was withdrawn and this server
-        was not told: `likely` becomes leave. Another held invite is shown in its place.
+        Args:
+            servers: the servers that refused; None if it is not known which.
+
+        Returns:
+            The membership. An invite whose signer refused becomes `contradicted`. Any other
+            server may not have heard of the invite, so its refusal changes nothing. If it is
+            not known who refused, `likely` becomes leave. Other invites are shown first.
         """
-        return self._marked(self._open[0], LEAVE) if self._open else self
+        if servers is None:
+            return self._marked(self._open[0], LEAVE) if self._open else self
+        refused = frozenset(servers)
+        # A server that has a withdrawal can send it; without it, its two words disagree.
+        broken = [held for held in self._open if slot(held.event) in refused]
+        kept = [held for held in self._open if held not in broken]
+        marked = [evolve(held, contradicted=True) for held in broken]
+        return _ordered([*kept, *marked], self.replaced) if broken else self
 
     def expire(self, *, at: int, after: int) -> OutOfBand:
         """Reject locally each invite or knock that has been held for too long.
@@ -432,7 +449,7 @@ class OutOfBand:
 
     def _with_another(self, event: Event, at: int, room_state: tuple[Event, ...]) -> Reception:
         """Receive an invite or a knock: hold it beside those of other servers."""
-        ended = [held for held in self._open if _gives_way(held, event)]
+        ended = [held for held in self._open if gives_way(held.event, event, held.servers)]
         kept = [held for held in self._open if held not in ended]
         if len(kept) >= MAX_HELD and not self._is_expected(event):
             return Reception(Verdict.UNKNOWN, Reason.TOO_MANY, self)
@@ -496,29 +513,10 @@ class OutOfBand:
 
     def _verified(self) -> list[Event]:
         """Return the signed PDUs of the room among the events that describe it."""
-        return [
-            event
-            for event in self.room_state
-            if event.pdu
-            and event.room_id == self.room_id
-            and event.room_version is self.event.room_version
-            and not missing_signers(event)
-            and event.server in event.signed_by  # a third party signs for any sender
-        ]
+        return [event for event in self.room_state if is_proof(event, self.event)]
 
 
 def _ordered(held: Iterable[OutOfBand], replaced: tuple[EventID, ...]) -> OutOfBand:
-    """Return the membership of invites and a knock, newest first, likely ended ones last."""
-    first, *others = sorted(held, key=lambda one: one.likely is not None)
+    """Return the membership of invites and a knock, newest first, doubtful ones last."""
+    first, *others = sorted(held, key=lambda one: one.likely is not None or one.contradicted)
     return evolve(first, replaced=replaced, others=tuple(others))
-
-
-def _gives_way(held: OutOfBand, event: Event) -> bool:
-    """Tell whether an invite or a knock replaces a held one.
-
-    It replaces what the same server sent. An invite of a server that the caller named also
-    replaces the knock: it is the answer to the knock.
-    """
-    if slot(held.event) == slot(event):
-        return True
-    return held.event.membership is KNOCK and slot(event) in held.servers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from matrix_membership.events import MEMBER_KINDS, Event
-from matrix_membership.identifiers import server_of
+from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import BAN, INVITE, KNOCK, LEAVE
 from matrix_membership.signing import missing_signers
 from matrix_membership.state import RoomState
@@ -13,7 +13,9 @@ from matrix_membership.state import RoomState
 __all__ = [
     "ASKED_OR_ASKING",
     "KINDS",
+    "gives_way",
     "is_by_wrong_sender",
+    "is_proof",
     "is_signed",
     "shows_power_of",
     "slot",
@@ -33,6 +35,22 @@ def slot(event: Event) -> str:
     return event.server if event.server in event.signed_by else event.event_id
 
 
+def gives_way(held: Event, event: Event, servers: frozenset[ServerName]) -> bool:
+    """Tell whether an invite or a knock replaces a held one.
+
+    It replaces what the same server sent. An invite of a server that the caller named also
+    replaces the knock: it is the answer to the knock.
+
+    Args:
+        held: the held invite or knock.
+        event: the invite or knock that came.
+        servers: the servers that the caller named for the held one.
+    """
+    if slot(held) == slot(event):
+        return True
+    return held.membership is KNOCK and slot(event) in servers
+
+
 def is_signed(event: Event) -> bool:
     """Tell whether an event has its required signatures and one of a server concerned.
 
@@ -47,6 +65,22 @@ def is_by_wrong_sender(event: Event) -> bool:
     """Tell whether the sender cannot send this: a knock for another user, an own invite or ban."""
     by_user = event.sender == event.state_key
     return event.membership is not LEAVE and by_user is not (event.membership is KNOCK)
+
+
+def is_proof(event: Event, held: Event) -> bool:
+    """Tell whether an event of the room's description is a signed PDU of its room.
+
+    Args:
+        event: the event.
+        held: the invite or the knock that it came with.
+    """
+    return (
+        bool(event.pdu)
+        and event.room_id == held.room_id
+        and event.room_version is held.room_version
+        and not missing_signers(event)
+        and event.server in event.signed_by  # a third party signs for any sender
+    )
 
 
 def shows_power_of(user: str, state: RoomState) -> bool:
