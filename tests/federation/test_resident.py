@@ -22,7 +22,7 @@ from matrix_membership.federation.resident import (
     answer_send,
 )
 from matrix_membership.federation.resident_room import ResidentRoom
-from matrix_membership.membership import JOIN
+from matrix_membership.membership import JOIN, LEAVE
 from matrix_membership.room_versions import V1, V2, V7, V8, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing
 from matrix_membership.state import RoomState
@@ -362,6 +362,178 @@ class TestSend:
         answer = accepted(room, signed(room))
         assert answer.state.membership_of(BEN) is JOIN
         assert room.state.membership_of(BEN) is not JOIN
+
+
+def with_history(*rooms: ResidentRoom) -> ResidentRoom:
+    """The last of some rooms, which knows the state after each of them."""
+    states = {room.prev_events: room.state for room in rooms}
+    return evolve(rooms[-1], state_after=states.get)
+
+
+def a_room_that_was_opened(version: RoomVersion) -> tuple[ResidentRoom, ResidentRoom]:
+    """A room before it was public, and after."""
+    closed = with_state(a_signed_room(version), "m.room.name", {"name": "x"})
+    return closed, with_state(closed, "m.room.join_rules", {"join_rule": "public"})
+
+
+class TestPreviousEvents:
+    @everywhere
+    def test_may_not_be_absent(self, version: RoomVersion) -> None:
+        room = a_public_room(version)
+        answer = sent(room, resigned(signed(room), prev_events=[]))
+        assert isinstance(answer, MatrixError)
+        event = resigned(signed(room), prev_events=[]).event
+        expected = auth.check(event, RoomState.of(version, []))
+        assert answer == MatrixError.forbidden(expected)
+
+    @pytest.mark.parametrize("known", [True, False])
+    @pytest.mark.parametrize("looked_up", [True, False])
+    def test_may_not_be_unknown(self, known: bool, looked_up: bool) -> None:
+        room = a_public_room(V11)
+        named = [*(room.prev_events if known else ()), "$" + "A" * 43]
+        answer = sent(with_history(room) if looked_up else room, signed_after(room, named))
+        told = f"this server does not know the state after the events {', '.join(named)}"
+        assert answer == MatrixError.of("M_FORBIDDEN", told)
+
+    @everywhere
+    def test_on_a_branch_from_before_the_room_was_public_reject_the_join(
+        self, version: RoomVersion
+    ) -> None:
+        closed, room = a_room_that_was_opened(version)
+        answer = sent(with_history(closed, room), signed_after(room, closed.prev_events))
+        assert isinstance(answer, MatrixError)
+        assert answer.decision == decision("join.otherwise", version)
+
+    def test_that_are_known_are_enough_without_a_look_up(self) -> None:
+        closed, room = a_room_that_was_opened(V11)
+        assert (
+            accepted(room, signed_after(room, closed.prev_events)).state.membership_of(BEN) is JOIN
+        )
+
+    def test_give_the_state_of_the_answer(self) -> None:
+        early = with_state(a_public_room(V11), "m.room.name", {"name": "x"})
+        room = with_member(early, CAY, "join")
+        answer = accepted(with_history(early, room), signed_after(room, early.prev_events))
+        assert isinstance(answer.response, SendJoinResponse)
+        assert ("m.room.member", CAY) not in kinds(answer.response.state)
+        assert answer.state.membership_of(CAY) is JOIN
+        assert answer.send_to == {"c.example"}
+
+    def test_are_not_looked_up_when_they_are_the_newest(self) -> None:
+        room = evolve(a_public_room(V11), state_after={}.__getitem__)
+        assert accepted(room, signed(room))
+
+    def test_with_a_partial_state_after_them_are_unknown(self) -> None:
+        early = a_public_room(V11)
+        room = with_member(early, CAY, "join")
+        partial = RoomState.of(V11, early.state.events, partial=True)
+        unsure = evolve(room, state_after=lambda _: partial)
+        assert code(sent(unsure, signed_after(room, early.prev_events))) == "M_FORBIDDEN"
+
+    @pytest.mark.parametrize("membership", ["leave", "knock"])
+    def test_count_for_leaves_and_knocks(self, membership: str) -> None:
+        handshake = {"leave": LEAVING, "knock": KNOCKING}[membership]
+        knocked = with_state(a_signed_room(V11), "m.room.join_rules", {"join_rule": "knock"})
+        room = with_member(knocked, BEN, "knock") if membership == "leave" else knocked
+        step = resigned(signed(room, handshake), prev_events=["$" + "A" * 43])
+        assert code(sent(room, step)) == "M_FORBIDDEN"
+        assert isinstance(sent(room, signed(room, handshake)), Accepted)
+
+
+def signed_after(room: ResidentRoom, event_ids: Any) -> AwaitingAcceptance:
+    """The join with other previous events."""
+    if not room.state.room_version.event_id_in_pdu:
+        return resigned(signed(room), prev_events=list(event_ids))
+    return resigned(signed(room), prev_events=[[event_id, {}] for event_id in event_ids])
+
+
+class TestKnownEvent:
+    @everywhere
+    @pytest.mark.parametrize("after_the_join", [[], ["leave"], ["leave", "ban"]], ids=str)
+    @pytest.mark.parametrize("join_rule", ["public", "invite"])
+    def test_of_a_join_changes_nothing_and_gets_the_answer_it_got(
+        self, version: RoomVersion, after_the_join: list[str], join_rule: str
+    ) -> None:
+        room = a_public_room(version)
+        step = signed(room)
+        first = accepted(room, step)
+        since = [room, after(room, first.event)]
+        since.append(with_state(since[-1], "m.room.join_rules", {"join_rule": join_rule}))
+        for membership in after_the_join:
+            moved = {"membership": membership}
+            since.append(with_state(since[-1], "m.room.member", moved, state_key=BEN))
+        now = with_history(*since)
+        again = accepted(now, step)
+        assert again == evolve(
+            first,
+            state=now.state,
+            send_to=frozenset(),
+            policy_server=None,
+            repeated=True,
+            response=again.response,
+        )
+        assert isinstance(again.response, SendJoinResponse)
+        assert again.response == first.response
+
+    def test_of_a_join_without_a_look_up_changes_nothing_after_a_leave(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room)
+        left = with_member(after(room, accepted(room, step).event), BEN, "leave")
+        again = accepted(left, step)
+        assert (again.repeated, again.state) == (True, left.state)
+        assert again.state.membership_of(BEN) is LEAVE
+
+    @pytest.mark.parametrize("looked_up", [False, True])
+    def test_of_a_join_shows_no_later_state_to_a_banned_user(self, looked_up: bool) -> None:
+        """Of an event that only the auth chain knows, the state before is unknown."""
+        room = a_public_room(V11)
+        step = signed(room)
+        joined = after(room, accepted(room, step).event)
+        banned = with_state(joined, "m.room.member", {"membership": "ban"}, state_key=BEN)
+        banned = evolve(banned, state_after=(lambda _: None) if looked_up else None)
+        answer = sent(banned, step)
+        assert answer == MatrixError.forbidden(decision("join.while_banned", V11))
+
+    @pytest.mark.parametrize("version", [V1, V11], ids=str)
+    def test_that_was_rejected_stays_so(self, version: RoomVersion) -> None:
+        room = a_public_room(version)
+        step = signed(room)
+        told = "this server rejected the event when it came first"
+        rejecting = evolve(room, rejected={step.event.event_id})
+        assert sent(rejecting, step) == MatrixError.of("M_FORBIDDEN", told)
+
+    def test_of_a_restricted_join_has_our_signature_though_nobody_could_give_it_now(self) -> None:
+        room = a_restricted_room(V11)
+        step = signed(room)
+        first = accepted(room, step)
+        again = accepted(evolve(after(room, first.event), memberships=lambda *_: None), step)
+        assert again.event.signed_by == {"a.example", "b.example"}
+        assert isinstance(again.response, SendJoinResponse)
+        assert again.response.event == first.event.pdu
+
+    @everywhere
+    def test_of_a_leave(self, version: RoomVersion) -> None:
+        room = with_member(a_public_room(version), BEN, "join")
+        step = signed(room, LEAVING)
+        first = accepted(room, step)
+        left = after(room, first.event)
+        again = accepted(left, step)
+        assert (again.response, again.repeated, again.state) == (first.response, True, left.state)
+        back = with_member(left, BEN, "join")
+        assert accepted(back, step).state.membership_of(BEN) is JOIN
+
+    def test_of_a_knock(self) -> None:
+        room = with_state(a_signed_room(V11), "m.room.join_rules", {"join_rule": "knock"})
+        step = signed(room, KNOCKING)
+        first = accepted(room, step)
+        invite = {"membership": "invite"}
+        invited = with_state(after(room, first.event), "m.room.member", invite, state_key=BEN)
+        again = accepted(invited, step)
+        assert (again.response, again.repeated, again.state) == (
+            first.response,
+            True,
+            invited.state,
+        )
 
 
 def join_answer(room: ResidentRoom, *, omit_members: bool) -> SendJoinResponse:

@@ -145,8 +145,9 @@ class Endpoints:
             if isinstance(answer, MatrixError):
                 return self.server.refuse(answer)
             # No await since the snapshot, so it is still the newest state.
-            self.server.rooms[request.room_id].store(answer.event)
-            self.server.in_background(self.server.tell(answer.send_to, answer.event))
+            if not answer.repeated:
+                self.server.rooms[request.room_id].store(answer.event)
+                self.server.in_background(self.server.tell(answer.send_to, answer.event))
             return _sent(answer, paired=version == "v1" and len(handshake.send_versions) > 1)
 
         return respond

@@ -78,11 +78,13 @@ class Room:
         self.before: dict[EventID, RoomState] = {}
         self.prev_events: tuple[EventID, ...] = ()
         self.depth = 0
-        self._rejected: Bounded[EventID, None] = Bounded(MOST_REJECTED)
+        self._rejected: Bounded[EventID, RoomState] = Bounded(MOST_REJECTED)
         self.receipts: dict[EventID, Receipt] = {}
         self.joined = joined
+        self._after_join: dict[EventID, RoomState] = {}
         if joined is not None:
             self.state = joined.state
+            self._after_join[joined.event.event_id] = joined.state
             self.events.update(joined.audit.auth_chain)
             self.events.update((event.event_id, event) for event in joined.state.events)
             self.prev_events = (joined.event.event_id,)
@@ -100,17 +102,29 @@ class Room:
         assert create is not None, "a room begins with its create event"
         return create.room_id
 
-    def after(self, event_ids: Iterable[EventID]) -> RoomState:
-        """Return the state after some events: here, after the one that came last."""
+    def after(self, event_ids: Iterable[EventID]) -> RoomState | None:
+        """Return the state after some events: here, after the one that came last.
+
+        Returns:
+            The state; None if one of the events is unknown.
+        """
         referred = set(event_ids)
-        came = [event_id for event_id in self.before if event_id in referred]
-        if not came or referred >= set(self.prev_events):
+        if referred == set(self.prev_events):
             return self.state
-        return self.before[came[-1]].with_event(self.events[came[-1]])
+        # A rejected event changes no state: the one before it is also the one after it.
+        unchanged = {**self._after_join, **self._rejected}
+        if not referred <= self.before.keys() | unchanged.keys():
+            return None
+        came = [event_id for event_id in self.before if event_id in referred]
+        if not came:
+            return next((unchanged[event_id] for event_id in referred), None)
+        before, receipt = self.before[came[-1]], self.receipts.get(came[-1])
+        changes_state = receipt is None or receipt  # a soft-failed event does not
+        return before.with_event(self.events[came[-1]]) if changes_state else before
 
     def take(self, read: ReadPdu, keys: KeyRing) -> Receipt:
         """Run the checks on an event of another server, and keep it if it passes."""
-        before = self.after(read.event.prev_events)
+        before = self.after(read.event.prev_events) or self.state
         receipt = receive(
             read,
             self.version,
@@ -132,11 +146,12 @@ class Room:
         assert self.joined is not None, "a room that was made here is never partial"
         self.events.update((event.event_id, event) for event in (*auth_chain, *state.events))
         since, self.before = self.before, {}
-        self.state = state
+        self.state = state.with_event(self.joined.event)
         self.prev_events = (self.joined.event.event_id,)
+        self._after_join[self.joined.event.event_id] = self.state
         for event_id in since:
             event = self.events[event_id]
-            before = self.after(event.prev_events)
+            before = self.after(event.prev_events) or self.state
             receipt = self.receipts.get(event_id)
             if receipt is not None:
                 change = reevaluate(
@@ -153,7 +168,7 @@ class Room:
         """Keep an event as its receipt says; our own events have no receipt, they were admitted."""
         if receipt is not None:
             if receipt.disposition is Disposition.REJECTED:
-                self._rejected[event.event_id] = None
+                self._rejected[event.event_id] = before
                 return
             self.receipts[event.event_id] = receipt
         self.events[event.event_id] = event
@@ -237,4 +252,5 @@ class Room:
             self.events.get,
             rejected=self.rejected,
             memberships=memberships,
+            state_after=self.after,
         )

@@ -82,6 +82,8 @@ class Accepted:
         send_to: the other servers in the room, to which the event must be sent.
         policy_server: the room's policy server, if the event needs its signature before it is
             sent: see `federation.policy_server`. None otherwise.
+        repeated: whether the event was known. Then send the answer and do nothing else: `state`
+            is the current state, in which the user may have left since, and `send_to` is empty.
     """
 
     response: Answer
@@ -89,6 +91,7 @@ class Accepted:
     state: RoomState
     send_to: frozenset[ServerName]
     policy_server: PolicyServer | None
+    repeated: bool = False
 
 
 def answer_make(
@@ -147,6 +150,9 @@ def answer_send(
 ) -> Accepted | MatrixError:
     """Answer send_join, send_knock or send_leave.
 
+    An event that `ResidentRoom.get_event` knows is not judged again and changes nothing: its
+    first answer was lost on the way. A join gets the state before it once more.
+
     Args:
         handshake: `JOINING`, `KNOCKING` or `LEAVING`.
         request: the request.
@@ -165,11 +171,81 @@ def answer_send(
     event = _read(handshake, request, room, keys)
     if isinstance(event, MatrixError):
         return event
+    known = room.get_event(event.event_id)
+    if known is not None:
+        return _repeated(handshake, known, request, room)
+    return _first(handshake, event, request, room, signer)
+
+
+def _first(
+    handshake: Handshake,
+    event: Event,
+    request: SendRequest,
+    room: ResidentRoom,
+    signer: Signer,
+) -> Accepted | MatrixError:
+    """Judge and answer an event that this server does not have yet."""
+    before = _state_before(event, room)
+    if isinstance(before, MatrixError):
+        return before
     if event.authorised_via is not None:
         signed = _countersign(event, room, signer)
         if isinstance(signed, MatrixError):
             return signed
         event = signed
+    decision = _judge_before(event, before, room)
+    admission = admit(event, room.state) if decision.allowed else None
+    if not admission:
+        return MatrixError.forbidden(decision if admission is None else admission.decision)
+    return Accepted(
+        _answer(handshake, event, request, before, room),
+        event,
+        admission.state,
+        room.state.servers_in_room - {room.server_name, ServerName(request.origin)},
+        PolicyServer.lacking(event, room.state),
+    )
+
+
+def _repeated(
+    handshake: Handshake, known: Event, request: SendRequest, room: ResidentRoom
+) -> Accepted | MatrixError:
+    """Answer an event that this server has already."""
+    before = state = room.state
+    if handshake.membership is JOIN:
+        found = _state_before(known, room)
+        before = state if isinstance(found, MatrixError) else found
+        if before is state and state.get("m.room.member", known.sender) != known:
+            # The state before is unknown, and the user has left since. Today's state is shown
+            # only to a user whom it would let in: it may be that of a room that banned them.
+            decision = auth.check(known, state)
+            if not decision.allowed:
+                return MatrixError.forbidden(decision)
+    answer = _answer(handshake, known, request, before, room)
+    return Accepted(answer, known, state, frozenset(), None, repeated=True)
+
+
+def _state_before(event: Event, room: ResidentRoom) -> RoomState | MatrixError:
+    """Return the state before an event as far as the caller knows it."""
+    named = event.prev_events
+    if not named:
+        # Only the create event follows nothing. The empty state rejects all others.
+        return RoomState.of(room.state.room_version, [])
+    if set(named) == set(room.prev_events):
+        return room.state
+    if room.state_after is not None:
+        before = room.state_after(named)
+        # Members that were unknown then are unknown to the rules, and in the answer.
+        if before is not None and not before.is_partial:
+            return before
+    elif all(found in room.prev_events or room.get_event(found) for found in named):
+        return room.state
+    # The template came from this server, so its previous events were known when it was made.
+    sentence = f"this server does not know the state after the events {', '.join(named)}"
+    return MatrixError.of("M_FORBIDDEN", sentence)
+
+
+def _judge_before(event: Event, before: RoomState, room: ResidentRoom) -> auth.Decision:
+    """Judge an event by what it lists and by the state before it."""
     found = map(room.get_event, event.auth_events)
     decision = judge_by_listed_events(
         event,
@@ -177,18 +253,9 @@ def answer_send(
         create=room.state.create_event,
         rejected=room.rejected,
     )
-    if not decision.allowed:
-        return MatrixError.forbidden(decision)
-    admission = admit(event, room.state)
-    if not admission:
-        return MatrixError.forbidden(admission.decision)
-    return Accepted(
-        _answer(handshake, event, request, room),
-        event,
-        admission.state,
-        room.state.servers_in_room - {room.server_name, ServerName(request.origin)},
-        PolicyServer.lacking(event, room.state),
-    )
+    if not decision.allowed or before is room.state:  # `admit` judges by the current state
+        return decision
+    return auth.check(event, before)
 
 
 def _no_such_room(room_id: str) -> MatrixError:
@@ -269,6 +336,8 @@ def _read(
         if known is not None and not _is_copy(known, event):
             taken = "the event was refused: its ID is that of another event"
             return MatrixError.of("M_INVALID_PARAM", taken)
+    if event.event_id in room.rejected:
+        return MatrixError.of("M_FORBIDDEN", "this server rejected the event when it came first")
     unknown = [event_id for event_id in event.auth_events if room.get_event(event_id) is None]
     if unknown:
         # This server could not supply its auth events to other servers, so 404 sends the
@@ -301,9 +370,15 @@ def _countersign(event: Event, room: ResidentRoom, signer: Signer) -> Event | Ma
     return sign(event, signer)
 
 
-def _answer(handshake: Handshake, event: Event, request: SendRequest, room: ResidentRoom) -> Answer:
+def _answer(
+    handshake: Handshake,
+    event: Event,
+    request: SendRequest,
+    before: RoomState,
+    room: ResidentRoom,
+) -> Answer:
     if handshake.membership is JOIN:
-        return _join_answer(event, room, omit_members=request.omit_members)
+        return _join_answer(event, before, room, omit_members=request.omit_members)
     if handshake.membership is KNOCK:
         return SendKnockResponse(knock_room_state(room.state))
     return SendLeaveResponse()
@@ -315,13 +390,14 @@ def knock_room_state(state: RoomState) -> tuple[JsonObject, ...]:
     return tuple(freeze(event.to_pdu()) for event in found if event is not None)
 
 
-def _join_answer(event: Event, room: ResidentRoom, *, omit_members: bool) -> SendJoinResponse:
+def _join_answer(
+    event: Event, state: RoomState, room: ResidentRoom, *, omit_members: bool
+) -> SendJoinResponse:
     """Return the state before the join, and its auth chain.
 
     With `omit_members`, the only members are the joining user's previous membership and, if the
     room has no name, its heroes. The auth chain then leaves out what the state has already.
     """
-    state = room.state
     shown = list(state.events_but_members if omit_members else state.events)
     if omit_members:
         shown += _members_shown(event.sender, state)

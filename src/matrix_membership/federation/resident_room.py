@@ -23,11 +23,17 @@ class ResidentRoom:
         state: the current state.
         prev_events: the IDs of the newest events (forward extremities), at most 20.
         depth: the greatest depth among them.
-        get_event: returns an event of the room by its ID; None if it is not stored here.
+        get_event: returns an event of the room by its ID; None if it is not stored here. An
+            event that it returns counts as known: it was judged when it came.
         rejected: the IDs of events that were rejected.
         memberships: returns the membership of a user in a room that a restricted join rule
             lists; None if this server cannot see that room.
         local_users: this server's joined users; None to search them in the state.
+        state_after: returns the state after some events, resolved where they are on different
+            branches; None if one of them is unknown. It is asked for the state before an event
+            that does not follow exactly the newest events. Without it (the default), `get_event`
+            must know those events, and the current state stands for the state before: an event
+            on a branch from before the room changed is then judged by today's rules alone.
     """
 
     server_name: ServerName
@@ -38,6 +44,7 @@ class ResidentRoom:
     rejected: AbstractSet[str] = frozenset()
     memberships: Callable[[UserID, RoomID], Membership | None] = lambda _user, _room: None
     local_users: Iterable[str] | None = None
+    state_after: Callable[[tuple[EventID, ...]], RoomState | None] | None = None
 
     @property
     def room_id(self) -> str:
