@@ -293,6 +293,12 @@ class TestSecondCreateEvent:
         assert second_create_event(other, state) is not None
 
 
+def _pickled(state: RoomState) -> RoomState:
+    again: RoomState = pickle.loads(pickle.dumps(state))  # noqa: S301 - our own
+    assert again.servers_in_room == state.servers_in_room
+    return again
+
+
 class TestPartialState:
     def test_does_not_know_who_was_left_out(self) -> None:
         room = a_room(V11)
@@ -301,6 +307,17 @@ class TestPartialState:
         after = state.with_event(room.join(BEN)).with_event(room.leave(ANA))
         assert after.servers_in_room == {"a.example", "b.example", "z.example"}
         assert (after.is_partial, after.membership_of(ANA)) == (True, LEAVE)
+
+    @pytest.mark.parametrize("between", [lambda state: state, _pickled], ids=["", "pickled"])
+    def test_loses_a_server_whose_members_all_came_since(self, between: Any) -> None:
+        """As the own server: it was not in the room when another one told the servers."""
+        room = a_room(V11)
+        state = RoomState.of(V11, room.events, partial=True, servers=["a.example", "z.example"])
+        for event in (room.join(BEN), room.join("@bob:b.example"), room.leave(BEN)):
+            state = between(state.with_event(event))
+            assert state.servers_in_room == {"a.example", "b.example", "z.example"}
+        last = between(state.with_event(room.leave("@bob:b.example")))
+        assert last.servers_in_room == {"a.example", "z.example"}
 
     def test_does_not_know_the_servers_unless_told(self) -> None:
         state = RoomState.of(V11, a_room(V11).events, partial=True)

@@ -252,8 +252,7 @@ class RoomState(Fields):
                 create event.
 
         Returns:
-            The new state. Cost: amortised constant; for the first change of a
-            state that `of` made, linear in its members.
+            The new state. Cost: amortised constant; linear in the members after `of`.
 
         Raises:
             IncompleteState: the state is over a look-up function.
@@ -312,13 +311,12 @@ class RoomState(Fields):
     def servers_in_room(self) -> frozenset[ServerName]:
         """The servers that have a joined member.
 
-        Cost: constant; linear in the servers for the first question after one came or
-        went. In a storage, that of `Storage.servers`, and linear in the members after a
-        member left.
+        In a partial state: those that were told, and those of members who came since. Cost:
+        constant; linear in the servers for the first question after one came or went. In a
+        storage, that of `Storage.servers`, and linear in the members after a member left.
 
         Raises:
-            IncompleteState: the state is over a look-up function, or it is partial and
-                was made without `servers`.
+            IncompleteState: the state is over a look-up, or partial and made without `servers`.
         """
         servers = self._servers
         if servers is None:
@@ -327,7 +325,7 @@ class RoomState(Fields):
             elif self.is_partial:
                 raise IncompleteState("servers in the room", "all members")
             else:
-                servers = frozenset(self._roster.servers)
+                servers = self._roster.servers_in_room
             _keep(self, "_servers", servers)
         return servers
 
@@ -392,14 +390,14 @@ class RoomState(Fields):
         return f"<state of {where}, version {self.room_version}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        events = tuple(self.events)
+        events, servers = tuple(self.events), self._servers
         more = {
             "partial": self.is_partial,
             "stripped": self._members is None and self._in_storage("a copy").stripped,
-            "servers": self._servers,
+            "servers": self._roster.told if self.is_partial and servers is not None else servers,
             "passed_over": self.passed_over,
         }
-        return _unpickled, (self.room_version, events, more)
+        return _unpickled, (self.room_version, events, more, servers)
 
     def _whole(self, question: str) -> Mapping[str, Event]:
         if self._members is None:
@@ -444,7 +442,8 @@ def _fill_in(state: RoomState, name: str) -> Any:
             _keep(state, "join_rule", rules.join_rule)
             _keep(state, "allow", rules.allow)
         case "_roster":
-            _keep(state, "_roster", Roster.of(state._whole("the order of members")))
+            told = (state.is_partial and state._servers) or frozenset()
+            _keep(state, "_roster", Roster.of(state._whole("the order of members"), told))
         case _:
             raise AttributeError(f"RoomState has no attribute {name!r}")
     return getattr(state, name)
@@ -482,6 +481,13 @@ def _looked_up(
 
 
 def _unpickled(
-    room_version: RoomVersion, events: tuple[Event, ...], more: Mapping[str, Any]
+    room_version: RoomVersion,
+    events: tuple[Event, ...],
+    more: Mapping[str, Any],
+    servers: frozenset[ServerName] | None,
 ) -> RoomState:
-    return RoomState.of(room_version, events, **more)
+    state = RoomState.of(room_version, events, **more)
+    if servers != more["servers"]:
+        _fill_in(state, "_roster")  # before the servers of later members hide what was told
+        _keep(state, "_servers", servers)
+    return state

@@ -105,11 +105,8 @@ def with_member(before: Fields, user: str, event: Event) -> Fields:
     state._unseen = before._unseen
     roster = before._roster.with_member(user, event)
     servers = before._servers
-    if before.is_partial and servers is not None:
-        # Another member of a server may have been left out: a leave removes no server.
-        servers |= set(roster.servers)
-    elif roster.servers is not before._roster.servers:
-        servers = None
+    if roster.servers is not before._roster.servers and servers is not None:
+        servers = roster.servers_in_room if before.is_partial else None
     state._roster = roster
     state._members = Members(roster)
     state.get_member = roster.get

@@ -14,22 +14,27 @@ __all__ = ["ABSENT", "PRESENT", "Members", "Roster"]
 
 
 class Roster:
-    """The members of a room in their order, and how many are joined per server."""
+    """The members of a room in their order, and how many are joined per server.
 
-    __slots__ = ("absent", "present", "servers")
+    `told` are the servers of members who may have been left out.
+    """
+
+    __slots__ = ("absent", "present", "servers", "told")
 
     def __init__(
         self,
         present: PersistentMap[str, Event],
         absent: PersistentMap[str, Event],
         servers: PersistentMap[ServerName, int],
+        told: frozenset[ServerName],
     ) -> None:
         self.present = present
         self.absent = absent
         self.servers = servers
+        self.told = told
 
     @classmethod
-    def of(cls, members: Mapping[str, Event]) -> Roster:
+    def of(cls, members: Mapping[str, Event], told: frozenset[ServerName] = frozenset()) -> Roster:
         present: dict[str, Event] = {}
         absent: dict[str, Event] = {}
         servers: dict[ServerName, int] = {}
@@ -42,7 +47,17 @@ class Roster:
             PersistentMap.owning(present),
             PersistentMap.owning(absent),
             PersistentMap.owning(servers),
+            told,
         )
+
+    @property
+    def servers_in_room(self) -> frozenset[ServerName]:
+        """The servers of joined members, and those of members who may have been left out.
+
+        A server that was told stays when a member of it leaves: others may be joined. The
+        members of any other server all came later, so it goes with the last of them.
+        """
+        return self.told.union(self.servers)
 
     def get(self, user: str) -> Event | None:
         return self.present.get(user) or self.absent.get(user)
@@ -56,8 +71,10 @@ class Roster:
             count = (servers.get(server) or 0) + joins
             servers = servers.with_item(server, count) if count else servers.without(server)
         if event.membership in PRESENT:
-            return Roster(self.present.with_item(user, event), self.absent.without(user), servers)
-        return Roster(self.present.without(user), self.absent.with_item(user, event), servers)
+            present = self.present.with_item(user, event)
+            return Roster(present, self.absent.without(user), servers, self.told)
+        absent = self.absent.with_item(user, event)
+        return Roster(self.present.without(user), absent, servers, self.told)
 
 
 PRESENT: Final = (JOIN, INVITE)
