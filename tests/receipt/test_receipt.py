@@ -687,7 +687,20 @@ class TestReevaluate:
 
     def test_finds_no_change_where_there_is_none(self) -> None:
         history = a_history(V11)
-        assert judged_again(self.provisional(history), history) is None
+        before, partial = self.provisional(history), history.in_part()
+        again = judged_again(before, history, state_before=partial, current_state=partial)
+        assert again is None
+        settled = received(a_join(history), history)
+        assert judged_again(settled, history) is None
+        assert judged_again(settled, history, state_before=partial) is None
+
+    def test_finds_that_a_receipt_is_no_longer_provisional(self) -> None:
+        history = a_history(V11)
+        before = self.provisional(history)
+        change = judged_again(before, history)
+        assert change == Revision(before, received(a_join(history), history))
+        assert str(change) == "provisionally accepted before, now accepted for good"
+        assert judged_again(change.after, history) is None
 
     def test_finds_that_an_event_is_rejected(self) -> None:
         history = a_history(V11)
@@ -726,7 +739,10 @@ class TestReevaluate:
     def test_remembers_that_an_event_was_redacted(self) -> None:
         history = a_history(V11)
         before = received(altered(a_join(history)), history, before=history.in_part())
-        assert judged_again(before, history) is None
+        settled = judged_again(before, history)
+        assert settled == Revision(
+            before, evolve(before, decision=decision("join.public_room", V11), provisional=False)
+        )
         change = judged_again(before, history.with_member(BEN, "ban", sender=ANA))
         assert change is not None
         assert change.after.redacted
@@ -735,7 +751,9 @@ class TestReevaluate:
         history = policed(a_history(V11))
         event = sign(history.event("m.room.message", ANA, {}), POLICY)
         before = received(event, history, before=history.in_part())
-        assert judged_again(before, history) is None
+        change = judged_again(before, history)
+        assert change is not None
+        assert (change.after.disposition, change.after.provisional) == (before.disposition, False)
 
     def test_has_nothing_to_say_of_what_was_dropped(self) -> None:
         history = a_history(V11)

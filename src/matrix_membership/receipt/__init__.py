@@ -145,7 +145,7 @@ class Receipt:
 
 @frozen
 class Revision:
-    """What a re-evaluation changed.
+    """What a re-evaluation changed: the disposition, or that it was provisional.
 
     Attributes:
         before: the receipt that was given.
@@ -156,6 +156,8 @@ class Revision:
     after: Receipt
 
     def __str__(self) -> str:
+        if self.before.disposition is self.after.disposition:
+            return f"provisionally {self.before.disposition} before, now {self.after} for good"
         return f"{self.before.disposition} before, now {self.after}"
 
 
@@ -266,8 +268,9 @@ def reevaluate(
         create: as for `receive`.
 
     Returns:
-        The revision; None when the disposition stays, and for a dropped PDU without an
-        event. Cost: that of the judgements; signatures and hash are not checked again. An
+        The revision, if the disposition changed or the receipt ceased to be provisional;
+        otherwise None, as for a dropped PDU without an event. Judge a receipt again until
+        it ceases to be provisional. Cost: that of the judgements; signatures and hash are not checked again. An
         event without a required signature is dropped, as one that was read again and not
         verified.
 
@@ -288,7 +291,10 @@ def reevaluate(
             redacted=receipt.redacted,
             listed=event.auth_events,
         )
-    return None if after.disposition is receipt.disposition else Revision(receipt, after)
+    settled = receipt.provisional and not after.provisional
+    if after.disposition is receipt.disposition and not settled:
+        return None
+    return Revision(receipt, after)
 
 
 class _Room:
