@@ -139,6 +139,20 @@ class TestJoinHere:
         outcome = join(joins(DAN, room.room_id), resident(room), at=9)
         assert refusal(outcome)[:2] == (503, "M_UNKNOWN")
 
+    @everywhere
+    def test_into_a_public_room_whose_members_are_not_all_known(self, version: RoomVersion) -> None:
+        known = a_room(version).with_join_rule("public")
+        room = Room(version, known.events, partial=True)
+        outcome = join(joins(DAN, room.room_id), resident(room), at=9)
+        assert isinstance(outcome, Send)
+        assert (outcome.decision.undecided, outcome.decision.allowed) == (True, False)
+
+    def test_into_a_closed_room_whose_members_are_not_all_known_is_refused(self) -> None:
+        known = a_room(V11, **{"m.federate": False}).with_join_rule("public")
+        room = Room(V11, known.events, partial=True)
+        outcome = join(joins(BEN, room.room_id), resident(room, "b.example"), at=9)
+        assert refusal(outcome)[2] == "this room is closed to other servers"
+
     def test_that_no_event_can_hold_is_refused(self) -> None:
         room = a_room(V11).with_join_rule("public")
         broken = UserSettings(profile=JsonObject(displayname="\ud800"))

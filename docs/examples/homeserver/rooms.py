@@ -153,6 +153,11 @@ class Room:
             event = self.events[event_id]
             before = self.after(event.prev_events) or self.state
             receipt = self.receipts.get(event_id)
+            if receipt is None and not auth.check(event, before):
+                # Our own user's join, sent while nobody here knew that they were banned.
+                self._rejected[event_id] = before
+                del self.events[event_id]
+                continue
             if receipt is not None:
                 change = reevaluate(
                     receipt,

@@ -19,9 +19,10 @@ from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import ServerName
-from matrix_membership.membership import INVITE, KNOCK, LEAVE, Membership
+from matrix_membership.membership import INVITE, JOIN, KNOCK, LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt.policy_server import PolicyServer
+from matrix_membership.state import RoomState
 
 __all__ = ["judged", "not_resident", "profile_of", "sent", "suspended"]
 
@@ -112,6 +113,17 @@ def judged(
     # Judged before it is signed: a rejected request then costs no signature.
     event = Event.from_client_event(template.fields, state.room_version)
     decision = auth.check(event.with_signers([room.server_name]), state)
-    if not decision.allowed:
+    if not decision.allowed and not (decision.undecided and _enters_public_room(event, state)):
         return refused(decision, event, state)
     return Send(template, decision, policy_server=PolicyServer.of(state))
+
+
+def _enters_public_room(event: Event, state: RoomState) -> bool:
+    """Tell whether a user joins a public room whose members are not all known.
+
+    The join then fails only if the user was banned before, which the other servers know.
+    Fetching all members can take an hour, and users of this server should not wait for it.
+    """
+    itself = event.membership is JOIN and event.sender == event.state_key
+    unknown = state.membership_of(event.sender) is UNKNOWN
+    return itself and unknown and state.join_rule is JoinRule.PUBLIC

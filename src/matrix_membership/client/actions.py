@@ -37,7 +37,8 @@ class Send:
 
     Attributes:
         template: the event, to be completed with this server's key.
-        decision: the decision that allows it.
+        decision: the decision that allows it. It is undecided for a join of a public room
+            whose members are not all known yet: judge the event again once they are.
         answer_with: the body of the answer, without the event ID.
         offer_to: the invited user's server, which must sign the invite first
             (`federation.invites.offer`); None when only this server signs.
