@@ -22,11 +22,11 @@ from homeserver.inviting import MOST_OF_A_SERVER, MOST_OF_A_USER
 from homeserver.server import MOST_REFUSALS, MOST_TASKS, Homeserver
 from homeserver.transactions import MOST_EDUS, MOST_PDUS, Transactions
 from homeserver.transport import LARGEST_ANSWER, LARGEST_ERROR, on_loopback
-from homeserver.x_matrix import authorize
 from matrix_membership import KNOWN, Event
 from matrix_membership.canonical_json import encode
 from matrix_membership.federation import JOINING, MatrixError, Offered, Refused, Request
 from matrix_membership.federation.invites.messages import ON_BIND_PATH
+from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.membership import INVITE
 from tests.stranger import FEDERATION, Stranger, attacked, forged, raw
 
@@ -64,13 +64,13 @@ class TestBodies:
         async def scenario(host: Homeserver, stranger: Stranger) -> int:
             body = b'{"x":"' + b"x" * LARGEST_BODY + b'"}'
             path = f"{FEDERATION}/exchange_third_party_invite/%21r"
-            claim = authorize(stranger.signer, host.name, Request("PUT", path, (), body))
+            claim = Authorization.of(Request("PUT", path, (), body), host.name, stranger.signer)
 
             async def chunks() -> AsyncIterator[bytes]:
                 yield body
 
             async with aiohttp.ClientSession() as session:
-                url, headers = f"http://{host.name}{path}", {"Authorization": str(claim)}
+                url, headers = f"http://{host.name}{path}", {"Authorization": claim.headers[0]}
                 data = body if length_is_told else chunks()
                 async with session.put(url, data=data, headers=headers) as response:
                     return response.status

@@ -18,8 +18,7 @@ from homeserver.endpoints import Endpoints
 from homeserver.rooms import Rejected, Room
 from homeserver.server import Homeserver
 from homeserver.transport import Transport
-from homeserver.x_matrix import Authorization, authorize
-from matrix_membership import KeyRing, Signer
+from matrix_membership import Signer
 from matrix_membership.canonical_json import encode
 from matrix_membership.federation import (
     KNOCKING,
@@ -36,11 +35,6 @@ from matrix_membership.membership import JOIN, KNOCK, LEAVE
 from matrix_membership.receipt import Disposition
 
 A: Final = Signer.from_seed("a.example", "ed25519:a", "A" * 43)
-B: Final = Signer.from_seed("b.example", "ed25519:b", "B" * 42 + "A")
-KEYS: Final = A.key_ring.with_keys(B.key_ring)
-
-GET: Final = Request("GET", "/_matrix/federation/v1/state/!r%3Aa.example", (("event_id", "$e"),))
-PUT: Final = Request("PUT", "/_matrix/federation/v1/send/1", (), b'{"pdus":[]}')
 
 
 class TestDemo:
@@ -58,45 +52,6 @@ class TestDemo:
 
         monkeypatch.setattr(demo.Story, "public_room", other_story)
         assert asyncio.run(demo.main()) == 1
-
-
-class TestAuthorization:
-    @pytest.mark.parametrize(
-        "header",
-        [
-            'X-Matrix origin="a.example",destination="b.example",key="ed25519:a",sig="xyz"',
-            "x-matrix origin=a.example, destination=b.example, key=ed25519:a, sig=xyz",
-            'X-MATRIX  sig="x\\yz",Key="ed25519:a" , ORIGIN=a.example,destination="b.example"',
-        ],
-    )
-    def test_is_read(self, header: str) -> None:
-        expected = Authorization("a.example", "b.example", "ed25519:a", "xyz")
-        assert Authorization.parse(header) == expected
-
-    @pytest.mark.parametrize("header", ["", "Bearer xyz", 'X-Matrix origin="a.example"'])
-    def test_is_not_read_from_what_is_none(self, header: str) -> None:
-        assert Authorization.parse(header) is None
-
-    def test_may_lack_the_destination(self) -> None:
-        read = Authorization.parse("X-Matrix origin=a.example,key=ed25519:a,sig=xyz")
-        assert read == Authorization("a.example", None, "ed25519:a", "xyz")
-
-    @pytest.mark.parametrize("request_", [GET, PUT])
-    def test_proves_who_asks(self, request_: Request) -> None:
-        claim = Authorization.parse(str(authorize(A, "b.example", request_)))
-        assert claim is not None
-        method, uri, content = request_.method, request_.uri, request_.content
-        assert claim.proves(KEYS, "b.example", method, uri, content, at=0)
-        assert not claim.proves(KEYS, "c.example", method, uri, content, at=0)
-        assert not claim.proves(KEYS, "b.example", "POST", uri, content, at=0)
-        assert not claim.proves(KEYS, "b.example", method, uri + "&x=y", content, at=0)
-        assert not claim.proves(KEYS, "b.example", method, uri, {"pdus": [1]}, at=0)
-        assert not claim.proves(KeyRing.of({}), "b.example", method, uri, content, at=0)
-
-    def test_proves_nothing_of_another_server(self) -> None:
-        claim = authorize(A, "b.example", GET)
-        stolen = Authorization("b.example", "b.example", claim.key_id, claim.signature)
-        assert not stolen.proves(KEYS, "b.example", "GET", GET.uri, None, at=0)
 
 
 @asynccontextmanager

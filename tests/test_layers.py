@@ -189,6 +189,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation._join_answer",
             "federation.messages",
             "federation.policy_server",
+            "federation.x_matrix",
             "federation._arrival",
             "federation._needs",
             "federation.audit._report",

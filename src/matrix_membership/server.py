@@ -62,6 +62,7 @@ from matrix_membership.federation import (
 from matrix_membership.federation.audit import examine
 from matrix_membership.federation.invites.messages import ON_BIND_METHODS, ON_BIND_PATH, key_ids_of
 from matrix_membership.federation.messages import path_of
+from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.hashing import reference_hash
 from matrix_membership.identifiers import (
     EventID,
@@ -101,6 +102,7 @@ __all__ = [
     "AnswerBudget",
     "Attempts",
     "Audit",
+    "Authorization",
     "AwaitingAcceptance",
     "AwaitingKeys",
     "Countersigned",

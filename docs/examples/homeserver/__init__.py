@@ -2,7 +2,6 @@
 
 Read in this order:
 
-- `x_matrix`: sign requests to other servers, and check the signature of theirs;
 - `transport` and `answers`: send and answer HTTP requests, with TLS or without;
 - `keys`: fetch and remember the keys of other servers;
 - `rooms`: keep rooms and their events;

@@ -21,9 +21,8 @@ from aiohttp import web
 
 from homeserver.answers import Answer, Respond, read_within
 from homeserver.server import Homeserver
-from homeserver.x_matrix import Authorization
-from matrix_membership import InvalidJson
-from matrix_membership.server import MatrixError, ServerName, decode
+from matrix_membership import InvalidJson, InvalidMessage
+from matrix_membership.server import Authorization, MatrixError, ServerName, decode
 
 __all__ = ["LARGEST_BODY", "LARGEST_EVENT", "Asked", "Authenticated", "authenticated", "read_body"]
 
@@ -76,15 +75,14 @@ def authenticated(
     """Find out who asks before anything is answered."""
 
     async def checked(request: web.Request) -> Answer:
-        claim = Authorization.parse(request.headers.get("Authorization", ""))
-        if claim is None:
-            return _unauthorized("expected an X-Matrix header, as it is specified")
-        origin = ServerName(claim.origin)
-        keys = await server.keys_for({origin: [claim.key_id]})
-        if claim.key(keys, server.name, at=server.now()) is None:
-            return _unauthorized(
-                f"no key of {origin} that is good now could be had, or it is not for us"
-            )
+        try:
+            claim = Authorization.read(request.headers.getall("Authorization", ()))
+        except InvalidMessage as problem:
+            return Answer.refusing(MatrixError.of("M_UNAUTHORIZED", str(problem)))
+        keys = await server.keys_for(claim.needs)
+        refusal = claim.refusal(server_name=server.name, keys=keys, at=server.now())
+        if refusal is not None:
+            return Answer.refusing(refusal)
         body = await read_body(request, most_bytes)
         if isinstance(body, MatrixError):
             return Answer.refusing(body)
@@ -92,11 +90,18 @@ def authenticated(
             content = decode(body, strict=False) if body else None
         except InvalidJson as problem:
             return Answer.refusing(MatrixError.of("M_NOT_JSON", str(problem)))
-        method, uri = request.method, request.raw_path
-        if not claim.proves(keys, server.name, method, uri, content, at=server.now()):
-            return _unauthorized(f"this was not signed by {origin}")
+        refusal = claim.verify(
+            request.method,
+            request.raw_path,
+            content,
+            server_name=server.name,
+            keys=keys,
+            at=server.now(),
+        )
+        if refusal is not None:
+            return Answer.refusing(refusal)
         path, query = dict(request.match_info), tuple(request.query.items())
-        return await respond(Asked(origin, path, query, body, content))
+        return await respond(Asked(claim.origin, path, query, body, content))
 
     return checked
 
@@ -114,7 +119,3 @@ async def read_body(request: web.Request, most: int) -> bytes | MatrixError:
     except web.RequestPayloadError as error:
         return MatrixError.of("M_NOT_JSON", f"the body cannot be read: {error}")
     return too_large if body is None else body
-
-
-def _unauthorized(why: str) -> Answer:
-    return Answer.refusing(MatrixError.of("M_UNAUTHORIZED", why))

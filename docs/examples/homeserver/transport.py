@@ -18,9 +18,8 @@ import aiohttp
 from yarl import URL
 
 from homeserver.answers import Answer, read_within
-from homeserver.x_matrix import authorize
 from matrix_membership import Signer
-from matrix_membership.server import Request
+from matrix_membership.server import Authorization, Request, is_server_name
 
 __all__ = ["LARGEST_STATE", "Transport", "Witness", "on_loopback"]
 
@@ -96,13 +95,15 @@ class Transport:
             request: the request.
             most_bytes: how long the answer may be; a longer one gives a 502.
         """
+        if not is_server_name(destination):
+            return Answer.unreachable(destination, "it is not a server name")
         self.witness(self.signer.server_name, destination, request, None)
         answer = await self.call(
             destination,
             request.method,
             request.uri,
             body=request.body,
-            authorization=str(authorize(self.signer, destination, request)),
+            authorization=Authorization.of(request, destination, self.signer).headers[0],
             most_bytes=most_bytes,
         )
         self.witness(self.signer.server_name, destination, request, answer)

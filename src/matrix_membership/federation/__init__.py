@@ -10,6 +10,7 @@
 - `audit`: find the defects of an answer to send_join.
 - `sufficiency`: check an answer to send_join that this server made.
 - `messages`, `invites.messages`: requests, answers and errors.
+- `x_matrix`: sign requests, and verify the signatures of others.
 """
 
 from __future__ import annotations
