@@ -494,6 +494,19 @@ class TestKnownEvent:
         answer = sent(banned, step)
         assert answer == MatrixError.forbidden(decision("join.while_banned", V11))
 
+    def test_of_a_join_that_was_only_in_an_auth_chain_shows_no_state_that_forbids_it(self) -> None:
+        """Its sender may have made it, and an event that lists it, to get at the state."""
+        opened = a_public_room(V11)
+        shut = with_state(opened, "m.room.join_rules", {"join_rule": "invite"})
+        room = with_state(shut, "m.room.name", {"name": "x"})
+        step = resigned(signed(opened), prev_events=list(shut.prev_events))
+        known = {step.event.event_id: step.event}
+        room = evolve(
+            with_history(opened, shut, room),
+            get_event=lambda event_id: known.get(event_id) or shut.get_event(event_id),
+        )
+        assert sent(room, step) == MatrixError.forbidden(decision("join.otherwise", V11))
+
     @pytest.mark.parametrize("version", [V1, V11], ids=str)
     def test_that_was_rejected_stays_so(self, version: RoomVersion) -> None:
         room = a_public_room(version)
