@@ -86,6 +86,8 @@ class Stranger:
         said = self.document if request.path == KEY_PATH else self._said(request.path)
         if callable(said):
             said = said(request.path.split("/"), await request.read())
+        if isinstance(said, Awaitable):
+            said = await said
         if isinstance(said, web.Response):
             return said
         if said is None:

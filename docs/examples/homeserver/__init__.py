@@ -5,7 +5,8 @@ Read in this order:
 - `transport` and `answers`: send and answer HTTP requests, with TLS or without;
 - `keys`: fetch and remember the keys of other servers;
 - `rooms`: keep rooms and their events;
-- `server`: hold it all together, and send events to other servers;
+- `outbox`: send events to other servers, until they take them;
+- `server`: hold it all together;
 - `joining`: join, knock and leave through other servers;
 - `inviting`: send and take invites; `by_address` and `binding`: the same by address, on the sender's
   server and on the invited user's server;

@@ -100,6 +100,7 @@ def authenticated(
         )
         if refusal is not None:
             return Answer.refusing(refusal)
+        server.outbox.heard_from(claim.origin)
         path, query = dict(request.match_info), tuple(request.query.items())
         return await respond(Asked(claim.origin, path, query, body, content))
 

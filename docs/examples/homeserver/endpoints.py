@@ -147,7 +147,7 @@ class Endpoints:
             # No await since the snapshot, so it is still the newest state.
             if not answer.repeated:
                 self.server.rooms[request.room_id].store(answer.event)
-                self.server.in_background(self.server.tell(answer.send_to, answer.event))
+                self.server.outbox.put(answer.send_to, answer.event)
             return _sent(answer, paired=version == "v1" and len(handshake.send_versions) > 1)
 
         return respond

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from homeserver.answers import Answer
 from homeserver.keys import MOST_ASKED, Keys
+from homeserver.outbox import Outbox
 from homeserver.rooms import Room
 from homeserver.transport import Transport
 from matrix_membership import KNOWN, Event, KeyRing, Membership, RoomVersion, Signer
@@ -17,14 +18,10 @@ from matrix_membership.server import (
     UNKNOWN,
     MatrixError,
     OutOfBand,
-    Request,
     ResidentRoom,
     RoomID,
     ServerName,
     UserID,
-    decode,
-    encode,
-    path_of,
     server_of,
 )
 
@@ -45,6 +42,7 @@ class Homeserver:
         aliases: room IDs by alias.
         held: invites and knocks of its users in rooms that it is not in, by room and user.
         keys: the keys of other servers.
+        outbox: the events that other servers have not taken yet.
         room_versions: the room versions that it speaks.
         identity_servers: the identity servers that it trusts.
         omits_members: whether it leaves members out of an answer if the request allows it.
@@ -56,13 +54,14 @@ class Homeserver:
         self.signer: Signer = transport.signer
         self.name: ServerName = transport.signer.server_name
         self.rooms: dict[str, Room] = {}
+        self.refusals: deque[MatrixError] = deque(maxlen=MOST_REFUSALS)
         self.aliases: dict[str, str] = {}
         self.held: dict[tuple[str, str], OutOfBand] = {}
         self.keys = Keys(transport, self.now)
+        self.outbox = Outbox(transport, self.now, self.refusals.append)
         self.room_versions = {name: KNOWN[name] for name in room_versions}
         self.identity_servers: frozenset[str] = frozenset()
         self.omits_members = True
-        self.refusals: deque[MatrixError] = deque(maxlen=MOST_REFUSALS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @staticmethod
@@ -92,6 +91,7 @@ class Homeserver:
     async def close(self) -> None:
         """Finish the background tasks, and close the connections."""
         await asyncio.gather(*self._tasks)
+        await self.outbox.close()
         await self.transport.close()
 
     # ------------------------------------------------------------------ rooms
@@ -181,7 +181,7 @@ class Homeserver:
         if event.membership is not None:
             concerned.add(server_of(event.state_key or ""))
         room.store(event)
-        self.in_background(self.tell(concerned, event))
+        self.outbox.put(concerned - {self.name}, event)
 
     # ------------------------------------------------------------------ asking others
 
@@ -192,13 +192,7 @@ class Homeserver:
         return await self.keys.get(needs, most=most)
 
     async def tell(self, servers: Iterable[str], *events: Event) -> None:
-        """Send events to other servers."""
-        body = {
-            "origin": self.name,
-            "origin_server_ts": self.now(),
-            "pdus": [decode(event.pdu, strict=False) for event in events],
-        }
-        transaction = f"{self.now()}-{events[0].event_id}"
-        request = Request("PUT", path_of("v1", "send", transaction), (), encode(body, strict=False))
+        """Send events to other servers; wait until each has taken them, or failed to once."""
         others = sorted(set(servers) - {self.name})
-        await asyncio.gather(*(self.transport.ask(server, request) for server in others))
+        self.outbox.put(others, *events)
+        await self.outbox.tried(others)
