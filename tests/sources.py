@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +24,19 @@ MODULES: Final[Mapping[str, Path]] = MappingProxyType(dict(_modules()))
 """Every module that there is, by its name inside the package; the package itself is ""."""
 
 PUBLIC: Final = tuple(name for name in MODULES if not name.rpartition(".")[2].startswith("_"))
+
+
+REFERENCE: Final = ROOT / "docs" / "reference"
+
+
+def returned() -> Iterator[tuple[str, str]]:
+    """Each class or function that a reference page describes by name, with its module.
+
+    Users receive such values, so they are described, and held to the same laws as what is exported.
+    """
+    directive = rf"^\.\. auto(?:class|function):: {PACKAGE}\.([\w.]+)\.(\w+)$"
+    for page in sorted(REFERENCE.glob("*.md")):
+        yield from re.findall(directive, page.read_text("utf-8"), re.MULTILINE)
 
 
 def full_name(module: str) -> str:

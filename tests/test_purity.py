@@ -17,7 +17,7 @@ from typing import Final
 
 import pytest
 
-from tests.sources import MODULES, PUBLIC, ROOT, full_name, imports_of, parsed
+from tests.sources import MODULES, PUBLIC, ROOT, full_name, imports_of, parsed, returned
 
 BANNED: Final = frozenset(
     tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]["lint"][
@@ -52,14 +52,18 @@ print(*sorted(set(sys.modules) - before))
 
 
 def exported_classes() -> Iterator[type]:
-    """Every class that a public module exports, once."""
+    """Every class that a public module exports, or that users receive, once."""
     found: dict[type, None] = {}
-    for module in PUBLIC:
-        imported = import_module(full_name(module))
-        for name in getattr(imported, "__all__", ()):
-            value = getattr(imported, name, None)  # tests/test_exports.py names what is absent
-            if isinstance(value, type) and value.__module__.startswith("matrix_membership"):
-                found[value] = None
+    names = [
+        (module, name)
+        for module in PUBLIC
+        for name in getattr(import_module(full_name(module)), "__all__", ())
+    ]
+    for module, name in (*names, *returned()):
+        # tests/test_exports.py names what is absent
+        value = getattr(import_module(full_name(module)), name, None)
+        if isinstance(value, type) and value.__module__.startswith("matrix_membership"):
+            found[value] = None
     yield from found
 
 
