@@ -66,7 +66,7 @@ from matrix_membership.signing import KeyRing
 from matrix_membership.state.from_client import read_event, read_state
 from tests.builders import ANA, BEN, KEYS, SIGNER_B, a_room, an_empty_room
 from tests.federation.signed_rooms import a_signed_room
-from tests.sources import PUBLIC, full_name
+from tests.sources import PUBLIC, full_name, returned
 
 Entry = Callable[[Any, RoomVersion], object]
 READERS: Final = (
@@ -420,9 +420,6 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "room_versions.RoomVersion.evolve": "takes what a programmer writes",
         "signing._keys.Signer.signature_over": "takes bytes that the package made",
         "events._template.Signs.signature_over": "the same",
-        "signing.signers_of": "takes a document that was read",
-        "signing._required.signatures_that_count": "the same",
-        "signing.with_signatures": "takes signatures that were checked",
     }
 )
 """What takes JSON or bytes, but not from outside."""
@@ -455,6 +452,9 @@ def taking_json() -> Iterator[str]:
         imported = import_module(full_name(module))
         for name in getattr(imported, "__all__", ()):
             yield from _of(getattr(imported, name))
+    for module, name in returned():
+        if module.partition(".")[0] != "strategies":
+            yield from _of(getattr(import_module(full_name(module)), name))
 
 
 def _of(value: object) -> Iterator[str]:

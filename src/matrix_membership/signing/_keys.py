@@ -157,12 +157,12 @@ class KeyRing:
 
         Returns:
             A ring of their keys. Cost: linear in the documents, and for each of them at
-            most `MOST_DOCUMENT_SIGNATURES` Ed25519 verifications of 50 us.
+            most 16 Ed25519 verifications of 50 us.
 
         Raises:
             InvalidKey: a document is not of that form, is of a server that was not
                 expected, is not signed by one of the keys that it lists, has a bad
-                signature by one, or has more than `MOST_DOCUMENT_SIGNATURES` by them.
+                signature by one, or has more than 16 by them.
 
         __ https://spec.matrix.org/v1.19/server-server-api/#get_matrixkeyv2server
         """
