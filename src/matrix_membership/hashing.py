@@ -23,7 +23,7 @@ from matrix_membership.identifiers import event_id as read_event_id
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import EventIdFormat, RoomVersion
 
-__all__ = ["content_hash", "event_id", "reference_hash", "signed_bytes"]
+__all__ = ["content_hash", "event_id", "reference_hash"]
 
 NOT_IN_CONTENT_HASH: Final = frozenset({"unsigned", "signatures", "hashes"})
 

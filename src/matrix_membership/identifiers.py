@@ -15,17 +15,7 @@ from typing import Final, NewType, TypeGuard
 
 from matrix_membership.errors import InvalidIdentifier
 
-__all__ = [
-    "EventID",
-    "RoomID",
-    "ServerName",
-    "UserID",
-    "event_id",
-    "room_id",
-    "server_name",
-    "server_of",
-    "user_id",
-]
+__all__ = ["EventID", "RoomID", "ServerName", "UserID", "event_id", "server_of"]
 
 UserID = NewType("UserID", str)
 RoomID = NewType("RoomID", str)

@@ -1,6 +1,6 @@
 """Memberships, join rules, and the names of the moves between memberships.
 
-The table `TRANSITIONS` only names moves. Whether a move is allowed is decided by the
+`transition` only names moves. Whether a move is allowed is decided by the
 rules (`matrix_membership.auth`).
 """
 
@@ -15,13 +15,9 @@ __all__ = [
     "BAN",
     "INVITE",
     "JOIN",
-    "JOIN_RULES",
     "KNOCK",
     "LEAVE",
-    "MEMBERSHIPS",
-    "TRANSITIONS",
     "UNKNOWN",
-    "UNRECOGNISED",
     "JoinRule",
     "Membership",
     "Transition",

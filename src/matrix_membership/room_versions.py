@@ -34,7 +34,6 @@ __all__ = [
     "V10",
     "V11",
     "V12",
-    "EventIdFormat",
     "RoomVersion",
     "room_version",
 ]

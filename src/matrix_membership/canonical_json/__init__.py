@@ -23,31 +23,15 @@ from typing import Any, Final, Never, Self
 
 from canonicaljson import encode_canonical_json
 
-from matrix_membership.canonical_json._text import (
-    DEFAULT_BUDGET,
-    MAX_INTEGER,
-    MIN_INTEGER,
-    Budget,
-    JsonFloat,
-    JsonValue,
-    surrogate,
-)
+from matrix_membership.canonical_json._text import DEFAULT_BUDGET as DEFAULT_BUDGET
+from matrix_membership.canonical_json._text import MAX_INTEGER as MAX_INTEGER
+from matrix_membership.canonical_json._text import MIN_INTEGER as MIN_INTEGER
+from matrix_membership.canonical_json._text import Budget, JsonValue, surrogate
+from matrix_membership.canonical_json._text import JsonFloat as JsonFloat
 from matrix_membership.canonical_json._text import read as read
 from matrix_membership.errors import InvalidJson
 
-__all__ = [
-    "DEFAULT_BUDGET",
-    "MAX_INTEGER",
-    "MIN_INTEGER",
-    "Budget",
-    "JsonFloat",
-    "JsonObject",
-    "JsonValue",
-    "decode",
-    "encode",
-    "freeze",
-    "thaw",
-]
+__all__ = ["Budget", "JsonObject", "JsonValue", "decode", "encode", "freeze"]
 
 
 class JsonObject(dict[str, JsonValue]):

@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
-from matrix_membership.events._template import EventTemplate, Signs
+from matrix_membership.events._template import EventTemplate
+from matrix_membership.events._template import Signs as Signs
 from matrix_membership.events.event import Event
-from matrix_membership.events.facts import MEMBER_KINDS, View
+from matrix_membership.events.facts import MEMBER_KINDS as MEMBER_KINDS
 from matrix_membership.events.reading import ReadPdu, read_pdu
 
-__all__ = ["MEMBER_KINDS", "Event", "EventTemplate", "ReadPdu", "Signs", "View", "read_pdu"]
+__all__ = ["Event", "EventTemplate", "ReadPdu", "read_pdu"]

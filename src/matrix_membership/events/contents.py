@@ -20,15 +20,6 @@ from matrix_membership.identifiers import RoomID, UserID, is_room_id, is_user_id
 from matrix_membership.membership import JOIN_RULES, JoinRule
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = [
-    "NO_POWER_LEVELS",
-    "Create",
-    "JoinRules",
-    "PowerLevels",
-    "SignedInvite",
-    "ThirdPartyInvite",
-]
-
 # Levels: how the room versions write the numbers of `m.room.power_levels`.
 
 # A JsonObject, unlike a mapping proxy, can be pickled.

@@ -25,8 +25,6 @@ from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, i
 from matrix_membership.membership import MEMBERSHIPS, UNRECOGNISED, Membership
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["MEMBER_KINDS", "View"]
-
 View = Create | JoinRules | PowerLevels | SignedInvite | ThirdPartyInvite
 
 MEMBER_KINDS: Final[Mapping[Membership, str]] = MappingProxyType(

@@ -18,16 +18,8 @@ from typing import Final
 from matrix_membership._attrs import constant
 from matrix_membership.canonical_json import MAX_INTEGER, MIN_INTEGER, JsonValue
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.identifiers import (
-    MAX_BYTES,
-    EventID,
-    is_event_id,
-    is_room_id,
-    is_user_id,
-)
+from matrix_membership.identifiers import MAX_BYTES, EventID, is_event_id, is_room_id, is_user_id
 from matrix_membership.room_versions import RoomVersion
-
-__all__ = ["MAX_DRESSED_PDU_BYTES", "MAX_PDU_BYTES", "check_format"]
 
 MAX_PDU_BYTES: Final = 65_536
 """Bytes that a PDU may have in canonical form."""
