@@ -21,12 +21,10 @@ from matrix_membership.federation import (
     Accepted,
     AnswerBudget,
     Attempts,
-    Audit,
     AwaitingAcceptance,
     AwaitingKeys,
     Countersigned,
     End,
-    Examination,
     ExchangeRequest,
     Failed,
     Handshake,
@@ -80,13 +78,7 @@ from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt import Disposition, Receipt, receive, reevaluate
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import authorise, rooms_to_check
-from matrix_membership.signing import (
-    PublishedKey,
-    needed_keys,
-    sign_json,
-    verify_json,
-    verify_read,
-)
+from matrix_membership.signing import PublishedKey, needed_keys, sign_json, verify_json, verify_read
 from matrix_membership.state import Storage
 
 __all__ = [
@@ -101,7 +93,6 @@ __all__ = [
     "Accepted",
     "AnswerBudget",
     "Attempts",
-    "Audit",
     "Authorization",
     "AwaitingAcceptance",
     "AwaitingKeys",
@@ -109,7 +100,6 @@ __all__ = [
     "Disposition",
     "End",
     "EventID",
-    "Examination",
     "ExchangeRequest",
     "Failed",
     "Handshake",

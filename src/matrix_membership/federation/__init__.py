@@ -15,24 +15,10 @@
 
 from __future__ import annotations
 
-from matrix_membership.federation import (
-    audit,
-    drafts,
-    invites,
-    messages,
-    policy_server,
-    resident,
-    third_party,
-)
-from matrix_membership.federation.audit import (
-    AnswerBudget,
-    Audit,
-    Defect,
-    Examination,
-    SendJoinReader,
-    Severity,
-    sufficiency,
-)
+from matrix_membership.federation import drafts, invites, policy_server, resident, third_party
+from matrix_membership.federation.audit import AnswerBudget, SendJoinReader
+from matrix_membership.federation.audit import Audit as Audit
+from matrix_membership.federation.audit import Examination as Examination
 from matrix_membership.federation.handshake import (
     JOINING,
     KNOCKING,
@@ -48,8 +34,10 @@ from matrix_membership.federation.handshake import (
     Left,
     Refused,
 )
-from matrix_membership.federation.handshake.attempts import Attempt, Attempts, End, Failed, Reply
-from matrix_membership.federation.invites import Countersigned, Invited, Offered
+from matrix_membership.federation.handshake.attempts import Attempt as Attempt
+from matrix_membership.federation.handshake.attempts import Attempts, End, Failed
+from matrix_membership.federation.handshake.attempts import Reply as Reply
+from matrix_membership.federation.invites import Countersigned, Offered
 from matrix_membership.federation.invites.messages import (
     ExchangeRequest,
     InviteRequest,
@@ -71,7 +59,8 @@ from matrix_membership.federation.messages import (
 )
 from matrix_membership.federation.resident import Accepted
 from matrix_membership.federation.resident_room import ResidentRoom
-from matrix_membership.federation.third_party import AwaitingValidity, KeyValidity
+from matrix_membership.federation.third_party import AwaitingValidity as AwaitingValidity
+from matrix_membership.federation.third_party import KeyValidity
 
 __all__ = [
     "JOINING",
@@ -80,17 +69,12 @@ __all__ = [
     "STEPS",
     "Accepted",
     "AnswerBudget",
-    "Attempt",
     "Attempts",
-    "Audit",
     "AwaitingAcceptance",
     "AwaitingKeys",
     "AwaitingTemplate",
-    "AwaitingValidity",
     "Countersigned",
-    "Defect",
     "End",
-    "Examination",
     "ExchangeRequest",
     "Failed",
     "Handshake",
@@ -99,7 +83,6 @@ __all__ = [
     "InviteRequest",
     "InviteResponse",
     "InviteVerdict",
-    "Invited",
     "Joined",
     "KeyValidity",
     "Knocked",
@@ -111,7 +94,6 @@ __all__ = [
     "OnBindRequest",
     "PendingInvite",
     "Refused",
-    "Reply",
     "Request",
     "ResidentRoom",
     "SendJoinReader",
@@ -119,14 +101,10 @@ __all__ = [
     "SendKnockResponse",
     "SendLeaveResponse",
     "SendRequest",
-    "Severity",
     "StoredInvite",
-    "audit",
     "drafts",
     "invites",
-    "messages",
     "policy_server",
     "resident",
-    "sufficiency",
     "third_party",
 ]

@@ -37,16 +37,7 @@ from matrix_membership.identifiers import is_user_id, server_of
 from matrix_membership.membership import JOIN
 from matrix_membership.signing import Signer, signed_by_key
 
-__all__ = [
-    "AwaitingValidity",
-    "KeyValidity",
-    "answer_exchange",
-    "bound",
-    "exchange",
-    "redeem",
-    "revoke",
-    "store",
-]
+__all__ = ["KeyValidity", "answer_exchange", "bound", "exchange", "redeem", "revoke", "store"]
 
 _STORED = "m.room.third_party_invite"
 

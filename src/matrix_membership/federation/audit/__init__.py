@@ -24,20 +24,14 @@ from matrix_membership.federation._splitting import (
     AnswerBudget,
     Splitter,
 )
-from matrix_membership.federation.audit._judge import Examination
+from matrix_membership.federation.audit._judge import Examination as Examination
 from matrix_membership.federation.audit._read import Examiner
-from matrix_membership.federation.audit._report import Audit, Defect, Severity
+from matrix_membership.federation.audit._report import Audit as Audit
+from matrix_membership.federation.audit._report import Defect as Defect
+from matrix_membership.federation.audit._report import Severity as Severity
 from matrix_membership.identifiers import ServerName
 
-__all__ = [
-    "AnswerBudget",
-    "Audit",
-    "Defect",
-    "Examination",
-    "SendJoinReader",
-    "Severity",
-    "examine",
-]
+__all__ = ["AnswerBudget", "SendJoinReader", "examine"]
 
 
 class SendJoinReader:

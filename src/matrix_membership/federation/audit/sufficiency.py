@@ -21,7 +21,7 @@ from matrix_membership.identifiers import EventID, server_of
 from matrix_membership.membership import JOIN
 from matrix_membership.receipt.listed_events import judge_by_listed_events
 
-__all__ = ["Fault", "Shortcoming", "shortcomings"]
+__all__ = ["shortcomings"]
 
 
 class Fault(Enum):

@@ -42,13 +42,9 @@ from matrix_membership.federation.handshake import (
     Left,
     Refused,
 )
-from matrix_membership.federation.handshake._transcript import (
-    Attempt,
-    Failed,
-    Reply,
-    goes_on,
-    reply_of,
-)
+from matrix_membership.federation.handshake._transcript import Attempt as Attempt
+from matrix_membership.federation.handshake._transcript import Failed, goes_on, reply_of
+from matrix_membership.federation.handshake._transcript import Reply as Reply
 from matrix_membership.federation.messages import (
     MakeResponse,
     MatrixError,
@@ -61,7 +57,7 @@ from matrix_membership.identifiers import RoomID, ServerName, UserID, server_nam
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 
-__all__ = ["Attempt", "Attempts", "End", "Failed", "Reply"]
+__all__ = ["Attempts", "End", "Failed"]
 
 End = Joined | Knocked | Left | Failed
 """How attempts can end: in the end of one handshake, or because every server failed."""

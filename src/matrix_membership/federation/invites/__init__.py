@@ -27,11 +27,7 @@ from matrix_membership.events import Event, EventTemplate, read_pdu
 from matrix_membership.federation._needs import Needs
 from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.invites._receiving import Countersigned, answer
-from matrix_membership.federation.invites.messages import (
-    InviteRequest,
-    InviteResponse,
-    key_ids_of,
-)
+from matrix_membership.federation.invites.messages import InviteRequest, InviteResponse, key_ids_of
 from matrix_membership.federation.invites.room_state import described
 from matrix_membership.federation.messages import MatrixError, Request
 from matrix_membership.federation.resident_room import ResidentRoom
@@ -40,15 +36,7 @@ from matrix_membership.membership import INVITE
 from matrix_membership.signing import KeyRing, verify_read
 from matrix_membership.state import RoomState
 
-__all__ = [
-    "Countersigned",
-    "Invited",
-    "Offered",
-    "answer",
-    "conclude",
-    "draft_invite",
-    "offer",
-]
+__all__ = ["Countersigned", "Offered", "answer", "conclude", "draft_invite", "offer"]
 
 # The v1 endpoint does not name the room version, so it carries only these two.
 _V1_ENDPOINT: Final = ("1", "2")

@@ -28,8 +28,6 @@ from matrix_membership.identifiers import (
 from matrix_membership.room_versions import KNOWN
 
 __all__ = [
-    "MOST_BOUND",
-    "MOST_SERVERS_OF_ROOM_STATE",
     "ON_BIND_METHODS",
     "ON_BIND_PATH",
     "ExchangeRequest",
@@ -141,7 +139,7 @@ class InviteRequest:
     def needs(self) -> dict[ServerName, frozenset[str]]:
         """The keys to fetch: for each server that must have signed, the key IDs it used.
 
-        At most `MOST_SERVERS_OF_ROOM_STATE` servers. `KeyRing.missing` drops known keys.
+        At most 32 servers. `KeyRing.missing` drops known keys.
         """
         # Without a name it is version 1 or 2, whose event IDs both name a server.
         version = KNOWN.get(self.room_version or "1")
@@ -289,7 +287,7 @@ class OnBindRequest:
         """Read the body of a request.
 
         Raises:
-            InvalidMessage: the body has another form, or more than `MOST_BOUND` invites.
+            InvalidMessage: the body has another form, or more than 100 invites.
         """
         # Frozen as a whole, so that the depth limit counts from the top of the body.
         body = frozen_of(object_of(body, "onbind"), "onbind")

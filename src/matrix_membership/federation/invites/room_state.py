@@ -20,8 +20,6 @@ from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing, missing_signers, unverified, verify_read
 from matrix_membership.state import RoomState
 
-__all__ = ["INVITE_ROOM_STATE", "MOST_DESCRIBING"]
-
 INVITE_ROOM_STATE: Final = (
     "m.room.create",
     "m.room.join_rules",
@@ -42,7 +40,7 @@ MOST_DESCRIBING: Final = 100
 """The most events that may describe a room; a longer list is refused unread.
 
 The specification asks for eight, and servers let their operators add types. Each costs
-up to `signing.MOST_SIGNATURES` verifications, and any server can send a list.
+up to 32 verifications, and any server can send a list.
 """
 
 _STRIPPED: Final = ("type", "sender", "state_key", "content")
