@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tests.sources import PUBLIC, ROOT, full_name, parsed
+from tests.sources import PUBLIC, REFERENCE, full_name, parsed, returned
 
 # The bound only goes down. The aim for the whole package is 200.
 MOST_NAMES: Final = 351
@@ -56,6 +56,11 @@ class TestPublicModule:
     def test_stands_on_a_reference_page(self, module: str) -> None:
         directive = rf"^\.\. automodule:: {re.escape(full_name(module))}$"
         assert re.search(directive, reference_page(module), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("module", "name"), tuple(returned()))
+def test_what_a_page_describes_by_name_is_described(module: str, name: str) -> None:
+    assert getattr(import_module(full_name(module)), name).__doc__
 
 
 def test_there_are_few_names_to_learn() -> None:

@@ -16,7 +16,7 @@ from matrix_membership.signing import missing_signers, signature_error
 from matrix_membership.state import RoomState
 from matrix_membership.state.create_event import second_create_event
 
-__all__ = ["Admission", "Evidence", "admit"]
+__all__ = ["Evidence", "admit"]
 
 
 class Evidence(Enum):

@@ -27,10 +27,7 @@ __all__ = [
     "UnableToAuthorise",
     "UnableToGrant",
     "authorise",
-    "authorisers",
-    "is_restricted",
     "rooms_to_check",
-    "servers_that_can_authorise",
 ]
 
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix_membership.receipt.server_acl import (
-    ACL_EDUS,
     ACL_ENDPOINTS,
     ServerAcl,
     is_protected,
@@ -239,4 +238,4 @@ class TestEndpoints:
         assert len(ACL_ENDPOINTS) == 15
 
     def test_come_with_two_kinds_of_edus(self) -> None:
-        assert {"m.receipt", "m.typing"} == ACL_EDUS
+        assert {"m.receipt", "m.typing"} == ServerAcl.EDUS

@@ -13,7 +13,7 @@ from matrix_membership.advice._power import POWER_CHECKS
 from matrix_membership.advice._servers import MOST_COMPARISONS, SERVER_CHECKS
 from matrix_membership.state import RoomState
 
-__all__ = ["MOST_COMPARISONS", "Finding", "Weight", "lint"]
+__all__ = ["Weight", "lint"]
 
 CHECKS: Final[tuple[Check, ...]] = (*JOIN_RULE_CHECKS, *POWER_CHECKS, *SERVER_CHECKS)
 
@@ -27,7 +27,7 @@ def lint(state: RoomState) -> tuple[Finding, ...]:
     Returns:
         The findings, those that hurt now first. Cost: linear in the power levels, the
         access control list and the servers in the room, plus at most
-        `MOST_COMPARISONS` comparisons of a server with a pattern; and for the first
+        50,000 comparisons of a server with a pattern; and for the first
         question to a state of `RoomState.of` linear in its members.
 
     Raises:

@@ -16,8 +16,6 @@ from matrix_membership.cli import explain, resets, resolve
 from matrix_membership.cli._reading import UNREADABLE
 from matrix_membership.errors import MatrixMembershipError
 
-__all__ = ["main"]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.

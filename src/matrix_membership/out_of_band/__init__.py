@@ -21,7 +21,7 @@ held beside each other, one for each server, and none ends another:
 - its sender withdraws it, and the others that were held beside it stay;
 - the user's own leave ends it, and all that was held when the user left.
 
-`MAX_HELD` and `MAX_REMEMBERED` bound the memory. A held invite is never removed to make
+At most 50 invites and the IDs of 1,000 earlier events are held. A held invite is never removed to make
 room for another server's: strangers who send many invites fill only the free places.
 """
 
@@ -61,7 +61,7 @@ from matrix_membership.out_of_band._verdicts import Reason, Verdict
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
-__all__ = ["MAX_HELD", "MAX_REMEMBERED", "OutOfBand", "Reason", "Reception", "Verdict"]
+__all__ = ["OutOfBand", "Reason", "Verdict"]
 
 MAX_HELD: Final = 50
 """How many invites and knocks are held for one user and room, one for each server.
@@ -121,7 +121,7 @@ class OutOfBand:
         likely: the probable membership, when another user changed it.
         contradicted: whether the server that signed the invite refused the user's join.
             Nothing proves that it was withdrawn: ask again, or for another invite.
-        replaced: the IDs of earlier events, the newest last: at most `MAX_REMEMBERED`.
+        replaced: the IDs of earlier events, the newest last: at most 1,000.
         others: the invites of other servers and the knock that are held beside `event`.
             Each can be accepted, and the first takes the place of `event` when that ends.
     """

@@ -20,8 +20,6 @@ from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
-__all__ = ["judge_by_listed_events"]
-
 
 def judge_by_listed_events(
     event: Event,

@@ -21,7 +21,7 @@ from matrix_membership.identifiers import ServerName
 from matrix_membership.signing import SEED_BYTES, PublishedKey
 from matrix_membership.state import RoomState
 
-__all__ = ["POLICY_KEY_ID", "PolicyServer"]
+__all__ = ["PolicyServer"]
 
 POLICY_KEY_ID: Final = "ed25519:policy_server"
 """The ID of a policy server's key, always."""

@@ -1,8 +1,8 @@
 """Server access control lists: which servers may speak to a room.
 
 They are separate from the authorisation rules. A server applies them to the requests of
-other servers: to whole requests at the endpoints of `ACL_ENDPOINTS`, to each event of a
-transaction, and to the `ACL_EDUS` of a room. The server that asks counts, not the
+other servers: to whole requests at some endpoints (`is_protected`), to each event of a
+transaction, and to the EDUs of a room (`ServerAcl.EDUS`). The server that asks counts, not the
 server of an event's sender. See `Server access control lists`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from attrs import field
 
@@ -21,7 +21,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.identifiers import MAX_BYTES
 from matrix_membership.state import RoomState
 
-__all__ = ["ACL_EDUS", "ACL_ENDPOINTS", "ServerAcl", "is_protected", "permits"]
+__all__ = ["ServerAcl", "is_protected", "permits"]
 
 _FEDERATION: Final = "/_matrix/federation"
 
@@ -49,9 +49,6 @@ ACL_ENDPOINTS: Final = frozenset(
 Each is the path before the room ID. `/send` is absent: there each event is tested by itself.
 """
 
-ACL_EDUS: Final = frozenset({"m.receipt", "m.typing"})
-"""The EDUs whose part about a room is ignored when their server is not permitted there."""
-
 
 def is_protected(path: str) -> bool:
     """Tell whether the path of a request is one of the protected endpoints.
@@ -75,7 +72,10 @@ class ServerAcl:
         allow: patterns for the servers that may speak. With an empty list no server may.
         deny: patterns for those of them that may not.
         allow_ip_literals: servers whose name is an IP address may speak at all.
+        EDUS: the EDUs to ignore in what they say about a room, from a server that may not speak.
     """
+
+    EDUS: ClassVar[frozenset[str]] = frozenset({"m.receipt", "m.typing"})
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()

@@ -6,29 +6,15 @@ algorithm of its version: 1 for room version 1, 2 for versions 2 to 11, 2.1 for 
 
 from __future__ import annotations
 
-from matrix_membership.resolution._chains import ChainIndex, Reach
+from matrix_membership.resolution._chains import ChainIndex
 from matrix_membership.resolution._changes import resets_in
 from matrix_membership.resolution._gathering import AwaitingEvents, begin
-from matrix_membership.resolution._records import Outcome, Stage
-from matrix_membership.resolution._repairs import Repair
-from matrix_membership.resolution._resets import Reset, resets
+from matrix_membership.resolution._records import Outcome as Outcome
+from matrix_membership.resolution._records import Stage as Stage
+from matrix_membership.resolution._repairs import Repair as Repair
+from matrix_membership.resolution._resets import Reset as Reset
+from matrix_membership.resolution._resets import resets
 from matrix_membership.resolution._resolving import Resolution, resolve
-from matrix_membership.resolution._story import Considered, Dispute, Story
+from matrix_membership.resolution._story import Dispute as Dispute
 
-__all__ = [
-    "AwaitingEvents",
-    "ChainIndex",
-    "Considered",
-    "Dispute",
-    "Outcome",
-    "Reach",
-    "Repair",
-    "Reset",
-    "Resolution",
-    "Stage",
-    "Story",
-    "begin",
-    "resets",
-    "resets_in",
-    "resolve",
-]
+__all__ = ["AwaitingEvents", "ChainIndex", "Resolution", "begin", "resets", "resets_in", "resolve"]

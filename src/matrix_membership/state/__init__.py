@@ -28,23 +28,13 @@ from matrix_membership.state._fields import (
     with_other,
 )
 from matrix_membership.state._members import ABSENT, PRESENT, Roster
-from matrix_membership.state._storage import GetEvent, PassedOver, Storage, Stored, stored_in_part
-from matrix_membership.state._views import (
-    CREATOR_POWER_LEVEL,
-    FIRST_CREATOR_POWER_LEVEL,
-    NO_CREATE,
-    NO_JOIN_RULES,
-    view_of,
-)
+from matrix_membership.state._storage import GetEvent, Storage, Stored, stored_in_part
+from matrix_membership.state._storage import PassedOver as PassedOver
+from matrix_membership.state._views import CREATOR_POWER_LEVEL as CREATOR_POWER_LEVEL
+from matrix_membership.state._views import FIRST_CREATOR_POWER_LEVEL as FIRST_CREATOR_POWER_LEVEL
+from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, view_of
 
-__all__ = [
-    "CREATOR_POWER_LEVEL",
-    "FIRST_CREATOR_POWER_LEVEL",
-    "HEROES",
-    "PassedOver",
-    "RoomState",
-    "Storage",
-]
+__all__ = ["RoomState", "Storage"]
 
 HEROES: Final = 5
 """How many members describe a room without a name."""

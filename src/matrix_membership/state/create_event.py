@@ -7,8 +7,6 @@ from matrix_membership.events import Event
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.state import RoomState
 
-__all__ = ["second_create_event"]
-
 
 def second_create_event(event: Event, *states: RoomState) -> InvalidEvent | None:
     """Return what speaks against a create event in a room that has one already.

@@ -18,7 +18,7 @@ from matrix_membership.identifiers import is_event_id, is_room_id
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.state import PassedOver, RoomState
 
-__all__ = ["read_event", "read_state"]
+__all__ = ["read_state"]
 
 _KEYS: Final = ("type", "sender", "state_key", "content", "event_id", "room_id", "origin_server_ts")
 _OPTIONAL: Final = _KEYS[2:3] + _KEYS[4:]
@@ -82,7 +82,7 @@ def read_state(
     event whole among stripped ones: that is stripped state too.
 
     Args:
-        events: the state events, as `read_event` takes them: the answer to `/state`; or of
+        events: the state events in client format: the answer to `/state`; or of
             `/sync` the state and then the state events of the timeline; or the
             `invite_state` or `knock_state` of a room that the user is not in. Of two for
             one place the later counts.

@@ -15,11 +15,8 @@ and print as a script to paste into a test.
 from __future__ import annotations
 
 from matrix_membership.strategies.agreement import Disagreement, assert_agrees
-from matrix_membership.strategies.cases import (
-    AuthCase,
-    auth_cases,
-    room_states,
-)
+from matrix_membership.strategies.cases import AuthCase as AuthCase
+from matrix_membership.strategies.cases import auth_cases, room_states
 from matrix_membership.strategies.events import (
     arbitrary_events,
     events,
@@ -31,11 +28,8 @@ from matrix_membership.strategies.events import (
     signer_of,
     third_party_invites,
 )
-from matrix_membership.strategies.handshakes import (
-    Resident,
-    lying_residents,
-    residents,
-)
+from matrix_membership.strategies.handshakes import Resident as Resident
+from matrix_membership.strategies.handshakes import lying_residents, residents
 from matrix_membership.strategies.identifiers import (
     event_ids,
     malformed_event_ids,
@@ -47,18 +41,11 @@ from matrix_membership.strategies.identifiers import (
     server_names,
     user_ids,
 )
-from matrix_membership.strategies.rooms import (
-    RoomHistory,
-    forks,
-    key_ring_of,
-    room_histories,
-)
+from matrix_membership.strategies.rooms import RoomHistory as RoomHistory
+from matrix_membership.strategies.rooms import forks, key_ring_of, room_histories
 
 __all__ = [
-    "AuthCase",
     "Disagreement",
-    "Resident",
-    "RoomHistory",
     "arbitrary_events",
     "assert_agrees",
     "auth_cases",

@@ -30,7 +30,7 @@ from matrix_membership.strategies._sketch import written
 from matrix_membership.strategies._trials import Trial, draw_room
 from matrix_membership.strategies.identifiers import room_versions
 
-__all__ = ["AuthCase", "auth_cases", "room_states"]
+__all__ = ["auth_cases", "room_states"]
 
 
 @frozen

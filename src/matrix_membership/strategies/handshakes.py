@@ -31,17 +31,10 @@ from matrix_membership.membership import JoinRule
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 from matrix_membership.strategies._fields import signer_of
-from matrix_membership.strategies._sketch import (
-    ANA,
-    BEN,
-    CREATE,
-    JOIN_RULES,
-    MEMBER,
-    POWER_LEVELS,
-)
+from matrix_membership.strategies._sketch import ANA, BEN, CREATE, JOIN_RULES, MEMBER, POWER_LEVELS
 from matrix_membership.strategies.rooms import RoomHistory, new_room
 
-__all__ = ["Resident", "lying_residents", "residents"]
+__all__ = ["lying_residents", "residents"]
 
 StatusAndBody = tuple[int, JsonValue]
 Json = dict[str, Any]

@@ -30,7 +30,7 @@ from matrix_membership.strategies._script import Writer
 from matrix_membership.strategies._sketch import ANA, CREATE, ROOM
 from matrix_membership.strategies.identifiers import room_versions
 
-__all__ = ["RoomHistory", "forks", "key_ring_of", "room_histories"]
+__all__ = ["forks", "key_ring_of", "room_histories"]
 
 
 @frozen

@@ -18,7 +18,8 @@ from matrix_membership.auth._rulebook import rulebook
 from matrix_membership.auth._suppositions import suppositions
 from matrix_membership.auth.auth_events import AuthEvents
 from matrix_membership.auth.explaining._facts import Fact, facts
-from matrix_membership.auth.explaining._remedies import Judge, Remedy, find_remedies
+from matrix_membership.auth.explaining._remedies import Judge, find_remedies
+from matrix_membership.auth.explaining._remedies import Remedy as Remedy
 from matrix_membership.auth.explaining.shortfalls import shortfalls
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
@@ -27,7 +28,7 @@ from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.restricted import rooms_to_check, servers_that_can_authorise
 from matrix_membership.state import PassedOver, RoomState
 
-__all__ = ["Explanation", "Remedy", "TriedRule"]
+__all__ = ["Explanation"]
 
 StateKey = tuple[str, str]
 
