@@ -58,7 +58,7 @@ from matrix_membership.federation import (
     third_party,
 )
 from matrix_membership.federation.audit import examine
-from matrix_membership.federation.invites.messages import ON_BIND_METHODS, ON_BIND_PATH, key_ids_of
+from matrix_membership.federation.invites.messages import key_ids_of
 from matrix_membership.federation.messages import path_of
 from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.hashing import reference_hash
@@ -73,23 +73,17 @@ from matrix_membership.identifiers import (
     server_of,
 )
 from matrix_membership.machine import admit
-from matrix_membership.membership import INVITE, LEAVE, UNKNOWN
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt import Disposition, Receipt, receive, reevaluate
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import authorise, rooms_to_check
-from matrix_membership.signing import PublishedKey, needed_keys, sign_json, verify_json, verify_read
+from matrix_membership.signing import PublishedKey, needed_keys, sign_json, verify, verify_json
 from matrix_membership.state import Storage
 
 __all__ = [
-    "INVITE",
     "JOINING",
     "KNOCKING",
-    "LEAVE",
     "LEAVING",
-    "ON_BIND_METHODS",
-    "ON_BIND_PATH",
-    "UNKNOWN",
     "Accepted",
     "AnswerBudget",
     "Attempts",
@@ -163,6 +157,6 @@ __all__ = [
     "server_of",
     "sign_json",
     "third_party",
+    "verify",
     "verify_json",
-    "verify_read",
 ]

@@ -18,9 +18,8 @@ from homeserver.bounded import Bounded
 from homeserver.inviting import Inviting
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from matrix_membership import InvalidEvent, KeyRing
+from matrix_membership import InvalidEvent, KeyRing, Membership
 from matrix_membership.server import (
-    INVITE,
     Disposition,
     JsonObject,
     MatrixError,
@@ -31,7 +30,7 @@ from matrix_membership.server import (
     permits,
     read_pdu,
     server_of,
-    verify_read,
+    verify,
 )
 
 __all__ = ["LARGEST_TRANSACTION", "Transactions"]
@@ -78,7 +77,7 @@ class Arrived:
         needs = [need for read in self.reads for need in needed_keys(read).items()]
         for read in self.reads:
             if (
-                read.event.membership is INVITE
+                read.event.membership is Membership.INVITE
             ):  # an invite by address may be signed by the invited user's server
                 server = server_of(read.event.state_key or "")
                 needs.append((server, key_ids_of(read.document, server)))
@@ -151,7 +150,7 @@ class Transactions:
         event_id = read.event.event_id
         if room is None:
             for found in arrived.reads:
-                self.inviting.take(verify_read(found, keys))
+                self.inviting.take(verify(found, keys))
         elif event_id not in room.events and event_id not in room.rejected:
             receipt = room.take(read, keys)
             if receipt.disposition in (Disposition.DROPPED, Disposition.REJECTED):

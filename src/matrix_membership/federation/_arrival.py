@@ -11,7 +11,7 @@ from matrix_membership.events import Event, ReadPdu, read_pdu
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.signing import KeyRing, missing_signers, unverified, verify_read
+from matrix_membership.signing import KeyRing, missing_signers, unverified, verify
 
 __all__ = ["read_member_event"]
 
@@ -61,7 +61,7 @@ def read_member_event(
     except InvalidEvent as error:
         code = "M_BAD_JSON" if error.where == "PDU" else "M_INVALID_PARAM"
         return MatrixError.of(code, str(error))
-    event = verify_read(read, keys)
+    event = verify(read, keys)
     fault = next(_faults(event, read, request, keys, membership, state_key_fault), None)
     if fault is not None:
         return MatrixError.of("M_INVALID_PARAM", f"the {noun} was refused: {fault}")

@@ -32,7 +32,7 @@ from matrix_membership.signing import (
     missing_signers,
     signature_error,
     unverified,
-    verify_read,
+    verify,
 )
 from matrix_membership.state import RoomState
 from matrix_membership.state.create_event import second_create_event
@@ -219,7 +219,7 @@ def receive(
             read = read_pdu(pdu, room_version)
         except InvalidEvent as error:
             return Receipt(Disposition.DROPPED, Check.FORMAT, error=error)
-    event = verify_read(read, keys)
+    event = verify(read, keys)
     if missing_signers(event):
         return _unsigned(event, keys)
     receipt = _judge(

@@ -33,7 +33,7 @@ from matrix_membership.federation.messages import MatrixError, Request
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import ServerName, is_user_id, server_of
 from matrix_membership.membership import INVITE
-from matrix_membership.signing import KeyRing, verify_read
+from matrix_membership.signing import KeyRing, verify
 from matrix_membership.state import RoomState
 
 __all__ = ["Countersigned", "Offered", "answer", "conclude", "draft_invite", "offer"]
@@ -197,7 +197,7 @@ def conclude(
         read = read_pdu(pdu, event.room_version, event_id=event.event_id)
     except InvalidEvent as error:
         raise _lie("the invite", str(error)) from error
-    if server not in verify_read(read, keys).signed_by:
+    if server not in verify(read, keys).signed_by:
         needs = offered.needs(reply)
         at = event.origin_server_ts if event.room_version.enforces_key_validity else 0
         absent = bool(needs) and keys.missing(needs, at=at) == needs

@@ -17,7 +17,7 @@ from matrix_membership.events import Event, read_pdu
 from matrix_membership.events.contents import Create
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.signing import KeyRing, missing_signers, unverified, verify_read
+from matrix_membership.signing import KeyRing, missing_signers, unverified, verify
 from matrix_membership.state import RoomState
 
 INVITE_ROOM_STATE: Final = (
@@ -120,7 +120,7 @@ def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | No
         return None, "is not an event"
     try:
         # An altered event is redacted here, so the checks below see only what was signed.
-        event = verify_read(read_pdu(entry, version), keys)
+        event = verify(read_pdu(entry, version), keys)
     except InvalidEvent as error:
         return _stripped(entry, version), f"is not an event of room version {version}: {error}"
     named = event.view.room_version if isinstance(event.view, Create) else version.identifier
