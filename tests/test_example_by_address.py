@@ -18,8 +18,7 @@ from aiohttp import web
 from homeserver.answers import listening
 from homeserver.server import Homeserver
 from matrix_membership import Event, Signer
-from matrix_membership.federation import MatrixError, Request
-from matrix_membership.federation.invites.messages import ON_BIND_PATH
+from matrix_membership.federation import MatrixError, OnBindRequest, Request
 from matrix_membership.identifiers import server_of
 from matrix_membership.membership import INVITE, JOIN, LEAVE
 from matrix_membership.signing import sign_json
@@ -114,7 +113,7 @@ class IdentityServer:
             {**who, **waiting, "mxid": user, "signed": self.word(index, user)}
             for index, waiting in enumerate(self.stored)
         ]
-        url = f"http://{server_of(user)}{ON_BIND_PATH}"
+        url = f"http://{server_of(user)}{OnBindRequest.PATH}"
         body = {**who, "invites": invites}
         async with self.session.request(method, url, json=body) as response:
             return response.status
@@ -367,7 +366,7 @@ class TestEndpoints:
     )
     def test_of_identity_servers_refuse(self, method: str, body: Any, errcode: str) -> None:
         async def scenario(ana: Client, _: Client, __: IdentityServer) -> None:
-            url = f"http://{ana.server.name}{ON_BIND_PATH}"
+            url = f"http://{ana.server.name}{OnBindRequest.PATH}"
             async with ana.session.request(method, url, data=body) as response:
                 assert (response.status, (await response.json())["errcode"]) == (400, errcode)
 

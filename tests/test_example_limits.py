@@ -24,8 +24,14 @@ from homeserver.transactions import MOST_EDUS, MOST_PDUS, Transactions
 from homeserver.transport import LARGEST_ANSWER, LARGEST_ERROR, on_loopback
 from matrix_membership import KNOWN, Event
 from matrix_membership.canonical_json import encode
-from matrix_membership.federation import JOINING, MatrixError, Offered, Refused, Request
-from matrix_membership.federation.invites.messages import ON_BIND_PATH
+from matrix_membership.federation import (
+    JOINING,
+    MatrixError,
+    Offered,
+    OnBindRequest,
+    Refused,
+    Request,
+)
 from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.membership import INVITE
 from tests.stranger import FEDERATION, Stranger, attacked, forged, raw
@@ -94,7 +100,7 @@ class TestBodies:
                 await asyncio.Event().wait()
 
             async with aiohttp.ClientSession() as session:
-                url = f"http://{host.name}{ON_BIND_PATH}"
+                url = f"http://{host.name}{OnBindRequest.PATH}"
                 async with session.put(url, data=never()) as response:
                     return response.status
 
@@ -255,7 +261,7 @@ async def bound(host: Homeserver, count: int) -> int:
         for port in range(1, count + 1)
     ]
     body = encode({**who, "invites": invites})
-    return (await raw(host, "PUT", ON_BIND_PATH, body))[0]
+    return (await raw(host, "PUT", OnBindRequest.PATH, body))[0]
 
 
 class TestInvites:

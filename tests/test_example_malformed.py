@@ -9,8 +9,7 @@ import pytest
 from homeserver.server import Homeserver
 from matrix_membership.canonical_json import encode
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.federation import Request
-from matrix_membership.federation.invites.messages import ON_BIND_PATH
+from matrix_membership.federation import OnBindRequest, Request
 from tests.stranger import FEDERATION, VERSIONS, Stranger, attacked, forged, raw
 
 ODD: Final[tuple[Any, ...]] = (
@@ -156,7 +155,7 @@ def test_bytes_that_are_not_json_are_refused(body: bytes) -> None:
         for path in ("createRoom", "join/%21r", "rooms/%21r/invite", "rooms/%21r/kick"):
             status, _ = await raw(host, "POST", f"/_matrix/client/v3/{path}", body, ben)
             seen(status)
-        seen((await raw(host, "PUT", ON_BIND_PATH, body))[0])
+        seen((await raw(host, "PUT", OnBindRequest.PATH, body))[0])
         header = f'X-Matrix origin="{stranger.name}",key="ed25519:1",sig="x"'
         signed = {"Authorization": header}
         status, _ = await raw(host, "PUT", f"{FEDERATION}/send/1", body, signed)
@@ -193,7 +192,7 @@ def test_bindings_that_make_no_sense_are_refused(odd: Any) -> None:
         bound = {"medium": "email", "address": "d@d.example", "mxid": user, "invites": [odd]}
         signed = {**bound, "room_id": "!r:a.example", "sender": "@ana:a.example", "signed": odd}
         for content in (odd, {**bound, "invites": odd}, bound, {**bound, "invites": [signed]}):
-            seen((await raw(host, "PUT", ON_BIND_PATH, encode(content, strict=False)))[0])
+            seen((await raw(host, "PUT", OnBindRequest.PATH, encode(content, strict=False)))[0])
 
     attacked(scenario)
 

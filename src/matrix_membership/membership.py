@@ -11,18 +11,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-__all__ = [
-    "BAN",
-    "INVITE",
-    "JOIN",
-    "KNOCK",
-    "LEAVE",
-    "UNKNOWN",
-    "JoinRule",
-    "Membership",
-    "Transition",
-    "transition",
-]
+__all__ = ["JoinRule", "Membership", "Transition", "transition"]
 
 
 class Membership(Enum):

@@ -20,13 +20,12 @@ from matrix_membership.server import (
     JOINING,
     KNOCKING,
     LEAVING,
-    ON_BIND_METHODS,
-    ON_BIND_PATH,
     Accepted,
     Handshake,
     JsonObject,
     MakeRequest,
     MatrixError,
+    OnBindRequest,
     SendJoinResponse,
     SendRequest,
     key_ids_of,
@@ -74,8 +73,8 @@ class Endpoints:
         transaction = "/v1/send/{transaction}"
         take = self.transactions.respond
         self.add(application, "PUT", transaction, take, most_bytes=LARGEST_TRANSACTION)
-        for method in ON_BIND_METHODS:
-            route(method, ON_BIND_PATH, serving(self.binding.on_bind))
+        for method in OnBindRequest.METHODS:
+            route(method, OnBindRequest.PATH, serving(self.binding.on_bind))
         self.client.add_to(application.router)
         route("*", "/{anything:.*}", serving(self.unknown))
         return application

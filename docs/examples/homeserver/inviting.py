@@ -7,9 +7,8 @@ from typing import Any, Final
 from homeserver.answers import Answer
 from homeserver.asked import Asked, Authenticated
 from homeserver.server import Homeserver
-from matrix_membership import Event, InvalidMessage, RoomVersion
+from matrix_membership import Event, InvalidMessage, Membership, RoomVersion
 from matrix_membership.server import (
-    LEAVE,
     Countersigned,
     InviteRequest,
     InviteResponse,
@@ -134,7 +133,9 @@ class Inviting:
         """Return whether the table is full, for this sender's server or for this user."""
         held = self.server.held
         if len(held) >= MOST_HELD:  # ended ones are only kept to recognise a replay
-            for place in [place for place, kept in held.items() if kept.membership is LEAVE]:
+            for place in [
+                place for place, kept in held.items() if kept.membership is Membership.LEAVE
+            ]:
                 del held[place]
         waiting = [invite for kept in held.values() for invite in kept.invites]
         of_server = sum(invite.server == event.server for invite in waiting)

@@ -15,7 +15,6 @@ from homeserver.rooms import Room
 from homeserver.transport import Transport
 from matrix_membership import KNOWN, Event, KeyRing, Membership, RoomVersion, Signer
 from matrix_membership.server import (
-    UNKNOWN,
     MatrixError,
     OutOfBand,
     ResidentRoom,
@@ -166,7 +165,7 @@ class Homeserver:
         if not self.takes_part_in(room_id):
             return None
         found = self.rooms[room_id].state.membership_of(user)
-        return None if found is UNKNOWN else found
+        return None if found is Membership.UNKNOWN else found
 
     def snapshot(self, room_id: str) -> ResidentRoom | None:
         """Return a room at this moment; None if we are not in it."""

@@ -11,8 +11,6 @@ from matrix_membership.errors import InvalidMessage
 from matrix_membership.federation.invites.messages import (
     MOST_BOUND,
     MOST_SERVERS_OF_ROOM_STATE,
-    ON_BIND_METHODS,
-    ON_BIND_PATH,
     ExchangeRequest,
     InviteRequest,
     InviteResponse,
@@ -232,8 +230,8 @@ class TestStoredInvite:
 
 class TestOnBind:
     def test_comes_by_either_method(self) -> None:
-        assert ON_BIND_METHODS == ("PUT", "POST")
-        assert ON_BIND_PATH == "/_matrix/federation/v1/3pid/onbind"
+        assert OnBindRequest.METHODS == ("PUT", "POST")
+        assert OnBindRequest.PATH == "/_matrix/federation/v1/3pid/onbind"
 
     def test_holds_pending_invites(self) -> None:
         request = OnBindRequest.from_json(BOUND)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze, thaw
@@ -28,8 +28,6 @@ from matrix_membership.identifiers import (
 from matrix_membership.room_versions import KNOWN
 
 __all__ = [
-    "ON_BIND_METHODS",
-    "ON_BIND_PATH",
     "ExchangeRequest",
     "InviteRequest",
     "InviteResponse",
@@ -46,14 +44,8 @@ number. Each server asked is an outgoing request, so without a limit one invite 
 make us flood others.
 """
 
-ON_BIND_PATH: Final = path_of("v1", "3pid", "onbind")
-"""The path at which identity servers report that a third-party identifier was bound."""
-
 MOST_BOUND: Final = 100
 """The most invites in one `OnBindRequest`; each costs a signature and a verification."""
-
-ON_BIND_METHODS: Final = ("PUT", "POST")
-"""The methods of that endpoint: specified as PUT, and as POST in its description."""
 
 
 @frozen
@@ -274,7 +266,12 @@ class OnBindRequest:
         mxid: the user whom it is now bound to.
         invites: the invites that waited for it.
         malformed: the malformed entries of `invites`, as received.
+        PATH: the path at which identity servers report.
+        METHODS: the methods there: the specification has PUT, and POST in its description.
     """
+
+    PATH: ClassVar[str] = path_of("v1", "3pid", "onbind")
+    METHODS: ClassVar[tuple[str, ...]] = ("PUT", "POST")
 
     medium: str
     address: str
