@@ -120,7 +120,7 @@ class TestScript:
         assert made["decision"] == case.decision
 
     def test_keeps_floats_as_they_were_sent(self) -> None:
-        event = any_of(strategies.power_levels(room_version=V5), has_a_float)
+        event = any_of(strategies.events(room_version=V5, type="m.room.power_levels"), has_a_float)
         case = AuthCase(event, RoomState.of(V5, []))
         assert run(case)["event"].pdu == event.pdu
 

@@ -33,9 +33,9 @@ from tests.strategies.minimal import any_of
 
 REAL = [
     strategies.events(),
-    strategies.member_events(),
-    strategies.power_levels(),
-    strategies.join_rules(),
+    strategies.events(type="m.room.member"),
+    strategies.events(type="m.room.power_levels"),
+    strategies.events(type="m.room.join_rules"),
     strategies.malformed_events(),
     strategies.arbitrary_events(),
 ]
@@ -96,7 +96,8 @@ class TestEveryRoomVersion:
     @settings(max_examples=10)
     @given(data=st.data())
     def test_can_read_its_power_levels(self, data: st.DataObject, version: RoomVersion) -> None:
-        levels = data.draw(strategies.power_levels(room_version=version)).view
+        drawn = strategies.events(room_version=version, type="m.room.power_levels")
+        levels = data.draw(drawn).view
         assert getattr(levels, "users_readable", False)
         assert getattr(levels, "named_readable", False)
         assert getattr(levels, "maps_readable", False)
@@ -120,6 +121,10 @@ class TestEvents:
         where = redaction.content if version is V11 else redaction.document
         assert where["redacts"]
 
+    def test_are_of_a_type_that_they_know(self) -> None:
+        with pytest.raises(TypeError, match=r"m\.room\.join_rules, got 'm\.room\.name'"):
+            strategies.events(type="m.room.name")
+
     def test_create_rooms_of_several_creators(self) -> None:
         events = strategies.events(room_version=V12)
         assert any_of(events, lambda event: "additional_creators" in event.content)
@@ -137,10 +142,10 @@ class TestMemberEvents:
     def test_give_the_membership_asked_for(
         self, data: st.DataObject, membership: Membership
     ) -> None:
-        events = strategies.member_events(room_version=V7, membership=membership)
+        events = strategies.events(room_version=V7, membership=membership)
         assert data.draw(events).membership is membership
 
-    @given(strategies.member_events(room_version=V6))
+    @given(strategies.events(room_version=V6, type="m.room.member"))
     @settings(max_examples=50)
     def test_never_knock_where_nobody_can(self, event: Event) -> None:
         assert event.membership is not Membership.KNOCK
@@ -149,7 +154,7 @@ class TestMemberEvents:
 class TestPowerLevels:
     @pytest.mark.parametrize("kind", [str, float, int])
     def test_are_written_in_every_way(self, kind: type) -> None:
-        events = strategies.power_levels(room_version=V1)
+        events = strategies.events(room_version=V1, type="m.room.power_levels")
         assert any_of(events, lambda event: isinstance(event.content.get("ban"), kind))
 
 

@@ -27,10 +27,10 @@ NAMES: list[tuple[SearchStrategy[str], Check]] = [
     *((strategies.event_ids(room_version=version), is_event_id) for version in KNOWN.values()),
 ]
 MALFORMED: list[tuple[SearchStrategy[str], Check]] = [
-    (strategies.malformed_server_names(), is_server_name),
-    (strategies.malformed_user_ids(), is_user_id),
-    (strategies.malformed_room_ids(), is_room_id),
-    (strategies.malformed_event_ids(), is_event_id),
+    (strategies.malformed_identifiers("server name"), is_server_name),
+    (strategies.malformed_identifiers("user ID"), is_user_id),
+    (strategies.malformed_identifiers("room ID"), is_room_id),
+    (strategies.malformed_identifiers("event ID"), is_event_id),
 ]
 
 

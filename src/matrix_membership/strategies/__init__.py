@@ -4,9 +4,10 @@ Install the extra `testing` to use them. Drawn values are valid, unless the stra
 name says `malformed` or `arbitrary`. Failing examples shrink to a room of Ana and Ben,
 and print as a script to paste into a test.
 
-- Identifiers: `room_versions`, `server_names`, `user_ids`, `room_ids`, `event_ids`.
-- Events: `events`, `member_events`, `power_levels`, `join_rules`,
-  `third_party_invites`; `malformed_events`, `arbitrary_events`, `malformed_pdus`.
+- Identifiers: `room_versions`, `server_names`, `user_ids`, `room_ids`, `event_ids`;
+  `malformed_identifiers`.
+- Events: `events`, `third_party_invites`; `malformed_events`, `arbitrary_events`,
+  `malformed_pdus`.
 - Rooms: `room_states`, `room_histories`, `forks`.
 - Handshakes: `residents`, servers that answer them honestly, and `lying_residents`.
 - Auth rules: `auth_cases`, and `assert_agrees`, which compares another engine with them.
@@ -20,11 +21,8 @@ from matrix_membership.strategies.cases import auth_cases, room_states
 from matrix_membership.strategies.events import (
     arbitrary_events,
     events,
-    join_rules,
     malformed_events,
     malformed_pdus,
-    member_events,
-    power_levels,
     signer_of,
     third_party_invites,
 )
@@ -32,10 +30,7 @@ from matrix_membership.strategies.handshakes import Resident as Resident
 from matrix_membership.strategies.handshakes import lying_residents, residents
 from matrix_membership.strategies.identifiers import (
     event_ids,
-    malformed_event_ids,
-    malformed_room_ids,
-    malformed_server_names,
-    malformed_user_ids,
+    malformed_identifiers,
     room_ids,
     room_versions,
     server_names,
@@ -52,17 +47,11 @@ __all__ = [
     "event_ids",
     "events",
     "forks",
-    "join_rules",
     "key_ring_of",
     "lying_residents",
-    "malformed_event_ids",
     "malformed_events",
+    "malformed_identifiers",
     "malformed_pdus",
-    "malformed_room_ids",
-    "malformed_server_names",
-    "malformed_user_ids",
-    "member_events",
-    "power_levels",
     "residents",
     "room_histories",
     "room_ids",

@@ -1,14 +1,16 @@
 """Strategies for events: PDUs hashed and signed by their sender's server.
 
-`events` and the narrower strategies draw well-formed events. `malformed_events` draws
+`events` draws well-formed events, of one type if asked. `malformed_events` draws
 nearly valid ones, `arbitrary_events` events with any JSON as their content, and
 `malformed_pdus` PDUs that `Event.from_pdu` refuses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
+from typing import Final
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -40,65 +42,11 @@ from matrix_membership.strategies.identifiers import room_versions, user_ids
 __all__ = [
     "arbitrary_events",
     "events",
-    "join_rules",
     "malformed_events",
     "malformed_pdus",
-    "member_events",
-    "power_levels",
     "signer_of",
     "third_party_invites",
 ]
-
-
-def member_events(
-    *, room_version: RoomVersion | None = None, membership: Membership | None = None
-) -> SearchStrategy[Event]:
-    """Draw member events, sent by the target user or by another one.
-
-    Args:
-        room_version: the version of the room; None for any.
-        membership: the membership in them; any of the room version.
-
-    >>> from hypothesis import given, settings
-    >>> @settings(max_examples=5, database=None)
-    ... @given(member_events())
-    ... def gives_a_membership(event):
-    ...     assert event.membership is not None
-    >>> gives_a_membership()
-    """
-    return _of(partial(member_fields, membership=membership), room_version)
-
-
-def power_levels(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
-    """Draw power levels events, in the grammar of their room version.
-
-    Args:
-        room_version: the version of the room; None for any.
-
-    >>> from hypothesis import given, settings
-    >>> @settings(max_examples=5, database=None)
-    ... @given(power_levels())
-    ... def is_readable(event):
-    ...     assert event.view.users_readable
-    >>> is_readable()
-    """
-    return _of(power_levels_fields, room_version)
-
-
-def join_rules(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
-    """Draw join rules events.
-
-    Args:
-        room_version: the version of the room; None for any.
-
-    >>> from hypothesis import given, settings
-    >>> @settings(max_examples=5, database=None)
-    ... @given(join_rules())
-    ... def is_state(event):
-    ...     assert event.state_key == ""
-    >>> is_state()
-    """
-    return _of(join_rules_fields, room_version)
 
 
 @frozen
@@ -133,20 +81,46 @@ def third_party_invites(
     return _third_party_invites(room_version)
 
 
-def events(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:
+def events(
+    *,
+    room_version: RoomVersion | None = None,
+    type: str | None = None,
+    membership: Membership | None = None,
+) -> SearchStrategy[Event]:
     """Draw any events: those that the auth rules read, other state events, messages.
 
     Args:
         room_version: the version of the room; None for any.
+        type: `m.room.member`, `m.room.power_levels` or `m.room.join_rules`, to draw only
+            such events; None for any.
+        membership: the membership in member events, and then only these are drawn; None for
+            any of the room version.
+
+    Raises:
+        TypeError: the type is another one.
 
     >>> from hypothesis import given, settings
     >>> @settings(max_examples=5, database=None)
-    ... @given(events())
-    ... def is_signed(event):
-    ...     assert event.server in event.signed_by
-    >>> is_signed()
+    ... @given(events(type="m.room.member"))
+    ... def gives_a_membership(event):
+    ...     assert event.membership is not None
+    >>> gives_a_membership()
     """
-    return _of(any_fields, room_version)
+    if membership is not None:
+        return _of(partial(member_fields, membership=membership), room_version)
+    if type not in _FIELDS:
+        raise TypeError(f"type: expected one of {', '.join(filter(None, _FIELDS))}, got {type!r}")
+    return _of(_FIELDS[type], room_version)
+
+
+_FIELDS: Final[Mapping[str | None, DrawFields]] = MappingProxyType(
+    {
+        None: any_fields,
+        "m.room.member": member_fields,
+        "m.room.power_levels": power_levels_fields,
+        "m.room.join_rules": join_rules_fields,
+    }
+)
 
 
 def malformed_events(*, room_version: RoomVersion | None = None) -> SearchStrategy[Event]:

@@ -1,6 +1,6 @@
 """Strategies for room versions, server names and the IDs of users, rooms and events.
 
-Every drawn identifier is valid; the `malformed_…` strategies draw invalid ones. They
+Every drawn identifier is valid; `malformed_identifiers` draws invalid ones. They
 shrink to `@ana:a.example`, `!room:a.example` and `a.example`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -29,10 +29,7 @@ from matrix_membership.room_versions import KNOWN, V1, EventIdFormat, RoomVersio
 
 __all__ = [
     "event_ids",
-    "malformed_event_ids",
-    "malformed_room_ids",
-    "malformed_server_names",
-    "malformed_user_ids",
+    "malformed_identifiers",
     "room_ids",
     "room_versions",
     "server_names",
@@ -165,44 +162,19 @@ def event_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[Even
     return _ANY_EVENT_IDS if room_version is None else _EVENT_IDS[room_version.event_ids]
 
 
-def malformed_server_names() -> SearchStrategy[str]:
-    """Draw invalid server names, each one fault away from a valid one.
+def malformed_identifiers(
+    kind: Literal["server name", "user ID", "room ID", "event ID"],
+) -> SearchStrategy[str]:
+    """Draw invalid identifiers, each one fault away from a valid one.
+
+    Args:
+        kind: what they are not: a server name, or the ID of a user, room or event.
 
     >>> from hypothesis import find
-    >>> find(malformed_server_names(), lambda name: True)
+    >>> find(malformed_identifiers("user ID"), lambda user: True)
     ''
     """
-    return _malformed(server_names(), is_server_name)
-
-
-def malformed_user_ids() -> SearchStrategy[str]:
-    """Draw invalid user IDs, each one fault away from a valid one.
-
-    >>> from hypothesis import find
-    >>> find(malformed_user_ids(), lambda user: True)
-    ''
-    """
-    return _malformed(user_ids(), is_user_id)
-
-
-def malformed_room_ids() -> SearchStrategy[str]:
-    """Draw invalid room IDs, each one fault away from a valid one.
-
-    >>> from hypothesis import find
-    >>> find(malformed_room_ids(), lambda room: True)
-    ''
-    """
-    return _malformed(room_ids(), is_room_id)
-
-
-def malformed_event_ids() -> SearchStrategy[str]:
-    """Draw invalid event IDs, each one fault away from a valid one.
-
-    >>> from hypothesis import find
-    >>> find(malformed_event_ids(), lambda event: True)
-    ''
-    """
-    return _malformed(event_ids(), is_event_id)
+    return _MALFORMED[kind]
 
 
 _FAULTS: Final[tuple[Callable[[str], str], ...]] = (
@@ -228,3 +200,13 @@ def _malformed(good: SearchStrategy[str], fits: Callable[[object], bool]) -> Sea
 
 def _refused(fits: Callable[[object], bool], name: str) -> bool:
     return not fits(name)
+
+
+_MALFORMED: Final[Mapping[str, SearchStrategy[str]]] = MappingProxyType(
+    {
+        "server name": _malformed(server_names(), is_server_name),
+        "user ID": _malformed(user_ids(), is_user_id),
+        "room ID": _malformed(room_ids(), is_room_id),
+        "event ID": _malformed(event_ids(), is_event_id),
+    }
+)
