@@ -23,7 +23,7 @@ rejected by rule 4.3.7 of room version 11: no other rule allows this join
 
 from __future__ import annotations
 
-from matrix_membership import auth, client, errors, federation, signing
+from matrix_membership import auth, client
 from matrix_membership.advice.lint import lint
 from matrix_membership.advice.may import may, who_may
 from matrix_membership.auth import Decision
@@ -91,11 +91,8 @@ __all__ = [
     "UnknownRoomVersion",
     "auth",
     "client",
-    "errors",
-    "federation",
     "lint",
     "may",
     "read_state",
-    "signing",
     "who_may",
 ]

@@ -20,7 +20,6 @@ from matrix_membership.membership import BAN, INVITE, JOIN, UNKNOWN, JoinRule, M
 from matrix_membership.state import RoomState
 
 __all__ = [
-    "Authorisation",
     "Forbidden",
     "Granted",
     "NotNeeded",

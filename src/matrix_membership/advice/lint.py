@@ -13,7 +13,7 @@ from matrix_membership.advice._power import POWER_CHECKS
 from matrix_membership.advice._servers import MOST_COMPARISONS, SERVER_CHECKS
 from matrix_membership.state import RoomState
 
-__all__ = ["Weight", "lint"]
+__all__ = ["lint"]
 
 CHECKS: Final[tuple[Check, ...]] = (*JOIN_RULE_CHECKS, *POWER_CHECKS, *SERVER_CHECKS)
 

@@ -23,15 +23,15 @@ from matrix_membership.auth._rule import Decision, Rule, Section, allows, reject
 from matrix_membership.auth._rulebook import Rulebook, rulebook
 from matrix_membership.auth._suppositions import judge_in_part
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
-from matrix_membership.auth.explaining import Explanation, explained
+from matrix_membership.auth.explaining import Explanation as Explanation
 from matrix_membership.auth.explaining import Remedy as Remedy
+from matrix_membership.auth.explaining import explained
 from matrix_membership.events import Event
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
 __all__ = [
     "Decision",
-    "Explanation",
     "Rule",
     "Rulebook",
     "Section",

@@ -37,7 +37,7 @@ from matrix_membership.signing import (
 from matrix_membership.state import RoomState
 from matrix_membership.state.create_event import second_create_event
 
-__all__ = ["Check", "Disposition", "Receipt", "receive", "reevaluate"]
+__all__ = ["Disposition", "Receipt", "receive", "reevaluate"]
 
 AuthEventsAtHand = Iterable[Event] | Callable[[EventID], Event | None]
 

@@ -14,7 +14,8 @@ from matrix_membership.resolution._records import Stage as Stage
 from matrix_membership.resolution._repairs import Repair as Repair
 from matrix_membership.resolution._resets import Reset as Reset
 from matrix_membership.resolution._resets import resets
-from matrix_membership.resolution._resolving import Resolution, resolve
+from matrix_membership.resolution._resolving import Resolution as Resolution
+from matrix_membership.resolution._resolving import resolve
 from matrix_membership.resolution._story import Dispute as Dispute
 
-__all__ = ["AwaitingEvents", "ChainIndex", "Resolution", "begin", "resets", "resets_in", "resolve"]
+__all__ = ["AwaitingEvents", "ChainIndex", "begin", "resets", "resets_in", "resolve"]

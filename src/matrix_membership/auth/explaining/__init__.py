@@ -28,8 +28,6 @@ from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.restricted import rooms_to_check, servers_that_can_authorise
 from matrix_membership.state import PassedOver, RoomState
 
-__all__ = ["Explanation"]
-
 StateKey = tuple[str, str]
 
 
