@@ -62,13 +62,13 @@ class TestGrammar:
     @pytest.mark.parametrize(("holds", "value"), GOOD)
     def test_takes(self, holds: Callable[[object], bool], value: str) -> None:
         assert holds(value)
-        read = getattr(identifiers, holds.__name__.removeprefix("is_"))
+        read = getattr(identifiers, holds.__name__.replace("is_", "read_", 1))
         assert read(value) == value
 
     @pytest.mark.parametrize(("holds", "value"), BAD)
     def test_refuses(self, holds: Callable[[object], bool], value: str) -> None:
         assert not holds(value)
-        read = getattr(identifiers, holds.__name__.removeprefix("is_"))
+        read = getattr(identifiers, holds.__name__.replace("is_", "read_", 1))
         with pytest.raises(InvalidIdentifier) as raised:
             read(value)
         assert raised.value.got == value

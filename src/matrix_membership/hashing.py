@@ -18,8 +18,7 @@ from typing import Final
 
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.identifiers import EventID
-from matrix_membership.identifiers import event_id as read_event_id
+from matrix_membership.identifiers import EventID, read_event_id
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import EventIdFormat, RoomVersion
 

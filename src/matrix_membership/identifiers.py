@@ -15,7 +15,7 @@ from typing import Final, NewType, TypeGuard
 
 from matrix_membership.errors import InvalidIdentifier
 
-__all__ = ["EventID", "RoomID", "ServerName", "UserID", "event_id", "server_of"]
+__all__ = ["EventID", "RoomID", "ServerName", "UserID", "server_of"]
 
 UserID = NewType("UserID", str)
 RoomID = NewType("RoomID", str)
@@ -109,13 +109,13 @@ def are_event_ids(values: Sequence[object]) -> bool:
     return all(map(is_event_id, values))
 
 
-def server_name(value: object) -> ServerName:
+def read_server_name(value: object) -> ServerName:
     """Read a server name.
 
     Raises:
         InvalidIdentifier: it breaks the grammar.
 
-    >>> server_name("a.example:8448")
+    >>> read_server_name("a.example:8448")
     'a.example:8448'
     """
     if is_server_name(value):
@@ -123,13 +123,13 @@ def server_name(value: object) -> ServerName:
     raise InvalidIdentifier("server name", "a host name or address and perhaps a port", value)
 
 
-def user_id(value: object) -> UserID:
+def read_user_id(value: object) -> UserID:
     """Read a user ID.
 
     Raises:
         InvalidIdentifier: it breaks the grammar.
 
-    >>> user_id("@ana:a.example")
+    >>> read_user_id("@ana:a.example")
     '@ana:a.example'
     """
     if is_user_id(value):
@@ -137,13 +137,13 @@ def user_id(value: object) -> UserID:
     raise InvalidIdentifier("user ID", "@localpart:server of at most 255 bytes", value)
 
 
-def room_id(value: object) -> RoomID:
+def read_room_id(value: object) -> RoomID:
     """Read a room ID.
 
     Raises:
         InvalidIdentifier: it breaks the grammar of every room version.
 
-    >>> room_id("!r:a.example")
+    >>> read_room_id("!r:a.example")
     '!r:a.example'
     """
     if is_room_id(value):
@@ -151,13 +151,13 @@ def room_id(value: object) -> RoomID:
     raise InvalidIdentifier("room ID", "!opaque:server, or ! and 43 characters of base64", value)
 
 
-def event_id(value: object) -> EventID:
+def read_event_id(value: object) -> EventID:
     """Read an event ID.
 
     Raises:
         InvalidIdentifier: it breaks the grammar of every room version.
 
-    >>> event_id("$1:a.example")
+    >>> read_event_id("$1:a.example")
     '$1:a.example'
     """
     if is_event_id(value):

@@ -22,7 +22,7 @@ from matrix_membership.federation.third_party import (
     AwaitingValidity,
     KeyValidity,
     answer_exchange,
-    bound,
+    answer_on_bind,
     exchange,
     redeem,
     revoke,
@@ -176,7 +176,7 @@ class TestBound:
         room = a_room()
         invite = pending(room)
         request = on_bind(invite)
-        assert bound(request, {}, B, at=AT) == (exchange(invite),)
+        assert answer_on_bind(request, {}, B, at=AT) == (exchange(invite),)
 
     def test_asks_it_too_while_joining_the_room(self) -> None:
         room = a_room()
@@ -184,14 +184,14 @@ class TestBound:
             B.server_name, RoomState.of(V11, [], partial=True), (), 0, room.get_event
         )
         invite = pending(room)
-        outcomes = bound(on_bind(invite), {room.room_id: partial}, B, at=AT)
+        outcomes = answer_on_bind(on_bind(invite), {room.room_id: partial}, B, at=AT)
         assert outcomes == (exchange(invite),)
 
     @EVERY_VERSION
     def test_invites_by_itself_in_a_room_that_it_is_in(self, version: RoomVersion) -> None:
         room = a_room(version)
         request = on_bind(pending(room))
-        outcomes = bound(request, {room.room_id: seen_from(room, B)}, B, at=AT)
+        outcomes = answer_on_bind(request, {room.room_id: seen_from(room, B)}, B, at=AT)
         assert isinstance(outcomes, tuple)
         (event,) = outcomes
         assert isinstance(event, Event)
@@ -202,7 +202,7 @@ class TestBound:
     def test_does_each_invite_on_its_own(self) -> None:
         room = a_room()
         foreign = pending(room, mxid=CARL)
-        outcomes = bound(on_bind(foreign, pending(room)), {}, B, at=AT)
+        outcomes = answer_on_bind(on_bind(foreign, pending(room)), {}, B, at=AT)
         error = MatrixError.of("M_INVALID_PARAM", f"the invite is not for {BEN}")
         assert outcomes == (error, exchange(pending(room)))
 
@@ -211,11 +211,11 @@ class TestBound:
         invite = pending(room)
         about_carl = saying(invite, {"mxid": CARL})
         error = MatrixError.of("M_INVALID_PARAM", f"the invite is not for {BEN}")
-        assert bound(on_bind(about_carl), {}, B, at=AT) == (error,)
+        assert answer_on_bind(on_bind(about_carl), {}, B, at=AT) == (error,)
 
     def test_refuses_users_of_other_servers(self) -> None:
         error = MatrixError.of("M_INVALID_PARAM", f"{BEN} is not a user of a.example")
-        assert bound(on_bind(), {}, A, at=AT) == error
+        assert answer_on_bind(on_bind(), {}, A, at=AT) == error
 
 
 def on_bind(*pending_: PendingInvite) -> OnBindRequest:

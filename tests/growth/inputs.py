@@ -646,7 +646,9 @@ IN_C: Final[Mapping[str, Make]] = MappingProxyType(
             "federation.audit.SendJoinReader.feed", b'{"state":[{"a":"' + b'\\"' * size
         ),
         "a level of zeros": lambda size: of_entry_with("_levels.level_of", "0" * size + "x"),
-        "a user ID of colons": lambda size: of_entry_with("identifiers.user_id", "@" + ":" * size),
+        "a user ID of colons": lambda size: of_entry_with(
+            "identifiers.read_user_id", "@" + ":" * size
+        ),
         "base64 of dashes": lambda size: of_entry_with(
             "_signatures.PublishedKey.verifies", "-" * size + "="
         ),

@@ -68,7 +68,7 @@ class Binding:
                 MatrixError.of("M_BAD_JSON", f"more than {MOST_INVITES} invites")
             )
         rooms = {invite.room_id: server.snapshot(invite.room_id) for invite in bound.invites}
-        outcomes = third_party.bound(
+        outcomes = third_party.answer_on_bind(
             bound,
             {room_id: room for room_id, room in rooms.items() if room is not None},
             server.signer,

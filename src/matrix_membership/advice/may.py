@@ -19,7 +19,7 @@ from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.errors import IncompleteState, InvalidMessage
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS
-from matrix_membership.identifiers import RoomID, UserID, is_user_id, server_of, user_id
+from matrix_membership.identifiers import RoomID, UserID, is_user_id, read_user_id, server_of
 from matrix_membership.membership import (
     BAN,
     INVITE,
@@ -263,7 +263,7 @@ class May:
         signers: tuple[str, ...] = (),
     ) -> Permission:
         told = {**content, "membership": str(membership)}
-        return self._event("m.room.member", user_id(user), told, signers)
+        return self._event("m.room.member", read_user_id(user), told, signers)
 
     def _event(
         self,
@@ -318,7 +318,7 @@ def may(user: str, state: RoomState) -> May:
     >>> print(may("@ben:b.example", state).ban("@ana:a.example"))
     rejected by rule 4.6.1 of room version 11: the sender is not joined
     """
-    return May(user_id(user), state)
+    return May(read_user_id(user), state)
 
 
 _NOTIFY_ROOM: Final = 50

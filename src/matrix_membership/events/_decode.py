@@ -10,8 +10,7 @@ from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidJso
 from matrix_membership.events._fast_read import usual_document
 from matrix_membership.events._fast_write import ANY, USUAL, WITH_FLOATS, Form
 from matrix_membership.events.format import MAX_DRESSED_PDU_BYTES, MAX_PDU_BYTES, check_format
-from matrix_membership.identifiers import EventID
-from matrix_membership.identifiers import event_id as read_event_id
+from matrix_membership.identifiers import EventID, read_event_id
 from matrix_membership.room_versions import RoomVersion
 
 __all__ = ["decoded", "given_id"]

@@ -4,7 +4,7 @@
    the room: `store`.
 2. When the address is bound to a user, the identity server tells that user's server.
    That server makes an invite of each pending one, itself or by asking the sender's
-   server: `bound`.
+   server: `answer_on_bind`.
 3. The sender's server checks the identity server's signature, and asks whether the key
    is still valid: `answer_exchange`, whose `AwaitingValidity` names what to ask.
 
@@ -37,7 +37,15 @@ from matrix_membership.identifiers import is_user_id, server_of
 from matrix_membership.membership import JOIN
 from matrix_membership.signing import Signer, signed_by_key
 
-__all__ = ["KeyValidity", "answer_exchange", "bound", "exchange", "redeem", "revoke", "store"]
+__all__ = [
+    "KeyValidity",
+    "answer_exchange",
+    "answer_on_bind",
+    "exchange",
+    "redeem",
+    "revoke",
+    "store",
+]
 
 _STORED = "m.room.third_party_invite"
 
@@ -253,7 +261,7 @@ def _says_valid(answer: JsonValue) -> bool:
 # ------------------------------------------------------------- the invited user's server
 
 
-def bound(
+def answer_on_bind(
     request: OnBindRequest, rooms: Mapping[str, ResidentRoom], signer: Signer, *, at: int
 ) -> tuple[Event | ExchangeRequest | MatrixError, ...] | MatrixError:
     """Make invites of those that waited for a third-party identifier.

@@ -21,7 +21,7 @@ from matrix_membership._attrs import constant, evolve
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidJson, InvalidKey
 from matrix_membership.events.contents import unpadded_base64
-from matrix_membership.identifiers import ServerName, is_server_name, server_name
+from matrix_membership.identifiers import ServerName, is_server_name, read_server_name
 from matrix_membership.signing._ed25519 import ALGORITHM, PublishedKey, bare_bytes
 
 __all__ = [
@@ -79,7 +79,7 @@ class Signer:
         if raw is None or len(raw) != SEED_BYTES:
             raise InvalidKey("seed", f"{SEED_BYTES} bytes in base64", "something else")
         key = decode_signing_key_base64(algorithm, version, _base64(raw))
-        return cls(server_name(server), key_id, key)
+        return cls(read_server_name(server), key_id, key)
 
     @property
     def verify_key(self) -> str:

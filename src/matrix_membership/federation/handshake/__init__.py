@@ -42,7 +42,14 @@ from matrix_membership.federation.messages import (
     SendLeaveResponse,
     path_of,
 )
-from matrix_membership.identifiers import RoomID, ServerName, UserID, room_id, server_of, user_id
+from matrix_membership.identifiers import (
+    RoomID,
+    ServerName,
+    UserID,
+    read_room_id,
+    read_user_id,
+    server_of,
+)
 from matrix_membership.membership import JOIN, KNOCK, LEAVE, Membership
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
@@ -116,7 +123,7 @@ class Handshake:
         >>> step.request.path
         '/_matrix/federation/v1/make_knock/%21r%3Aa.example/%40ben%3Ab.example'
         """
-        user, room = user_id(user), room_id(room)
+        user, room = read_user_id(user), read_room_id(room)
         if server_of(user) != signer.server_name:
             raise LocalProtocolError(f"a user of {signer.server_name}", user)
         return AwaitingTemplate(

@@ -53,7 +53,7 @@ from matrix_membership.federation.messages import (
     SendKnockResponse,
     SendLeaveResponse,
 )
-from matrix_membership.identifiers import RoomID, ServerName, UserID, server_name
+from matrix_membership.identifiers import RoomID, ServerName, UserID, read_server_name
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 
@@ -146,7 +146,7 @@ class Attempts:
             InvalidJson: the content has a value that JSON cannot express.
             LocalProtocolError: the user belongs to another server than the signer.
         """
-        others = [server_name(server) for server in servers]
+        others = [read_server_name(server) for server in servers]
         turn = tuple(dict.fromkeys(found for found in others if found != signer.server_name))
         if not turn:
             return Failed(())
