@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from matrix_membership.receipt.server_acl import (
     ACL_ENDPOINTS,
     ServerAcl,
-    is_protected,
     permits,
 )
 from matrix_membership.room_versions import V11
@@ -216,7 +215,7 @@ class TestEndpoints:
         ],
     )
     def test_are_protected(self, path: str) -> None:
-        assert is_protected("/_matrix/federation" + path)
+        assert ServerAcl.protects("/_matrix/federation" + path)
 
     @pytest.mark.parametrize(
         "path",
@@ -232,7 +231,7 @@ class TestEndpoints:
         ],
     )
     def test_are_not_all_that_there_are(self, path: str) -> None:
-        assert not is_protected(path)
+        assert not ServerAcl.protects(path)
 
     def test_are_fifteen(self) -> None:
         assert len(ACL_ENDPOINTS) == 15

@@ -28,7 +28,7 @@ from matrix_membership.federation import (
     SendLeaveResponse,
 )
 from matrix_membership.room_versions import KNOWN, V11
-from matrix_membership.strategies import Resident, lying_residents, residents
+from matrix_membership.strategies import Resident, residents
 from matrix_membership.strategies.handshakes import LIES
 
 ENDS: dict[Any, Any] = {JOINING: Joined, KNOCKING: Knocked, LEAVING: Left}
@@ -129,7 +129,7 @@ class TestLying:
     def test_servers_get_no_event_into_the_state_that_is_not_the_rooms(
         self, lie: str, data: st.DataObject
     ) -> None:
-        resident = data.draw(lying_residents(lies=(lie,)))
+        resident = data.draw(residents(lies=(lie,)))
         omit = data.draw(st.booleans())
         try:
             end = converse(resident, omit_members=omit)
@@ -146,7 +146,7 @@ class TestLying:
 
     @pytest.mark.parametrize("lie", [lie for lie in LIES if lie.startswith(("template", "no t"))])
     def test_servers_that_lie_in_the_template_are_found_out(self, lie: str) -> None:
-        found = find(lying_residents(lies=(lie,)), lambda _: True)
+        found = find(residents(lies=(lie,)), lambda _: True)
         try:
             end = converse(found)
         except (InvalidMessage, RemoteProtocolError):
@@ -157,10 +157,10 @@ class TestLying:
         "lie", ["no create event", "unsigned create event", "no state", "nothing"]
     )
     def test_servers_that_hide_the_room_are_found_out(self, lie: str) -> None:
-        found = find(lying_residents(lies=(lie,)), lambda _: True)
+        found = find(residents(lies=(lie,)), lambda _: True)
         with pytest.raises((InvalidMessage, RemoteProtocolError)):
             converse(found)
 
     def test_servers_say_how_they_lie(self) -> None:
-        found = find(lying_residents(room_version=V11, lies=("nothing",)), lambda _: True)
+        found = find(residents(room_version=V11, lies=("nothing",)), lambda _: True)
         assert str(found).endswith("join rule public, lying: nothing")

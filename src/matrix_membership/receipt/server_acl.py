@@ -1,7 +1,7 @@
 """Server access control lists: which servers may speak to a room.
 
 They are separate from the authorisation rules. A server applies them to the requests of
-other servers: to whole requests at some endpoints (`is_protected`), to each event of a
+other servers: to whole requests at some endpoints (`ServerAcl.protects`), to each event of a
 transaction, and to the EDUs of a room (`ServerAcl.EDUS`). The server that asks counts, not the
 server of an event's sender. See `Server access control lists`__.
 
@@ -21,7 +21,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.identifiers import MAX_BYTES
 from matrix_membership.state import RoomState
 
-__all__ = ["ServerAcl", "is_protected", "permits"]
+__all__ = ["ServerAcl", "permits"]
 
 _FEDERATION: Final = "/_matrix/federation"
 
@@ -48,20 +48,6 @@ ACL_ENDPOINTS: Final = frozenset(
 
 Each is the path before the room ID. `/send` is absent: there each event is tested by itself.
 """
-
-
-def is_protected(path: str) -> bool:
-    """Tell whether the path of a request is one of the protected endpoints.
-
-    Args:
-        path: the path, with or without the part after the endpoint.
-
-    >>> is_protected("/_matrix/federation/v1/state_ids/!r:a.example")
-    True
-    >>> is_protected("/_matrix/federation/v1/send/1")
-    False
-    """
-    return "/".join(path.split("/", 5)[:5]) in ACL_ENDPOINTS
 
 
 @frozen
@@ -124,6 +110,20 @@ class ServerAcl:
         """
         event = state.get("m.room.server_acl")
         return None if event is None else cls.from_content(event.content)
+
+    @staticmethod
+    def protects(path: str) -> bool:
+        """Tell whether a request is refused as a whole when its server may not speak.
+
+        Args:
+            path: the path of the request, with or without the part after the endpoint.
+
+        >>> ServerAcl.protects("/_matrix/federation/v1/state_ids/!r:a.example")
+        True
+        >>> ServerAcl.protects("/_matrix/federation/v1/send/1")
+        False
+        """
+        return "/".join(path.split("/", 5)[:5]) in ACL_ENDPOINTS
 
     def allows(self, server: str) -> bool:
         """Tell whether a server may speak to the room.

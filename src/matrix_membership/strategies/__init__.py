@@ -9,7 +9,7 @@ and print as a script to paste into a test.
 - Events: `events`, `third_party_invites`; `malformed_events`, `arbitrary_events`,
   `malformed_pdus`.
 - Rooms: `room_states`, `room_histories`, `forks`.
-- Handshakes: `residents`, servers that answer them honestly, and `lying_residents`.
+- Handshakes: `residents`, servers that answer them, honestly or with one of `handshakes.LIES`.
 - Auth rules: `auth_cases`, and `assert_agrees`, which compares another engine with them.
 """
 
@@ -27,7 +27,7 @@ from matrix_membership.strategies.events import (
     third_party_invites,
 )
 from matrix_membership.strategies.handshakes import Resident as Resident
-from matrix_membership.strategies.handshakes import lying_residents, residents
+from matrix_membership.strategies.handshakes import residents
 from matrix_membership.strategies.identifiers import (
     event_ids,
     malformed_identifiers,
@@ -48,7 +48,6 @@ __all__ = [
     "events",
     "forks",
     "key_ring_of",
-    "lying_residents",
     "malformed_events",
     "malformed_identifiers",
     "malformed_pdus",

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from hypothesis import strategies as st
 
-from matrix_membership._attrs import evolve, frozen
+from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue, decode, thaw
 from matrix_membership.federation.handshake import JOINING, KNOCKING, LEAVING, Handshake
 from matrix_membership.federation.messages import (
@@ -34,7 +34,7 @@ from matrix_membership.strategies._fields import signer_of
 from matrix_membership.strategies._sketch import ANA, BEN, CREATE, JOIN_RULES, MEMBER, POWER_LEVELS
 from matrix_membership.strategies.rooms import RoomHistory, new_room
 
-__all__ = ["lying_residents", "residents"]
+__all__ = ["residents"]
 
 StatusAndBody = tuple[int, JsonValue]
 Json = dict[str, Any]
@@ -216,14 +216,20 @@ def residents(
     *,
     room_version: RoomVersion | None = None,
     handshake: Handshake | None = None,
+    lies: tuple[str, ...] = (),
 ) -> Resident:
-    """Draw honest servers in a room, for a user who may join, knock or leave.
+    """Draw servers in a room, for a user who may join, knock or leave.
 
     Args:
         draw: passed by Hypothesis.
         room_version: the version of all rooms; None for any. For knocks, at least 7.
-        handshake: `JOINING`, `KNOCKING` or `LEAVING`; None for any.
+        handshake: `JOINING`, `KNOCKING` or `LEAVING`; None for any that fits the lie. A lie
+            in the answer to a join needs `JOINING`.
+        lies: the ones of `LIES` to draw from; each server tells one. Honest without any.
     """
+    lie = draw(st.sampled_from(lies)) if lies else ""
+    if handshake is None and lie in _ABOUT_ANSWERS:
+        handshake = JOINING
     if handshake is None:
         handshake = draw(st.sampled_from((JOINING, LEAVING, KNOCKING)))
     knocks = handshake is KNOCKING
@@ -247,31 +253,7 @@ def residents(
     if invited:
         room = _with(room, ANA, MEMBER, BEN, membership="invite")
     known = _known_to(_HOST.server_name, room)
-    return Resident(known, handshake, UserID(BEN), _GUEST, _KEYS)
-
-
-@st.composite
-def lying_residents(
-    draw: st.DrawFn,
-    *,
-    room_version: RoomVersion | None = None,
-    handshake: Handshake | None = None,
-    lies: tuple[str, ...] = LIES,
-) -> Resident:
-    """Draw servers that tell one lie.
-
-    Args:
-        draw: passed by Hypothesis.
-        room_version: the version of all rooms; None for any.
-        handshake: the handshake; None for any that fits the lie. A lie in the answer
-            to a join needs `JOINING`.
-        lies: the ones of `LIES` to draw from.
-    """
-    lie = draw(st.sampled_from(lies))
-    if handshake is None and lie in _ABOUT_ANSWERS:
-        handshake = JOINING
-    honest = draw(residents(room_version=room_version, handshake=handshake))
-    return evolve(honest, lie=lie)
+    return Resident(known, handshake, UserID(BEN), _GUEST, _KEYS, lie)
 
 
 def _with(
