@@ -341,3 +341,38 @@ class TestThreeServersInARoomWithoutAName:
         said = sam.send_message(room.room_id, "hello")
         wait_until_known(said, room)
         wait_until_known(said, third.server.rooms[room.room_id])
+
+
+@pytest.mark.parametrize("version", ["1", "6", "8", "10", "11", "12"])
+class TestServerThatCameByInvite:
+    """What it stored of its own join, it can give to the next server."""
+
+    def test_lets_another_into_synapses_room(
+        self, peer: Peer, third: Peer, synapse: Synapse, sam: SynapseUser, version: str
+    ) -> None:
+        room_id = sam.create_room(version, preset="private_chat", options={"name": "Den"})
+        ben, cay = peer.user("ben"), third.user("cay")
+        sam.invite(room_id, ben)
+        assert isinstance(peer.join("ben", room_id, [synapse.server_name]), Joined)
+        room = peer.server.rooms[room_id]
+        assert peer.complete(room)
+        peer.send(room, ben, "m.room.member", {"membership": "invite"}, state_key=cay)
+        end = third.join("cay", room_id, [peer.name])
+        assert isinstance(end, Joined), end
+        assert end.audit.defects == ()
+        wait_until(lambda: cay in sam.joined_members(room_id), PATIENCE)
+
+    def test_lets_synapse_into_a_room_of_ours(
+        self, peer: Peer, third: Peer, sam: SynapseUser, version: str
+    ) -> None:
+        room = third.create_room(version, join_rule="invite", name="Den")
+        ben, cat = peer.user("ben"), third.user("ana")
+        third.send(room, cat, "m.room.member", {"membership": "invite"}, state_key=ben)
+        assert isinstance(peer.join("ben", room.room_id, [third.name]), Joined)
+        known = peer.server.rooms[room.room_id]
+        assert peer.complete(known)
+        rules = {"join_rule": "public"}
+        event = third.send(room, cat, "m.room.join_rules", rules, state_key="")
+        wait_until_known(event.event_id, known)
+        sam.join(room.room_id, via=[peer.name], timeout=PATIENCE)
+        assert state_shown_to(sam, room.room_id) == state_of(known)

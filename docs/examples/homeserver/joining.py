@@ -177,7 +177,7 @@ async def complete(server: Homeserver, room: Room) -> bool:
             found = examine(state, join.event, asked_to_omit=False, resident=resident)
             audit = found.audit(await server.keys_for(found.needs, most=MOST_OF_A_ROOM))
             if audit.state is not None:
-                room.complete(audit.state, audit.auth_chain.values())
+                room.complete(audit.state, audit.to_store)
                 return True
     return False
 

@@ -85,8 +85,7 @@ class Room:
         if joined is not None:
             self.state = joined.state
             self._after_join[joined.event.event_id] = joined.state
-            self.events.update(joined.audit.auth_chain)
-            self.events.update((event.event_id, event) for event in joined.state.events)
+            self.events.update((event.event_id, event) for event in joined.to_store)
             self.prev_events = (joined.event.event_id,)
             self.depth = joined.event.depth
 
@@ -138,13 +137,13 @@ class Room:
             self._settle(receipt.event, receipt, before)
         return receipt
 
-    def complete(self, state: RoomState, auth_chain: Iterable[Event]) -> None:
-        """Replace the partial state after our join by the whole state.
+    def complete(self, state: RoomState, to_store: Iterable[Event]) -> None:
+        """Replace the partial state after our join by the whole state, and store its events.
 
         Events that were judged by the partial state are judged again.
         """
         assert self.joined is not None, "a room that was made here is never partial"
-        self.events.update((event.event_id, event) for event in (*auth_chain, *state.events))
+        self.events.update((event.event_id, event) for event in to_store)
         since, self.before = self.before, {}
         self.state = state.with_event(self.joined.event)
         self.prev_events = (self.joined.event.event_id,)

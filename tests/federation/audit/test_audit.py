@@ -18,10 +18,11 @@ from matrix_membership.federation.audit._report import Entry
 from matrix_membership.federation.handshake import AwaitingAcceptance
 from matrix_membership.federation.messages import SendJoinResponse
 from matrix_membership.federation.resident_room import ResidentRoom
+from matrix_membership.identifiers import UserID
 from matrix_membership.membership import JOIN
 from matrix_membership.room_versions import KNOWN, V1, V6, V8, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing
-from tests.builders import ANA, CAY, VERSIONS
+from tests.builders import ANA, BEN, CAY, VERSIONS
 from tests.builders import KEYS as TWO_KEYS
 from tests.captures import captures
 from tests.federation.conversation import (
@@ -646,6 +647,49 @@ class TestStateThatContradictsItself:
         codes = {code for _, code in found(audit(step, lie))}
         assert "bad_signature" in codes
         assert "absent_from_state" not in codes
+
+
+class TestEventsToStore:
+    def test_have_what_the_join_replaces(self) -> None:
+        room = with_state(
+            a_signed_room(V12), "m.room.member", {"membership": "invite"}, state_key=BEN
+        )
+        step = signed(room, omit_members=False)
+        result = audit(step, answer(room, step))
+        invite = room.state.members[UserID(BEN)]
+        assert result.state is not None
+        assert invite.event_id not in result.auth_chain
+        assert invite not in result.state.events
+        assert set(result.to_store) == {*room.state.events, step.event}
+
+    @pytest.mark.parametrize("version", VERSIONS, ids=str)
+    def test_come_after_those_that_they_cite(self, version: RoomVersion) -> None:
+        step, response = with_ben_of(version)
+        backwards = evolve(
+            response, state=response.state[::-1], auth_chain=response.auth_chain[::-1]
+        )
+        came: set[str] = set()
+        for event in audit(step, backwards).to_store:
+            assert came.issuperset(event.auth_events)
+            came.add(event.event_id)
+        assert len(came) == 5
+
+    def test_have_the_join_once_with_all_its_signatures(self) -> None:
+        room = a_restricted_room(V11)
+        step = signed(room, omit_members=False)
+        response = answer(room, step)
+        again = audit(step, evolve(response, state=(*response.state, step.event.pdu)))
+        joins = [event for event in again.to_store if event == step.event]
+        assert [event.signed_by for event in joins] == [{"a.example", "b.example"}]
+
+    def test_leave_out_what_fell(self) -> None:
+        step, response = with_ben_of(V11)
+        result = audit(step, altered(response, unsigned, "m.room.member", CAY))
+        assert CAY not in {event.sender for event in result.to_store}
+
+    def test_are_none_after_a_fatal_defect(self) -> None:
+        step, response = with_ben_of(V11)
+        assert audit(step, altered(response, unsigned, "m.room.create")).to_store == ()
 
 
 class TestJoinThatCameBack:

@@ -198,6 +198,8 @@ class _Judgement:
         self.signed = signed
         self.defects = list(read.defects)
         self.good: dict[EventID, Event] = {}
+        # The good events that were judged, each after those that it cites.
+        self.kept: list[Event] = []
         # For each dropped event, the first dropped event that it depends on.
         self.fallen: dict[EventID, EventID] = {}
         self.lists: dict[tuple[EventID, ...], _Listed] = {}
@@ -239,6 +241,7 @@ class _Judgement:
         return Audit(
             event=join,
             state=None if fatal else state.with_event(join),
+            to_store=() if fatal else self.to_store(join),
             # A process pool of the caller may pickle the audit; a mapping proxy refuses that.
             auth_chain=JsonObject(auth_chain),  # type: ignore[arg-type]  # an event ID is text
             servers=self.servers(state),
@@ -344,6 +347,8 @@ class _Judgement:
             if not decision.allowed:
                 del self.good[event_id]
                 self.drop(event, "rejected", str(decision), decision)
+                continue
+            self.kept.append(event)
         self.note_absent()
 
     def note_absent(self) -> None:
@@ -434,6 +439,13 @@ class _Judgement:
         if not read.members_omitted:
             return state
         return RoomState.of(self.version, state.events, partial=True, servers=read.servers | shown)
+
+    def to_store(self, join: Event) -> tuple[Event, ...]:
+        """Return the good events and the join, each after the events that it cites."""
+        if join.event_id not in self.good:
+            return (*self.kept, join)
+        # The join came before, and its answer was lost. This copy has its signatures.
+        return tuple([join if event == join else event for event in self.kept])
 
     def servers(self, state: RoomState) -> frozenset[ServerName]:
         """Return the servers in the room; none if nobody told."""

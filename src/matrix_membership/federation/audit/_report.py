@@ -82,6 +82,10 @@ class Audit:
     Attributes:
         event: the join, with the good signatures that the answer added.
         state: the room after the join; None if a defect is fatal.
+        to_store: the events to store, in this order: every good event of the answer and the
+            join, each after the events that it cites. They are enough to answer the next
+            server that joins. It has what the join replaced, such as an invite, which is
+            neither in `state` nor in `auth_chain`. Empty if a defect is fatal.
         auth_chain: the other good events, which authorise state and join, by ID.
         servers: the servers in the room, as far as the answer says.
         defects: all defects, fatal ones first.
@@ -91,6 +95,7 @@ class Audit:
 
     event: Event
     state: RoomState | None
+    to_store: tuple[Event, ...]
     auth_chain: Mapping[EventID, Event]
     servers: frozenset[ServerName]
     defects: tuple[Defect, ...]

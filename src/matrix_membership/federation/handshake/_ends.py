@@ -32,6 +32,15 @@ class Joined:
     audit: Audit
     resident: ServerName
 
+    @property
+    def to_store(self) -> tuple[Event, ...]:
+        """The events to store, in this order: those of the answer, and the join.
+
+        Each comes after the events that it cites, and the server can answer the next join
+        with them. After a join with omitted members, `audit` of the whole state has them all.
+        """
+        return self.audit.to_store
+
 
 @frozen
 class Knocked:
