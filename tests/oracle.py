@@ -249,7 +249,8 @@ def judge_listed(
     chapter = "2" if version <= 11 else "3"
     pdus = [pdu for _, pdu in auth_events]
     keys = [(pdu["type"], pdu["state_key"]) for pdu in pdus if "state_key" in pdu]
-    if len(set(keys)) != len(keys):
+    named = [entry if isinstance(entry, str) else entry[0] for entry in event["auth_events"]]
+    if len(set(keys)) != len(keys) or len(set(named)) != len(named):
         return reject(f"{chapter}.1")
     if len(keys) != len(pdus) or not set(keys) <= selection(version, event):
         return reject(f"{chapter}.2")

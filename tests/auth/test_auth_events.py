@@ -94,6 +94,21 @@ class TestDuplicates:
         assert judged(room, [*listed, listed[-1]]) == decision("auth_events.duplicates", version)
 
     @everywhere
+    def test_rejects_an_event_that_is_listed_twice_and_given_once(
+        self, version: RoomVersion
+    ) -> None:
+        room = a_full_room(version)
+        given = needed(room, room.message(ANA))
+        ids = [event.event_id for event in given]
+        for listed, rule in ((ids, "otherwise"), ([*ids, ids[0]], "duplicates")):
+            event = linked(version, room.message(ANA).event_id, *listed)
+            create = room.events[0]
+            judged = auth.check_auth_events(event, given, create=create)
+            assert judged == decision(f"auth_events.{rule}", version)
+            told = auth.check_auth_events(event, given, create=create, listed=listed)
+            assert told == judged
+
+    @everywhere
     def test_rejects_two_events_in_one_place(self, version: RoomVersion) -> None:
         room = a_full_room(version)
         listed = needed(room, room.message(ANA))

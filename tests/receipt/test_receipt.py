@@ -645,6 +645,20 @@ class TestMissingAuthEvents:
             False,
         )
 
+    @EVERY_VERSION
+    def test_reject_an_event_that_lists_one_of_them_twice(self, version: RoomVersion) -> None:
+        history = a_history(version).with_member(BEN, "invite", sender=ANA)
+        invite, listed = history.events[-1], a_join(history).auth_events
+        references = history.refer(*[event for event in history.events if event.event_id in listed])
+        twice = [*references, *history.refer(invite)]
+        event = history.member(BEN, "join", signer=SIGNER_B, auth_events=twice)
+        for auth_events in (history.events, without(history, invite)):
+            receipt = received(event, history, auth_events=auth_events)
+            assert (receipt.decision, receipt.provisional) == (
+                decision("auth_events.duplicates", version),
+                False,
+            )
+
 
 class TestOnPartialState:
     def test_is_provisional(self) -> None:

@@ -12,7 +12,7 @@ A malformed event raises nothing: it is rejected, and a `Decision` is a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Final
@@ -27,6 +27,7 @@ from matrix_membership.auth.explaining import Explanation as Explanation
 from matrix_membership.auth.explaining import Remedy as Remedy
 from matrix_membership.auth.explaining import explained
 from matrix_membership.events import Event
+from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
@@ -115,7 +116,7 @@ def _check_unprepared(event: Event, state: RoomState) -> Decision:
     in_part = state.is_partial or bool(state.passed_over)
     unknown = in_part and not state.knows("m.room.create")
     if not unknown and state.create_event is None and event.kind != "m.room.create":
-        return check_auth_events(event, ())
+        return check_auth_events(event, (), listed=())
     if in_part:
         return judge_in_part(event, state, _program_of(event.room_version).in_any_state)
     return _program_of(event.room_version).judge(event, state)
@@ -128,6 +129,7 @@ def check_auth_events(
     rejected: AbstractSet[str] = frozenset(),
     create: Event | None = None,
     selected: frozenset[tuple[str, str]] | None = None,
+    listed: Sequence[EventID] | None = None,
 ) -> Decision:
     """Judge the events that an event lists as its auth events.
 
@@ -141,12 +143,15 @@ def check_auth_events(
         rejected: the IDs of events that were rejected.
         create: in version 12, the create event, which no event lists.
         selected: the result of `select_auth_events` for the event, if you have it already.
+        listed: the IDs in its `auth_events`, if you have read them already. An ID that is
+            listed twice rejects the event, however many of its events are at hand.
 
     Returns:
         The decision of the first rule that fires. If it allows, judge the event with
-        `check` next. Cost: linear in the number of auth events.
+        `check` next. Cost: linear in the number of auth events; without `listed`, also in
+        the size of the event.
     """
-    events = AuthEvents.of(event, auth_events, rejected, create, selected)
+    events = AuthEvents.of(event, auth_events, rejected, create, selected, listed)
     return _auth_events_program_of(event.room_version).judge(event, events)
 
 

@@ -247,12 +247,14 @@ def _state_before(event: Event, room: ResidentRoom) -> RoomState | MatrixError:
 
 def _judge_before(event: Event, before: RoomState, room: ResidentRoom) -> auth.Decision:
     """Judge an event by what it lists and by the state before it."""
-    found = map(room.get_event, event.auth_events)
+    listed = event.auth_events
+    found = map(room.get_event, listed)
     decision = judge_by_listed_events(
         event,
         [entry for entry in found if entry is not None],
         create=room.state.create_event,
         rejected=room.rejected,
+        listed_ids=listed,
     )
     if not decision.allowed or before is room.state:  # `admit` judges by the current state
         return decision

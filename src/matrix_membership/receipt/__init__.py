@@ -366,7 +366,7 @@ def _judge(
                 Disposition.REJECTED, _AUTH_EVENTS, event=event, error=error, redacted=redacted
             )
     found, missing = room.find(listed)
-    failed, decision, provisional = _by_rules(event, room, found, missing)
+    failed, decision, provisional = _by_rules(event, room, listed, found, missing)
     owed: frozenset[ServerName] = frozenset()
     if failed is None:
         policy = PolicyServer.lacking(event, room.current_state, covered=covered)
@@ -390,6 +390,7 @@ def _judge(
 def _by_rules(
     event: Event,
     room: _Room,
+    listed: tuple[EventID, ...],
     found: list[Event],
     missing: tuple[EventID, ...],
 ) -> tuple[Check | None, Decision, bool]:
@@ -411,6 +412,7 @@ def _by_rules(
         rejected=room.rejected,
         missing=missing,
         selected=selected,
+        listed_ids=listed,
         state=before if same else None,
     )
     if not by_list.allowed and not by_list.undecided:

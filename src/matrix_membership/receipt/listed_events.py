@@ -10,7 +10,7 @@ __ https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from matrix_membership import auth
@@ -29,6 +29,7 @@ def judge_by_listed_events(
     rejected: AbstractSet[str] = frozenset(),
     missing: Collection[EventID] = (),
     selected: frozenset[tuple[str, str]] | None = None,
+    listed_ids: Sequence[EventID] | None = None,
     state: RoomState | None = None,
 ) -> Decision:
     """Judge an event by the events in its `auth_events`: the list first, then by what it says.
@@ -41,6 +42,7 @@ def judge_by_listed_events(
         missing: the IDs of the listed events that are not at hand. One that was rejected
             rejects the event; of the others, the members are unknown.
         selected: the result of `auth.select_auth_events` for the event, when it is at hand.
+        listed_ids: the IDs in its `auth_events`, when they are at hand.
         state: a state that holds the listed events in the selected places, when it is at
             hand. Otherwise one is made, which costs more than the judgement.
 
@@ -58,7 +60,12 @@ def judge_by_listed_events(
         return _lists_rejected(event.room_version)
     listed = tuple(listed)
     decision = auth.check_auth_events(
-        event, listed, rejected=rejected, create=create, selected=selected
+        event,
+        listed,
+        rejected=rejected,
+        create=create,
+        selected=selected,
+        listed=listed_ids,
     )
     if not decision.allowed:
         return decision

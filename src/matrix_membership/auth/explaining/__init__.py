@@ -186,7 +186,7 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
     if event.kind == "m.room.create":
         tried = try_rules(book.create, event, lambda _: state)
     elif state.knows("m.room.create") and state.create_event is None:
-        auth_events = AuthEvents.of(event, (), frozenset(), None)
+        auth_events = AuthEvents.of(event, (), frozenset(), None, listed=())
         tried = try_rules(book.auth_events, event, lambda _: auth_events)
     else:
         supposed = next(suppositions(event, state))[1]

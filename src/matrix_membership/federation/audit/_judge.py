@@ -158,9 +158,10 @@ class _Listed:
     checked and made a state once, not once for each of them.
     """
 
-    __slots__ = ("cases", "events", "in_order", "places", "root", "state")
+    __slots__ = ("cases", "events", "ids", "in_order", "places", "root", "state")
 
-    def __init__(self, events: list[Event], root: EventID | None) -> None:
+    def __init__(self, ids: tuple[EventID, ...], events: list[Event], root: EventID | None) -> None:
+        self.ids = ids
         self.events = events
         # The first event that was dropped, if one in the list is dropped or missing.
         self.root = root
@@ -366,7 +367,7 @@ class _Judgement:
             good = self.good
             root = next((found for found in auth_events if found not in good), None)
             events = [good[found] for found in auth_events if found in good]
-            listed = _Listed(events, root and self.fallen.get(root, root))
+            listed = _Listed(auth_events, events, root and self.fallen.get(root, root))
             self.lists[auth_events] = listed
         return listed
 
@@ -388,7 +389,9 @@ class _Judgement:
         if known or (listed.in_order and listed.places <= auth.select_auth_events(event)):
             decision = auth.check(event, state)
         else:
-            decision = judge_by_listed_events(event, listed.events, create=create, state=state)
+            decision = judge_by_listed_events(
+                event, listed.events, create=create, listed_ids=listed.ids, state=state
+            )
         # The rules on a create event do not read its list, so they prove nothing about it.
         if not known and decision.allowed and event.type != "m.room.create":
             listed.learn(event)

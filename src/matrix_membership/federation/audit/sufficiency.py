@@ -125,7 +125,7 @@ def _insufficient(
         if missing or create is None:
             continue
         known = [at_hand[event_id] for event_id in listed]
-        decision = judge_by_listed_events(event, known, create=create)
+        decision = judge_by_listed_events(event, known, create=create, listed_ids=listed)
         if not decision.allowed:
             yield Shortcoming(Fault.UNAUTHORISED, event.event_id, str(decision))
 
