@@ -20,6 +20,7 @@ from matrix_membership.federation.messages import SendJoinResponse
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import UserID
 from matrix_membership.membership import JOIN
+from matrix_membership.redaction import redact
 from matrix_membership.room_versions import KNOWN, V1, V6, V8, V10, V11, V12, RoomVersion
 from matrix_membership.signing import KeyRing
 from tests.builders import ANA, BEN, CAY, VERSIONS
@@ -241,6 +242,43 @@ class TestFallenEvent:
         member = result.state.get("m.room.member", CAY)
         assert member is not None
         assert member.content == {"membership": "join"}
+
+    @pytest.mark.parametrize(
+        ("version", "kind", "told"),
+        [
+            (V8, "m.room.member", "no join_authorised_via_users_server and no third_party_invite"),
+            (V6, "m.room.member", "no third_party_invite"),
+            (V6, "m.room.join_rules", "all that is read of it"),
+            (V10, "m.room.member", "no third_party_invite"),
+            (V10, "m.room.power_levels", "no invite"),
+            (V11, "m.room.power_levels", "all that is read of it"),
+            (V10, "m.room.join_rules", "all that is read of it"),
+            (V11, "m.room.name", "no content"),
+            (V10, "m.room.aliases", "no content"),
+        ],
+    )
+    def test_in_its_redacted_form_says_what_that_takes(
+        self, version: RoomVersion, kind: str, told: str
+    ) -> None:
+        key = {"m.room.member": ANA, "m.room.aliases": "a.example"}.get(kind, "")
+        content = {"membership": "join", "join_rule": "public", "x": 1}
+        room = with_state(a_public_room(version), kind, content, state_key=key)
+        step = signed(room, omit_members=False)
+        response = altered(answer(room, step), lambda pdu: redact(pdu, version), kind, key)
+        (defect,) = audit(step, response).defects
+        assert (str(defect.severity), defect.code) == ("redacted", "redacted_form")
+        detail = f"it came in its redacted form, which in version {version} has {told}"
+        assert defect.detail == detail
+
+    def test_in_its_redacted_form_counts_as_that_with_unsigned_too(self) -> None:
+        step, response = with_ben_of(V10)
+
+        def pruned(pdu: Pdu) -> Pdu:
+            return {**redact(pdu, V10), "unsigned": {"age": 1}}
+
+        result = audit(step, altered(response, pruned, "m.room.create"))
+        assert ("redacted", "redacted_form") in found(result)
+        assert "no m.federate and no room_version" in str(result)
 
     def test_of_another_room_is_dropped(self) -> None:
         step, response = with_ben_of(V11)

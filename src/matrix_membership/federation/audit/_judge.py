@@ -29,6 +29,7 @@ from matrix_membership.federation.audit._report import (
     Entry,
     Severity,
     other_version,
+    wrong_hash,
 )
 from matrix_membership.federation.audit._signers import (
     NOBODY,
@@ -266,7 +267,7 @@ class _Judgement:
             if worth[:2] != other[:2]:
                 worse[event_id] = None
         for event_id in worse:
-            detail = "a copy of it was altered or lacks a good signature"
+            detail = "a copy of it was redacted or altered, or lacks a good signature"
             self.found(Severity.NOTED, "bad_copy", detail, event_id)
         return best
 
@@ -280,7 +281,7 @@ class _Judgement:
                 return
         event = with_evidence(entry, signers)
         if not entry.hash_matches:
-            self.found(Severity.REDACTED, "bad_hash", "its content was altered", event.event_id)
+            self.defects.append(wrong_hash(entry))
         self.good[event.event_id] = event
 
     def lack(self, entry: Entry, missing: Signers) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership._attrs import constant, frozen, slots
@@ -14,10 +15,20 @@ from matrix_membership.events.contents import Create
 from matrix_membership.events.event import with_evidence
 from matrix_membership.events.facts import Facts
 from matrix_membership.identifiers import EventID, ServerName
+from matrix_membership.redaction import redact, survivors
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
-__all__ = ["OTHER_VERSION", "Audit", "Defect", "Entry", "EntrySlots", "Severity", "other_version"]
+__all__ = [
+    "OTHER_VERSION",
+    "Audit",
+    "Defect",
+    "Entry",
+    "EntrySlots",
+    "Severity",
+    "other_version",
+    "wrong_hash",
+]
 
 OTHER_VERSION: Final = "other_room_version"
 
@@ -45,7 +56,9 @@ class Defect:
     Attributes:
         severity: its effect on the answer.
         code: its name, such as `unknown_key` (fetching a key could save the event) or
-            `bad_signature` (a signature is bad or missing, and a key cannot help).
+            `bad_signature` (a signature is bad or missing, and a key cannot help);
+            `redacted_form` (the event came as redaction leaves it) or `bad_hash` (it came
+            with content that its hash does not cover).
         detail: a sentence for people.
         event_id: the event that has the defect; empty if it concerns the whole answer.
         root: the first dropped event on which this event depends; otherwise empty.
@@ -115,6 +128,7 @@ class EntrySlots(Facts):
     """The slots of an `Entry` while they are filled, which `Entry` itself refuses."""
 
     auth_events: tuple[EventID, ...]
+    came_redacted: bool
     covered: bytes
     hash_matches: bool
     sent: int | None
@@ -135,6 +149,7 @@ class Entry(EntrySlots):
         sent: its `origin_server_ts`, if its keys must be valid at that time; otherwise None.
         auth_events: the IDs of its auth events.
         hash_matches: whether its content hash was right.
+        came_redacted: whether it came in exactly the form in which redaction leaves it.
     """
 
     def __init__(self) -> None:
@@ -168,3 +183,35 @@ def _unpickled(*values: object) -> Entry:
         setattr(entry, name, value)
     entry.__class__ = Entry
     return entry  # type: ignore[no-any-return]  # the line above made it one
+
+
+def wrong_hash(entry: Entry) -> Defect:
+    """Return the defect of an event whose content hash is wrong."""
+    if not entry.came_redacted:
+        return Defect(Severity.REDACTED, "bad_hash", "its content was altered", entry.event_id)
+    version = entry.room_version
+    lost = "content"
+    if survivors(version).content.get(entry.type):
+        whole: dict[str, JsonValue] = {key: {"signed": {}} for key in _READ.get(entry.type, ())}
+        left = redact({"type": entry.type, "content": whole}, version)["content"]
+        gone = [key for key in whole if key not in left]
+        # The keys of restricted joins mean nothing in versions without them.
+        if not version.restricted_joins:
+            gone = [key for key in gone if key not in _OF_RESTRICTED_JOINS]
+        lost = " and no ".join(gone)
+    without = f"has no {lost}" if lost else "has all that is read of it"
+    detail = f"it came in its redacted form, which in version {version} {without}"
+    return Defect(Severity.REDACTED, "redacted_form", detail, entry.event_id)
+
+
+_READ: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "m.room.create": ("m.federate", "room_version"),
+        "m.room.join_rules": ("allow",),
+        "m.room.member": ("join_authorised_via_users_server", "third_party_invite"),
+        "m.room.power_levels": ("invite",),
+    }
+)
+"""Keys that the rules read and that redaction takes in some versions, by event type."""
+
+_OF_RESTRICTED_JOINS: Final = ("allow", "join_authorised_via_users_server")
