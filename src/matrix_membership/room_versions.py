@@ -132,6 +132,18 @@ class RoomVersion:
         if self.rules is not None and not callable(getattr(self.rules, "selection", None)):
             raise InvalidRulebook("rules", "a rulebook, from auth.rulebook", self.rules)
 
+    # A pickled version of one's own comes back as another object, in which nothing differs.
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if other.__class__ is not RoomVersion:
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__match_args__)
+
+    # A hash of all fields costs 1.5 us; programs are looked up by it. Text keeps its hash.
+    def __hash__(self) -> int:
+        return hash(self.identifier)
+
     def __repr__(self) -> str:
         return f"<room version {self.identifier}>"
 

@@ -14,6 +14,10 @@ from matrix_membership.state import RoomState
 __all__ = ["ResidentRoom"]
 
 
+def _sees_no_room(_user: UserID, _room: RoomID) -> None:
+    """Return no membership. A snapshot with a lambda could not be pickled."""
+
+
 @constant
 class ResidentRoom:
     """A snapshot of a room that this server is in.
@@ -42,7 +46,7 @@ class ResidentRoom:
     depth: int
     get_event: Callable[[EventID], Event | None]
     rejected: AbstractSet[str] = frozenset()
-    memberships: Callable[[UserID, RoomID], Membership | None] = lambda _user, _room: None
+    memberships: Callable[[UserID, RoomID], Membership | None] = _sees_no_room
     local_users: Iterable[str] | None = None
     state_after: Callable[[tuple[EventID, ...]], RoomState | None] | None = None
 

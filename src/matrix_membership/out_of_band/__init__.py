@@ -416,7 +416,7 @@ class OutOfBand:
 
         Invites may name different versions: a stranger's invite can claim any version.
         """
-        return event.room_version is self.event.room_version
+        return event.room_version == self.event.room_version
 
     def _came_before(self, event: Event) -> bool:
         """Tell whether an event was replaced: here, or by a later event of the same server.

@@ -211,7 +211,7 @@ def receive(
     dropped by check 1 (format): PDU: expected an object, got []
     """
     if isinstance(pdu, ReadPdu):
-        if pdu.event.room_version is not room_version:
+        if pdu.event.room_version != room_version:
             raise TypeError(f"a PDU of {pdu.event.room_version!r}, read for {room_version!r}")
         read = pdu
     else:

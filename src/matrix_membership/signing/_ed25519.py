@@ -17,7 +17,7 @@ from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 from signedjson.key import decode_verify_key_bytes
 
-from matrix_membership._attrs import constant
+from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.events import Signs
 from matrix_membership.events.contents import unpadded_base64
@@ -45,7 +45,7 @@ Identity servers sign once, and publish two or three keys.
 _SIGNATURE_BYTES: Final = 64
 
 
-@constant
+@frozen
 class PublishedKey:
     """A key that a server published.
 

@@ -17,7 +17,7 @@ from attrs import field
 from signedjson.key import decode_signing_key_base64
 from signedjson.types import SigningKey
 
-from matrix_membership._attrs import constant, evolve
+from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidJson, InvalidKey
 from matrix_membership.events.contents import unpadded_base64
@@ -43,7 +43,7 @@ SEED_BYTES: Final = 32
 """The length of a seed, and of a public key."""
 
 
-@constant
+@frozen
 class Signer:
     """A server's own signing key.
 
@@ -103,7 +103,7 @@ class Signer:
         return (Signer.from_seed, (self.server_name, self.key_id, _base64(bytes(self._key))))
 
 
-@constant
+@frozen
 class KeyRing:
     """The keys of servers, as far as they are known here.
 

@@ -366,7 +366,7 @@ class RoomState(Fields):
         if self._members is None or other._members is None:
             return False
         return (
-            self.room_version is other.room_version
+            self.room_version == other.room_version
             and self.is_partial == other.is_partial
             and _places(self) == _places(other)
             and dict(self._members) == dict(other._members)

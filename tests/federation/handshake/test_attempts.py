@@ -93,6 +93,23 @@ def accepted(attempts: Attempts, room: ResidentRoom = ROOM) -> tuple[int, Any]:
     return 200, answer.response.to_json()
 
 
+class TestTranscript:
+    @pytest.mark.parametrize("handshake", [JOINING, KNOCKING, LEAVING])
+    def test_is_carried_by_the_end(self, handshake: Handshake) -> None:
+        rule = "knock" if handshake is KNOCKING else "public"
+        room = with_state(a_signed_room(V11), "m.room.join_rules", {"join_rule": rule})
+        if handshake is LEAVING:
+            room = with_member(room, BEN, "invite")
+        attempts = told(begun(room, handshake), NOT_FOUND, templated(room, handshake))
+        end = told(attempts, accepted(attempts, room))
+        if isinstance(end, Attempts):
+            end = end.receive_keys(KEYS)
+        assert isinstance(end, Joined | Knocked | Left)
+        assert [(entry.server, entry.reply) for entry in end.transcript] == [
+            ("a.example", Reply.NOT_FOUND)
+        ]
+
+
 class TestBegin:
     def test_asks_the_first_server(self) -> None:
         attempts = begun()

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Final
 
 from matrix_membership import auth
-from matrix_membership._attrs import constant
+from matrix_membership._attrs import frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonObject
 from matrix_membership.errors import LocalProtocolError
@@ -60,7 +60,7 @@ MOST_SERVERS_OF_ANSWER: Final = 20_000
 """The most servers that one answer to send_join can make its receiver ask for keys."""
 
 
-@constant
+@frozen
 class Examination:
     """An answer that was read, before its signatures are checked.
 

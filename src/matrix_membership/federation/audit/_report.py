@@ -155,6 +155,15 @@ class Entry(EntrySlots):
     def __init__(self) -> None:
         raise TypeError("expected an Entry that a SendJoinReader made, got a call of Entry")
 
+    # The other slots follow from these.
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not Entry:
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _TELLING)
+
+    def __hash__(self) -> int:
+        return hash(self.event_id)
+
     def __repr__(self) -> str:
         return f"<entry {self.event!r}>"
 
@@ -175,6 +184,7 @@ class Entry(EntrySlots):
 
 _UNSEALED: Final[Any] = EntrySlots
 _SLOTS: Final[tuple[str, ...]] = _UNSEALED.__match_args__
+_TELLING: Final = ("event_id", "room_version", "pdu", "signatures", "hash_matches", "came_redacted")
 
 
 def _unpickled(*values: object) -> Entry:

@@ -132,7 +132,8 @@ class Handshake:
             room,
             signer,
             ServerName(resident),
-            MappingProxyType(
+            # A step may be pickled; a mapping proxy refuses that.
+            JsonObject(
                 {
                     name: version
                     for name, version in room_versions.items()
@@ -142,6 +143,13 @@ class Handshake:
             freeze(dict(content or {})),
             omit_members,
         )
+
+    def __reduce__(self) -> tuple[object, ...] | str:
+        """Pickle the three handshakes by name, so that identity survives."""
+        for name, known in (("JOINING", JOINING), ("KNOCKING", KNOCKING), ("LEAVING", LEAVING)):
+            if known is self:
+                return name
+        return (Handshake, (self.membership, self.make, self.send, self.send_versions))
 
 
 JOINING: Final = Handshake(JOIN, "make_join", "send_join", ("v2", "v1"))

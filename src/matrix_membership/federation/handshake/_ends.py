@@ -6,6 +6,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonObject
 from matrix_membership.events import Event
 from matrix_membership.federation.audit import Audit
+from matrix_membership.federation.handshake._transcript import Attempt
 from matrix_membership.federation.invites.messages import key_needs_of
 from matrix_membership.federation.invites.room_state import examined
 from matrix_membership.federation.messages import MatrixError
@@ -25,12 +26,14 @@ class Joined:
         state: the room after the join; partial when memberships were left out.
         audit: the audit of the answer: its defects, the auth chain, the servers in the room.
         resident: the server that accepted the join.
+        transcript: the attempts with other servers before, from `Attempts`.
     """
 
     event: Event
     state: RoomState
     audit: Audit
     resident: ServerName
+    transcript: tuple[Attempt, ...] = ()
 
     @property
     def to_store(self) -> tuple[Event, ...]:
@@ -50,11 +53,13 @@ class Knocked:
         event: the knock.
         knock_room_state: the events that describe the room, as they came, unchecked.
         resident: the server that accepted the knock.
+        transcript: the attempts with other servers before, from `Attempts`.
     """
 
     event: Event
     knock_room_state: tuple[JsonObject, ...]
     resident: ServerName
+    transcript: tuple[Attempt, ...] = ()
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
@@ -87,10 +92,12 @@ class Left:
     Attributes:
         event: the leave.
         resident: the server that accepted it.
+        transcript: the attempts with other servers before, from `Attempts`.
     """
 
     event: Event
     resident: ServerName
+    transcript: tuple[Attempt, ...] = ()
 
 
 @frozen

@@ -284,7 +284,7 @@ class Attempts:
         if not isinstance(self.step, AwaitingKeys):
             raise LocalProtocolError("an answer", "keys")
         try:
-            return self.step.receive(keys, map=map)
+            return evolve(self.step.receive(keys, map=map), transcript=self.transcript)
         except RemoteProtocolError as error:
             return self._nonsense(error)
 
@@ -295,7 +295,7 @@ class Attempts:
         if isinstance(step, Refused):
             return self._without(reply_of(step.error), step.error)
         if isinstance(step, Knocked | Left):
-            return step
+            return evolve(step, transcript=self.transcript)
         return evolve(self, step=step)
 
     def _nonsense(self, error: InvalidMessage | RemoteProtocolError) -> Attempts | Failed:
