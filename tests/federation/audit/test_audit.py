@@ -154,6 +154,17 @@ class TestGoodAnswer:
         with pytest.raises(TypeError, match="SendJoinReader"):
             Entry()
 
+    def test_equals_its_like_alone(self) -> None:
+        entries = []
+        for change in (lambda pdu: pdu, lambda pdu: pdu, unsigned):
+            step, response = with_ben_of(V11)
+            response = altered(response, change, "m.room.create")
+            read = examine(response, step.event, asked_to_omit=False, resident="a.example")
+            entries.append(read.entries[str(read.create)])  # type: ignore[index]  # an event ID
+        first, same, other = entries
+        assert (first == same, first == other, first == first.event_id) == (True, False, False)
+        assert len({first, same, other}) == 2
+
     def test_can_be_examined_in_another_process(self) -> None:
         step, response = with_ben_of(V11)
         examination = examine(response, step.event, asked_to_omit=False, resident="a.example")
