@@ -83,7 +83,7 @@ def templated(room: ResidentRoom = ROOM, handshake: Handshake = JOINING) -> tupl
 def accepted(attempts: Attempts, room: ResidentRoom = ROOM) -> tuple[int, Any]:
     """The answer to what is sent now."""
     answer = answer_send(
-        attempts.handshake,
+        attempts.begun.handshake,
         send_request(attempts.step),  # type: ignore[arg-type]  # an event awaits acceptance
         room,
         A,
@@ -305,7 +305,7 @@ class TestEnd:
     def test_of_a_restricted_join_goes_through_who_vouches(self) -> None:
         room = a_restricted_room(V11)
         attempts = told(begun(room, servers=("c.example", "a.example")), templated(room))
-        assert (attempts.server, attempts.destination) == ("c.example", "a.example")
+        assert (attempts.begun.resident, attempts.destination) == ("c.example", "a.example")
         attempts = told(attempts, accepted(attempts, room))
         end = attempts.receive_keys(KEYS)
         assert isinstance(end, Joined)
@@ -426,5 +426,7 @@ def test_attempts_are_values() -> None:
     assert attempts == begun()
     assert told(attempts, BROKEN) == told(attempts, BROKEN)
     assert attempts.transcript == ()
-    first = Attempt(attempts.server, "make_join", Reply.BROKEN, MatrixError("M_UNKNOWN", "", 502))
+    first = Attempt(
+        attempts.begun.resident, "make_join", Reply.BROKEN, MatrixError("M_UNKNOWN", "", 502)
+    )
     assert evolve(attempts, transcript=(first,)) != attempts

@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.errors import InvalidMessage, LocalProtocolError, RemoteProtocolError
 from matrix_membership.federation._splitting import DEFAULT_BUDGET, AnswerBudget
 from matrix_membership.federation.audit import SendJoinReader
@@ -53,7 +53,7 @@ from matrix_membership.federation.messages import (
     SendKnockResponse,
     SendLeaveResponse,
 )
-from matrix_membership.identifiers import RoomID, ServerName, UserID, read_server_name
+from matrix_membership.identifiers import ServerName, read_server_name
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 
@@ -78,30 +78,17 @@ class Attempts:
     """A handshake under way with one of several servers.
 
     Attributes:
-        handshake: `JOINING`, `KNOCKING` or `LEAVING`.
-        user: the user who joins, knocks or leaves.
-        room_id: the room.
-        signer: this server's key.
-        room_versions: the room versions that this server supports.
-        content: further keys of the event's content.
-        omit_members: whether the answer to a join may leave memberships out.
-        step: the current step of the handshake with `server`.
-        server: the server that is asked for the template.
+        begun: the first step with the server that is asked for the template. The first step
+            with the next server differs in `resident` alone.
+        step: the current step with this server.
         waiting: the servers to ask after it.
         transcript: the attempts that failed so far.
         invited: whether the user holds an invite, so that one server that forbids the
             handshake does not end it.
     """
 
-    handshake: Handshake
-    user: UserID
-    room_id: RoomID
-    signer: Signer
-    room_versions: Mapping[str, RoomVersion]
-    content: JsonObject
-    omit_members: bool
+    begun: AwaitingTemplate
     step: _Step
-    server: ServerName
     waiting: tuple[ServerName, ...]
     transcript: tuple[Attempt, ...] = ()
     invited: bool = False
@@ -131,7 +118,7 @@ class Attempts:
                 are skipped.
             signer: this server's key.
             room_versions: the room versions that this server supports.
-            content: further keys of the event's content, such as `displayname`.
+            content: further keys of the event's content.
             omit_members: whether the answer to a join may leave memberships out.
             invited: whether the user holds an invite. A server that answers `M_FORBIDDEN`
                 may not have heard of it, so the next one is asked.
@@ -150,7 +137,7 @@ class Attempts:
         turn = tuple(dict.fromkeys(found for found in others if found != signer.server_name))
         if not turn:
             return Failed(())
-        step = handshake.begin(
+        begun = handshake.begin(
             user,
             room_id,
             signer=signer,
@@ -159,19 +146,7 @@ class Attempts:
             content=content,
             omit_members=omit_members,
         )
-        return cls(
-            handshake,
-            step.user_id,
-            step.room_id,
-            signer,
-            step.room_versions,
-            freeze(dict(content)),
-            omit_members,
-            step,
-            turn[0],
-            turn[1:],
-            invited=invited,
-        )
+        return cls(begun, begun, turn[1:], invited=invited)
 
     @property
     def destination(self) -> ServerName:
@@ -182,7 +157,7 @@ class Attempts:
         """
         if isinstance(self.step, AwaitingAcceptance):
             return self.step.destination
-        return self.server
+        return self.begun.resident
 
     @property
     def request(self) -> Request:
@@ -217,7 +192,7 @@ class Attempts:
         Returns:
             The reader; None if the next answer is not that to send_join.
         """
-        if isinstance(self.step, AwaitingAcceptance) and self.handshake is JOINING:
+        if isinstance(self.step, AwaitingAcceptance) and self.step.handshake is JOINING:
             return self.step.reader(budget=budget)
         return None
 
@@ -242,7 +217,7 @@ class Attempts:
             if isinstance(step, AwaitingTemplate):
                 return self._after(step.receive(_read(status, body, MakeResponse.from_json), at=at))
             if isinstance(step, AwaitingAcceptance):
-                answer = _read(status, body, _SENT[self.handshake])
+                answer = _read(status, body, _SENT[step.handshake])
                 after = step.receive(answer)
                 if isinstance(after, AwaitingAcceptance):
                     return evolve(self, step=after, transcript=self._with(Reply.OLDER, answer))
@@ -303,7 +278,7 @@ class Attempts:
 
     def _with(self, reply: Reply, error: MatrixError) -> tuple[Attempt, ...]:
         """Return the transcript with the current attempt."""
-        asked = _ASKED[type(self.step)](self.handshake)
+        asked = _ASKED[type(self.step)](self.begun.handshake)
         return (*self.transcript, Attempt(self.destination, asked, reply, error))
 
     def _without(self, reply: Reply, error: MatrixError) -> Attempts | Failed:
@@ -311,22 +286,9 @@ class Attempts:
         transcript = self._with(reply, error)
         if not self.waiting or not goes_on(reply, invited=self.invited):
             return Failed(transcript)
-        step = self.handshake.begin(
-            self.user,
-            self.room_id,
-            signer=self.signer,
-            resident=self.waiting[0],
-            room_versions=self.room_versions,
-            content=self.content,
-            omit_members=self.omit_members,
-        )
-        return evolve(
-            self,
-            step=step,
-            server=self.waiting[0],
-            waiting=self.waiting[1:],
-            transcript=transcript,
-        )
+        begun = evolve(self.begun, resident=self.waiting[0])
+        waiting = self.waiting[1:]
+        return evolve(self, begun=begun, step=begun, waiting=waiting, transcript=transcript)
 
 
 _ASKED: Final[Mapping[type, Callable[[Handshake], str]]] = MappingProxyType(
