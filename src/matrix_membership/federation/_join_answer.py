@@ -72,12 +72,11 @@ class SendJoinResponse:
         event = body.get("event")
         if event is not None:
             event = bytes_of(object_of(event, "send_join answer.event"))
-        return _send_join(
-            body,
-            tuple(map(bytes_of, objects_of(body.get("state"), "send_join answer.state"))),
-            tuple(map(bytes_of, objects_of(body.get("auth_chain"), "send_join answer.auth_chain"))),
-            event,
+        state, auth_chain = (
+            tuple(map(bytes_of, objects_of(body.get(key), f"send_join answer.{key}")))
+            for key in ("state", "auth_chain")
         )
+        return cls(state, auth_chain, event, *beside_events(body))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinResponse:
@@ -96,13 +95,9 @@ class SendJoinResponse:
         found: dict[str, list[bytes]] = {"state": [], "auth_chain": [], "event": []}
         splitter = Splitter(lambda key, text, _: found[key].append(text.encode()), budget)
         splitter.feed(data)
-        body = splitter.finish()
-        return _send_join(
-            body,
-            tuple(found["state"]),
-            tuple(found["auth_chain"]),
-            next(iter(found["event"]), None),
-        )
+        beside = beside_events(splitter.finish())
+        event = next(iter(found["event"]), None)
+        return cls(tuple(found["state"]), tuple(found["auth_chain"]), event, *beside)
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the parsed body of the answer."""
@@ -120,15 +115,6 @@ class SendJoinResponse:
         if self.servers_in_room is not None:
             parts.append(b'"servers_in_room":' + encode(list(self.servers_in_room)))
         return b"{" + b",".join(parts) + b"}"
-
-
-def _send_join(
-    body: Mapping[str, JsonValue],
-    state: tuple[bytes, ...],
-    auth_chain: tuple[bytes, ...],
-    event: bytes | None,
-) -> SendJoinResponse:
-    return SendJoinResponse(state, auth_chain, event, *beside_events(body))
 
 
 def beside_events(body: Mapping[str, JsonValue]) -> tuple[bool, tuple[str, ...] | None]:

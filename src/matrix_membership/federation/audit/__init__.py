@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import Never
 
-from matrix_membership.canonical_json import JsonObject
 from matrix_membership.events import Event
 from matrix_membership.federation._join_answer import SendJoinResponse, beside_events
 from matrix_membership.federation._splitting import (
@@ -55,12 +54,10 @@ class SendJoinReader:
     fatal: memberships were left out, and no servers named
     """
 
-    __slots__ = ("_asked_to_omit", "_examiner", "_resident", "_splitter")
+    __slots__ = ("_examiner", "_splitter")
 
     _examiner: Examiner
     _splitter: Splitter
-    _asked_to_omit: bool
-    _resident: ServerName
 
     def __init__(
         self,
@@ -83,15 +80,10 @@ class SendJoinReader:
 
         __ https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
         """
-        examiner = Examiner(join)
+        examiner = Examiner(join, ServerName(resident), asked_to_omit=asked_to_omit)
         splitter = Splitter(examiner.take, budget, STATE if of_state else SEND_JOIN)
-        for name, value in (
-            ("_examiner", examiner),
-            ("_splitter", splitter),
-            ("_asked_to_omit", asked_to_omit),
-            ("_resident", ServerName(resident)),
-        ):
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_examiner", examiner)
+        object.__setattr__(self, "_splitter", splitter)
 
     def __init_subclass__(cls, **_: object) -> Never:
         raise TypeError(f"SendJoinReader is sealed: {cls.__name__} cannot extend it")
@@ -122,8 +114,7 @@ class SendJoinReader:
                 raised this error before.
             LocalProtocolError: `finish` was called before.
         """
-        omitted, servers = beside_events(self._splitter.finish())
-        return _examined(self._examiner, omitted, servers, self._asked_to_omit, self._resident)
+        return self._examiner.finish(*beside_events(self._splitter.finish()))
 
 
 def examine(
@@ -140,44 +131,10 @@ def examine(
     Returns:
         The answer, read. Cost: linear in the answer.
     """
-    examiner = Examiner(join)
+    examiner = Examiner(join, ServerName(resident), asked_to_omit=asked_to_omit)
     for key, pdus in (("state", response.state), ("auth_chain", response.auth_chain)):
         for pdu in pdus:
             examiner.take(key, pdu)
     if response.event is not None:
         examiner.take("event", response.event)
-    return _examined(
-        examiner,
-        response.members_omitted,
-        response.servers_in_room,
-        asked_to_omit,
-        ServerName(resident),
-    )
-
-
-def _examined(
-    examiner: Examiner,
-    omitted: bool,  # noqa: FBT001 - private
-    servers: tuple[str, ...] | None,
-    asked_to_omit: bool,  # noqa: FBT001 - private
-    resident: ServerName,
-) -> Examination:
-    """Make the examination, after all events were taken."""
-    if omitted and not asked_to_omit:
-        examiner.fatal("members_omitted_unasked", "memberships were left out, unasked")
-    if omitted and not servers:
-        examiner.fatal("no_servers_in_room", "memberships were left out, and no servers named")
-    create = examiner.create()
-    entries, in_state = examiner.give()
-    return Examination(
-        join=examiner.join,
-        defects=examiner.defects,
-        # A process pool of the caller may pickle it; a mapping proxy refuses that.
-        entries=JsonObject(entries),  # type: ignore[arg-type]  # an event ID is text
-        in_state=in_state,
-        copies=tuple(examiner.copies),
-        returned=examiner.came_back,
-        create=create,
-        members_omitted=omitted,
-        servers=frozenset(map(ServerName, servers)) | {resident} if servers else None,
-    )
+    return examiner.finish(response.members_omitted, response.servers_in_room)

@@ -25,12 +25,7 @@ def contradictions(
 ) -> Iterator[Defect]:
     """Yield a defect for each contradiction between the state, the auth chain and the join.
 
-    Args:
-        state: the good events of the state.
-        told: all events that the answer has as the state.
-        auth_chain: the other good events.
-        entries: all events of the answer.
-        join: the join.
+    `state` and `auth_chain` are the good events; `told` is the state as the answer has it.
     """
     places = {(entry.type, entry.state_key) for entry in told}
     if state.get("m.room.member", join.sender) == join:

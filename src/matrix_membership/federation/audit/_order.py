@@ -20,11 +20,8 @@ def in_order(
     The search keeps a stack of its own: a recursive one would end at chains of 1,000 events,
     which a hostile answer can have.
 
-    Args:
-        event_ids: the entries to begin with, in this order; repeats are skipped.
-        entries: the entries, by ID.
-        settled: lists of auth events that were all yielded. The caller adds to it meanwhile.
-            Most events have one of these few lists, and then need no search.
+    `settled` has the lists of auth events that were all yielded; the caller adds to it
+    meanwhile. Most events have one of these few lists, and then need no search.
 
     Yields:
         Each ID once, and whether the auth events of the event lead back to it. In a circle,

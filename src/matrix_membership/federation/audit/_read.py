@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from matrix_membership.canonical_json import JsonValue, encode
+from matrix_membership.canonical_json import JsonObject, JsonValue, encode
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event
 from matrix_membership.events.reading import (
@@ -13,6 +13,7 @@ from matrix_membership.events.reading import (
     read_into,
     read_scanned,
 )
+from matrix_membership.federation.audit._judge import Examination
 from matrix_membership.federation.audit._report import (
     Defect,
     Entry,
@@ -21,7 +22,7 @@ from matrix_membership.federation.audit._report import (
     other_version,
 )
 from matrix_membership.hashing import signed_bytes
-from matrix_membership.identifiers import EventID
+from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.redaction import redact
 from matrix_membership.signing import signatures_that_count
 
@@ -31,8 +32,10 @@ __all__ = ["Examiner"]
 class Examiner:
     """Reads the events of one answer. Used once."""
 
-    def __init__(self, join: Event) -> None:
+    def __init__(self, join: Event, resident: ServerName, *, asked_to_omit: bool) -> None:
         self.join = join
+        self.resident = resident
+        self.asked_to_omit = asked_to_omit
         self.version = join.room_version
         # Defects of the whole answer, and of the events of each list. They are kept apart so
         # that their order is the same whichever list comes first.
@@ -48,11 +51,6 @@ class Examiner:
         self.two_creates = False
         self.came_back: Entry | None = None
         self.known = KnownNames(join.room_id)
-
-    @property
-    def defects(self) -> tuple[Defect, ...]:
-        """All defects so far."""
-        return (*self.of_answer, *self.of_list["state"], *self.of_list["auth_chain"])
 
     def fatal(self, code: str, detail: str) -> None:
         """Add a fatal defect of the whole answer."""
@@ -114,15 +112,7 @@ class Examiner:
             self.copies.append(entry)
 
     def entry(self, pdu: str | bytes, document: JsonValue) -> Entry:
-        """Read a PDU.
-
-        Args:
-            pdu: its text; bytes if it was not scanned.
-            document: its value from `scan_usual`; None if it was not scanned.
-
-        Raises:
-            InvalidEvent: it is not a valid event of the room version.
-        """
+        """Read a PDU; raise `InvalidEvent` if the room version has no such event."""
         version, known, came_redacted = self.version, self.known, False
         read = read_scanned(EntrySlots, pdu, document, version, known)
         fields = document_as_read(read)
@@ -197,6 +187,31 @@ class Examiner:
             if entry.type == "m.room.create" and entry.event_id != create.event_id:
                 self.fatal("two_create_events", "the auth chain has another create event")
         return create.event_id
+
+    def finish(
+        self,
+        omitted: bool,  # noqa: FBT001 - as `beside_events` gives it
+        servers: tuple[str, ...] | None,
+    ) -> Examination:
+        """Return the examination, after all events were taken."""
+        if omitted and not self.asked_to_omit:
+            self.fatal("members_omitted_unasked", "memberships were left out, unasked")
+        if omitted and not servers:
+            self.fatal("no_servers_in_room", "memberships were left out, and no servers named")
+        create = self.create()
+        entries, in_state = self.give()
+        return Examination(
+            join=self.join,
+            defects=(*self.of_answer, *self.of_list["state"], *self.of_list["auth_chain"]),
+            # A process pool of the caller may pickle it; a mapping proxy refuses that.
+            entries=JsonObject(entries),  # type: ignore[arg-type]  # an event ID is text
+            in_state=in_state,
+            copies=tuple(self.copies),
+            returned=self.came_back,
+            create=create,
+            members_omitted=omitted,
+            servers=frozenset(map(ServerName, servers)) | {self.resident} if servers else None,
+        )
 
     def give(self) -> tuple[dict[EventID, Entry], tuple[EventID, ...]]:
         """Return all entries, and the IDs of the state. The examiner is empty after that.

@@ -22,12 +22,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
-from matrix_membership.errors import (
-    LocalProtocolError,
-    RemoteProtocolError,
-)
+from matrix_membership.errors import LocalProtocolError, RemoteProtocolError
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation._splitting import DEFAULT_BUDGET, AnswerBudget
 from matrix_membership.federation.audit import Examination, SendJoinReader, examine
@@ -329,13 +326,8 @@ class AwaitingAcceptance:
             case MatrixError():
                 versions = self.handshake.send_versions
                 if message.means_unknown_endpoint and self.endpoint != versions[-1]:
-                    return AwaitingAcceptance(
-                        self.handshake,
-                        self.event,
-                        self.resident,
-                        versions[versions.index(self.endpoint) + 1],
-                        omit_members=False,
-                    )
+                    older = versions[versions.index(self.endpoint) + 1]
+                    return evolve(self, endpoint=older, omit_members=False)
                 return Refused(message)
             case SendJoinResponse() if self.handshake is JOINING:
                 examination = examine(

@@ -34,18 +34,6 @@ def completed(
     It takes only three things from the template: the references, the depth and, on a join, the
     authorising user. Anything else would let the resident server choose what the user says.
 
-    Args:
-        template: the template.
-        membership: the membership that was asked for.
-        user: the user who joins, knocks or leaves.
-        room: the room.
-        content: further keys of the event's content.
-        signer: the key of the user's server.
-        at: the value of `origin_server_ts`, in milliseconds since 1970.
-
-    Returns:
-        The signed event.
-
     Raises:
         RemoteProtocolError: the template is for something else, or cannot become an event.
     """
