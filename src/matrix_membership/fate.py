@@ -20,7 +20,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.auth import Decision
 from matrix_membership.errors import IncompleteState, shown
 from matrix_membership.events import Event
-from matrix_membership.identifiers import UserID, server_of, user_id
+from matrix_membership.identifiers import UserID, read_user_id, server_of
 from matrix_membership.membership import INVITE, JOIN, LEAVE, Membership
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.state import RoomState
@@ -97,7 +97,7 @@ def fate_of(user: str, state: RoomState, *, their_versions: Collection[str] | No
     >>> fate_of("@ben:b.example", state).obstacle
     'this room is closed to other servers: @ben:b.example can never join it'
     """
-    user = user_id(user)
+    user = read_user_id(user)
     invited = _with_invite(user, state)
     joining, leaving = (
         auth.check(_member_event(user, membership, state), invited) for membership in (JOIN, LEAVE)

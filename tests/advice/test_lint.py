@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from matrix_membership import RoomState, RoomVersion, lint, who_may
-from matrix_membership.advice.lint import Finding, Weight
+from matrix_membership.advice._finding import Finding, Weight
 from matrix_membership.errors import IncompleteState
 from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE
 from matrix_membership.room_versions import V1, V6, V7, V9, V10, V11, V12

@@ -290,7 +290,9 @@ class TestJoinElsewhere:
     def test_of_several_invites_asks_the_server_of_each_first(self) -> None:
         room = a_room(V12)
         by_ana = invited(room)
-        by_cay = room.with_state(by_ana.event).invite(CAY, BEN).with_signers({"c.example", "b.example"})
+        by_cay = (
+            room.with_state(by_ana.event).invite(CAY, BEN).with_signers({"c.example", "b.example"})
+        )
         held = by_ana.receive(by_cay, at=1).after
         outcome = join(joins(BEN, room.room_id, via=("z.example",)), held, at=9)
         assert isinstance(outcome, Begin)

@@ -21,11 +21,9 @@ from matrix_membership.federation import (
     Attempt,
     Attempts,
     AwaitingValidity,
-    Defect,
     ExchangeRequest,
     Failed,
     Handshake,
-    Invited,
     InvitePolicy,
     KeyValidity,
     Knocked,
@@ -38,9 +36,10 @@ from matrix_membership.federation import (
     Reply,
     SendKnockResponse,
     SendLeaveResponse,
-    Severity,
     StoredInvite,
 )
+from matrix_membership.federation.audit._report import Defect, Severity
+from matrix_membership.federation.invites import Invited
 from matrix_membership.identifiers import RoomID, ServerName, UserID
 from matrix_membership.room_versions import KNOWN, V11, V12
 from matrix_membership.strategies import Resident

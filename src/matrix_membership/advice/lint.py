@@ -10,7 +10,7 @@ from typing import Final
 from matrix_membership.advice._finding import Check, Finding, Weight
 from matrix_membership.advice._join_rules import JOIN_RULE_CHECKS
 from matrix_membership.advice._power import POWER_CHECKS
-from matrix_membership.advice._servers import MOST_COMPARISONS, SERVER_CHECKS
+from matrix_membership.advice._servers import SERVER_CHECKS
 from matrix_membership.state import RoomState
 
 __all__ = ["lint"]

@@ -77,7 +77,7 @@ def is_proof(event: Event, held: Event) -> bool:
     return (
         bool(event.pdu)
         and event.room_id == held.room_id
-        and event.room_version is held.room_version
+        and event.room_version == held.room_version
         and not missing_signers(event)
         and event.server in event.signed_by  # a third party signs for any sender
     )

@@ -12,7 +12,7 @@ from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import frozen
-from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.canonical_json import JsonObject, freeze
 from matrix_membership.membership import BAN, JOIN, MEMBERSHIPS, JoinRule
 from matrix_membership.proposals.situations import (
     ANA,
