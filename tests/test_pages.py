@@ -8,7 +8,7 @@ import pytest
 
 from matrix_membership import RoomVersion, auth
 from tests.builders import VERSIONS
-from tests.pages import memberships, rules
+from tests.pages import differences, memberships, rules
 from tests.sources import ROOT, SOURCE
 
 RULES = [pytest.param(rule, id=rule.name) for rule in rules.sorted_rules()]
@@ -23,6 +23,9 @@ class TestPages:
     def test_of_the_memberships_is_as_written(self) -> None:
         assert memberships.text() == memberships.FILE.read_text("utf-8")
         assert "    leave --> knock: knocked\n" in memberships.text()
+
+    def test_of_the_differences_is_as_written(self) -> None:
+        assert differences.text() == differences.FILE.read_text("utf-8")
 
 
 class TestPageOfTheRules:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.pages import memberships, rules
+from tests.pages import differences, memberships, rules
 
 rules.FILE.write_text(rules.text(), "utf-8")
 memberships.FILE.write_text(memberships.text(), "utf-8")
+differences.FILE.write_text(differences.text(), "utf-8")

@@ -19,13 +19,14 @@ from typing import Final
 
 from matrix_membership._attrs import frozen
 from matrix_membership.auth._program import Chosen, Program, compile_program
-from matrix_membership.auth._rule import Decision, Rule, Section, allows, rejects
+from matrix_membership.auth._rule import Decision, Rule, Section, allows, rejects, rows_in
 from matrix_membership.auth._rulebook import Rulebook, rulebook
 from matrix_membership.auth._suppositions import judge_in_part
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
 from matrix_membership.auth.explaining import Explanation as Explanation
 from matrix_membership.auth.explaining import Remedy as Remedy
 from matrix_membership.auth.explaining import explained
+from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import RoomVersion
@@ -187,7 +188,10 @@ def rules_of(room_version: RoomVersion) -> RuleList:
     >>> len(rules.numbered), rules.numbered[0][1].name
     (67, 'create.has_prev_events')
     """
-    return RuleList(room_version, tuple(rulebook(room_version)))
+    if room_version.rules is not None:
+        return RuleList(room_version, tuple(rulebook(room_version)))
+    rows = rows_in((*CREATE, *AUTH_EVENTS, *STATE_DEPENDENT), room_version.auth_rules)
+    return RuleList(room_version, tuple(rows))
 
 
 @frozen

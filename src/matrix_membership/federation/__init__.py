@@ -35,7 +35,7 @@ from matrix_membership.federation.handshake import (
     Refused,
 )
 from matrix_membership.federation.handshake.attempts import Attempt as Attempt
-from matrix_membership.federation.handshake.attempts import Attempts, Failed
+from matrix_membership.federation.handshake.attempts import Attempts, End, Failed
 from matrix_membership.federation.handshake.attempts import Reply as Reply
 from matrix_membership.federation.invites import Countersigned, Offered
 from matrix_membership.federation.invites.messages import (
@@ -74,6 +74,7 @@ __all__ = [
     "AwaitingKeys",
     "AwaitingTemplate",
     "Countersigned",
+    "End",
     "ExchangeRequest",
     "Failed",
     "Handshake",

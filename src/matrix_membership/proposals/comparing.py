@@ -6,89 +6,16 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from matrix_membership import auth
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision, Rule
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import MEMBER_KINDS
+from matrix_membership.identifiers import UserID
+from matrix_membership.proposals._page import page_of
+from matrix_membership.proposals.changes import Move, RuleChange, VerdictChange
 from matrix_membership.proposals.situations import Situation, situations
 from matrix_membership.room_versions import RoomVersion
-
-
-@frozen
-class RuleChange:
-    """A rule that differs between two versions.
-
-    Attributes:
-        change: `added`, `removed`, `reworded` or `renumbered`. A reworded rule gives way to
-            another one under the same number, or keeps its name and changes what it does.
-        number_before: its number before; empty for an added rule.
-        number_after: its number after; empty for a removed rule.
-        name_before: its name before; empty for an added rule.
-        name_after: its name after; empty for a removed rule.
-        text: the fact that holds when the rule fires, as it is after the change if it is
-            still there.
-    """
-
-    change: str
-    number_before: str
-    number_after: str
-    name_before: str
-    name_after: str
-    text: str
-
-    def __str__(self) -> str:
-        numbers = " -> ".join(dict.fromkeys(filter(None, (self.number_before, self.number_after))))
-        names = " -> ".join(dict.fromkeys(filter(None, (self.name_before, self.name_after))))
-        return f"{self.change:<10} {numbers:<18} {names}: {self.text}"
-
-    def to_dict(self) -> dict[str, JsonValue]:
-        """Return the change as a JSON object."""
-        return {
-            "change": self.change,
-            "number_before": self.number_before or None,
-            "number_after": self.number_after or None,
-            "name_before": self.name_before or None,
-            "name_after": self.name_after or None,
-            "text": self.text,
-        }
-
-
-@frozen
-class VerdictChange:
-    """Events that one version allows and the other rejects, for one pair of rules.
-
-    Attributes:
-        before: the decision of the first version.
-        after: the decision of the second one.
-        situation: the first situation in which they differ so.
-        count: the number of situations that differ so.
-    """
-
-    before: Decision
-    after: Decision
-    situation: Situation
-    count: int
-
-    def __str__(self) -> str:
-        situation = str(self.situation).replace("\n", "\n    ")
-        return (
-            f"{self.before}\n{self.after}\n  in {self.count} situations, such as\n    {situation}"
-        )
-
-    def explanations(self) -> tuple[auth.Explanation, auth.Explanation]:
-        """Explain both decisions. Cost: that of two calls of `auth.explain`."""
-        before, after = self.before.room_version, self.after.room_version
-        return _explained(self.situation, before), _explained(self.situation, after)
-
-    def to_dict(self) -> dict[str, JsonValue]:
-        """Return the change as a JSON object, both sides explained."""
-        before, after = self.explanations()
-        return {
-            "before": before.to_dict(),
-            "after": after.to_dict(),
-            "situation": self.situation.to_dict(),
-            "count": self.count,
-        }
 
 
 @frozen
@@ -100,6 +27,7 @@ class Comparison:
         after: the second version.
         rules: the rules that differ, in the order of the lists.
         verdicts: the verdicts that differ: one for each pair of rules, most frequent first.
+        moves: the moves of membership whose verdict differs in some situation.
         compared: the number of situations that were judged by both versions.
     """
 
@@ -107,6 +35,7 @@ class Comparison:
     after: RoomVersion
     rules: tuple[RuleChange, ...]
     verdicts: tuple[VerdictChange, ...]
+    moves: frozenset[Move]
     compared: int
 
     def __str__(self) -> str:
@@ -124,8 +53,21 @@ class Comparison:
             "after": self.after.identifier,
             "rules": [change.to_dict() for change in self.rules],
             "verdicts": [change.to_dict() for change in self.verdicts],
+            "moves": [
+                [str(move.before), str(move.after), move.by_self, move.allowed]
+                for move in sorted(self.moves, key=str)
+            ],
             "compared": self.compared,
         }
+
+    def to_html(self) -> str:
+        """Return the differences as a page of HTML that needs no other file.
+
+        Cost: as the explanations of both decisions of each verdict that differs.
+        """
+        return page_of(
+            self.before, self.after, self.rules, self.verdicts, self.moves, self.compared
+        )
 
 
 def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] = ()) -> Comparison:
@@ -149,8 +91,8 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
     'reworded 4.7.1 knock.join_rule_is_not_knock ->
     knock.join_rule_is_not_knock_or_knock_restricted: The join rule is neither knock nor knock_restricted.'
     """
-    found: dict[tuple[str, str], list[VerdictChange]] = {}
-    counts: dict[tuple[str, str], int] = {}
+    found: dict[tuple[str, str], VerdictChange] = {}
+    moves: set[Move] = set()
     compared = 0
     for situation in chain(situations(), cases):
         try:
@@ -161,20 +103,22 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
         first, second = decisions
         if first.allowed is second.allowed:
             continue
+        moves |= _moves(situation, second)
         pair = first.rule, second.rule
-        counts[pair] = counts.get(pair, 0) + 1
-        if pair not in found:
-            found[pair] = [VerdictChange(first, second, situation, 1)]
-    changes = [
-        VerdictChange(shown.before, shown.after, shown.situation, counts[pair])
-        for pair, (shown,) in found.items()
-    ]
-    changes.sort(key=lambda change: -change.count)
-    return Comparison(before, after, _rule_changes(before, after), tuple(changes), compared)
+        known = found.get(pair, VerdictChange(first, second, situation, 0))
+        found[pair] = evolve(known, count=known.count + 1)
+    changes = sorted(found.values(), key=lambda change: -change.count)
+    rules = _rule_changes(before, after)
+    return Comparison(before, after, rules, tuple(changes), frozenset(moves), compared)
 
 
-def _explained(situation: Situation, room_version: RoomVersion) -> auth.Explanation:
-    return auth.explain(situation.event_in(room_version), situation.state_in(room_version))
+def _moves(situation: Situation, after: Decision) -> set[Move]:
+    """Return the move that a member event makes."""
+    event = situation.event_in(after.room_version)
+    if event.kind not in MEMBER_KINDS.values() or event.membership is None:
+        return set()
+    had = situation.state_in(after.room_version).membership_of(UserID(str(event.state_key)))
+    return {Move(had, event.membership, event.sender == event.state_key, after.allowed)}
 
 
 def _rule_changes(before: RoomVersion, after: RoomVersion) -> tuple[RuleChange, ...]:

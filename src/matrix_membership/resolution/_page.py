@@ -3,10 +3,6 @@
 Each event that matters is a row, in the order in which events were considered. Curves at the left
 lead from an event to those of its auth events that were considered before it. A winner is a full
 disc with a tick, a loser a ring with a cross, so that the colours may be missed.
-
-What the events hold comes from strangers. It is escaped, its control and direction marks are
-spelled out, and each piece of it is an element of its own, so that letters that run from right to
-left move nothing around them. The page forbids itself scripts and any request.
 """
 
 from __future__ import annotations
@@ -17,6 +13,7 @@ from textwrap import wrap
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from matrix_membership._html import escaped, head_of, value, visible
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._records import Outcome
 from matrix_membership.resolution._state_sets import StateSet
@@ -37,16 +34,6 @@ _LETTERS: Final = 43
 """How many letters of the picture's font fit beside the gutter."""
 
 _STYLE: Final = """
-:root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #59636e; --line: #c4ccd4; --won: #116329; --lost: #b3261e; }
-@media (prefers-color-scheme: dark) {
-  :root { --back: #12161b; --text: #e6edf3; --soft: #9aa5b1; --line: #3a434d; --won: #56d364; --lost: #ff8278; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 12px; max-width: 76rem; background: var(--back); color: var(--text); font: 16px/1.45 system-ui, sans-serif; }
-h1 { font-size: 1.3rem; margin: .4rem 0; } h2 { font-size: 1.1rem; } h3 { font-size: 1rem; margin: 1rem 0 .2rem; }
-h3, li, p, pre { overflow-wrap: anywhere; } pre { white-space: pre-wrap; font: inherit; margin: .3rem 0; }
-ol, ul { padding-left: 1.3rem; margin: .3rem 0; }
-.soft { color: var(--soft); } .won { color: var(--won); } .lost { color: var(--lost); }
 svg { display: block; width: 100%; max-width: 34rem; height: auto; }
 svg text { font: 11px ui-monospace, monospace; fill: var(--text); unicode-bidi: isolate; direction: ltr; }
 svg .name { font-weight: 700; } svg .stage { font: 700 13px system-ui, sans-serif; } svg text.soft { fill: var(--soft); } svg text.won { fill: var(--won); } svg text.lost { fill: var(--lost); }
@@ -57,11 +44,6 @@ svg .mark.won { stroke: var(--back); } svg .mark.lost { stroke: var(--lost); }
 @media (min-width: 62rem) { .beside { display: grid; grid-template-columns: 34rem 1fr; gap: 2.5rem; align-items: start; } }
 """.strip()
 
-_HEAD: Final = (
-    '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-)
 _MARKS: Final = MappingProxyType(
     {"won": "M-3.5 .3 L-1 3 L4 -3", "lost": "M-3 -3 L3 3 M3 -3 L-3 3", "soft": ""}
 )
@@ -105,7 +87,7 @@ def page_of(
     figures = f"States: {len(state_sets)}. Places in dispute: {len(story.disputes)}. "
     figures += f"Events considered: {len(story.considered)}. Curves lead to auth events."
     parts = [
-        f"{_HEAD}<title>{title}</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>",
+        head_of(title, _STYLE),
         f"<h1>{title}</h1>",
         _soft(figures),
         '<div class="beside">\n<section>\n<h2>What was considered, in order</h2>',
@@ -181,11 +163,11 @@ def _lines(entry: Considered, states: Sequence[int]) -> Iterator[tuple[str, str]
     """The lines of a row, each with its class."""
     number = f"{entry.number}. " if entry.number else ""
     kind, key = entry.place or (entry.event_id, "")
-    yield "name", _cut(f"{number}{_shown(kind)} {entry.membership or ''}".rstrip())
+    yield "name", _cut(f"{number}{visible(kind)} {entry.membership or ''}".rstrip())
     if key:
-        yield "", _cut(_shown(key))
+        yield "", _cut(visible(key))
     if entry.sender:
-        yield "soft", _cut(f"by {_shown(entry.sender)}")
+        yield "soft", _cut(f"by {visible(entry.sender)}")
     numbers = ", ".join(map(str, states))
     where = f"state {numbers}" if states else "in no state, in an auth chain"
     for line in wrap(f"{where}; {entry.why}" if entry.why else where, _LETTERS):
@@ -226,7 +208,7 @@ def _drawn(row: _Row) -> Iterator[str]:
     mark = _class_of(row.entry)
     if row.heading:
         yield f'<text class="stage" x="0" y="{row.top + _LINE}">{escape(row.heading)}</text>'
-    yield f'<g transform="translate({_GUTTER - 14} {row.centre})"><title>{_escaped(row.entry.event_id)}</title>'
+    yield f'<g transform="translate({_GUTTER - 14} {row.centre})"><title>{escaped(row.entry.event_id)}</title>'
     yield f'<circle class="{mark}" r="7"/><path class="mark {mark}" d="{_MARKS[mark]}"/></g>'
     for index, (name, line) in enumerate(row.lines):
         y = row.first_line + _LINE * index
@@ -235,37 +217,21 @@ def _drawn(row: _Row) -> Iterator[str]:
 
 def _dispute(dispute: Dispute) -> str:
     kind, key = dispute.place
-    winner = _value(dispute.winner) if dispute.winner else "nothing stands here"
-    lines = [f"<h3>{_value(kind)} {_value(key) if key else ''}</h3>", f"<p>{winner}</p>", "<ul>"]
+    winner = value(dispute.winner) if dispute.winner else "nothing stands here"
+    lines = [f"<h3>{value(kind)} {value(key) if key else ''}</h3>", f"<p>{winner}</p>", "<ul>"]
     for entry in dispute.candidates:
         number = f"{entry.number}. " if entry.number else ""
-        sender = f" by {_value(entry.sender)}" if entry.sender else ""
+        sender = f" by {value(entry.sender)}" if entry.sender else ""
         end = f'<span class="{_class_of(entry)}">{escape(_end_of(entry))}</span>'
-        lines.append(f"<li>{number}{_value(entry.event_id)}{sender}: {end}</li>")
+        lines.append(f"<li>{number}{value(entry.event_id)}{sender}: {end}</li>")
     return "\n".join([*lines, "</ul>"])
 
 
 def _notes(notes: Sequence[str]) -> str:
     if not notes:
         return ""
-    lines = (f"<pre>{escape(_shown(note, keep=chr(10)))}</pre>" for note in notes)
+    lines = (f"<pre>{escape(visible(note, keep=chr(10)))}</pre>" for note in notes)
     return "\n".join(["<h2>Resets</h2>", *lines])
-
-
-def _value(text: str) -> str:
-    """A value of an event, isolated from the text around it."""
-    return f"<bdi>{_escaped(text)}</bdi>"
-
-
-def _escaped(text: str) -> str:
-    return escape(_shown(text))
-
-
-def _shown(text: str, *, keep: str = "") -> str:
-    """A text of strangers with its invisible characters spelled out."""
-    return "".join(
-        char if char.isprintable() or char in keep else f"\\u{ord(char):04x}" for char in text
-    )
 
 
 def _cut(text: str) -> str:

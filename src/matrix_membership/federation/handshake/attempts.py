@@ -57,7 +57,7 @@ from matrix_membership.identifiers import ServerName, read_server_name
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 
-__all__ = ["Attempts", "Failed"]
+__all__ = ["Attempts", "End", "Failed"]
 
 End = Joined | Knocked | Left | Failed
 """How attempts can end: in the end of one handshake, or because every server failed."""

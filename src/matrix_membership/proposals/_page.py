@@ -1,0 +1,145 @@
+"""The differences between two room versions, as one HTML page.
+
+The page shows the moves of membership that changed, then the verdicts, each folded open to the
+explanations on both sides, then the two rule lists beside each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from html import escape
+from types import MappingProxyType
+from typing import Final
+
+from matrix_membership import auth
+from matrix_membership._html import escaped, head_of, value, visible
+from matrix_membership.auth import Explanation
+from matrix_membership.membership import MEMBERSHIPS
+from matrix_membership.proposals.changes import Move, RuleChange, VerdictChange
+from matrix_membership.room_versions import RoomVersion
+
+_STYLE: Final = """
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .25rem .5rem; border-bottom: 1px solid var(--line); }
+.rules td { white-space: nowrap; } .rules td:nth-child(3) { white-space: normal; overflow-wrap: anywhere; } a { color: inherit; }
+.moves { width: auto; } .moves td { min-width: 4.5rem; } tr.changed td { background: color-mix(in srgb, var(--line) 35%, transparent); }
+details { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .7rem; margin: .6rem 0; } summary { cursor: pointer; }
+details pre { font: .85rem/1.4 ui-monospace, monospace; }
+@media (min-width: 62rem) { .beside { display: grid; grid-template-columns: 1fr 1fr; gap: 1.5rem; } }
+@media (max-width: 40rem) { th, td { padding: .2rem; font-size: .85rem; } .moves td { min-width: 0; } }
+@media print { details { border: 0; } }
+""".strip()
+
+_HEADINGS: Final = MappingProxyType(
+    {
+        "added": "new",
+        "removed": "gone",
+        "reworded": "changed",
+        "renumbered": "moved",
+    }
+)
+
+
+def page_of(
+    before: RoomVersion,
+    after: RoomVersion,
+    rules: Sequence[RuleChange],
+    verdicts: Sequence[VerdictChange],
+    moves: AbstractSet[Move],
+    compared: int,
+) -> str:
+    """Write the page.
+
+    Args:
+        before: the first version.
+        after: the second version.
+        rules: the rules that differ.
+        verdicts: the verdicts that differ.
+        moves: the moves whose verdict differs.
+        compared: the number of situations.
+    """
+    title = f"Room version {escaped(str(before))} compared with {escaped(str(after))}"
+    parts = [
+        head_of(title, _STYLE),
+        f"<main>\n<h1>{title}</h1>",
+        f'<p class="soft">{compared} situations were judged by both versions.</p>',
+        "<h2>Moves</h2>",
+        *_moves(moves),
+        "<h2>Verdicts that differ</h2>",
+        *(_verdicts(verdicts) if verdicts else ["<p>None.</p>"]),
+        "<h2>Rules</h2>",
+        *_rules(before, after, rules),
+        "</main>\n</body>\n</html>\n",
+    ]
+    return "\n".join(parts)
+
+
+def _moves(moves: AbstractSet[Move]) -> Iterator[str]:
+    """Yield a table: from each membership (row) to each other one (column)."""
+    if not moves:
+        yield "<p>No move of membership is judged otherwise.</p>"
+        return
+    yield "<p>From the membership of a row to that of a column: what the second version allows (+)"
+    yield "or rejects (&minus;), where the first does otherwise.</p>"
+    yield '<table class="moves">\n<tr><th scope="col">from</th>'
+    yield "".join(f'<th scope="col">{name}</th>' for name in MEMBERSHIPS) + "</tr>"
+    for name, membership in MEMBERSHIPS.items():
+        cells = [
+            ", ".join(sorted(_move(m) for m in moves if (m.before, m.after) == (membership, to)))
+            for to in MEMBERSHIPS.values()
+        ]
+        row = "".join(f"<td>{cell}</td>" for cell in cells)
+        yield f'<tr><th scope="row">{name}</th>{row}</tr>'
+    yield "</table>"
+
+
+def _move(move: Move) -> str:
+    sign, mark = ("+", "won") if move.allowed else ("&minus;", "lost")
+    return f'<span class="{mark}">{sign} {"oneself" if move.by_self else "another"}</span>'
+
+
+def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
+    for change in verdicts:
+        before, after = change.explanations()
+        yield f"<details>\n<summary>{_decided(before)}<br>{_decided(after)}"
+        yield f' <span class="soft">({change.count} situations)</span></summary>'
+        yield f"<pre>{escape(visible(str(change.situation), keep=_BREAK))}</pre>"
+        yield '<div class="beside">'
+        for explanation in (before, after):
+            yield f"<pre>{escape(visible(str(explanation), keep=_BREAK))}</pre>"
+        yield "</div>\n</details>"
+
+
+_BREAK: Final = "\n"
+
+
+def _decided(explanation: Explanation) -> str:
+    decision = explanation.decision
+    mark = "won" if decision.allowed else "lost"
+    link = f'<a href="{escape(decision.url)}">{escaped(str(decision.room_version))}</a>'
+    said = escaped(str(decision)).replace(escaped(f"room version {decision.room_version}"), "")
+    return f'{link}: <span class="{mark}">{said.replace(" of :", ":")}</span>'
+
+
+def _rules(before: RoomVersion, after: RoomVersion, rules: Sequence[RuleChange]) -> Iterator[str]:
+    """Yield both lists beside each other, in the order of the second one."""
+    changed = {change.name_after: change for change in rules if change.name_after}
+    gone = [change for change in rules if not change.name_after]
+    old = {rule.name: number for number, rule in auth.rulebook(before)}
+    yield '<table class="rules">'
+    yield f'<tr><th scope="col">{value(str(before))}</th><th scope="col">{value(str(after))}</th>'
+    yield '<th scope="col">rule</th><th scope="col"></th></tr>'
+    for number, rule in auth.rulebook(after):
+        change = changed.get(rule.name)
+        earlier = old.get(rule.name, "") if change is None else change.number_before
+        yield _row(earlier, number, f"{rule.name}: {rule.text}", change)
+    for change in gone:
+        yield _row(change.number_before, "", f"{change.name_before}: {change.text}", change)
+    yield "</table>"
+
+
+def _row(before: str, after: str, told: str, change: RuleChange | None) -> str:
+    mark = "" if change is None or change.change == "renumbered" else ' class="changed"'
+    kind = "" if change is None else _HEADINGS[change.change]
+    cells = (escape(before), escape(after), escaped(told), kind)
+    return f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

@@ -1,0 +1,75 @@
+"""The page of a comparison: what it marks, and that a browser shows it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from matrix_membership import Event, RoomState, auth
+from matrix_membership.auth import rejects
+from matrix_membership.proposals import compare
+from matrix_membership.room_versions import V8, V9, V10, V11, V12
+
+CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+
+
+@rejects()
+def hostile(event: Event, _: RoomState) -> bool:
+    """<script>document.title='in'</script> \u202e evil."""
+    return True
+
+
+class TestPage:
+    def test_marks_the_rules_that_differ(self) -> None:
+        page = compare(V11, V12).to_html()
+        changed = re.findall(r'<tr class="changed"><td>(.*?)</td><td>(.*?)</td>', page)
+        assert changed == [("1.2", "1.2"), ("", "1.4"), ("", "2"), ("", "10.4"), ("2.4", "")]
+        assert page.count("<td>moved</td>") > 40
+
+    def test_marks_the_moves_that_differ(self) -> None:
+        page = compare(V9, V10).to_html()
+        rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', page)
+        assert [name for name, _ in rows] == ["invite", "join", "leave", "ban", "knock"]
+        assert rows[2][1].endswith('<span class="won">+ oneself</span></td>')  # leave to knock
+
+    def test_folds_both_explanations_open(self) -> None:
+        comparison = compare(V9, V10)
+        page = comparison.to_html()
+        assert page.count("<details>") == len(comparison.verdicts)
+        assert page.count("Rules tried") == 2 * len(comparison.verdicts)
+
+    def test_says_that_nothing_differs(self) -> None:
+        page = compare(V8, V9).to_html()
+        assert "No move of membership is judged otherwise." in page
+        assert "<p>None.</p>" in page
+
+    def test_takes_no_markup_from_rules(self) -> None:
+        book = auth.rulebook(V11).replace("knock.otherwise", hostile)
+        mine = V11.evolve(identifier="<b>org.example</b>", rules=book)
+        page = compare(V11, mine).to_html()
+        assert "<script" not in page
+        assert "<b>" not in page
+        assert "\u202e" not in page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium to show the page")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_fits_the_window(tmp_path: Path, width: int) -> None:
+    assert CHROMIUM is not None
+    file = tmp_path / "page.html"
+    # The page forbids scripts, so the measure is taken in a frame that holds it.
+    file.write_text(compare(V11, V12).to_html(), "utf-8")
+    picture = tmp_path / "page.png"
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu", f"--screenshot={picture}"]
+    subprocess.run(
+        [CHROMIUM, *arguments, f"--window-size={width},900", file.as_uri()],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    assert picture.stat().st_size > 10_000
