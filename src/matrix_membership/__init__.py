@@ -24,7 +24,7 @@ rejected by rule 4.3.7 of room version 11: no other rule allows this join
 from __future__ import annotations
 
 from matrix_membership import auth, client
-from matrix_membership.advice.lint import lint
+from matrix_membership.advice.lint import lint, lint_change
 from matrix_membership.advice.may import may, who_may
 from matrix_membership.auth import Decision
 from matrix_membership.errors import (
@@ -92,6 +92,7 @@ __all__ = [
     "auth",
     "client",
     "lint",
+    "lint_change",
     "may",
     "read_state",
     "who_may",

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from matrix_membership import RoomState, RoomVersion, lint, who_may
+from matrix_membership import RoomState, RoomVersion, lint, lint_change, who_may
 from matrix_membership.advice._finding import Finding, Weight
 from matrix_membership.errors import IncompleteState
 from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE
@@ -66,6 +67,123 @@ class TestLint:
     def test_gives_findings_of_any_room(self, state: RoomState) -> None:
         for found in lint(state):
             assert str(found)
+
+
+class TestPartialState:
+    """What a state leaves out is unknown, and not a finding."""
+
+    def partial(self, room: Room) -> dict[str, tuple[str, ...]]:
+        """The findings in a state that may leave members out, with whom they concern."""
+        state = RoomState.of(room.version, room.events, partial=True)
+        return {found.kind: found.concerns for found in lint(state)}
+
+    @everywhere
+    def test_does_not_tell_what_nobody_can_do(self, version: RoomVersion) -> None:
+        room = a_levelled_room(version, ban=60).with_member(BEN, BAN)
+        assert self.partial(room) == {"not-told": ("all members",)}
+        assert "nobody-can-ban" in kinds(room)
+
+    @since("8")
+    def test_does_not_tell_that_nobody_can_authorise(self, version: RoomVersion) -> None:
+        room = a_levelled_room(version, invite=60).with_join_rule("restricted", allow=[ALLOW])
+        assert self.partial(room) == {"not-told": ("all members",)}
+
+    def test_tells_what_is_certain(self) -> None:
+        room = a_room(V12).with_member(BEN, JOIN).with_levels({ANA: 100, BEN: 50}, ban="50")
+        found = self.partial(room)
+        assert found == {
+            "creator-listed": (ANA,),
+            "level-unreadable": ("ban",),
+            "tombstone-open": (BEN,),
+            "not-told": ("all members",),
+        }
+
+    def test_does_not_tell_that_no_creator_is_joined(self) -> None:
+        room = a_room(V12).with_levels({BEN: 100}).with_member(ANA, LEAVE)
+        assert self.partial(room) == {"not-told": ("all members",)}
+
+    def test_does_not_tell_that_nobody_can_mend_a_list(self) -> None:
+        room = a_room(V11).with_content("m.room.server_acl", {"allow": []})
+        state = RoomState.of(V11, room.events, partial=True, servers=["a.example"])
+        (found, _) = lint(state)
+        assert found.remedy == "permit the servers, or have their users removed"
+
+    def test_names_the_events_that_stripped_state_lacks(self) -> None:
+        room = a_room(V11).with_join_rule("knock_restricted", allow=7)
+        state = RoomState.of(V11, room.events, stripped=True)
+        (hurts, note) = lint(state)
+        assert hurts.kind == "no-conditions"
+        assert str(note) == (
+            "note: there may be more: the state that is at hand leaves these out "
+            "[m.room.power_levels, all members, m.room.server_acl, m.room.policy]; "
+            "read the whole state"
+        )
+
+    def test_may_lack_the_create_event(self) -> None:
+        (note,) = lint(RoomState.of(V11, [], stripped=True))
+        assert "m.room.create" in note.concerns
+
+    @settings(max_examples=60, deadline=None)
+    @given(state=room_states(), data=st.data())
+    def test_has_nothing_that_the_whole_state_has_not(self, state: RoomState, data: Any) -> None:
+        events = list(state.events)
+        kept = [event for event in events if data.draw(st.booleans())]
+        members_kept = [event for event in events if event.type != "m.room.member" or event in kept]
+        whole = {found.kind for found in lint(state)} | {"not-told"}
+        for part in (
+            RoomState.of(state.room_version, members_kept, partial=True),
+            RoomState.of(state.room_version, kept, stripped=True),
+        ):
+            assert {found.kind for found in lint(part)} <= whole
+
+
+class TestLintChange:
+    def test_tells_what_a_change_adds(self) -> None:
+        room = a_room(V11).with_member(BEN, JOIN)
+        event = room.event("m.room.server_acl", ANA, {"allow": ["*"], "deny": ["a.*"]}, "")
+        added, removed = lint_change(room.state, event)
+        assert [(found.kind, found.concerns) for found in added] == [
+            ("acl-bans-members", ("a.example",))
+        ]
+        assert removed == ()
+
+    def test_tells_what_a_change_removes(self) -> None:
+        room = a_levelled_room(V11, ban=60)
+        event = room.event("m.room.power_levels", ANA, {"users": {ANA: 60}, "ban": 60}, "")
+        added, removed = lint_change(room.state, event)
+        assert (added, [found.kind for found in removed]) == ((), ["nobody-can-ban"])
+
+    def test_tells_of_more_and_of_less_than_before(self) -> None:
+        room = a_room(V11).with_member(BEN, JOIN).with_member(CAY, JOIN)
+        acl = {"allow": ["*"], "deny": ["b.*"]}
+        more = room.event("m.room.server_acl", ANA, {**acl, "deny": ["b.*", "c.*"]}, "")
+        room = room.with_content("m.room.server_acl", acl)
+        added, removed = lint_change(room.state, more)
+        assert [found.concerns for found in added] == [("b.example", "c.example")]
+        assert removed == ()
+        added, removed = lint_change(room.with_state(more).state, room.events[-1])
+        assert added == ()
+        assert [found.concerns for found in removed] == [("b.example", "c.example")]
+
+    def test_tells_nothing_of_what_stays(self) -> None:
+        room = a_levelled_room(V11, ban=60)
+        event = room.event("m.room.power_levels", ANA, {"users": {ANA: 40}, "ban": 60}, "")
+        added, removed = lint_change(room.state, event)
+        assert [found.kind for found in added] == [
+            "nobody-can-change-levels",
+            "nobody-can-change-join-rules",
+            "nobody-can-upgrade",
+        ]
+        assert removed == ()
+
+    def test_of_a_message_tells_nothing(self) -> None:
+        room = a_levelled_room(V11, ban=60)
+        assert lint_change(room.state, room.message(ANA)) == ((), ())
+
+    def test_needs_all_members(self) -> None:
+        state = RoomState.over(V11, a_room(V11).state.get)
+        with pytest.raises(IncompleteState):
+            lint_change(state, a_room(V11).message(ANA))
 
 
 class TestJoinRuleUnknown:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 
 from matrix_membership._attrs import frozen
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
@@ -44,6 +45,16 @@ class Finding:
     def __str__(self) -> str:
         about = f" [{', '.join(self.concerns)}]" if self.concerns else ""
         return f"{self.weight}: {self.sentence}{about}; {self.remedy}"
+
+
+def need_all_members(state: RoomState) -> None:
+    """Raise if members may be missing: then what nobody can do is unknown.
+
+    Raises:
+        IncompleteState: the state is partial.
+    """
+    if state.is_partial:
+        raise IncompleteState("what hurts in the room", "all members")
 
 
 Check = Callable[[RoomState], Iterable[Finding]]

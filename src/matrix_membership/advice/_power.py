@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from matrix_membership.advice._finding import Check, Finding, Weight
+from matrix_membership.advice._finding import Check, Finding, Weight, need_all_members
 from matrix_membership.events.contents import NAMED_LEVELS, level_of
 from matrix_membership.identifiers import is_user_id, server_of
 from matrix_membership.membership import BAN, JOIN
@@ -28,7 +28,12 @@ def acts(user: str, state: RoomState) -> bool:
 
 
 def _highest(state: RoomState) -> int | None:
-    """Return the highest power level of a joined member; None if nobody is joined."""
+    """Return the highest power level of a joined member; None if nobody is joined.
+
+    Raises:
+        IncompleteState: the state is partial, and others may be joined.
+    """
+    need_all_members(state)
     users = listed(state)
     found = [state.power_level_of(user) for user in users if acts(user, state)]
     if any(user not in users and acts(user, state) for user in state.joined_members()):
@@ -123,6 +128,8 @@ def _tombstone_open(state: RoomState) -> Iterator[Finding]:
     creators = state.create.privileged
     # Where the creators have left, somebody else has to be able to upgrade the room.
     if not any(acts(user, state) for user in creators):
+        if creators:
+            need_all_members(state)
         return
     levels = state.power_levels
     needed = levels.required_for(_TOMBSTONE, is_state=True)
@@ -135,7 +142,9 @@ def _tombstone_open(state: RoomState) -> Iterator[Finding]:
         plain = (u for u in state.joined_members() if u not in levels.users and u not in creators)
         one = next((user for user in plain if acts(user, state)), None)
         able.update({} if one is None else {one: levels.users_default})
-    if able:
+    if not able:
+        need_all_members(state)
+    else:
         enough = max(_TOMBSTONE_LEVEL, max(able.values()) + 1)
         yield Finding(
             "tombstone-open",

@@ -39,6 +39,7 @@ def _shut_out(state: RoomState) -> Iterator[Finding]:
     servers = sorted({*present, *map(server_of, invited)})
     denied = {server for server in servers[:most] if not acl.allows(server)}
     members = tuple(sorted(denied & present))
+    is_sure = len(servers) <= most and not state.is_partial
     if members:
         every = len(members) == len(present)
         yield Finding(
@@ -49,7 +50,7 @@ def _shut_out(state: RoomState) -> Iterator[Finding]:
             "every server of the room is banned from it"
             if every
             else "members on these servers are cut off: their events are refused",
-            _remedy_by_list(state, {*servers[:most]} - denied, is_sure=len(servers) <= most),
+            _remedy_by_list(state, {*servers[:most]} - denied, is_sure=is_sure),
         )
     in_vain = tuple(user for user in invited if server_of(user) in denied)
     if in_vain:

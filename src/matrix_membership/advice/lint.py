@@ -5,15 +5,18 @@ Each check in `CHECKS` looks for one thing. It says what happens to whom, and ho
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from matrix_membership.advice._finding import Check, Finding, Weight
 from matrix_membership.advice._join_rules import JOIN_RULE_CHECKS
 from matrix_membership.advice._power import POWER_CHECKS
 from matrix_membership.advice._servers import SERVER_CHECKS
+from matrix_membership.errors import IncompleteState
+from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
-__all__ = ["lint"]
+__all__ = ["lint", "lint_change"]
 
 CHECKS: Final[tuple[Check, ...]] = (*JOIN_RULE_CHECKS, *POWER_CHECKS, *SERVER_CHECKS)
 
@@ -22,24 +25,78 @@ def lint(state: RoomState) -> tuple[Finding, ...]:
     """Find settings of a room that hurt its members.
 
     Args:
-        state: the current state of the room, all members included.
+        state: the current state of the room.
 
     Returns:
-        The findings, those that hurt now first. Cost: linear in the power levels, the
-        access control list and the servers in the room, plus at most
-        50,000 comparisons of a server with a pattern; and for the first
-        question to a state of `RoomState.of` linear in its members.
+        The findings, those that hurt now first. A partial state gives those that are
+        certain, and a last one, `not-told`, which names what it leaves out. Cost: linear in
+        the power levels, the access control list and the servers in the room, plus at most
+        50,000 comparisons of a server with a pattern; and linear in the members
+        if the room bans servers or users, or for the first question to a state of
+        `RoomState.of`.
 
     Raises:
-        IncompleteState: members are missing from the state.
+        IncompleteState: the state is over a look-up function, which cannot list members.
 
     >>> from matrix_membership.room_versions import V11
     >>> [finding.kind for finding in lint(RoomState.of(V11, []))]
     ['no-create-event']
     """
-    if state.create_event is None:
+    if state.knows("m.room.create") and state.create_event is None:
         sentence = "nothing can happen in a room without m.room.create"
         return (Finding("no-create-event", Weight.HURTS, None, (), sentence, "make another room"),)
-    found = [finding for check in CHECKS for finding in check(state)]
+    found: list[Finding] = []
+    missing: dict[str, None] = {}
+    for check in CHECKS:
+        try:
+            # Not a comprehension: a check may find something before it misses something.
+            for finding in check(state):
+                found.append(finding)  # noqa: PERF402
+        except IncompleteState as incomplete:
+            if not state.is_partial:
+                raise
+            missing[incomplete.missing] = None
+    if missing:
+        found.append(_not_told(tuple(missing)))
     order = list(Weight)
     return tuple(sorted(found, key=lambda finding: order.index(finding.weight)))
+
+
+def _not_told(missing: tuple[str, ...]) -> Finding:
+    sentence = "there may be more: the state that is at hand leaves these out"
+    return Finding("not-told", Weight.NOTE, None, missing, sentence, "read the whole state")
+
+
+def lint_change(state: RoomState, event: Event) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """Find what an event would do to a room, before it is sent.
+
+    Args:
+        state: the current state of the room.
+        event: the event, whether or not the rules allow it: `Permission.event`, for one.
+
+    Returns:
+        The findings that the event adds, and those that it removes. A finding that concerns
+        more than before is added, one that concerns less is removed. Cost: that of `lint`,
+        twice, and of `RoomState.with_event`.
+
+    Raises:
+        IncompleteState: the state is over a look-up function.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
+    >>> lint_change(RoomState.of(V11, []), Event.from_client_event(message, V11))
+    ((), ())
+    """
+    before, after = lint(state), lint(state.with_event(event))
+    return _beyond(before, after), _beyond(after, before)
+
+
+def _beyond(known: Iterable[Finding], findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings that are of a new kind, or concern something new."""
+    # Findings hold the event to mend, and a remedy for it: they differ although they say the same.
+    told = {entry for finding in known for entry in _entries(finding)}
+    return tuple([finding for finding in findings if not told.issuperset(_entries(finding))])
+
+
+def _entries(finding: Finding) -> Iterator[tuple[str, str]]:
+    return ((finding.kind, concern) for concern in finding.concerns or ("",))
