@@ -56,6 +56,24 @@ class TestLint:
             "lower it to 50, or raise a member to 60, if anybody still can"
         )
 
+    def test_is_told_as_json(self) -> None:
+        room = a_room(V11).with_content("m.room.policy", {"via": 7})
+        (found,) = lint(room.state)
+        assert found.to_dict() == {
+            "kind": "policy-server-unnamed",
+            "weight": "may hurt",
+            "event": {
+                "type": "m.room.policy",
+                "state_key": "",
+                "event_id": room.events[-1].event_id,
+            },
+            "concerns": [],
+            "sentence": found.sentence,
+            "remedy": found.remedy,
+        }
+        (found,) = lint(Room(V11).state)
+        assert found.to_dict()["event"] is None
+
     def test_names_whom_it_concerns(self) -> None:
         room = a_room(V6).with_join_rule("knock")
         assert "does not know the join rule [knock]; set one that it knows: " in str(

@@ -331,6 +331,28 @@ class TestUpgrade:
 
 
 class TestServerAcl:
+    BANNED = "no: the access control list of the room bans b.example, the user's server"
+
+    @since("8")
+    def test_keeps_users_of_a_banned_server_out(self, version: RoomVersion) -> None:
+        acl = {"allow": ["*"], "deny": ["b.example"]}
+        room = a_room(version).with_content("m.room.server_acl", acl)
+        public, knock = room.with_join_rule("public").state, room.with_join_rule("knock").state
+        assert str(may(BEN, public).join()) == str(may(BEN, knock).knock()) == self.BANNED
+        assert may(CAY, public).join()
+        assert may(CAY, knock).knock()
+        restricted = room.with_join_rule("restricted", allow=[*TestRestrictedJoin.ALLOW]).state
+        assert str(may(BEN, restricted).join()) == self.BANNED
+        assert may(CAY, restricted).join().unknown
+
+    def test_is_not_the_reason_where_the_rules_refuse(self) -> None:
+        state = a_room(V11).with_content("m.room.server_acl", {}).state
+        assert may(BEN, state).join().objection == ""
+
+    def test_that_stripped_state_leaves_out_counts_as_none(self) -> None:
+        room = a_room(V11).with_join_rule("public").with_member(BEN, INVITE)
+        assert may(BEN, RoomState.of(V11, room.events, stripped=True)).join()
+
     @pytest.mark.parametrize(
         ("content", "objection"),
         [

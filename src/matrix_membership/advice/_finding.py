@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 
 from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
@@ -45,6 +46,22 @@ class Finding:
     def __str__(self) -> str:
         about = f" [{', '.join(self.concerns)}]" if self.concerns else ""
         return f"{self.weight}: {self.sentence}{about}; {self.remedy}"
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return the finding as a JSON object; its event by type, state key and ID."""
+        event = self.event
+        mend: dict[str, JsonValue] | None = None
+        if event is not None:
+            event_id = event.event_id or None
+            mend = {"type": event.type, "state_key": event.state_key, "event_id": event_id}
+        return {
+            "kind": self.kind,
+            "weight": str(self.weight),
+            "event": mend,
+            "concerns": list(self.concerns),
+            "sentence": self.sentence,
+            "remedy": self.remedy,
+        }
 
 
 def need_all_members(state: RoomState) -> None:

@@ -8,6 +8,7 @@ state is missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
@@ -30,7 +31,7 @@ from matrix_membership.membership import (
     UNKNOWN,
     Membership,
 )
-from matrix_membership.receipt.server_acl import ServerAcl
+from matrix_membership.receipt.server_acl import ServerAcl, permits
 from matrix_membership.restricted import authorisers, rooms_to_check, servers_that_can_authorise
 from matrix_membership.state import RoomState
 
@@ -77,6 +78,11 @@ class May:
 
         __ https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms
         """
+        return self._unless_banned_server(self._join(authorised_via, memberships or {}))
+
+    def _join(
+        self, authorised_via: str | None, memberships: Mapping[str, Membership | str | None]
+    ) -> Permission:
         if authorised_via is not None:
             return self._authorised_join(authorised_via)
         plain = self._membership(self.user, JOIN)
@@ -84,7 +90,7 @@ class May:
         if decision is None or decision.undecided or decision.rule != _NOT_AUTHORISED:
             return plain
         try:
-            return self._join_of_a_restricted_room(plain, memberships or {})
+            return self._join_of_a_restricted_room(plain, memberships)
         except IncompleteState as incomplete:
             return evolve(plain, missing=incomplete.missing)
 
@@ -109,7 +115,17 @@ class May:
 
     def knock(self) -> Permission:
         """Knock on the room."""
-        return self._membership(self.user, KNOCK)
+        return self._unless_banned_server(self._membership(self.user, KNOCK))
+
+    def _unless_banned_server(self, answer: Permission) -> Permission:
+        """Object to a join or knock if no server in the room would take it."""
+        server = server_of(self.user)
+        # Stripped state leaves the list out as a rule, and most rooms have none.
+        with suppress(IncompleteState):
+            if (answer or answer.unknown) and not permits(self.state, server):
+                reason = "the access control list of the room bans"
+                return evolve(answer, objection=f"{reason} {server}, the user's server")
+        return answer
 
     def leave(self) -> Permission:
         """Leave the room, reject an invite, or retract a knock."""
