@@ -330,6 +330,35 @@ class TestUpgrade:
         assert may(ANA, a_levelled_room(V12).state).upgrade()
 
 
+class TestInvite:
+    @everywhere
+    def test_that_the_user_can_never_accept_is_a_no(self, version: RoomVersion) -> None:
+        state = a_room(version, **{"m.federate": False}).state
+        answer = may(ANA, state).invite(BEN)
+        assert answer.decision == decision("invite.sender_may_invite", version)
+        assert str(answer) == (f"no: this room is closed to other servers: {BEN} can never join it")
+        assert answer.remedies == ()
+        assert may(ANA, state).invite(DAN)
+
+    def test_into_a_room_that_bans_the_users_server_is_a_no(self) -> None:
+        acl = {"allow": ["*"], "deny": ["b.example"]}
+        room = a_room(V11).with_content("m.room.server_acl", acl)
+        answer = may(ANA, room.state).invite(BEN)
+        assert answer.objection == "the server ACL of this room shuts out b.example"
+        assert may(ANA, room.state).invite(CAY)
+
+    def test_that_the_rules_refuse_has_their_reason(self) -> None:
+        state = a_levelled_room(V11, invite=60).state
+        answer = may(ANA, state).invite(BEN)
+        assert (answer.objection, answer.shortfalls) == ("", (f"{ANA} has 50, invite needs 60",))
+
+    def test_of_a_partial_state_is_a_no_where_that_is_certain(self) -> None:
+        room = a_room(V11, **{"m.federate": False})
+        state = RoomState.of(V11, room.events, partial=True)
+        assert may(ANA, state).invite(BEN).objection
+        assert may(ANA, state).invite(DAN).unknown
+
+
 class TestServerAcl:
     BANNED = "no: the access control list of the room bans b.example, the user's server"
 

@@ -35,6 +35,15 @@ class TestInvite:
         assert (fate.can_accept, fate.can_reject, fate.obstacle) == (False, False, TOLD)
 
 
+def test_may_warns_before_it_is_sent() -> None:
+    asked = report(NAME)["input"]
+    answer = may(asked["user"], state_of(NAME)).invite(asked["target"])
+    assert not answer
+    assert str(answer) == (
+        "no: this room is closed to other servers: @ben:b.example can never join it"
+    )
+
+
 def test_lint_lists_the_invited_user() -> None:
     asked = report(NAME)["input"]
     state = state_of(NAME)

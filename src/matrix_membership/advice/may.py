@@ -20,6 +20,7 @@ from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.errors import IncompleteState, InvalidMessage
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS
+from matrix_membership.fate import fate_of
 from matrix_membership.identifiers import RoomID, UserID, is_user_id, read_user_id, server_of
 from matrix_membership.membership import (
     BAN,
@@ -132,8 +133,15 @@ class May:
         return self._membership(self.user, LEAVE)
 
     def invite(self, user: str) -> Permission:
-        """Invite a user."""
-        return self._membership(user, INVITE)
+        """Invite a user.
+
+        The answer is a no too if the user can never accept, as `fate.fate_of` tells: the
+        room is closed to their server, or its access control list bans it.
+        """
+        answer = self._membership(user, INVITE)
+        if answer or answer.unknown:
+            return evolve(answer, objection=fate_of(user, self.state).obstacle)
+        return answer
 
     def kick(self, user: str) -> Permission:
         """Remove a user, withdraw their invite, or deny their knock."""
