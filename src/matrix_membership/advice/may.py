@@ -145,6 +145,9 @@ class May:
 
     def kick(self, user: str) -> Permission:
         """Remove a user, withdraw their invite, or deny their knock."""
+        if user == self.user:
+            reason = "nobody kicks themselves: leave the room instead"
+            return evolve(self.leave(), objection=reason)
         return self._leave_of_another(user, _NOT_KICKED)
 
     def ban(self, user: str) -> Permission:
@@ -153,6 +156,8 @@ class May:
 
     def unban(self, user: str) -> Permission:
         """Lift a user's ban."""
+        if user == self.user:
+            return evolve(self.leave(), objection="nobody lifts their own ban")
         return self._leave_of_another(user, _NOT_UNBANNED)
 
     def send(
@@ -271,8 +276,6 @@ class May:
         """Ask for a leave that is one move; with the other memberships it is another one."""
         answer = self._membership(user, LEAVE)
         membership = self.state.membership_of(user)
-        if user == self.user:
-            return evolve(answer, objection=f"{user} is the user who asks")
         if membership in objections:
             return evolve(answer, objection=f"{user} {objections[membership]}")
         if membership is UNKNOWN and answer:
