@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix_membership import RoomState, RoomVersion, lint, lint_change, who_may
+from matrix_membership import RoomState, RoomVersion, lint, lint_change, read_state, who_may
 from matrix_membership.advice._finding import Finding, Weight
 from matrix_membership.errors import IncompleteState
 from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE
@@ -140,6 +140,27 @@ class TestPartialState:
     def test_may_lack_the_create_event(self) -> None:
         (note,) = lint(RoomState.of(V11, [], stripped=True))
         assert "m.room.create" in note.concerns
+
+    @pytest.mark.parametrize(
+        ("event_type", "state_key", "missing", "banning"),
+        [
+            ("m.room.member", BEN, "all members", False),
+            ("m.room.server_acl", "", "m.room.server_acl", True),
+            ("m.room.create", "", "m.room.create", False),
+            ("m.room.power_levels", "", "m.room.power_levels", False),
+        ],
+    )
+    def test_may_be_one_with_a_malformed_event(
+        self, event_type: str, state_key: str, missing: str, banning: bool
+    ) -> None:
+        room = a_levelled_room(V11, ban=60).with_join_rule("knock_restricted", allow=7)
+        kept = [dict(event.to_stripped()) for event in room.events if event.type != event_type]
+        malformed = {"type": event_type, "state_key": state_key, "sender": ANA, "content": 7}
+        state = read_state([*kept, malformed], room_version=V11, complete=True)
+        found = {entry.kind: entry.concerns for entry in lint(state)}
+        assert "no-conditions" in found
+        assert ("nobody-can-ban" in found) is banning
+        assert missing in found["not-told"]
 
     @settings(max_examples=60, deadline=None)
     @given(state=room_states(), data=st.data())

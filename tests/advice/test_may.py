@@ -557,6 +557,15 @@ class TestWhoMay:
             next(found)
         assert raised.value == IncompleteState("who may", "all members")
 
+    def test_is_never_all_where_a_members_event_is_malformed(self) -> None:
+        events = [dict(event.to_stripped()) for event in a_levelled_room(V11).events]
+        odd = {"type": "m.room.member", "state_key": BEN, "sender": BEN, "content": 7}
+        state = read_state([*events, odd], complete=True)
+        found = who_may(state, lambda user: user.send("m.room.message"))
+        assert next(found) == ANA
+        with pytest.raises(IncompleteState):
+            next(found)
+
     def test_is_not_all_where_an_answer_is_unknown(self) -> None:
         allow = [{"type": "m.room_membership", "room_id": "!s:a.example"}]
         state = a_levelled_room(V11).with_join_rule("restricted", allow=allow).state

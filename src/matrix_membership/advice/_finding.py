@@ -7,7 +7,6 @@ from enum import Enum
 
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
@@ -62,16 +61,6 @@ class Finding:
             "sentence": self.sentence,
             "remedy": self.remedy,
         }
-
-
-def need_all_members(state: RoomState) -> None:
-    """Raise if members may be missing: then what nobody can do is unknown.
-
-    Raises:
-        IncompleteState: the state is partial.
-    """
-    if state.is_partial:
-        raise IncompleteState("what hurts in the room", "all members")
 
 
 Check = Callable[[RoomState], Iterable[Finding]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from matrix_membership.advice._finding import Check, Finding, Weight, need_all_members
+from matrix_membership.advice._finding import Check, Finding, Weight
+from matrix_membership.advice._left_out import need_all_members
 from matrix_membership.events.contents import NAMED_LEVELS, level_of
 from matrix_membership.identifiers import is_user_id, server_of
 from matrix_membership.membership import BAN, JOIN

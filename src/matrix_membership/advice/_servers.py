@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Final
 
 from matrix_membership.advice._finding import Check, Finding, Weight
+from matrix_membership.advice._left_out import lacks_members
 from matrix_membership.advice._power import acts, listed
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import shown
@@ -39,7 +40,7 @@ def _shut_out(state: RoomState) -> Iterator[Finding]:
     servers = sorted({*present, *map(server_of, invited)})
     denied = {server for server in servers[:most] if not acl.allows(server)}
     members = tuple(sorted(denied & present))
-    is_sure = len(servers) <= most and not state.is_partial
+    is_sure = len(servers) <= most and not lacks_members(state)
     if members:
         every = len(members) == len(present)
         yield Finding(

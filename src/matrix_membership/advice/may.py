@@ -14,6 +14,7 @@ from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
+from matrix_membership.advice._left_out import lacks_members
 from matrix_membership.advice._permission import Permission
 from matrix_membership.auth.explaining.levels import levels_content
 from matrix_membership.canonical_json import JsonObject, JsonValue
@@ -410,7 +411,7 @@ def _authoriser(state: RoomState) -> UserID | None:
     # look-up function cannot list these users.
     if state.power_levels.users_default >= state.power_levels.invite:
         state.joined_members()
-    if state.is_partial:
+    if lacks_members(state):
         raise IncompleteState("who can authorise the join", "members")
     return None
 
@@ -435,7 +436,7 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
     >>> list(who_may(RoomState.of(V11, []), lambda user: user.ban("@ana:a.example")))
     []
     """
-    missing = "all members" if state.is_partial else ""
+    missing = "all members" if lacks_members(state) else ""
     for user in state.joined_members():
         answer = question(May(user, state))
         if answer:

@@ -1,0 +1,27 @@
+"""Tell whether a state leaves members out, so that others may be joined than it shows."""
+
+from __future__ import annotations
+
+from matrix_membership.errors import IncompleteState
+from matrix_membership.state import RoomState
+
+
+def lacks_members(state: RoomState) -> bool:
+    """Tell whether a state is partial, or has a malformed event at a member's place.
+
+    Cost: linear in the malformed events.
+    """
+    return state.is_partial or any(
+        entry.type == "m.room.member" and not state.knows(entry.type, entry.state_key or "")
+        for entry in state.passed_over
+    )
+
+
+def need_all_members(state: RoomState) -> None:
+    """Raise if members may be missing: then what nobody can do is unknown.
+
+    Raises:
+        IncompleteState: the state leaves members out.
+    """
+    if lacks_members(state):
+        raise IncompleteState("what hurts in the room", "all members")
