@@ -491,9 +491,43 @@ class TestAnswerToBadRoomState:
         error = refused(bare(V12, create))
         assert error.errcode == "M_INVALID_PARAM"
 
+    @pytest.mark.parametrize("mine", [False, True])
+    def test_warns_of_stripped_events_beside_a_good_create_event(self, *, mine: bool) -> None:
+        """So Synapse sent invites until July 2026; the create event proves the room ID."""
+        version = V12.evolve(identifier="org.example.mine") if mine else V12
+        create, stripped = describing(version)
+        request = bare(version, create, stripped)
+        options = {"room_versions": {version.identifier: version}}
+        answered = countersigned(request, **options)
+        assert [event.type for event in answered.room_state] == ["m.room.create", "m.room.name"]
+        assert len(answered.warnings) == 1
+        assert refused(request, strict=True, **options) == answered.warnings[0]
+
+    @pytest.mark.parametrize("claim", [{"signatures": {}}, {"hashes": {}}])
+    def test_refuses_what_claims_to_be_a_pdu_in_version_12(self, claim: dict[str, Any]) -> None:
+        create, stripped = describing(V12)
+        assert refused(bare(V12, create, {**stripped, **claim})).errcode == "M_INVALID_PARAM"
+
+    def test_refuses_an_unsigned_pdu_in_version_12(self) -> None:
+        room = a_room(V12)
+        (create, _), member = describing(V12), room.state.members[ANA].to_pdu()
+        assert refused(bare(V12, create, {**member, "signatures": {}})).status == 400
+
+    def test_refuses_a_list_without_end_in_version_12(self) -> None:
+        create, stripped = describing(V12)
+        assert refused(bare(V12, create, *[stripped] * 100)).errcode == "M_INVALID_PARAM"
+
     def test_is_as_strict_as_the_caller_says(self) -> None:
         assert refused(bare(V11), strict=True).errcode == "M_MISSING_PARAM"
         assert len(countersigned(bare(V12), strict=False).warnings) == 1
+
+
+def describing(version: RoomVersion) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The create event of a room as a PDU, and its name as a stripped event."""
+    create = a_room(version).state.create_event
+    assert create is not None
+    name = {"type": "m.room.name", "sender": ANA, "state_key": "", "content": {"name": "N"}}
+    return create.to_pdu(), name
 
 
 def bare(version: RoomVersion, *entries: Any) -> InviteRequest:

@@ -15,7 +15,7 @@ from matrix_membership.events import Event
 from matrix_membership.federation._arrival import read_member_event
 from matrix_membership.federation.invites.messages import InviteRequest, InviteResponse
 from matrix_membership.federation.invites.policy import InvitePolicy, InviteVerdict
-from matrix_membership.federation.invites.room_state import examined
+from matrix_membership.federation.invites.room_state import graded
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import ServerName, is_user_id, server_of
 from matrix_membership.membership import INVITE
@@ -79,8 +79,9 @@ def answer(
         server_policy: this server's invite policy.
         state: the current state of the room, when this server is in it; the server ACL
             and the auth rules are then checked too.
-        strict: whether to refuse an invite for faults of `invite_room_state`, and not
-            only warn. None: warn in room versions 1 to 11, and refuse in all others.
+        strict: whether to refuse an invite for any fault of `invite_room_state`, and not
+            only warn. None: warn in room versions 1 to 11; in all others refuse, but warn of
+            stripped events other than the create event.
 
     Returns:
         The signed invite with its answer; or the error to answer. Cost: verifying the
@@ -92,11 +93,10 @@ def answer(
     event = _read(request, version, signer.server_name, keys)
     if isinstance(event, MatrixError):
         return event
-    room_state, faults = examined(request.invite_room_state, event, keys)
-    if strict is None:
-        strict = version.identifier not in _MIGRATING
-    if faults and strict:
-        return faults[0]
+    room_state, faults = graded(request.invite_room_state, event, keys)
+    unforgivable = _unforgivable(faults, version, strict=strict)
+    if unforgivable is not None:
+        return unforgivable
     shown = True
     for asked, errcode in ((server_policy, "M_FORBIDDEN"), (policy, "M_INVITE_BLOCKED")):
         verdict = asked.verdict(event.sender, event.room_id)
@@ -109,8 +109,21 @@ def answer(
     signed = sign(event, signer)
     answered = JsonObject({**request.event, "signatures": freeze(signed.to_pdu()["signatures"])})
     return Countersigned(
-        signed, InviteResponse(answered, request.endpoint), room_state, shown, faults
+        signed, InviteResponse(answered, request.endpoint), room_state, shown, tuple(faults)
     )
+
+
+def _unforgivable(
+    faults: Mapping[MatrixError, bool], version: RoomVersion, *, strict: bool | None
+) -> MatrixError | None:
+    """Return the fault of the room's description for which the invite is refused, if any."""
+    if strict is None and version.identifier in _MIGRATING:
+        strict = False
+    if strict is None:
+        # Servers sent the create event as a PDU and the rest stripped until mid-2026. The
+        # create event alone proves the room ID; the rest is for the user to look at.
+        return next((fault for fault, grave in faults.items() if grave), None)
+    return next(iter(faults), None) if strict else None
 
 
 def _refused_by_room(event: Event, state: RoomState, origin: str) -> MatrixError | None:

@@ -79,12 +79,28 @@ def examined(
         verifying each entry once, so at most `MOST_DESCRIBING` times
         `signing.MOST_SIGNATURES` Ed25519 verifications.
     """
+    events, faults = graded(entries, event, keys, where=where)
+    return events, tuple(faults)
+
+
+def graded(
+    entries: Iterable[JsonValue],
+    event: Event,
+    keys: KeyRing,
+    *,
+    where: str = "invite_room_state",
+) -> tuple[tuple[Event, ...], dict[MatrixError, bool]]:
+    """Do as `examined`, and tell for each fault whether it is grave.
+
+    The fault of a stripped event is not, unless it is the create event: it claims nothing
+    that a signature could prove, and older servers send no other.
+    """
     entries = tuple(islice(entries, MOST_DESCRIBING + 1))
     if len(entries) > MOST_DESCRIBING:
         sentence = f"{where} has more than {MOST_DESCRIBING} entries"
-        return (), (MatrixError.of("M_INVALID_PARAM", sentence),)
+        return (), {MatrixError.of("M_INVALID_PARAM", sentence): True}
     events: list[Event] = []
-    faults: list[MatrixError] = []
+    faults: dict[MatrixError, bool] = {}
     has_create = False
     create: Event | None = None
     for index, entry in enumerate(entries):
@@ -98,11 +114,12 @@ def examined(
             events.append(shown)
         if fault:
             sentence = f"{where}[{index}] {fault}"
-            faults.append(MatrixError.of("M_INVALID_PARAM", sentence))
+            grave = shown is None or shown.type == "m.room.create"
+            faults[MatrixError.of("M_INVALID_PARAM", sentence)] = grave
     if not has_create:
         missing = f"{where} has no create event"
-        faults.insert(0, MatrixError.of("M_MISSING_PARAM", missing))
-    return tuple(events), tuple(faults)
+        faults = {MatrixError.of("M_MISSING_PARAM", missing): True, **faults}
+    return tuple(events), faults
 
 
 def _is_create(entry: JsonValue) -> bool:
