@@ -266,7 +266,8 @@ def judge_listed(
 def judge_any(case: Case) -> Verdict:
     """Judge an event of any type but create against the state."""
     number, kind = case.numbers, case.event["type"]
-    is_closed = content_of(case.create).get("m.federate") is False
+    federate = content_of(case.create).get("m.federate")
+    is_closed = not (federate is None or federate is True)
     if is_closed and server_of(case.sender) != server_of(case.create.get("sender")):
         return reject(number.federate)
     if kind == "m.room.aliases" and case.version <= 5:

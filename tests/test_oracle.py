@@ -345,10 +345,16 @@ class TestFederation:
         room = a_room("10", create(**{"m.federate": False}))
         assert room.judge(member(ALICE, BOB, "invite")) == allowed("4.4.4")
 
-    @pytest.mark.parametrize("value", [True, 0, None, "false", [], {}])
-    def test_is_open_unless_literally_false(self, value: Json) -> None:
+    @pytest.mark.parametrize("value", [True, None])
+    def test_is_open_by_true_and_null(self, value: Json) -> None:
         room = a_room("10", create(**{"m.federate": value}), rule("public"))
         assert room.judge(join(BOB)) == allowed("4.3.6")
+
+    @pytest.mark.parametrize("value", [0, 1, "", "true", "false", [], {}])
+    def test_is_closed_by_anything_else(self, value: Json) -> None:
+        room = a_room("10", create(**{"m.federate": value}), rule("public"))
+        assert room.judge(join(BOB)) == rejected("3")
+        assert room.judge(join(ANA)).allowed
 
 
 class TestAliases:

@@ -37,12 +37,17 @@ class TestSenderFromUnfederatedServer:
         assert given == decision("invite.sender_may_invite", version)
 
     @everywhere
-    @pytest.mark.parametrize("value", [True, None, 0, "false", "", [], {}])
-    def test_stays_silent_at_all_but_the_literal_false(
-        self, version: RoomVersion, value: Any
-    ) -> None:
+    @pytest.mark.parametrize("value", [True, None])
+    def test_stays_silent_at_true_and_null(self, version: RoomVersion, value: Any) -> None:
         room = a_room(version, **{"m.federate": value}).with_member(BEN, JOIN)
         assert room.check(room.message(BEN)) == decision("every_event.otherwise", version)
+
+    @everywhere
+    @pytest.mark.parametrize("value", [0, 1, "", "true", "false", [], {}])
+    def test_rejects_at_anything_else(self, version: RoomVersion, value: Any) -> None:
+        room = a_room(version, **{"m.federate": value}).with_member(BEN, JOIN)
+        assert room.check(room.message(BEN)) == decision(self.RULE, version)
+        assert room.check(room.message(ANA)) == decision("every_event.otherwise", version)
 
 
 class TestSenderNotJoined:

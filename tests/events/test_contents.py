@@ -81,10 +81,13 @@ class TestCreate:
         assert created(V12).privileged == {ANA}
         assert created(V12).additional_creators_readable
 
-    @pytest.mark.parametrize("value", [True, None, 0, "", "false"])
-    def test_closes_the_room_by_nothing_but_false(self, value: Any) -> None:
+    @pytest.mark.parametrize("value", [False, 0, 1, 1.0, "", "true", "false", [], {}])
+    def test_closes_the_room_by_anything_but_true_and_null(self, value: Any) -> None:
+        assert not created(V5, **{"m.federate": value}).federate
+
+    @pytest.mark.parametrize("value", [True, None])
+    def test_leaves_the_room_open_otherwise(self, value: Any) -> None:
         assert created(V12, **{"m.federate": value}).federate
-        assert not created(V12, **{"m.federate": False}).federate
         assert created(V12).federate
 
     def test_is_of_version_1_unless_it_says_otherwise(self) -> None:

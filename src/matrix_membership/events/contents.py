@@ -106,7 +106,9 @@ class Create:
             additional creators, before it nobody.
         additional_creators_readable: `additional_creators` is absent or a list of
             user IDs.
-        federate: users of other servers may take part.
+        federate: users of other servers may take part. A value that is neither a boolean nor
+            null closes the room, as every server does that was read: one that left it open
+            would have members whom no other server has.
         room_version: what the content says of the version; "1" when it says nothing.
         has_room_id: the event carries a `room_id`, which version 12 forbids.
     """
@@ -132,12 +134,13 @@ def create_view(
     others = content.get("additional_creators", ()) if room_version.privileged_creators else ()
     others_listed = isinstance(others, (list, tuple))
     users = [user for user in others if is_user_id(user)] if others_listed else []
+    federate = content.get("m.federate")
     return Create(
         creator=creator if isinstance(creator, str) else None,
         names_creator="creator" in content,
         privileged=frozenset({sender, *users} if room_version.privileged_creators else ()),
         additional_creators_readable=others_listed and len(users) == len(others),
-        federate=content.get("m.federate") is not False,
+        federate=federate is None or federate is True,  # by identity: 1 == True
         room_version=freeze(content.get("room_version", "1")),
         has_room_id=has_room_id,
     )
