@@ -101,7 +101,7 @@ def _let_in(
     settings: UserSettings,
     memberships: Mapping[str, Membership | None] | None,
 ) -> JsonObject | Action:
-    """Return the further content of an uninvited user's join, or what must be done first."""
+    """Return more content for an uninvited user's join, or what must be done first."""
     if request.third_party_signed is not None:
         return _verified_exchange(request, request.third_party_signed, room)
     rooms = rooms_to_check(room.state)
@@ -172,7 +172,7 @@ def _elsewhere(
 
 
 def _in_turn(request: ClientRequest, room: OutOfBand | None) -> list[ServerName]:
-    """Return the servers to ask, in this order: of the invites, the client's, all others."""
+    """Return the servers to ask: those of invites, the client's, then all others."""
     if room is None:
         return [*request.via, server_of(request.room)]
     # The sender's server has the invite in its state. Others may not have heard of it yet, and
@@ -216,7 +216,7 @@ def _begin(
 
 
 def _exchange(request: ClientRequest, signed: JsonObject) -> NeedsExchange | MatrixError:
-    """Return the invite that the sender's server must make of what the identity server signed."""
+    """Return the invite to be made of what the identity server signed."""
     if signed["mxid"] != request.user:
         return MatrixError.of("M_FORBIDDEN", "the identity server signed for another user")
     pending = PendingInvite(

@@ -295,7 +295,7 @@ class TestConcludeAfterAnError:
     def test_tells_the_client_of_the_room_version(
         self, version: RoomVersion, error: MatrixError
     ) -> None:
-        sentence = f"b.example does not support room version {version}"
+        sentence = f"b.example does not know the invites of room version {version}"
         expected = MatrixError.of("M_UNSUPPORTED_ROOM_VERSION", sentence)
         assert conclude(offered_in(a_room(version)), error, keys=NO_KEYS) == expected
 
@@ -550,7 +550,7 @@ ANAS = ("@ana:*",)
 class TestAnswerWithAPolicy:
     def test_blocks_for_the_user(self) -> None:
         error = refused(received(offered_in(a_room())), policy=InvitePolicy(block=ANAS))
-        sentence = "invites by @ana:a.example are not accepted"
+        sentence = "@ben:b.example does not take this invite"
         assert error == MatrixError("M_INVITE_BLOCKED", sentence, 403)
 
     def test_forbids_for_the_server(self) -> None:
@@ -579,7 +579,9 @@ class TestAnswerInTheRoom:
         content = {"allow": ["*"], "deny": ["a.example"]}
         room = with_state(a_room(), "m.room.server_acl", content)
         error = refused(received(offered_in(room)), state=room.state)
-        assert error == MatrixError("M_FORBIDDEN", "a.example is banned from the room", 403)
+        assert error == MatrixError(
+            "M_FORBIDDEN", "the server ACL of this room shuts out a.example", 403
+        )
 
     def test_signs_what_they_cannot_decide(self) -> None:
         room = a_room()

@@ -222,7 +222,7 @@ def _refused(offered: Offered, error: MatrixError) -> Offered | MatrixError:
             return evolve(offered, endpoint="v1")
         return MatrixError.of(
             "M_UNSUPPORTED_ROOM_VERSION",
-            f"{offered.destination} does not support room version {version}",
+            f"{offered.destination} does not know the invites of room version {version}",
         )
     # A fault in our request is not the client's. And a client that is shown a 401 about
     # our own authentication would believe that its access token is wrong, and log out.

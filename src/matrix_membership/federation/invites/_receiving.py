@@ -98,10 +98,14 @@ def answer(
     if unforgivable is not None:
         return unforgivable
     shown = True
-    for asked, errcode in ((server_policy, "M_FORBIDDEN"), (policy, "M_INVITE_BLOCKED")):
+    # A policy can block the room as well as the sender, so the sentence blames neither.
+    for asked, errcode, who in (
+        (server_policy, "M_FORBIDDEN", signer.server_name),
+        (policy, "M_INVITE_BLOCKED", event.state_key),
+    ):
         verdict = asked.verdict(event.sender, event.room_id)
         if verdict is InviteVerdict.BLOCK:
-            return MatrixError.of(errcode, f"invites by {event.sender} are not accepted")
+            return MatrixError.of(errcode, f"{who} does not take this invite")
         shown = shown and verdict is InviteVerdict.ALLOW
     refusal = None if state is None else _refused_by_room(event, state, request.origin)
     if refusal is not None:
@@ -116,7 +120,7 @@ def answer(
 def _unforgivable(
     faults: Mapping[MatrixError, bool], version: RoomVersion, *, strict: bool | None
 ) -> MatrixError | None:
-    """Return the fault of the room's description for which the invite is refused, if any."""
+    """Return the fault of the room's description that refuses the invite, if any."""
     if strict is None and version.identifier in _MIGRATING:
         strict = False
     if strict is None:
@@ -127,9 +131,9 @@ def _unforgivable(
 
 
 def _refused_by_room(event: Event, state: RoomState, origin: str) -> MatrixError | None:
-    """Why the room that this server is in itself does not take the invite; None when it does."""
+    """Return why the room of this server refuses the invite; None if it does not."""
     if not permits(state, origin):
-        return MatrixError.of("M_FORBIDDEN", f"{origin} is banned from the room")
+        return MatrixError.of("M_FORBIDDEN", f"the server ACL of this room shuts out {origin}")
     decision = auth.check(event, state)
     return None if decision.allowed or decision.undecided else MatrixError.forbidden(decision)
 

@@ -131,7 +131,7 @@ def _is_create(entry: JsonValue) -> bool:
 
 
 def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | None, str]:
-    """Return an event that describes the room, if it can be shown, and its fault, if any."""
+    """Return an event of the description, if it can be shown, and its fault, if any."""
     version = about.room_version
     if not isinstance(entry, Mapping):
         return None, "is not an event"
