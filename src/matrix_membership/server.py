@@ -14,6 +14,7 @@ from matrix_membership.auth import select_auth_events
 from matrix_membership.canonical_json import JsonObject, JsonValue, decode, encode
 from matrix_membership.errors import InvalidKey, RemoteProtocolError
 from matrix_membership.events import ReadPdu, read_pdu
+from matrix_membership.fate import fate_of
 from matrix_membership.federation import (
     JOINING,
     KNOCKING,
@@ -140,6 +141,7 @@ __all__ = [
     "drafts",
     "encode",
     "examine",
+    "fate_of",
     "invites",
     "is_room_id",
     "is_server_name",
