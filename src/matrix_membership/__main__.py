@@ -1,4 +1,4 @@
-"""`python -m matrix_membership`, or `matrix-membership`: run the command line of `cli`."""
+"""`matrix-membership`, or `python -m matrix_membership`: the command line."""
 
 from __future__ import annotations
 

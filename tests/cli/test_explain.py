@@ -185,7 +185,8 @@ class TestState:
         assert "expected 10, the room version that the caller names, got '11'" in err
 
     def test_of_an_unknown_version_is_refused(self, asked: Asked) -> None:
-        assert asked(told(), "--join", CAY, "--room-version", "x")[0] == 2
+        code, _, err = asked(told(), "--join", CAY, "--room-version", "x")
+        assert (code, err.startswith("--room-version: room version: ")) == (2, True)
 
     def test_of_a_create_event_alone_may_be_empty(self, asked: Asked, write: Write) -> None:
         create = {**told()[0], "prev_events": []}

@@ -1,7 +1,8 @@
-"""The command line: `matrix-membership COMMAND`, or `python -m matrix_membership COMMAND`.
+"""The command line: `matrix-membership COMMAND`.
 
-Each command is a module of this folder. The exit code is 0 for yes, 1 for no or undecided,
-2 for unreadable input. Only this part of the package reads files and prints.
+Each command is a module of this folder. `python -m matrix_membership` does the same. The exit
+code is 0 for yes, 1 for no or undecided, 2 for unreadable input, 141 if nobody reads on. Only
+this part of the package reads files and prints.
 """
 
 from __future__ import annotations

@@ -102,7 +102,8 @@ def _add_questions(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Print the explanation, and return the exit code."""
     asked = _asked(options)
-    version = named_version(options.room_version)
+    with located("--room-version"):
+        version = named_version(options.room_version)
     document = None if options.event is None else _event_document(options)
     if version is None and document is not None and is_create(document):
         version = room_version_of(None, [document])
