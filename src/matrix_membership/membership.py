@@ -11,6 +11,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
+from matrix_membership.errors import InvalidMessage
+
 __all__ = ["JoinRule", "Membership", "Transition", "transition"]
 
 
@@ -174,8 +176,31 @@ def transition(before: Membership, after: Membership, *, by_self: bool) -> Trans
         The name; `UNEXPECTED` where the specification's table says that the move
         never happens, or where either side is not one of the five memberships.
 
+    Raises:
+        TypeError: either side is text.
+
     >>> transition(JOIN, LEAVE, by_self=False)
     <Transition.KICKED: 'kicked'>
     """
-    by_user, by_other = TRANSITIONS.get(before, _EMPTY_ROW).get(after, _NEVER)
+    cell = TRANSITIONS.get(before, _EMPTY_ROW).get(after)
+    if cell is None:
+        for membership in (before, after):
+            if not isinstance(membership, Membership):
+                raise TypeError(f"expected a membership, such as JOIN, got {membership!r}")
+        return Transition.UNEXPECTED
+    by_user, by_other = cell
     return by_user if by_self else by_other
+
+
+def read_membership(told: object, where: str) -> Membership | None:
+    """Read a membership that a caller tells, perhaps as text; None if it is unknown.
+
+    Raises:
+        InvalidMessage: it is something else.
+    """
+    if told is None or isinstance(told, Membership):
+        return told
+    found = MEMBERSHIPS.get(told) if isinstance(told, str) else None
+    if found is None:
+        raise InvalidMessage(where, "a membership, as text or not", told)
+    return found

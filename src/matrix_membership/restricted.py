@@ -16,7 +16,15 @@ from typing import ClassVar
 from matrix_membership._attrs import frozen
 from matrix_membership.errors import IncompleteState
 from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
-from matrix_membership.membership import BAN, INVITE, JOIN, UNKNOWN, JoinRule, Membership
+from matrix_membership.membership import (
+    BAN,
+    INVITE,
+    JOIN,
+    UNKNOWN,
+    JoinRule,
+    Membership,
+    read_membership,
+)
 from matrix_membership.state import RoomState
 
 __all__ = [
@@ -111,7 +119,7 @@ def rooms_to_check(state: RoomState) -> tuple[RoomID, ...]:
 def authorise(
     user: str,
     state: RoomState,
-    memberships: Mapping[str, Membership | None],
+    memberships: Mapping[str, Membership | str | None],
     local_server: str,
     *,
     local_users: Iterable[str] | None = None,
@@ -147,9 +155,10 @@ def authorise(
     if current is UNKNOWN:
         return UnableToAuthorise(_own_room(state))
     rooms = rooms_to_check(state)
-    if any(memberships.get(room) is JOIN for room in rooms):
+    known = {room: read_membership(memberships.get(room), room) for room in rooms}
+    if JOIN in known.values():
         return _grant(state, local_server, local_users)
-    unknown = tuple([room for room in rooms if memberships.get(room) in (None, UNKNOWN)])
+    unknown = tuple([room for room in rooms if known[room] in (None, UNKNOWN)])
     if unknown:
         return UnableToAuthorise(unknown)
     return Forbidden("the user is in none of the rooms whose members may join")

@@ -314,3 +314,15 @@ def room_version(identifier: object, known: Mapping[str, RoomVersion] = KNOWN) -
     if version is None:
         raise UnknownRoomVersion(identifier)
     return version
+
+
+def require_room_version(value: object) -> None:
+    """Refuse anything else than a room version, such as its identifier.
+
+    A version named by text has no facts: a state of one would judge by none.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if value.__class__ is not RoomVersion:
+        raise TypeError(f"expected a room version, such as KNOWN['11'], got {value!r}")

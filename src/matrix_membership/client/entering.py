@@ -51,7 +51,7 @@ def join(
     *,
     at: int,
     settings: UserSettings = NO_SETTINGS,
-    memberships: Mapping[str, Membership | None] | None = None,
+    memberships: Mapping[str, Membership | str | None] | None = None,
 ) -> Action:
     """Join a room, by ID or alias.
 
@@ -99,7 +99,7 @@ def _let_in(
     request: ClientRequest,
     room: ResidentRoom,
     settings: UserSettings,
-    memberships: Mapping[str, Membership | None] | None,
+    memberships: Mapping[str, Membership | str | None] | None,
 ) -> JsonObject | Action:
     """Return more content for an uninvited user's join, or what must be done first."""
     if request.third_party_signed is not None:

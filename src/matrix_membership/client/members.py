@@ -66,7 +66,7 @@ def set_membership(
     *,
     at: int,
     settings: UserSettings = NO_SETTINGS,
-    memberships: Mapping[str, Membership | None] | None = None,
+    memberships: Mapping[str, Membership | str | None] | None = None,
 ) -> Action:
     """Set a membership through the endpoint for state events.
 

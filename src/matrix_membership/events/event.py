@@ -19,7 +19,7 @@ from matrix_membership.events.format import check_field, references
 from matrix_membership.hashing import id_of
 from matrix_membership.identifiers import EventID, ServerName, UserID, server_of
 from matrix_membership.redaction import redact
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 
 __all__ = ["Event"]
 
@@ -131,6 +131,7 @@ class Event(Facts):
         ... )
         <m.room.name '' by @ana:a.example >
         """
+        require_room_version(room_version)
         if not isinstance(event, Mapping):
             raise InvalidEvent("event", "an object", event)
         _check_client_event(event, room_version)

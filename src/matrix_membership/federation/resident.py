@@ -290,7 +290,7 @@ def _takes_part(room: ResidentRoom) -> bool:
 
 def _authorised(user: str, room: ResidentRoom) -> Authorisation:
     state = room.state
-    memberships: dict[str, Membership | None] = {
+    memberships: dict[str, Membership | str | None] = {
         allowed: room.memberships(UserID(user), allowed) for allowed in state.allow
     }
     return authorise(user, state, memberships, room.server_name, local_users=room.local_users)

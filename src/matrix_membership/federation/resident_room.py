@@ -31,7 +31,7 @@ class ResidentRoom:
             event that it returns counts as known: it was judged when it came.
         rejected: the IDs of events that were rejected.
         memberships: returns the membership of a user in a room that a restricted join rule
-            lists; None if this server cannot see that room.
+            lists, as text or not; None if this server cannot see that room.
         local_users: this server's joined users; None to search them in the state.
         state_after: returns the state after some events, resolved where they are on different
             branches; None if one of them is unknown. It is asked for the state before an event
@@ -46,7 +46,7 @@ class ResidentRoom:
     depth: int
     get_event: Callable[[EventID], Event | None]
     rejected: AbstractSet[str] = frozenset()
-    memberships: Callable[[UserID, RoomID], Membership | None] = _sees_no_room
+    memberships: Callable[[UserID, RoomID], Membership | str | None] = _sees_no_room
     local_users: Iterable[str] | None = None
     state_after: Callable[[tuple[EventID, ...]], RoomState | None] | None = None
 

@@ -17,7 +17,7 @@ from matrix_membership.events import Event
 from matrix_membership.events.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
 from matrix_membership.identifiers import ServerName, UserID
 from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, Membership
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state._fields import (
     NOT_TO_PREPARE,
     TO_PREPARE,
@@ -457,6 +457,7 @@ def _sealed(state: Fields) -> RoomState:
 def _looked_up(
     room_version: RoomVersion, get: GetEvent, stored: Stored | None, *, partial: bool
 ) -> RoomState:
+    require_room_version(room_version)
     state = Fields()
     state.room_version = room_version
     state._lookup = get

@@ -10,7 +10,7 @@ from matrix_membership.events import Event
 from matrix_membership.events.contents import NO_POWER_LEVELS, Create, PowerLevels
 from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.membership import JoinRule, Membership
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state._members import Members, Roster
 from matrix_membership.state._persistent_map import SmallMap, with_item
 from matrix_membership.state._storage import GetEvent, Stored
@@ -82,6 +82,7 @@ class Fields:
 
 def fill_in_views(state: Fields) -> None:
     """Fill in what create event, power levels and join rules say."""
+    require_room_version(state.room_version)
     get: Any = state._single.get  # an event of one of these types has the view of its type
     event = state.create_event = get("m.room.create")
     create = state.create = NO_CREATE if event is None else event.view

@@ -15,7 +15,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState, InvalidEvent, UnknownRoomVersion
 from matrix_membership.events import Event
 from matrix_membership.identifiers import is_event_id, is_room_id
-from matrix_membership.room_versions import KNOWN, RoomVersion
+from matrix_membership.room_versions import KNOWN, RoomVersion, require_room_version
 from matrix_membership.state import PassedOver, RoomState
 
 __all__ = ["read_state"]
@@ -190,6 +190,8 @@ def _serialized(value: Any) -> Any:
 
 def _version(events: list[object], named: RoomVersion | None) -> RoomVersion:
     """Return the version that the create event names, or that the caller does."""
+    if named is not None:
+        require_room_version(named)
     content = _create_content(events)
     readable = isinstance(content, Mapping)
     told = content.get("room_version", "1") if isinstance(content, Mapping) else content
