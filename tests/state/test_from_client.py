@@ -87,6 +87,16 @@ class TestEvent:
         with_its_id = {**event.to_pdu(), "event_id": event.event_id}
         assert read_event(with_its_id, version) == event
 
+    @pytest.mark.parametrize("form", FORMS)
+    def test_of_power_levels_is_what_came_or_refused(self, form: Any) -> None:
+        event = a_room(V11).with_levels({ANA: 100}).events[2].to_client_event()
+        if form in FORMS[:2]:
+            assert read_event(form(event), V11).content["users"] == {ANA: 100}
+            return
+        with pytest.raises(InvalidEvent) as raised:
+            read_event(form(event), V11)
+        assert raised.value.where == "m.room.power_levels"
+
     @pytest.mark.parametrize("value", [None, 7, "x", [], object(), {}])
     def test_that_is_none_is_refused(self, value: Any) -> None:
         with pytest.raises(InvalidEvent):

@@ -1,4 +1,4 @@
-"""Room state from the events of a client: `/sync`, `/state`, stripped state, objects.
+"""Room state from a client's events: `/sync`, `/state`, stripped state, objects.
 
 A bot has events in client format, as JSON or as the objects of a client library. What
 stripped state leaves out is unknown: a question that needs it raises `IncompleteState`,
@@ -33,8 +33,9 @@ def read_event(event: object, room_version: RoomVersion) -> Event:
 
     Args:
         event: a JSON object, perhaps a PDU; or an object of a client library: one with
-            `source` (a JSON object), with `serialize()` (which gives one), or with the keys
-            of an event as attributes.
+            `source` (the JSON that came), with `serialize()` (which makes JSON), or with the
+            keys of an event as attributes. Power levels that an object makes are refused: it
+            may fill in levels that the room does not name.
         room_version: the version of its room.
 
     Raises:
@@ -45,6 +46,11 @@ def read_event(event: object, room_version: RoomVersion) -> Event:
     <m.room.name by @ana:a.example >
     """
     fields = _fields(event)
+    if fields.get("type") == "m.room.power_levels" and _is_made(event):
+        # mautrix writes `invite: 50` where the room names none and 0 counts. What the room
+        # says is lost then, and a wrong level would decide who may do what.
+        expected = "the JSON that the server sent, since an object may fill in levels"
+        raise InvalidEvent("m.room.power_levels", expected, type(event).__name__)
     # Servers that show PDUs to their administrators add the ID that others compute.
     with_its_id = "event_id" in fields and not room_version.event_id_in_pdu
     if all(key in fields for key in _ONLY_IN_PDUS) and not with_its_id:
@@ -175,6 +181,17 @@ def _fields(event: object) -> Mapping[str, JsonValue]:
     if not fields:
         raise InvalidEvent("event", "an object with the keys of an event", event)
     return {key: _plain(value) for key, value in fields.items()}
+
+
+def _is_made(event: object) -> bool:
+    """Tell whether an object makes the content that it is read by."""
+    if isinstance(event, Mapping) or isinstance(getattr(event, "source", None), Mapping):
+        return False
+    return any(callable(getattr(at, "serialize", None)) for at in (event, _content_of(event)))
+
+
+def _content_of(event: object) -> object:
+    return getattr(event, "content", None)
 
 
 def _plain(value: Any) -> Any:
