@@ -71,7 +71,7 @@ class Stored:
     one that was made without malformed events for their places.
     """
 
-    __slots__ = ("changes", "passed_over", "storage", "stripped")
+    __slots__ = ("changes", "passed_over", "storage", "stripped", "unreadable")
 
     def __init__(
         self,
@@ -80,9 +80,11 @@ class Stored:
         *,
         stripped: bool = False,
         passed_over: tuple[PassedOver, ...] = (),
+        unreadable: frozenset[tuple[str, str | None]] = frozenset(),
     ) -> None:
         self.storage = storage
         self.passed_over = passed_over
+        self.unreadable = unreadable
         self.changes = PersistentMap() if changes is None else changes
         self.stripped = stripped
 
@@ -113,12 +115,17 @@ class Stored:
 
     def with_event(self, event: Event) -> Stored:
         changes = self.changes.with_item(_place(event), event)
-        return Stored(self.storage, changes, stripped=self.stripped, passed_over=self.passed_over)
+        return Stored(
+            self.storage,
+            changes,
+            stripped=self.stripped,
+            passed_over=self.passed_over,
+            unreadable=self.unreadable,
+        )
 
     def could_not_read(self, user: str) -> bool:
         """Tell whether the member event of a user was malformed."""
-        places = ((entry.type, entry.state_key) for entry in self.passed_over)
-        return (_MEMBER, user) in places
+        return (_MEMBER, user) in self.unreadable
 
     def _changed(self) -> Iterator[Event]:
         return (event for _, event in self.changes.items())
@@ -149,7 +156,7 @@ def stored_in_part(
     in_room = None if servers is None else tuple(servers)
     told = _Told(events, in_room, malformed, partial=partial, stripped=stripped)
     storage = Storage(told.get, told.others, told.members, told.servers)
-    return Stored(storage, stripped=stripped, passed_over=malformed)
+    return Stored(storage, stripped=stripped, passed_over=malformed, unreadable=told.unreadable)
 
 
 class _Told:
