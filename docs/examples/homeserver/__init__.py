@@ -13,7 +13,7 @@ Read in this order:
 - `client_endpoints`, `creating` and `doing`: answer its own users, and act for them;
 - `asked`: find out which server asks, before anything else is read;
 - `endpoints`: answer when other servers join, knock or leave;
-- `transactions`: take the events that other servers send;
+- `transactions` and `gaps`: take the events that other servers send, and fetch those to which they refer;
 - `history`: answer when other servers ask for events and state;
 - `__main__`: run it as a process, to talk to with curl: `python -m homeserver --help`.
 

@@ -19,6 +19,7 @@ from matrix_membership import (
     Signer,
     auth,
 )
+from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.server import (
     Disposition,
     EventID,
@@ -33,12 +34,17 @@ from matrix_membership.server import (
     receive,
     reevaluate,
     reference_hash,
+    verify,
 )
+from matrix_membership.signing import missing_signers
 
 MOST_PREV_EVENTS: Final = 20
 MOST_EVENTS: Final = 10_000
 MOST_REJECTED: Final = 10_000
-"""Events of a room whose state before them is kept, and rejected events that are recognised."""
+MOST_WAITING: Final = 100
+MOST_LEARNT: Final = 1000
+"""Events of a room whose state before them is kept, rejected events that are recognised, events that wait
+for their auth events, and events that are known from auth chains only."""
 
 Memberships = Callable[[UserID, RoomID], Membership | None]
 
@@ -82,6 +88,8 @@ class Room:
         self.receipts: dict[EventID, Receipt] = {}
         self.joined = joined
         self._after_join: dict[EventID, RoomState] = {}
+        self._waiting: Bounded[EventID, tuple[Receipt, RoomState]] = Bounded(MOST_WAITING)
+        self._learnt: Bounded[EventID, None] = Bounded(MOST_LEARNT)
         if joined is not None:
             self.state = joined.state
             self._after_join[joined.event.event_id] = joined.state
@@ -110,16 +118,26 @@ class Room:
         referred = set(event_ids)
         if referred == set(self.prev_events):
             return self.state
-        # A rejected event changes no state: the one before it is also the one after it.
-        unchanged = {**self._after_join, **self._rejected}
-        if not referred <= self.before.keys() | unchanged.keys():
+        others = [self._around(event_id) for event_id in referred - self.before.keys()]
+        if any(found is None for found in others):
             return None
         came = [event_id for event_id in self.before if event_id in referred]
         if not came:
-            return next((unchanged[event_id] for event_id in referred), None)
+            return next(iter(others), None)
         before, receipt = self.before[came[-1]], self.receipts.get(came[-1])
         changes_state = receipt is None or receipt  # a soft-failed event does not
         return before.with_event(self.events[came[-1]]) if changes_state else before
+
+    def _around(self, event_id: EventID) -> RoomState | None:
+        """Return the state after our join, or around an event that changes none: a rejected one."""
+        waiting = self._waiting.get(event_id)
+        around = self._after_join.get(event_id) or self._rejected.get(event_id)
+        return waiting[1] if around is None and waiting is not None else around
+
+    def knows(self, event_id: EventID) -> bool:
+        """Return whether an event was taken: it came, and was not only learnt from an auth chain."""
+        known = event_id in self.events and event_id not in self._learnt
+        return known or event_id in self._rejected
 
     def take(self, read: ReadPdu, keys: KeyRing) -> Receipt:
         """Run the checks on an event of another server, and keep it if it passes."""
@@ -135,7 +153,51 @@ class Room:
         )
         if receipt.event is not None:
             self._settle(receipt.event, receipt, before)
+            self.judge_waiting()
         return receipt
+
+    def learn(self, read: ReadPdu, keys: KeyRing) -> None:
+        """Keep an event of an auth chain, by which others can be judged.
+
+        It changes no state: nobody says where it stands in the room's history.
+        """
+        event = verify(read, keys)
+        found = [self.events.get(event_id) for event_id in read.auth_events]
+        listed = [entry for entry in found if entry is not None]
+        known = event.event_id in self.events or len(self._learnt) == MOST_LEARNT
+        if known or missing_signers(event) or len(listed) < len(found):
+            return
+        create = self.state.create_event
+        if judge_by_listed_events(event, listed, create=create, rejected=self.rejected):
+            self.events[event.event_id] = event
+            self._learnt[event.event_id] = None
+
+    def judge_waiting(self) -> None:
+        """Judge again the events that were rejected for lack of auth events which came since."""
+        settled = True
+        while settled:  # each turn settles an event at least, for which others may wait
+            settled = False
+            # The oldest first: the state before the others hangs on it.
+            waiting = [(receipt, receipt.event) for receipt, _ in self._waiting.values()]
+            found = [(event.depth, receipt, event) for receipt, event in waiting if event]
+            for _, receipt, event in sorted(found, key=lambda entry: entry[0]):
+                if not self._has_all(receipt.missing_auth_events):
+                    continue
+                before = self.after(event.prev_events) or self.state
+                change = reevaluate(
+                    receipt,
+                    auth_events=self.events.get,
+                    state_before=before,
+                    current_state=self.state,
+                    rejected=self.rejected,
+                )
+                after = receipt if change is None else change.after
+                del self._waiting[event.event_id]
+                self._settle(event, after, before, late=True)
+                settled = True
+
+    def _has_all(self, event_ids: Iterable[EventID]) -> bool:
+        return all(event_id in self.events for event_id in event_ids)
 
     def complete(self, state: RoomState, to_store: Iterable[Event]) -> None:
         """Replace the partial state after our join by the whole state, and store its events.
@@ -168,16 +230,25 @@ class Room:
                 receipt = receipt if change is None else change.after
             self._settle(event, receipt, before)
 
-    def _settle(self, event: Event, receipt: Receipt | None, before: RoomState) -> None:
+    def _settle(
+        self, event: Event, receipt: Receipt | None, before: RoomState, *, late: bool = False
+    ) -> None:
         """Keep an event as its receipt says; our own events have no receipt, they were admitted."""
         if receipt is not None:
             if receipt.disposition is Disposition.REJECTED:
-                self._rejected[event.event_id] = before
+                if receipt.missing_auth_events and receipt.provisional and not late:
+                    self._waiting[event.event_id] = (receipt, before)
+                else:
+                    self._rejected[event.event_id] = before
                 return
             self.receipts[event.event_id] = receipt
         self.events[event.event_id] = event
         self.before[event.event_id] = before
-        if receipt is None or receipt:  # a soft-failed event changes no state
+        self._learnt.pop(event.event_id, None)
+        place = (event.type, event.state_key or "")
+        # An event that had to wait may be older than the one that has its place now.
+        overtaken = late and self.state.get(*place) != before.get(*place)
+        if (receipt is None or receipt) and not overtaken:  # a soft-failed event changes no state
             self.state = self.state.with_event(event)
             referred = event.prev_events
             tips = [found for found in self.prev_events if found not in referred]

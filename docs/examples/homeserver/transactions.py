@@ -15,6 +15,7 @@ import attrs
 from homeserver.answers import Answer
 from homeserver.asked import LARGEST_EVENT, Asked
 from homeserver.bounded import Bounded
+from homeserver.gaps import Gaps
 from homeserver.inviting import Inviting
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
@@ -120,7 +121,10 @@ class Transactions:
         arrived = [self.read(pdu, asked.origin) for pdu in pdus]
         keys = await self.server.keys_for(_together(arrived))
         results = {}
+        gaps = Gaps(self.server, asked.origin)
         for found in arrived:
+            if isinstance(found, Arrived) and found.room is not None:
+                await gaps.fill(found.room, found.reads[0])
             event_id, error = self.take(found, keys) if isinstance(found, Arrived) else ("", found)
             results[event_id] = {"error": error} if error else {}
             await asyncio.sleep(0)  # fifty events take a while: let other requests run
@@ -151,7 +155,7 @@ class Transactions:
         if room is None:
             for found in arrived.reads:
                 self.inviting.take(verify(found, keys))
-        elif event_id not in room.events and event_id not in room.rejected:
+        elif not room.knows(event_id):
             receipt = room.take(read, keys)
             if receipt.disposition in (Disposition.DROPPED, Disposition.REJECTED):
                 return event_id, str(receipt)
