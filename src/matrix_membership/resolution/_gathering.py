@@ -137,10 +137,10 @@ def _replayed(question: Question) -> AbstractSet[EventID] | None:
     """The events that will be judged, if that can be told without events."""
     difference, subgraph = question.auth_difference, question.conflicted_subgraph
     if question.algorithm == "1" or not question.conflicted:
-        return question.conflicted_ids
+        return question.conflicted_ids.keys()
     if difference is None or (question.algorithm == "2.1" and subgraph is None):
         return None
-    return question.conflicted_ids.union(difference, subgraph or ())
+    return frozenset((*question.conflicted_ids, *difference, *(subgraph or ())))
 
 
 def _needed_at_first(

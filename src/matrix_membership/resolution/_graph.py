@@ -124,13 +124,11 @@ class Graph:
         return found
 
     def _events_of(self, names: tuple[EventID, ...], event: Event) -> Iterator[tuple[Place, Event]]:
-        of_version_12 = self.room_version.room_id_is_create_event
         for name in reversed(names):
             listed = self.event(name)
             if listed is not None and name not in self.rejected:
-                place = listed.type, listed.state_key or ""
-                if place != (_CREATE, "") or not of_version_12:
-                    yield place, listed
+                yield (listed.type, listed.state_key or ""), listed
+        of_version_12 = self.room_version.room_id_is_create_event
         create = self.named_by(event.room_id) if of_version_12 else None
         if create is not None:
             yield (_CREATE, ""), create
@@ -172,14 +170,14 @@ class Graph:
             event_ids: the events that the states differ in.
         """
         create = None if create_id is None else self.event(create_id)
-        found = [event for event in map(self.event, event_ids) if event is not None]
         if create is not None:
+            # Then an event of another room is not even kept.
             self.room_id = create.room_id
-        else:
+        found = [event for event in map(self.event, event_ids) if event is not None]
+        if create is None:
             rooms = Counter([event.room_id for event in found])
             self.room_id = min(rooms, key=lambda room: (-rooms[room], room), default=None)
         room_id = self.room_id
-        for event in found:
-            if event.room_id != room_id:
-                del self.events[event.event_id]
-                self.missing.add(event.event_id)
+        for event in [event for event in found if event.room_id != room_id]:
+            del self.events[event.event_id]
+            self.missing.add(event.event_id)

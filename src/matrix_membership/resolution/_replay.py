@@ -41,17 +41,18 @@ def resolve_by_replay(
     events = graph.events
     for event_id in full_conflicted_set - events.keys():
         graph.event(event_id)  # which keeps it, if it is found
-    at_hand = full_conflicted_set & events.keys()
+    at_hand = [event_id for event_id in full_conflicted_set if event_id in events]
     partial = PartialState(start, graph)
 
     power_events = [event_id for event_id in at_hand if is_power_event(events[event_id])]
-    edges = with_auth_chains(power_events, at_hand, graph)
+    edges = with_auth_chains(power_events, full_conflicted_set, graph)
     power_ranks, unordered = reverse_topological_power_ordering(edges, graph)
     power_ends = iterative_auth_checks([rank[2] for rank in power_ranks], partial, graph)
 
     levels = partial["m.room.power_levels", ""]
+    others = [event_id for event_id in at_hand if event_id not in edges]
     line = Mainline(None if levels is None else levels.event_id, graph)
-    other_ranks = mainline_ordering(at_hand - edges.keys(), line, graph)
+    other_ranks = mainline_ordering(others, line, graph)
     other_ends = iterative_auth_checks([rank[2] for rank in other_ranks], partial, graph)
 
     resolved = {place: event.event_id for place, event in partial.resolved.items()}
@@ -59,5 +60,5 @@ def resolve_by_replay(
         Record(Stage.POWER_EVENTS, power_ranks, power_ends),
         without_end(Stage.POWER_EVENTS, unordered, Outcome.UNORDERED),
         Record(Stage.MAINLINE, other_ranks, other_ends),
-        without_end(None, full_conflicted_set - at_hand, Outcome.MISSING),
+        without_end(None, full_conflicted_set - events.keys(), Outcome.MISSING),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from operator import itemgetter
 from typing import Final
 
@@ -59,7 +60,7 @@ class Question:
         own: the events that came with the states.
         auth_difference: the auth difference, where it was given.
         conflicted_subgraph: the conflicted state subgraph, where it was given.
-        conflicted_ids: the events to choose from, as one set.
+        conflicted_ids: the events to choose from, in the order of the states.
     """
 
     room_version: RoomVersion
@@ -71,7 +72,7 @@ class Question:
     own: Mapping[EventID, Event]
     auth_difference: AbstractSet[EventID] | None
     conflicted_subgraph: AbstractSet[EventID] | None
-    conflicted_ids: frozenset[EventID]
+    conflicted_ids: Mapping[EventID, None]
 
     @classmethod
     def of(
@@ -110,7 +111,8 @@ class Question:
             own,
             auth_difference,
             conflicted_subgraph,
-            frozenset[EventID]().union(*ids),
+            # In the order of the states, so that events that were made together are read together.
+            dict.fromkeys(chain.from_iterable(ids)),
         )
 
 
@@ -258,7 +260,8 @@ def answer(question: Question, get: GetEvent) -> Resolution:
     elif question.conflicted:
         full, start = _full_conflicted_set(question, graph)
         resolved, records = resolve_by_replay(full, start, graph)
-        resolved = {place: found for place, found in resolved.items() if place not in common}
+        for place in resolved.keys() & common.keys():
+            del resolved[place]
     missing = frozenset(graph.missing)
     state = StateMap(common, resolved)
     return Resolution(
@@ -279,11 +282,11 @@ def _full_conflicted_set(question: Question, graph: Graph) -> tuple[AbstractSet[
     if difference is None:
         difference = difference_of(question.state_sets, question.common, graph.auth_events)
     if question.algorithm == "2":
-        return ids.union(difference), question.common
+        return dict.fromkeys((*ids, *difference)).keys(), question.common
     subgraph = question.conflicted_subgraph
     if subgraph is None:
         subgraph = subgraph_of(ids, graph.auth_events)
-    return ids.union(difference, subgraph), {}
+    return dict.fromkeys((*ids, *difference, *subgraph)).keys(), {}
 
 
 def _read(

@@ -111,14 +111,13 @@ def conflicted_state_set(
     conflicted: dict[Place, tuple[EventID, ...]] = {}
     for state_set in state_sets:
         for place, event_id in state_set.items():
-            if place not in unconflicted:
-                before = conflicted.get(place)
-                if before is None:
-                    conflicted[place] = (event_id,)
-                elif len(before) == 1:  # as for most places; 400 ns less than to sort
-                    one = before[0]
-                    if one != event_id:
-                        conflicted[place] = (one, event_id) if one < event_id else (event_id, one)
-                elif event_id not in before:
+            if place in unconflicted:
+                continue
+            before = conflicted.setdefault(place, (event_id,))
+            if event_id not in before:
+                one = before[0]
+                if len(before) > 1:
                     conflicted[place] = tuple(sorted((*before, event_id)))
+                else:  # as for most places; 400 ns less than to sort
+                    conflicted[place] = (one, event_id) if one < event_id else (event_id, one)
     return conflicted
