@@ -21,6 +21,7 @@ from tests.bench_synapse.comparison import (
     answers,
     checks,
     others,
+    resolutions,
     table_of_checks,
     table_of_others,
 )
@@ -54,13 +55,14 @@ def main() -> None:
     checked = list(checks(work, by_synapse, by_us, rounds=rounds))
     rest = list(others(work, by_synapse, by_us, rounds=rounds))
     whole = list(answers(work, by_synapse, by_us, rounds=few))
+    whole += resolutions(work, by_synapse, by_us, rounds=few)
     if asked.json:
         measured = [attrs.asdict(found) for found in (*checked, *rest, *whole)]
         print(json.dumps({"results": results, "measured": measured}))
         return
     how = (
         f"Synapse {version('matrix-synapse')}; CPython {platform.python_version()},"
-        f" {platform.machine()}; CPU time, medians of {rounds} turns, of answers {few}."
+        f" {platform.machine()}; CPU time, medians of {rounds} turns, of answers and resolved states {few}."
         " A ratio is Synapse's time / this library's."
     )
     tables = f"{how}\n\n{table_of_checks(checked)}\n\n{table_of_others(rest, whole)}"

@@ -10,7 +10,16 @@ import attrs
 
 from tests.bench.measure import slope, turns
 from tests.bench.page import shown
-from tests.bench_synapse.tasks import ANSWER, CROWD, LISTED, PREPARED, READ, RECEIPT, Task
+from tests.bench_synapse.tasks import (
+    ANSWER,
+    CROWD,
+    LISTED,
+    PREPARED,
+    READ,
+    RECEIPT,
+    RESOLVED,
+    Task,
+)
 from tests.bench_synapse.work import Work
 
 Tasks = Mapping[str, Task]
@@ -97,6 +106,13 @@ def answers(work: Work, theirs: Tasks, ours: Tasks, *, rounds: int) -> Iterator[
         yield sides(room, names, theirs, ours, rounds=rounds)
 
 
+def resolutions(work: Work, theirs: Tasks, ours: Tasks, *, rounds: int) -> Iterator[Sides]:
+    """The states of forks resolved, with the auth difference at hand."""
+    for room, sizes in work.forks.items():
+        names = {places: RESOLVED.format(members=places, room=room) for places in sizes}
+        yield sides(room, names, theirs, ours, rounds=rounds)
+
+
 def target_of(name: str) -> float | None:
     """How many times as fast this library shall be."""
     found = (target for start, target in TARGETS if name.startswith(start))
@@ -112,6 +128,7 @@ TARGETS: Final[Sequence[tuple[str, float]]] = (
     ("ban, prepared", 25),
     ("message, prepared", 25),
     (READ, 2.0),
+    ("states resolved", 6.0),
     (RECEIPT.partition(",")[0], 2.2),
     ("send_join answer verified, 100,000", 3.0),
     ("send_join answer verified", 2.8),
@@ -175,12 +192,13 @@ def table_of_others(measured: Sequence[Sides], whole: Sequence[Sides]) -> str:
         *(_row(found.name, found, 0) for found in measured),
     ]
     for found in whole:
+        form = RESOLVED if found.name.startswith("room version") else ANSWER
         for at, members in enumerate(found.sizes):
-            lines.append(_row(ANSWER.format(members=members, room=found.name), found, at))
+            lines.append(_row(form.format(members=members, room=found.name), found, at))
         if len(found.sizes) > 1:
             theirs, ours = found.growth
             held = f"at most {LINEAR}: {'yes' if ours <= LINEAR else 'no'}"
-            name = f"the same, growth with members, {found.name}"
+            name = f"the same, growth with size, {found.name}"
             lines.append(f"| {name} | {exponent(theirs)} | {exponent(ours)} | - | {held} |")
     return "\n".join(lines)
 

@@ -9,10 +9,20 @@ from matrix_membership import Event, RoomState, auth
 from matrix_membership.federation import SendJoinReader
 from matrix_membership.federation.audit import Audit
 from matrix_membership.receipt import Receipt, receive
-from matrix_membership.room_versions import V11
+from matrix_membership.resolution import ChainIndex, resolve
+from matrix_membership.room_versions import KNOWN, V11
 from matrix_membership.signing import KeyRing
-from tests.bench_synapse.tasks import ANSWER, CROWD, LISTED, PREPARED, READ, RECEIPT, Task
-from tests.bench_synapse.work import Answer, Question, Work
+from tests.bench_synapse.tasks import (
+    ANSWER,
+    CROWD,
+    LISTED,
+    PREPARED,
+    READ,
+    RECEIPT,
+    RESOLVED,
+    Task,
+)
+from tests.bench_synapse.work import Answer, Fork, Question, Work
 
 
 def tasks(work: Work) -> Iterator[tuple[str, Task]]:
@@ -28,6 +38,9 @@ def tasks(work: Work) -> Iterator[tuple[str, Task]]:
     for room, answers in work.answers.items():
         for members, answer in answers.items():
             yield ANSWER.format(members=members, room=room), _answer(answer, keys)
+    for room, forks in work.forks.items():
+        for places, fork in forks.items():
+            yield RESOLVED.format(members=places, room=room), _resolved(fork)
     public = work.questions["public join"]
     yield CROWD.format(crowd=work.crowd), _crowd(public[min(public)], work.crowd)
 
@@ -92,6 +105,28 @@ def _answer(answer: Answer, keys: KeyRing) -> Task:
         return {event.event_id: event.to_pdu()["content"] for event in good}
 
     return Task(call, result)
+
+
+def _resolved(fork: Fork) -> Task:
+    version = KNOWN[fork.version]
+    events = {event.event_id: event for event in (Event.from_pdu(p, version) for p in fork.events)}
+    states = fork.states
+    # Both sides are given what an index or a database knows of the auth chains.
+    index = ChainIndex.of(events.values())
+    disputed = {name for found in states for name in found.values()}
+    for found in states:
+        disputed -= {
+            name for place, name in found.items() if all(s.get(place) == name for s in states)
+        }
+    call = partial(
+        resolve,
+        version,
+        states,
+        events,
+        auth_difference=index.auth_difference(states),
+        conflicted_subgraph=index.conflicted_state_subgraph(disputed),
+    )
+    return Task(call, lambda: sorted([*place, name] for place, name in call().state.items()))
 
 
 def _crowd(question: Question, members: int) -> Task:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from matrix_membership import Event, RoomState
+from matrix_membership import Event, RoomState, RoomVersion
 from matrix_membership.federation import ResidentRoom, SendJoinResponse
-from matrix_membership.room_versions import V11
+from matrix_membership.room_versions import V11, V12
+from tests.bench.disputes import a_dispute
 from tests.bench.figures import USERS
 from tests.bench.rooms import SERVERS, filled, levelled, questions, real_join
-from tests.bench_synapse.work import Answer, Question, Work
+from tests.bench_synapse.work import Answer, Fork, Question, Work
 from tests.builders import ANA, SIGNER_A, SIGNER_B
 from tests.captures import captures, pdus
 from tests.federation.conversation import a_public_room, accepted, signed
@@ -20,6 +21,7 @@ from tests.federation.signed_rooms import with_state
 
 MEMBERS: Final = (1_000, 10_000)
 CROWD: Final = 100_000
+PLACES: Final = (102, 1_002, 10_002)
 
 (CAPTURED,) = captures("11", "synapse_send_join_after_invite")
 SIGNERS: Final = (SIGNER_A, SIGNER_B, *SERVERS)
@@ -74,13 +76,28 @@ def answer(room: ResidentRoom, members: int) -> Answer:
     return Answer(response.to_bytes().decode(), text(step.event))
 
 
-def work(members: Iterable[int] = MEMBERS, crowd: int = CROWD) -> Work:
+def fork(version: RoomVersion, places: int) -> Fork:
+    """A room of two branches."""
+    room = a_dispute(version, places)
+    return Fork(
+        version.identifier,
+        room.room_id,
+        [text(event) for event in room.events.values()],
+        [[[*place, name] for place, name in found.items()] for found in room.state_sets],
+    )
+
+
+def work(
+    members: Iterable[int] = MEMBERS, crowd: int = CROWD, places: Iterable[int] = PLACES
+) -> Work:
     """All of it.
 
     Args:
         members: the sizes of the answers to send_join.
         crowd: the members of the largest state.
+        places: how many places of states that are resolved are in dispute.
     """
+    sizes = list(places)
     return Work(
         join=real_join().decode(),
         keys={
@@ -91,6 +108,10 @@ def work(members: Iterable[int] = MEMBERS, crowd: int = CROWD) -> Work:
         receipts=received(),
         answers={
             name: {count: answer(room, count) for count in members} for name, room in ROOMS.items()
+        },
+        forks={
+            f"room version {version}": {count: fork(version, count) for count in sizes}
+            for version in (V11, V12)
         },
         crowd=crowd,
     )

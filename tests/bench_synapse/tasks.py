@@ -13,6 +13,7 @@ PREPARED: Final = "{kind}, prepared state, {users} users"
 READ: Final = "event from JSON, with its ID"
 RECEIPT: Final = "receipt of one join, {room}"
 ANSWER: Final = "send_join answer verified, {members:,} members, {room}"
+RESOLVED: Final = "states resolved, {members:,} places in dispute, {room}"
 CROWD: Final = "state without its {crowd:,} members"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from matrix_membership._attrs import evolve
 from tests.bench_synapse.rooms import ROOMS, answer, work
-from tests.bench_synapse.tasks import ANSWER, CROWD, LISTED, PREPARED, READ, RECEIPT
+from tests.bench_synapse.tasks import ANSWER, CROWD, LISTED, PREPARED, READ, RECEIPT, RESOLVED
 from tests.bench_synapse.work import Answer
 from tests.interop.synapse import synapse_python
 from tests.sources import ROOT
@@ -38,7 +38,7 @@ def broken(whole: Answer) -> Answer:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """What the program prints of a little work."""
-    some = work([MEMBERS, 2 * MEMBERS], crowd=100)
+    some = work([MEMBERS, 2 * MEMBERS], crowd=100, places=[5, 12])
     spoiled = {BROKEN: {MEMBERS: broken(answer(ROOMS["no power levels"], MEMBERS))}}
     some = evolve(some, answers={**some.answers, **spoiled})
     file: Path = tmp_path_factory.mktemp("bench") / "work.json"
@@ -78,6 +78,13 @@ class TestResults:
         theirs, ours = report["results"][CROWD.format(crowd=100)]
         assert len(theirs) == len(ours) == 3
 
+    @pytest.mark.parametrize("version", ["11", "12"])
+    def test_are_resolved_states(self, report: Report, version: str) -> None:
+        room = f"room version {version}"
+        theirs, ours = report["results"][RESOLVED.format(members=12, room=room)]
+        assert theirs == ours
+        assert len(ours) == 12 + 3  # and the create event, Ana, the join rules
+
     def test_leave_out_what_is_badly_signed(self, report: Report) -> None:
         whole = report["results"][ANSWER.format(members=MEMBERS, room="no power levels")]
         spoiled = report["results"][ANSWER.format(members=MEMBERS, room=BROKEN)]
@@ -92,9 +99,14 @@ class TestResults:
 
 class TestFigures:
     def test_are_of_all_that_is_done(self, report: Report) -> None:
-        # Six kinds of event in two forms, the reading, the receipts, the crowd, the answers.
+        # Six kinds of event in two forms, the reading, the receipts, the crowd, the answers, the
+        # forks of two room versions.
         measured = [found["name"] for found in report["measured"]]
-        assert len(measured) == len(set(measured)) == 12 + 1 + (len(ROOMS) + 1) + 1 + len(ROOMS) + 1
+        assert (
+            len(measured)
+            == len(set(measured))
+            == 12 + 1 + (len(ROOMS) + 1) + 1 + len(ROOMS) + 1 + 2
+        )
 
     def test_are_positive(self, report: Report) -> None:
         for found in report["measured"]:

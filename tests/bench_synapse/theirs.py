@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from signedjson.key import decode_verify_key_bytes
 from signedjson.sign import SignatureVerifyException, verify_signed_json
 from synapse.api.errors import SynapseError
-from synapse.api.room_versions import RoomVersions
+from synapse.api.room_versions import KNOWN_ROOM_VERSIONS, RoomVersions
 from synapse.crypto.event_signing import check_event_content_hash
 from synapse.crypto.keyring import VerifyJsonRequest
 from synapse.event_auth import (
@@ -26,14 +26,25 @@ from synapse.events import make_event_from_dict
 from synapse.events.utils import prune_event
 from synapse.federation.federation_base import event_from_pdu_json
 from synapse.federation.transport.client import SendJoinParser
+from synapse.state.v2 import resolve_events_with_store
+from synapse.storage.databases.main.event_federation import StateDifference
 from synapse.types import get_domain_from_id
 from synapse.types.state import StateFilter
 from synapse.util.iterutils import sorted_topologically
 from synapse.util.json import json_decoder
 from unpaddedbase64 import decode_base64
 
-from tests.bench_synapse.tasks import ANSWER, CROWD, LISTED, PREPARED, READ, RECEIPT, Task
-from tests.bench_synapse.work import Answer, Question, Work
+from tests.bench_synapse.tasks import (
+    ANSWER,
+    CROWD,
+    LISTED,
+    PREPARED,
+    READ,
+    RECEIPT,
+    RESOLVED,
+    Task,
+)
+from tests.bench_synapse.work import Answer, Fork, Question, Work
 
 # Synapse is not there when types are checked.
 SynapseEvent: TypeAlias = Any
@@ -65,6 +76,9 @@ def tasks(work: Work) -> Iterator[tuple[str, Task]]:
     for room, answers in work.answers.items():
         for members, answer in answers.items():
             yield ANSWER.format(members=members, room=room), _answer(answer, keys)
+    for room, forks in work.forks.items():
+        for places, fork in forks.items():
+            yield RESOLVED.format(members=places, room=room), _resolved(fork)
     public = work.questions["public join"]
     yield CROWD.format(crowd=work.crowd), _crowd(public[min(public)], work.crowd)
 
@@ -181,6 +195,71 @@ def _answer(answer: Answer, keys: Keys) -> Task:
         return good
 
     return Task(call, lambda: {id: event.get_pdu_json()["content"] for id, event in call().items()})
+
+
+class ResolutionStore:
+    """What Synapse's state resolution asks its database for; the answers are at hand.
+
+    Args:
+        events: the events by ID.
+        difference: the auth difference.
+        subgraph: the conflicted state subgraph.
+    """
+
+    def __init__(
+        self, events: Mapping[str, SynapseEvent], difference: set[str], subgraph: set[str]
+    ) -> None:
+        self._events, self._difference, self._subgraph = events, difference, subgraph
+
+    async def get_events(self, event_ids: Collection[str], **_: object) -> dict[str, SynapseEvent]:
+        """Those of the events that are there."""
+        return {id: self._events[id] for id in event_ids if id in self._events}
+
+    async def get_auth_chain_difference(
+        self, _: str, __: object, conflicted: set[str] | None, ___: object
+    ) -> StateDifference:
+        """What was computed before."""
+        subgraph = None if conflicted is None else set(self._subgraph)
+        return StateDifference(auth_difference=set(self._difference), conflicted_subgraph=subgraph)
+
+
+class Clock:
+    """Never waits."""
+
+    async def sleep(self, _: object) -> None:
+        """Return at once."""
+
+
+def _resolved(fork: Fork) -> Task:
+    version, states = KNOWN_ROOM_VERSIONS[fork.version], fork.states
+    made = [make_event_from_dict(json_decoder.decode(pdu), version) for pdu in fork.events]
+    events = {event.event_id: event for event in made}
+    chains = [_chain(found.values(), events) for found in states]
+    difference = chains[0].union(*chains[1:]) - chains[0].intersection(*chains[1:])
+    # Every event on a path between two disputed ones is disputed itself in these rooms.
+    store = ResolutionStore(events, difference, {*states[0].values()} ^ {*states[1].values()})
+
+    def call() -> Mapping[tuple[str, str], str]:
+        asked = resolve_events_with_store(Clock(), fork.room_id, version, states, None, store)
+        try:
+            asked.send(None)
+        except StopIteration as end:
+            state: Mapping[tuple[str, str], str] = end.value
+            return state
+        raise RuntimeError("Synapse waits for something that is not here")
+
+    return Task(call, lambda: sorted([*place, name] for place, name in call().items()))
+
+
+def _chain(event_ids: Iterable[str], events: Mapping[str, SynapseEvent]) -> set[str]:
+    """The full auth chain of some events."""
+    found: set[str] = set()
+    waiting = list(event_ids)
+    while waiting:
+        new = set(events[waiting.pop()].auth_event_ids()) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def _crowd(question: Question, members: int) -> Task:

@@ -33,6 +33,28 @@ class Answer:
 
 
 @attrs.frozen
+class Fork:
+    """States of a room to resolve.
+
+    Attributes:
+        version: the room version.
+        room_id: the room.
+        events: the PDUs.
+        state_sets: for each state its type, state key and event ID, one after the other.
+    """
+
+    version: str
+    room_id: str
+    events: list[str]
+    state_sets: list[list[list[str]]]
+
+    @property
+    def states(self) -> list[dict[tuple[str, str], Any]]:
+        """The states by place."""
+        return [{(kind, key): name for kind, key, name in found} for found in self.state_sets]
+
+
+@attrs.frozen
 class Work:
     """All that is to be done.
 
@@ -42,6 +64,7 @@ class Work:
         questions: by kind, and by the number of users in the power levels.
         receipts: by the room, a join that comes from another server.
         answers: by the room, and by the number of members in them.
+        forks: by the room version, and by the number of places in dispute.
         crowd: how many members the largest state has.
     """
 
@@ -50,6 +73,7 @@ class Work:
     questions: dict[str, dict[int, Question]]
     receipts: dict[str, Question]
     answers: dict[str, dict[int, Answer]]
+    forks: dict[str, dict[int, Fork]]
     crowd: int
 
     def to_json(self) -> str:
@@ -71,6 +95,10 @@ class Work:
             {
                 room: {int(members): Answer(**answer) for members, answer in sizes.items()}
                 for room, sizes in read["answers"].items()
+            },
+            {
+                version: {int(places): Fork(**fork) for places, fork in sizes.items()}
+                for version, sizes in read["forks"].items()
             },
             read["crowd"],
         )
