@@ -23,6 +23,9 @@ FUZZ := $(FUZZ_VENV)/.stamp-$(CHECKSUM)
 MUTANTS_VENV := .venv-mutants
 MUTANTS := $(MUTANTS_VENV)/.stamp-$(CHECKSUM)
 
+DASK_VENV := .venv-dask
+DASK := $(DASK_VENV)/.stamp-$(CHECKSUM)
+
 # Synapse is run, never imported, so it has an environment of its own. To use another one, set SYNAPSE_PYTHON to its interpreter.
 ifeq ($(strip $(SYNAPSE_PYTHON)),)
 SYNAPSE_VENV := .venv-synapse
@@ -57,6 +60,10 @@ statistics: $(DEV)  ## do the strategies reach every rule of every version, and 
 .PHONY: resolution
 resolution: $(DEV)  ## 20,000 rooms by two implementations; RESET_HISTORIES planted resets, ten times as many clean histories
 	RESET_HISTORIES='$(RESET_HISTORIES)' $(PYTEST) -n auto -m slow tests/resolution
+
+.PHONY: dask
+dask: $(DASK)  ## forks of 1,000 rooms, audited by a Dask cluster of two worker processes
+	$(DASK_VENV)/bin/python -m pytest -m 'slow or not slow' -s tests/dask
 
 .PHONY: mutants
 mutants: $(MUTANTS)  ## does a test fail when a line of the rules is wrong?
@@ -106,7 +113,7 @@ format: $(DEV)  ## format, and fix what can be fixed
 
 .PHONY: clean
 clean:  ## remove what was built, the environments included
-	rm -rf $(VENV) $(FUZZ_VENV) $(MUTANTS_VENV) .venv-synapse build dist .coverage .coverage.* .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(FUZZ_VENV) $(MUTANTS_VENV) $(DASK_VENV) .venv-synapse build dist .coverage .coverage.* .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------ parts of `make test`
@@ -163,6 +170,12 @@ $(FUZZ):
 	rm -rf $(FUZZ_VENV)
 	$(PYTHON) -m venv $(FUZZ_VENV)
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	touch $@
+
+$(DASK):
+	rm -rf $(DASK_VENV)
+	$(PYTHON) -m venv $(DASK_VENV)
+	$(DASK_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dask]'
 	touch $@
 
 $(MUTANTS):
