@@ -13,7 +13,6 @@ from matrix_membership.federation import (
     Attempts,
     AwaitingAcceptance,
     AwaitingKeys,
-    End,
     Failed,
     HandshakeStep,
     Joined,
@@ -25,6 +24,7 @@ from matrix_membership.federation import (
     SendJoinResponse,
 )
 from matrix_membership.room_versions import V11
+from matrix_membership.server import End
 from matrix_membership.strategies import residents
 
 RESIDENT = find(residents(room_version=V11, handshake=JOINING), lambda _: True)

@@ -2,7 +2,7 @@
 
 Every other module of this folder is checked in strict mode, by mypy and by pyright. A line marked `# error: <codes>` must give errors
 of exactly these codes of mypy, and at least one of pyright, whose names for them differ. No other line may give any. The whole-tree run
-of mypy leaves these modules out (`pyproject.toml`). The code of some pages is checked by mypy too.
+of mypy leaves these modules out (`pyproject.toml`).
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ HERE: Final = Path(__file__).parent
 EXAMPLES: Final = tuple(
     path for path in sorted(HERE.glob("*.py")) if path.name not in {"__init__.py", "test_typing.py"}
 )
-PAGES: Final = ("try-servers-in-turn",)
-CODE: Final = re.compile(r"^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK: Final = re.compile(r"# error: (?P<codes>[a-z, -]+)$")
 REPORT: Final = re.compile(
     r"^(?P<file>[^:]+):(?P<line>\d+): error: .*\[(?P<code>[a-z-]+)\]$", re.MULTILINE
@@ -52,20 +50,10 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def code_of(page: str) -> str:
-    """All code of a page of docs/howto, as one module."""
-    text = (ROOT / "docs" / "howto" / f"{page}.md").read_text("utf-8")
-    return "\n".join(found["code"] for found in CODE.finditer(text))
-
-
 @pytest.fixture(scope="module")
-def reported(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    folder = tmp_path_factory.mktemp("pages")
-    for page in PAGES:
-        (folder / f"{page}.py").write_text(code_of(page), "utf-8")
+def reported() -> Found:
     # One run for all examples: the start of mypy costs more than they do.
-    checked = map(str, (*EXAMPLES, *sorted(folder.glob("*.py"))))
-    printed = run("mypy", "--strict", "--exclude", "^$", *checked)
+    printed = run("mypy", "--strict", "--exclude", "^$", *map(str, EXAMPLES))
     return frozenset(
         (Path(found["file"]).name, int(found["line"]), found["code"])
         for found in REPORT.finditer(printed)
@@ -75,12 +63,6 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Found:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_errors_are_those_marked(example: Path, reported: Found) -> None:
     assert {found for found in reported if found[0] == example.name} == marked(example)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_code_of_a_page_has_types(page: str, reported: Found) -> None:
-    assert {found for found in reported if found[0] == f"{page}.py"} == set()
-    assert "def enter(" in code_of(page)
 
 
 def test_some_errors_are_marked() -> None:
