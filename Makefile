@@ -6,10 +6,13 @@ RESET_HISTORIES ?= 2000
 FUZZ_SECONDS ?= 60
 BENCH_MEMBERS ?= 1000 10000
 
+# The last line that a target prints is its result, which `make test` shows again at its end.
+MAKEFLAGS += --no-print-directory
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --quiet
 
 # A stamp has the checksum of the file that lists the packages: a changed file makes the environment anew.
 CHECKSUM := $(firstword $(shell cksum < pyproject.toml))
@@ -43,7 +46,8 @@ demo: $(RUNTIME)  ## a conversation between servers, printed
 	$(BIN)/python docs/examples/demo.py
 
 .PHONY: test
-test: lint types unit doctest smoke package  ## everything that needs no Synapse; the same as CI's first stage
+test: $(DEV)  ## everything that needs no Synapse; the same as CI's first stage
+	@.ci/stages 'make lint' 'make types' 'make unit' 'make doctest' 'make smoke' 'make package'
 
 .PHONY: interop
 interop: $(DEV) $(SYNAPSE)  ## against a real Synapse on loopback
@@ -90,7 +94,7 @@ bench-synapse: $(DEV) $(SYNAPSE)  ## the same work by Synapse's functions, in tu
 
 .PHONY: bench-short
 bench-short: $(DEV)  ## hold the bounds that do not depend on the machine
-	$(PYTEST) -m 'bench and slow' -q -s tests/bench
+	$(PYTEST) -m 'bench and slow' -s tests/bench
 
 .PHONY: docs
 docs: $(DOCS)  ## build/docs/index.html
@@ -142,7 +146,8 @@ package: $(DEV)
 	PYTHONPATH=$$(echo build/package/*.whl) $(BIN)/python -W error -c \
 	  'import importlib.resources as r, matrix_membership as m; \
 	  assert ".whl" in m.__file__, m.__file__; \
-	  assert r.files(m).joinpath("py.typed").is_file(), "py.typed is not in the wheel"'
+	  assert r.files(m).joinpath("py.typed").is_file(), "py.typed is not in the wheel"; \
+	  print("the wheel imports, and has its types")'
 
 # ------------------------------------------------------------------ environments
 
