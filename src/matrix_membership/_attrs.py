@@ -35,7 +35,7 @@ def constant(cls: _Class) -> _Class:
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(attrs.field,))
 def slots(cls: _Class) -> _Class:
-    """Make a class of slots without a constructor, from which a `constant` inherits them.
+    """Make a class of slots without a constructor, for a `constant` to inherit.
 
     An object of it is filled in first. Setting its class to the `constant` seals it.
     """
@@ -43,7 +43,7 @@ def slots(cls: _Class) -> _Class:
 
 
 def _made_once(cls: _Class) -> _Class:
-    """Make an immutable class whose values refuse to be initialised or restored again.
+    """Make an immutable class whose values refuse a second initialisation.
 
     `value.__init__(...)` and `value.__setstate__(...)` would change a value in place. The
     look at its first field costs half a microsecond for each new value: 1.1 us, not 0.6, for
