@@ -1,4 +1,4 @@
-"""Advice to a client: what a user may do in a room, and what is wrong with a room.
+"""Advice to a client: what a user may do, and what is wrong with a room.
 
 - `may`: ask before sending.
 - `lint`: look for settings that do not do what they seem to.
