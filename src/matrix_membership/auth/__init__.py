@@ -1,4 +1,4 @@
-"""The authorisation rules: may this event happen in this room?
+"""The authorisation rules: they say whether an event may happen in a room.
 
 - `check` judges an event against a state: rule 3 and those after it (version 12: 4).
 - `explain` says why: every rule tried, the facts read, what would help.
@@ -112,7 +112,10 @@ _prepare: Final = vars(RoomState.__base__)["prepared"].__set__
 
 
 def _check_unprepared(event: Event, state: RoomState) -> Decision:
-    """Judge against a state that cannot keep rows: partial, over a look-up, or without a create event."""
+    """Judge against a state that cannot keep rows.
+
+    It is partial, lies over a look-up, or has no create event.
+    """
     # A stripped state may not know its create event: the rules that read it are undecided then.
     in_part = state.is_partial or bool(state.passed_over)
     unknown = in_part and not state.knows("m.room.create")
@@ -181,7 +184,7 @@ def explain(event: Event, state: RoomState) -> Explanation:
 
 
 def rules_of(room_version: RoomVersion) -> RuleList:
-    """Return the rules of a room version: those on create and auth events, then the others.
+    """Return the rules of a room version, those on create and auth events first.
 
     >>> from matrix_membership.room_versions import V12
     >>> rules = rules_of(V12)

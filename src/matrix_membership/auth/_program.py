@@ -354,7 +354,7 @@ def _by_membership(
     memberships: tuple[tuple[Name, Membership], ...],
     users: tuple[Name, ...],
 ) -> tuple[ByMembership, set[str]]:
-    """Return the rows left for each membership of these users, and what else they ask for."""
+    """Return the rows left for each membership of these users, and their needs."""
     found: dict[Membership | None, Rows] = {}
     asked: set[str] = set()
     for membership in _MEMBERSHIPS:
@@ -385,7 +385,7 @@ def _together(conditions: tuple[Applies, ...]) -> Applies:
 
 
 def _member_cases(sender: Name) -> Iterator[tuple[Case, str, Probe]]:
-    """Yield the cases of member events, with their kinds and what is known of such events."""
+    """Yield the cases of member events, with their kinds and what is known."""
     yield MALFORMED, MALFORMED, Probe(kind=MALFORMED, sender=sender, other=())
     kinds = [
         (membership, kind) for membership, kind in MEMBER_KINDS.items() if membership is not UNKNOWN

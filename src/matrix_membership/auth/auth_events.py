@@ -1,4 +1,4 @@
-"""Rule 2 (version 12: 2 and 3): the auth events; their selection, and the auth chain.
+"""Rule 2 (version 12: 2 and 3): auth events, their selection, the auth chain.
 
 See `Auth events selection`__.
 

@@ -1,4 +1,4 @@
-"""Member events (rule 5; versions 6 to 11: 4): entry checks, then one chapter each."""
+"""Member events (rule 5; versions 6 to 11: 4): entry checks, then chapters."""
 
 from __future__ import annotations
 

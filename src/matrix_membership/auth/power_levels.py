@@ -74,7 +74,7 @@ def changes_event_level_above_own(event: Event, state: RoomState) -> bool:
 
 @rejects(v6="9.4.1", v10="9.6.1", v12="10.7.1")
 def changes_event_or_notification_level_above_own(event: Event, state: RoomState) -> bool:
-    """The level of an event type or notification that is changed was above the sender's."""
+    """The changed level of an event type or notification was above the sender's."""
     before, after = state.power_levels, _new(event)
     level = state.power_level_of(event.sender)
     return (

@@ -1,4 +1,4 @@
-"""The changes that a search for remedies tries: of the state, or of the judged event."""
+"""The changes of the state or of the event that a search for remedies tries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Turn what the rules read of a room into facts for people: memberships, levels, join rule.
+"""Turn what the rules read of a room into facts for people.
+
+Facts are memberships, power levels and the join rule.
 
 A fact says where its value comes from: an event of the state, a default, or the power of a
 creator.

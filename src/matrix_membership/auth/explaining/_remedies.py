@@ -163,7 +163,7 @@ def _found(event: Event, state: RoomState, judge: Judge) -> Iterator[Remedy]:
 
 @constant
 class _Search:
-    """The rejected event in its room, the engine, and the users who could change something."""
+    """The rejected event in its room, the engine, and users who could change it."""
 
     event: Event
     state: RoomState
@@ -180,7 +180,7 @@ class _Search:
         return event
 
     def remedy(self, moves: tuple[Move, ...]) -> Remedy | None:
-        """Return these moves as a remedy, if they help and somebody can make each in turn."""
+        """Return these moves as a remedy, if they help and somebody can make each."""
         event, state = self.event, self.state
         for move in moves:
             if move.event is None:
@@ -218,7 +218,7 @@ class _Search:
         return evolve(move.change, makers=makers, anyone_joined=anyone)
 
     def moves(self) -> Iterator[Move]:
-        """Yield the changes that could matter to the verdict, in the order of making them."""
+        """Yield the changes that could matter to the verdict, in order."""
         event, state = self.event, self.state
         sender, target = event.sender, UserID(event.state_key or "")
         is_member = event.type == "m.room.member"
@@ -315,7 +315,7 @@ class _Search:
             yield levels_move(sentence, dict.fromkeys(too_high, own), state)
 
     def _sufficient(self, at_least: int) -> int:
-        """Return the lowest level at which the sender may make this change of power levels."""
+        """Return the lowest level at which the sender may change these power levels."""
         view, before = self.event.view, self.state.power_levels
         after = view if isinstance(view, PowerLevels) else before
         levels = {at_least}
