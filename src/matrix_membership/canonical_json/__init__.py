@@ -1,4 +1,4 @@
-"""JSON as Matrix means it: immutable values from bytes, canonical bytes from values.
+"""JSON as Matrix means it: read as immutable values, written as canonical bytes.
 
 Objects become `JsonObject` (a dict that refuses to change), arrays become tuples.
 Two readings exist. The *strict* one is what room versions 6 and later enforce:

@@ -100,7 +100,10 @@ def read(
 
 
 def _parsed(decoder: json.JSONDecoder, text: str) -> JsonValue:
-    """Parse a text. `raw_decode` spares the search for white space before it, a third of the time."""
+    """Parse a text.
+
+    `raw_decode` spares the search for white space before it, a third of the time.
+    """
     try:
         value, end = decoder.raw_decode(text)
     except json.JSONDecodeError:
