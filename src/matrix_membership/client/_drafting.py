@@ -1,4 +1,7 @@
-"""From a request to an event of a room that this server is in, judged before it is built."""
+"""Draft the event of a request, judged before it is built.
+
+The room is one that this server is in.
+"""
 
 from __future__ import annotations
 

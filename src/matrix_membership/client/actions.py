@@ -33,7 +33,9 @@ __all__ = [
 
 @frozen
 class Send:
-    """Complete an event and send it. This server is in the room, and the rules allow it.
+    """Complete an event and send it.
+
+    This server is in the room, and the rules allow the event.
 
     Attributes:
         template: the event, to be completed with this server's key.

@@ -1,4 +1,4 @@
-"""The joined members of a room, and a membership set through the endpoint for state events.
+"""List joined members, and set a membership by the endpoint for state events.
 
 See `joined_members`__ and `Setting state`__.
 
