@@ -1,4 +1,4 @@
-"""Decode a PDU: from the form that came to the bytes to keep and a document of good format."""
+"""Decode a PDU: from what came to the bytes to keep and a checked document."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def given_id(event_id: str) -> EventID:
 def decoded(
     pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion
 ) -> tuple[bytes, Mapping[str, JsonValue], Form]:
-    """Decode a PDU: return the bytes to keep, the PDU with its format checked, and its form."""
+    """Decode a PDU: return the bytes to keep, the checked PDU, and its form."""
     data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
     _limit(len(data))
     document = usual_document(data, room_version)

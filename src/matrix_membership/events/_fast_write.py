@@ -60,7 +60,9 @@ def document_of(pdu: bytes, room_version: RoomVersion) -> tuple[dict[str, JsonVa
 
 
 def covered_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion, form: Form) -> bytes:
-    """Write what signatures and the reference hash cover: `hashing.signed_bytes`, faster.
+    """Write what signatures and the reference hash cover, faster.
+
+    The result is that of `hashing.signed_bytes`.
 
     Args:
         pdu: a PDU whose format was checked.
@@ -144,7 +146,10 @@ def _hashed(pdu: Mapping[str, JsonValue], pieces: _Pieces) -> bytes:
 
 
 def _content_text(content: Mapping[str, JsonValue]) -> str:
-    """Write the content of a usual PDU: most are members, and most of these have a profile."""
+    """Write the content of a usual PDU.
+
+    Most are members, and most of these have a profile.
+    """
     get = content.get
     membership = get("membership")
     if membership.__class__ is str:

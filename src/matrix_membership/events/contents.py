@@ -53,7 +53,7 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
 
 
 def levels_of(value: JsonValue, room_version: RoomVersion) -> tuple[Mapping[str, int], bool, bool]:
-    """Return the readable levels of a map, whether all are readable, and whether floats fit."""
+    """Return a map's readable levels, whether all are, and whether floats fit."""
     if not isinstance(value, Mapping):
         return NO_LEVELS, False, True
     levels = {}
@@ -323,7 +323,7 @@ def power_levels_view(content: Mapping[str, JsonValue], room_version: RoomVersio
 
 @constant
 class SignedInvite:
-    """`third_party_invite` of a member event: which user accepted an invite by address.
+    """`third_party_invite` of a member event: who accepted an invite by address.
 
     Attributes:
         has_signed: there is a `signed`, whatever it is.

@@ -1,4 +1,4 @@
-"""An event: immutable, parsed once, with the servers whose signatures were verified.
+"""An event: immutable, parsed once, with the servers known to have signed it.
 
 It keeps the bytes of its PDU and the few facts that rules and states read. It reads the rest
 again when it is asked for, since a homeserver holds millions of events.
@@ -155,7 +155,10 @@ class Event(Facts):
         return decode(self.pdu or self.client_form, strict=False)  # type: ignore[no-any-return]  # an object
 
     def _once(self) -> Mapping[str, JsonValue]:
-        """Return the keys of the event, to be looked at once: making them immutable costs more than reading."""
+        """Return the keys of the event, to be looked at once.
+
+        Making them immutable costs more than reading them.
+        """
         return read(self.pdu, strict=False)[0] if self.pdu else self.document
 
     @property
@@ -175,7 +178,10 @@ class Event(Facts):
 
     @property
     def origin_server_ts(self) -> int:
-        """When its server says it sent it, in milliseconds since 1970. Cost: as `content`."""
+        """When its server says it sent it, in milliseconds since 1970.
+
+        Cost: as `content`.
+        """
         return int(self._once().get("origin_server_ts", 0))
 
     @property
@@ -255,7 +261,7 @@ def with_evidence(event: Facts, signed_by: frozenset[ServerName]) -> Event:
 
 
 def supposed(event: Event, *, sender: UserID | None = None, view: View | None = None) -> Event:
-    """Suppose that an event had another sender, or another view of its content, for rules alone.
+    """Suppose that an event had another sender or another view, for rules alone.
 
     Reading it anew, so that its bytes agree, would cost its size for each user who is tried.
 

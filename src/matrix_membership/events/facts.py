@@ -1,4 +1,4 @@
-"""The facts of an event that rules and states read, gathered once when it is read."""
+"""The facts of an event that rules and states read, gathered once."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ NOBODY: Final[frozenset[ServerName]] = frozenset()
 
 @slots
 class Facts:
-    """The fields of an event, declared once; `events.Event` says what each of them is.
+    """The fields of an event, declared once; `events.Event` explains each.
 
     An event is made in two steps: `facts_of` fills an object of this class, then the
     class of the object is set to `Event`, which refuses to change. The constructor of a
@@ -189,7 +189,7 @@ _BY_ANOTHER: Final = 4
 
 
 def _cases(membership: Membership) -> tuple[Membership, str, tuple[Case, ...]]:
-    """Return a membership, its kind, and its cases by the sum of the three flags above."""
+    """Return a membership, its kind, and its cases by the sum of the flags."""
     kind = MEMBER_KINDS[membership]
     cases = [
         case_of(

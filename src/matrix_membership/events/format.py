@@ -1,4 +1,4 @@
-"""The event format: the fields that a PDU must have, as a table, and their limits.
+"""The event format: a table of the fields of a PDU, and their limits.
 
 A PDU that breaks the format is dropped as if it had never come: this is the first of the
 `checks on receipt`__. Whatever depends on the room is a rule instead.

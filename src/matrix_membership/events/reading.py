@@ -1,4 +1,4 @@
-"""Read PDUs, and keep what receipt and signing need next: one reading for all of it.
+"""Read PDUs once, and keep what receipt and signing need next.
 
 `Event.from_pdu` gives the event alone. `read_pdu` gives the event, the bytes that its
 signatures cover, and whether its content hash matches.
@@ -93,7 +93,7 @@ def read_pdu(
 
 
 def read_again(event: Event) -> ReadPdu:
-    """Read the PDU of an event once more, to check its signatures and its content hash.
+    """Read the PDU of an event again, to check signatures and content hash.
 
     Raises:
         InvalidEvent: the event came in client format, which leaves out what is signed.
@@ -172,7 +172,7 @@ def read_scanned(
     room_version: RoomVersion,
     known: KnownNames,
 ) -> ReadPdu:
-    """Read a PDU as `read_into` does; faster as text, with the document `scan_usual` made of it."""
+    """Read a PDU as `read_into` does, faster as text with what `scan_usual` made."""
     if isinstance(pdu, str) and is_usual(document, pdu, room_version, known.are_good):
         return _read(make, pdu.encode(), document, USUAL, room_version, None)
     return read_into(make, pdu, room_version)
