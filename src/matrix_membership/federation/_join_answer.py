@@ -1,4 +1,4 @@
-"""The answer to send_join, the one message that can be too large to hold in memory."""
+"""The answer to send_join, the one message that can be too large for memory."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
 
 
 def objects_of(value: JsonValue, where: str) -> Iterator[JsonObject]:
-    """Yield the entries of a list of objects; raise `InvalidMessage` for anything else."""
+    """Yield the entries of a list of objects, or raise `InvalidMessage`."""
     if not isinstance(value, (list, tuple)):
         raise InvalidMessage(where, "a list of events", value)
     for index, entry in enumerate(value):
@@ -27,7 +27,7 @@ def objects_of(value: JsonValue, where: str) -> Iterator[JsonObject]:
 
 
 def frozen_of(value: Mapping[str, JsonValue], where: str) -> Any:
-    """Return an immutable copy; raise `InvalidMessage` for values that JSON cannot express."""
+    """Return an immutable copy, or raise `InvalidMessage` if it is not JSON."""
     try:
         return freeze(dict(value))
     except InvalidJson as error:

@@ -116,7 +116,7 @@ class Splitter:
                 self.go_on()
 
     def finish(self) -> dict[str, JsonValue]:
-        """Return the values of the keys that are not events, after all of the answer came.
+        """Return the values of the keys that are not events, after all came.
 
         Raises:
             InvalidMessage: a part is missing or has a wrong type, or `feed` raised before.
@@ -345,7 +345,10 @@ def _check_object(text: str, place: int) -> None:
 
 
 def _end_of_object(text: str, place: int) -> int | None:
-    """Return where an object ends; None if the text ends before. Cost: linear, at any depth."""
+    """Return where an object ends; None if the text ends before.
+
+    Cost: linear, at any depth.
+    """
     depth = 0
     for token in _TOKEN.finditer(text, place):
         sign = token[0]

@@ -70,7 +70,7 @@ def draft_fields(
     content: Mapping[str, JsonValue],
     at: int,
 ) -> dict[str, JsonValue]:
-    """Return the fields of a draft without its ID, as the template of make_join has them.
+    """Return the fields of a draft without its ID, as make_join's template.
 
     Args:
         room: as of `draft`, as all other arguments.
@@ -118,14 +118,17 @@ def _content(
 
 
 def _referred(event_ids: Iterable[EventID], room: ResidentRoom) -> list[JsonValue]:
-    """Return references in the format of the room version; in versions 1 and 2 with a hash."""
+    """Return references in the format of the room version.
+
+    In versions 1 and 2 they have a hash.
+    """
     if not room.state.room_version.event_id_in_pdu:
         return list(event_ids)
     return [[event_id, _hashes(event_id, room)] for event_id in event_ids]
 
 
 def _hashes(event_id: EventID, room: ResidentRoom) -> dict[str, str]:
-    """Return the hash in a reference; nothing for an event that is not stored as a PDU."""
+    """Return the hash in a reference; empty for an event not stored as a PDU."""
     event = room.get_event(event_id)
     if event is None or not event.pdu:
         return {}

@@ -143,7 +143,10 @@ class MatrixError:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The headers to send: `Retry-After` in whole seconds, if `retry_after_ms` is given."""
+        """The headers to send: `Retry-After`, if `retry_after_ms` is given.
+
+        It is in whole seconds.
+        """
         wait = self.extra.get("retry_after_ms")
         if self.errcode != "M_LIMIT_EXCEEDED" or wait.__class__ is not int:
             return ()
@@ -183,7 +186,7 @@ _STATUS: Final = JsonObject(
 
 @frozen
 class MakeRequest:
-    """A make_join, make_knock or make_leave request, as the resident server receives it.
+    """A make_join, make_knock or make_leave request, as it is received.
 
     Attributes:
         room_id: the room.
@@ -232,7 +235,7 @@ class MakeResponse:
 
 @frozen
 class SendRequest:
-    """A send_join, send_knock or send_leave request, as the resident server receives it.
+    """A send_join, send_knock or send_leave request, as it is received.
 
     Attributes:
         room_id: the room in the path.

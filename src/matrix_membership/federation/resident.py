@@ -1,4 +1,4 @@
-"""Answer make_join, send_join and the same of knocks and leaves, as a resident server.
+"""Answer make_* and send_* requests, as a resident server.
 
 Both functions take the request and a snapshot of the room, and return the answer or a
 `MatrixError` that carries the decision behind it. See `Joining rooms`__, `Knocking upon a
@@ -281,7 +281,7 @@ def _unreachable(origin: str, room_id: str, room: ResidentRoom | None) -> Matrix
 
 
 def _takes_part(room: ResidentRoom) -> bool:
-    """Tell whether a user of this server is joined; true if the state cannot list servers."""
+    """Tell whether a user of this server is joined; true if that cannot be told."""
     try:
         return room.server_name in room.state.servers_in_room
     except IncompleteState:  # a state over a look-up: the caller, who passed it, knows
@@ -299,7 +299,7 @@ def _authorised(user: str, room: ResidentRoom) -> Authorisation:
 def _refused_join(
     outcome: Forbidden | UnableToAuthorise | UnableToGrant, decision: auth.Decision
 ) -> MatrixError:
-    """Return the error for a join that this server cannot authorise, and the rule behind it."""
+    """Return the error for a join that cannot be authorised here, and its rule."""
     if isinstance(outcome, Forbidden):
         sentence = outcome.reason
     elif isinstance(outcome, UnableToAuthorise):
@@ -388,7 +388,7 @@ def _answer(
 
 
 def knock_room_state(state: RoomState) -> tuple[JsonObject, ...]:
-    """Return the PDUs that describe a room to a server outside it, the create event first."""
+    """Return the PDUs that describe a room to others, the create event first."""
     found = [state.get(event_type) for event_type in KNOCK_ROOM_STATE]
     return tuple(freeze(event.to_pdu()) for event in found if event is not None)
 

@@ -349,7 +349,7 @@ def _invite(
     *,
     at: int,
 ) -> Event | MatrixError:
-    """Return the invite of what an identity server signed, with the room's display name."""
+    """Return the invite of what was signed, with the room's display name."""
     if room.state.membership_of(user) is JOIN:
         # The rules on third-party invites refuse only a banned user: a joined one would leave.
         return MatrixError.of("M_FORBIDDEN", f"{user} is joined already")

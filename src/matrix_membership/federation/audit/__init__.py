@@ -1,4 +1,4 @@
-"""Audit the answer to send_join: find all its defects, and keep what is good of it.
+"""Audit the answer to send_join: find all defects, and keep what is good.
 
 1. `examine` reads an answer that is at hand; `SendJoinReader` reads one while it comes in.
 2. `Examination.needs` names the keys to fetch.

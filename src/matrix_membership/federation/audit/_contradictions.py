@@ -1,4 +1,4 @@
-"""Find signs that the state in an answer to send_join is not the state before the join.
+"""Find signs that the state in an answer is not that before the join.
 
 None of them proves a lie, so all are only noted: state resolution can undo an event, and a
 server that sends a join twice is in the room the second time.
@@ -23,7 +23,7 @@ def contradictions(
     entries: Mapping[EventID, Entry],
     join: Event,
 ) -> Iterator[Defect]:
-    """Yield a defect for each contradiction between the state, the auth chain and the join.
+    """Yield a defect for each contradiction of state, auth chain and join.
 
     `state` and `auth_chain` are the good events; `told` is the state as the answer has it.
     """
@@ -43,7 +43,7 @@ def contradictions(
 
 
 def untold(servers: Iterable[ServerName]) -> Iterator[Defect]:
-    """Yield a defect for each of these servers: they have joined members, but were not named."""
+    """Yield a defect for each server of a joined member that was not named."""
     for server in sorted(servers):
         detail = f"{server} has a joined member, and is not among the servers in the room"
         yield _noted("server_untold", detail)

@@ -1,4 +1,4 @@
-"""Judge the events of an answer to send_join: signatures, rules, and what depends on what.
+"""Judge the events of an answer: signatures, rules, and what hangs on what.
 
 Checking signatures takes longest, and a pool can do it. Meanwhile the events are judged as if
 every signature were good, which holds unless a server lies. If one signature is bad, all
@@ -89,7 +89,7 @@ class Examination:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch: the key IDs that each server used whose signature is required.
+        """The keys to fetch: the key IDs of each server that has to sign.
 
         It names at most `MOST_SERVERS_OF_ANSWER` servers: the authorising server of the join,
         then those of the auth chain, then those of the state. The audit drops the events of

@@ -57,7 +57,7 @@ class Examiner:
         self.of_answer.append(Defect(Severity.FATAL, code, detail))
 
     def take(self, key: str, pdu: str | bytes, document: JsonValue = None) -> None:
-        """Take an event: its key in the answer, its text, and its value from `scan_usual`."""
+        """Take an event: its key in the answer, its text, what `scan_usual` made."""
         if key == "event":
             self.came_back = self.returned(pdu, document)
             return
@@ -145,7 +145,7 @@ class Examiner:
         return entry  # type: ignore[no-any-return]  # the line above made it one
 
     def returned(self, pdu: str | bytes, document: JsonValue) -> Entry | None:
-        """Read the join that the answer returns; None if it is not the join that was sent."""
+        """Read the join in the answer; None if it is not the one that was sent."""
         try:
             entry = self.entry(pdu, document)
         except InvalidEvent as error:
@@ -171,7 +171,10 @@ class Examiner:
         return entry.covered == signed_bytes(self.join.document, self.version)
 
     def create(self) -> EventID | None:
-        """Return the ID of the create event, after all events came; None without exactly one."""
+        """Return the ID of the create event; None without exactly one.
+
+        Call it after all events came.
+        """
         if self.two_creates:
             self.fatal("two_create_events", "the state has two create events")
         creates = self.state.get("m.room.create", {})

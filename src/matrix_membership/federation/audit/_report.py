@@ -78,7 +78,7 @@ class Defect:
 
 
 def other_version(create: Facts, announced: RoomVersion) -> Defect | None:
-    """Return the defect of a create event of another room version than make_join named."""
+    """Return the defect of a create event of another version than announced."""
     named = create.view.room_version if isinstance(create.view, Create) else None
     if named == announced.identifier:
         return None

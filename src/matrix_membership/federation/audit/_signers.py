@@ -1,4 +1,4 @@
-"""Find the signers of the events of an answer, before and after checking signatures."""
+"""Find the signers of an answer's events, before and after checking."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOBODY: Final[Signers] = frozenset()
 
 
 def usable(entry: Entry, keys: KeyRing) -> list[tuple[ServerName, str, bytes, Any]]:
-    """Return the server, key ID, key and signature of each signature that `keys` can check."""
+    """Return server, key ID, key and signature of each one that can be checked."""
     find, sent, flat = keys.servers.get, entry.sent, iter(entry.signatures)
     found = []
     for server, key_id, signature in zip(flat, flat, flat):  # noqa: B905 - its length is a multiple of three
@@ -30,7 +30,9 @@ def usable(entry: Entry, keys: KeyRing) -> list[tuple[ServerName, str, bytes, An
 def supposed_signers(
     entries: Sequence[Entry], keys: KeyRing, piece: int
 ) -> tuple[list[Signers], list[list[SignatureCheck]]]:
-    """Return the signers of each entry if all signatures are good, and the signatures to check.
+    """Return the likely signers of each entry, and the signatures to check.
+
+    The signers are right if all signatures are good.
 
     The signatures come in lists of at most `piece`, for a pool. The sets of one signer are
     shared: most entries have just one.

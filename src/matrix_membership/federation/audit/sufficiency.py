@@ -112,7 +112,7 @@ def _events(pdus: Iterable[bytes], join: Event, found: list[Shortcoming]) -> tup
 def _insufficient(
     events: Iterable[Event], at_hand: Mapping[EventID, Event], state: Iterable[Event]
 ) -> Iterator[Shortcoming]:
-    """Yield events that the answer does not suffice to judge, or that the rules reject."""
+    """Yield events that cannot be judged by the answer, or are rejected."""
     create = next((event for event in state if event.type == "m.room.create"), None)
     if create is None:
         yield Shortcoming(Fault.NO_CREATE_EVENT)

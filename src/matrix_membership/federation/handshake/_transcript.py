@@ -1,4 +1,4 @@
-"""The transcript of attempts: what each server answered, and whether that ends the search."""
+"""The transcript of attempts: what servers answered, and whether it ends them."""
 
 from __future__ import annotations
 

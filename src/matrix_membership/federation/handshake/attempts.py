@@ -172,7 +172,7 @@ class Attempts:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch now: the key IDs of each server; empty if no keys are awaited."""
+        """The keys to fetch now: key IDs by server; empty if no keys are awaited."""
         return self.step.needs if isinstance(self.step, AwaitingKeys) else {}
 
     @property
