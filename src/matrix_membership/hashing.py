@@ -64,7 +64,7 @@ def reference_hash(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> s
 
 
 def event_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> EventID:
-    """Return the ID of an event: from the PDU, or from version 3 on its reference hash.
+    """Return the ID of an event: in the PDU, or from version 3 on by its hash.
 
     Args:
         pdu: an event in federation format.
