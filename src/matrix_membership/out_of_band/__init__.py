@@ -1,4 +1,4 @@
-"""Out-of-band membership: a user's invites and knock for a room that this server is not in.
+"""Out-of-band membership: invites and a knock for a room of other servers.
 
 A server that is not in a room has no state of it: only the invite that it accepted or the
 knock that it sent, and the few events that came with it. So it cannot judge a later event
@@ -243,7 +243,7 @@ class OutOfBand:
 
     @property
     def room_versions(self) -> tuple[RoomVersion, ...]:
-        """The versions by which a PDU for the room may have to be read, that of `event` first.
+        """The versions by which a PDU may have to be read, that of `event` first.
 
         It is one version, unless the senders of invites disagree.
         """
@@ -304,7 +304,7 @@ class OutOfBand:
         return self._by_another(event, held)
 
     def reject_locally(self, *, at: int) -> OutOfBand:
-        """Reject the invites, or retract the knock, on this server alone: no server answers.
+        """Reject the invites, or retract the knock, when no server answers.
 
         Args:
             at: the time now, in milliseconds since 1970.
@@ -419,7 +419,7 @@ class OutOfBand:
         return event.room_version == self.event.room_version
 
     def _came_before(self, event: Event) -> bool:
-        """Tell whether an event was replaced: here, or by a later event of the same server.
+        """Tell whether an event was replaced: here, or by its server's later one.
 
         A stranger's invite can list any event, so it proves nothing about other servers.
         """
@@ -461,7 +461,7 @@ class OutOfBand:
         return Reception(Verdict.ACCEPTED, reason, after, self._transition(event))
 
     def _is_expected(self, event: Event) -> bool:
-        """Tell whether an invite or a knock comes from a server that the user has dealt with."""
+        """Tell whether an event comes from a server that the user has dealt with."""
         asked = [held.servers for held in self._open if held.event.membership is KNOCK]
         known = {server_of(self.room_id), server_of(self.user_id)}.union(*asked)
         return not known.isdisjoint({event.server} & event.signed_by)

@@ -1,4 +1,4 @@
-"""What an event on an out-of-band membership shows by itself: signatures, sender, power."""
+"""What an event out of band shows by itself: signatures, sender, power."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def gives_way(held: Event, event: Event, servers: frozenset[ServerName]) -> bool
 
 
 def is_signed(event: Event) -> bool:
-    """Tell whether an event has its required signatures and one of a server concerned.
+    """Tell whether an event is signed as required and by a server concerned.
 
     The sender's server does not have to sign an invite that a third party signed. Then
     the user's own server must have signed it, as it does when it accepts an invite.
@@ -62,7 +62,10 @@ def is_signed(event: Event) -> bool:
 
 
 def is_by_wrong_sender(event: Event) -> bool:
-    """Tell whether the sender cannot send this: a knock for another user, an own invite or ban."""
+    """Tell whether the sender cannot send this.
+
+    It is a knock for another user, or an invite or ban of oneself.
+    """
     by_user = event.sender == event.state_key
     return event.membership is not LEAVE and by_user is not (event.membership is KNOCK)
 
@@ -84,14 +87,14 @@ def is_proof(event: Event, held: Event) -> bool:
 
 
 def shows_power_of(user: str, state: RoomState) -> bool:
-    """Tell whether a state shows the power level of a user, so that no default is needed."""
+    """Tell whether a state shows a user's power level, without a default."""
     if state.create_event is None:
         return False
     return state.power_levels.exists or user in state.create.privileged
 
 
 def supposed_join(event: Event) -> Event:
-    """Return a join of the sender: without it the rules reject the event for that alone."""
+    """Return a join of the sender, without which the rules reject the event."""
     return Event.from_client_event(
         {
             "type": "m.room.member",
