@@ -459,7 +459,7 @@ _MEMBER: Final = "m.room.member"
 def _hangs_on_missing(
     decision: Decision, missing: tuple[EventID, ...], create: Event | None
 ) -> bool:
-    """Tell whether a rejection by listed events may end once the missing ones are at hand."""
+    """Tell whether a rejection may end once the missing listed events are there."""
     if decision.rule == "auth_events.room_id_of_no_accepted_create_event":
         return create is None
     if decision.rule == "auth_events.no_create_event":

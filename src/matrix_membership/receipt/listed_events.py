@@ -32,7 +32,7 @@ def judge_by_listed_events(
     listed_ids: Sequence[EventID] | None = None,
     state: RoomState | None = None,
 ) -> Decision:
-    """Judge an event by the events in its `auth_events`: the list first, then by what it says.
+    """Judge an event by its auth events: their list first, then their state.
 
     Args:
         event: the event.

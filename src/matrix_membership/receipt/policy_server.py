@@ -91,7 +91,7 @@ class PolicyServer:
         return None if policy.has_signed(event, covered=covered) else policy
 
     def must_sign(self, event: Event) -> bool:
-        """Tell whether an event needs its signature: every event but the one that names it."""
+        """Tell whether an event needs its signature: all but the one naming it."""
         return event.type != _EVENT_TYPE or event.state_key != ""
 
     def has_signed(self, event: Event, *, covered: bytes | None = None) -> bool:
