@@ -91,7 +91,7 @@ class Graph:
         return found is not None and (found.type, found.state_key) == place
 
     def links(self, event_id: EventID) -> Links:
-        """The auth events of an event, and when it was sent; nothing and 0 for a missing one."""
+        """The auth events of an event, and when it was sent; none and 0 if missing."""
         found = self._links.get(event_id)
         if found is None:
             event = self.events.get(event_id) or self.event(event_id)
