@@ -1,4 +1,4 @@
-"""Restricted rooms: which condition lets a user in, and which user authorises the join.
+"""Restricted rooms: which condition lets a user in, and who authorises it.
 
 See `Restricted rooms`__. A user who is joined to one of the allowed rooms may join;
 a server with a joined user who may invite says so by naming that user in the join
@@ -40,7 +40,10 @@ __all__ = [
 
 @frozen
 class NotNeeded:
-    """No authorising user is needed: the room is not restricted, or the user is invited or joined."""
+    """No authorising user is needed.
+
+    The room is not restricted, or the user is invited or joined.
+    """
 
 
 @frozen
@@ -174,7 +177,9 @@ def _grant(
 def authorisers(
     state: RoomState, server: str, *, local_users: Iterable[str] | None = None
 ) -> Iterator[UserID]:
-    """Yield the users of a server who can authorise joins: joined, and of the invite level.
+    """Yield a server's users who can authorise joins.
+
+    They are joined and reach the invite level.
 
     Args:
         state: the current state of the room.
@@ -207,7 +212,7 @@ def authorisers(
 
 
 def servers_that_can_authorise(state: RoomState) -> tuple[ServerName, ...]:
-    """Return the servers with a joined user who may invite, the most powerful user's first.
+    """Return the servers with a joined user who may invite, most powerful first.
 
     When the default level suffices, all servers in the room follow, if the state knows
     them.
@@ -228,7 +233,7 @@ def _own_room(state: RoomState) -> tuple[RoomID, ...]:
 
 
 def _powerful(state: RoomState) -> list[UserID]:
-    """Return the users who may invite by a level of their own, the most powerful first."""
+    """Return users who may invite by a level of their own, most powerful first."""
     candidates = {*state.power_levels.users, *state.create.privileged}
     if not state.power_levels.exists and state.create.creator is not None:
         candidates.add(state.create.creator)
