@@ -1,4 +1,4 @@
-"""Import here what a server needs: receive events, answer other servers, join rooms.
+"""Import here what a server needs to receive events, answer, and join.
 
 `matrix_membership` gives versions, events, states and errors. This module gives the rest, so
 that a server needs two import lines. Each name is explained where it is defined.
