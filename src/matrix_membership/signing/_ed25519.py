@@ -1,4 +1,4 @@
-"""Signatures: of one key over bytes, and of servers over JSON objects other than events.
+"""Signatures of a key over bytes, and of servers over JSON beside events.
 
 See `Signing JSON`__.
 
@@ -69,7 +69,7 @@ class PublishedKey:
         return self.valid_until_ts is None or timestamp <= self.valid_until_ts
 
     def rank(self) -> tuple[bool, float, bytes]:
-        """Return the rank of the key among those published under its ID; the highest counts.
+        """Return the key's rank among those published under its ID; highest wins.
 
         A key that its server called expired outranks the others, the earliest end first;
         then the longest validity counts; between equals, the bytes decide. The order is

@@ -142,7 +142,7 @@ class KeyRing:
     def from_documents(
         cls, documents: Iterable[JsonValue], *, expected: str | Iterable[str], at: int
     ) -> KeyRing:
-        """Read answers of `GET /_matrix/key/v2/server`__, or the `server_keys` of a notary.
+        """Read key documents: `GET /_matrix/key/v2/server`__, or those of a notary.
 
         A document is signed by its own server only, so it proves nothing about others: it
         is good for a server that was asked for. The order of the documents does not matter,
@@ -241,7 +241,10 @@ def _ring(servers: Mapping[ServerName, Mapping[str, PublishedKey]]) -> KeyRing:
 
 
 def can_help(key: PublishedKey | None, at: int | None) -> bool:
-    """Tell whether a newer document could make a key usable at a time; None is any time."""
+    """Tell whether a newer document could make a key usable at a time.
+
+    None is any time.
+    """
     return key is None or not (at is None or key.is_expired or key.good_at(at))
 
 
@@ -264,7 +267,10 @@ def _published(keys: JsonValue, server: str, valid_until_ts: int | None) -> dict
 
 
 def _is_supported(key_id: object) -> bool:
-    """Tell whether a key is of our algorithm; other keys and their signatures are ignored."""
+    """Tell whether a key is of our algorithm.
+
+    Other keys and their signatures are ignored.
+    """
     return str(key_id).startswith(f"{ALGORITHM}:")
 
 

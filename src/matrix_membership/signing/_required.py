@@ -1,4 +1,4 @@
-"""The signatures that an event requires, those it lacks, and the keys that could help.
+"""The signatures that an event requires or lacks, and keys that could help.
 
 See `Validating hashes and signatures`__.
 
@@ -140,7 +140,7 @@ _NO_KEYS: Final = KeyRing.of({})
 
 
 def unverified(event: Event, keys: KeyRing) -> Unverified:
-    """Tell a missing key from a bad signature, for each signature that an event lacks.
+    """Tell a missing key from a bad signature, for each that an event lacks.
 
     The servers are those of `required_signers`, and the authorising server of a
     restricted join, which the authorisation rules ask for.
