@@ -1,4 +1,7 @@
-"""The members of a room in their order, and their servers: kept up to date, so that no question scans them."""
+"""The members of a room in their order, and their servers.
+
+They are kept up to date, so that no question scans them.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class PassedOver:
 
 @constant
 class Storage:
-    """How a server looks up the state of a room in its storage, without loading its members.
+    """How a server looks up a room's state without loading its members.
 
     Attributes:
         get: gives the event of a type and a state key, or None.
@@ -96,14 +96,17 @@ class Stored:
         yield from (event for event in self._changed() if event.type != _MEMBER)
 
     def members(self, wanted: tuple[Membership, ...] | None) -> Iterator[Event]:
-        """Return the member events of these memberships: changed ones last, in their order."""
+        """Return the member events of these memberships, changed ones last."""
         yield from self._unchanged(self.storage.members(wanted))
         for event in self._changed():
             if event.type == _MEMBER and (wanted is None or event.membership in wanted):
                 yield event
 
     def servers(self) -> frozenset[ServerName]:
-        """Return the servers with a joined member. Cost: linear in the members after one left."""
+        """Return the servers with a joined member.
+
+        Cost: linear in the members after one left.
+        """
         found = set(map(ServerName, self.storage.servers()))
         changed = [event for event in self._changed() if event.type == _MEMBER]
         found |= {_server(event) for event in changed if event.membership is JOIN}

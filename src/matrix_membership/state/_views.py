@@ -1,4 +1,7 @@
-"""The views of a state: what its create event, power levels and join rules say, defaults filled in."""
+"""The views of a state, with defaults filled in.
+
+They say what its create event, power levels and join rules say.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ _View = TypeVar("_View")
 
 
 def view_of(event: Event | None, kind: type[_View], default: _View) -> _View:
-    """Return the view of an event that a look-up gave, or the default for another kind of event."""
+    """Return the view of an event that a look-up gave, or else the default."""
     return event.view if event is not None and isinstance(event.view, kind) else default
 
 
