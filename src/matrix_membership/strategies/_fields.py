@@ -113,7 +113,7 @@ def signer_of(server: str) -> Signer:
 
 
 def reference(event_id: str, room_version: RoomVersion, digest: str = "A" * 43) -> JsonValue:
-    """Return how a PDU refers to another: by event ID, or in versions 1 and 2 by a pair."""
+    """Return how a PDU refers to another: by ID, or a pair in versions 1 and 2."""
     return [event_id, {"sha256": digest}] if room_version.event_id_in_pdu else event_id
 
 

@@ -1,4 +1,4 @@
-"""The trials of drawn auth cases: for each chapter of the rules, reasons for a verdict.
+"""The trials of drawn auth cases: by chapter, reasons for a verdict.
 
 A reason sets what its verdict depends on, and leaves the rest of the room as drawn. One
 draw chooses among all reasons, so all rules are reached about equally often. A random

@@ -1,4 +1,4 @@
-"""Trials: an event that a user sends in a drawn room, and changes of the room before."""
+"""Trials: an event sent in a drawn room, and changes of the room before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparing another engine's verdicts with those of this package, over drawn cases.
+"""Compare another engine's verdicts with this package's, over drawn cases.
 
 Call `assert_agrees` in a test; it works with every test runner.
 """

@@ -1,4 +1,4 @@
-"""Strategies for resident servers, honest and lying, to test a joining server with.
+"""Strategies for resident servers, honest and lying, to test joining with.
 
 A `Resident` answers the requests of a handshake as a resident server does, for a user
 who may enter or leave the room. The code under test sends the requests: the steps of
@@ -138,7 +138,7 @@ def _in_template(**fields: JsonValue) -> Callable[[Json], Json]:
 def _in_event(
     place: tuple[str, str], change: Callable[[Json], Json | None]
 ) -> Callable[[Json], Json]:
-    """Change or drop the event of one type and state key, in the state and auth chain."""
+    """Change or drop the event of one place, in the state and auth chain."""
 
     def changed(events: list[Json]) -> list[Json]:
         found = (

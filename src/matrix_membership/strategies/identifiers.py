@@ -1,4 +1,4 @@
-"""Strategies for room versions, server names and the IDs of users, rooms and events.
+"""Strategies for room versions, server names, and IDs of users and rooms.
 
 Every drawn identifier is valid; `malformed_identifiers` draws invalid ones. They
 shrink to `@ana:a.example`, `!room:a.example` and `a.example`.

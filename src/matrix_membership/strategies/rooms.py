@@ -193,7 +193,7 @@ def room_histories(
 def forks(
     *, room_version: RoomVersion | None = None, branches: int = 2, max_moves: int = 6
 ) -> SearchStrategy[Fork]:
-    """Draw histories that split; the first event of each branch follows the same event.
+    """Draw histories that split: all branches follow the same event.
 
     Args:
         room_version: the version of the room; None for any.
