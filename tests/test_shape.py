@@ -29,9 +29,6 @@ LONG_MODULES: Final = MappingProxyType(
 # Full comment lines in 100 lines of code. The bound only goes up. The aim is 5.
 FEWEST_COMMENTS: Final = 1.4
 
-# Summaries of docstrings that are too long or have no full stop. The bound only goes down. The aim is 0.
-MOST_FAULTY_SUMMARIES: Final = 121
-
 
 def long_functions() -> dict[str, int]:
     """The lines of every function that is too long, without its docstrings, by module and name."""
@@ -128,5 +125,4 @@ def test_comments_are_not_scarcer() -> None:
 
 
 def test_summaries_are_one_short_sentence() -> None:
-    found = faulty_summaries()
-    assert len(found) <= MOST_FAULTY_SUMMARIES, "\n".join(found)
+    assert faulty_summaries() == []
