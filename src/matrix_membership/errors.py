@@ -31,7 +31,6 @@ __all__ = [
     "InvalidRulebook",
     "LocalProtocolError",
     "MatrixMembershipError",
-    "ProtocolError",
     "RemoteProtocolError",
     "UnknownRoomVersion",
 ]

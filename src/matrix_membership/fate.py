@@ -25,7 +25,7 @@ from matrix_membership.membership import INVITE, JOIN, LEAVE, Membership
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.state import RoomState
 
-__all__ = ["Fate", "fate_of"]
+__all__ = ["fate_of"]
 
 
 @frozen

@@ -35,7 +35,6 @@ from matrix_membership.state import RoomState
 __all__ = [
     "Decision",
     "Rule",
-    "Rulebook",
     "Section",
     "allows",
     "auth_chain",

@@ -6,8 +6,10 @@ wants to show what it changes.
 
 from __future__ import annotations
 
-from matrix_membership.proposals.comparing import Comparison, compare
-from matrix_membership.proposals.reviewing import Remark, Review, review
+from matrix_membership.proposals.comparing import compare
+from matrix_membership.proposals.reviewing import Remark as Remark
+from matrix_membership.proposals.reviewing import Review as Review
+from matrix_membership.proposals.reviewing import review
 from matrix_membership.proposals.situations import Situation
 
-__all__ = ["Comparison", "Remark", "Review", "Situation", "compare", "review"]
+__all__ = ["Situation", "compare", "review"]
