@@ -60,7 +60,6 @@ from matrix_membership.federation import (
     third_party,
 )
 from matrix_membership.federation.audit import examine
-from matrix_membership.federation.handshake.attempts import End
 from matrix_membership.federation.invites.messages import key_ids_of
 from matrix_membership.federation.messages import path_of
 from matrix_membership.federation.x_matrix import Authorization

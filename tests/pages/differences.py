@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from matrix_membership.proposals import Comparison, compare
+from matrix_membership.proposals import compare
+from matrix_membership.proposals.comparing import Comparison
 from tests.builders import VERSIONS
 from tests.sources import ROOT
 

@@ -1,4 +1,4 @@
-"""Tell whether a state leaves members out, so that others may be joined than it shows."""
+"""Tell whether a state leaves members out, who may be joined."""
 
 from __future__ import annotations
 

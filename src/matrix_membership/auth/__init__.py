@@ -20,7 +20,8 @@ from typing import Final
 from matrix_membership._attrs import frozen
 from matrix_membership.auth._program import Chosen, Program, compile_program
 from matrix_membership.auth._rule import Decision, Rule, Section, allows, rejects, rows_in
-from matrix_membership.auth._rulebook import Rulebook, rulebook
+from matrix_membership.auth._rulebook import Rulebook as Rulebook
+from matrix_membership.auth._rulebook import rulebook
 from matrix_membership.auth._suppositions import judge_in_part
 from matrix_membership.auth.auth_events import AuthEvents, auth_chain, select_auth_events
 from matrix_membership.auth.explaining import Explanation as Explanation
