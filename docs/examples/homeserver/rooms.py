@@ -19,7 +19,6 @@ from matrix_membership import (
     Signer,
     auth,
 )
-from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.server import (
     Disposition,
     EventID,
@@ -34,9 +33,7 @@ from matrix_membership.server import (
     receive,
     reevaluate,
     reference_hash,
-    verify,
 )
-from matrix_membership.signing import missing_signers
 
 MOST_PREV_EVENTS: Final = 20
 MOST_EVENTS: Final = 10_000
@@ -161,16 +158,24 @@ class Room:
 
         It changes no state: nobody says where it stands in the room's history.
         """
-        event = verify(read, keys)
-        found = [self.events.get(event_id) for event_id in read.auth_events]
-        listed = [entry for entry in found if entry is not None]
-        known = event.event_id in self.events or len(self._learnt) == MOST_LEARNT
-        if known or missing_signers(event) or len(listed) < len(found):
+        event_id, create = read.event.event_id, self.state.create_event
+        listed = [self.events[found] for found in read.auth_events if found in self.events]
+        if event_id in self.events or len(self._learnt) == MOST_LEARNT:
             return
-        create = self.state.create_event
-        if judge_by_listed_events(event, listed, create=create, rejected=self.rejected):
-            self.events[event.event_id] = event
-            self._learnt[event.event_id] = None
+        # Judged by what it lists alone: the state that these events make stands for the room's.
+        by_list = RoomState.of(self.version, [*listed, *([] if create is None else [create])])
+        receipt = receive(
+            read,
+            self.version,
+            keys=keys,
+            auth_events=listed,
+            state_before=by_list,
+            current_state=by_list,
+            rejected=self.rejected,
+        )
+        if receipt and receipt.event is not None and not receipt.missing_auth_events:
+            self.events[event_id] = receipt.event
+            self._learnt[event_id] = None
 
     def judge_waiting(self) -> None:
         """Judge again the events that were rejected for lack of auth events which came since."""
