@@ -54,6 +54,7 @@ from matrix_membership.federation import (
 )
 from matrix_membership.federation import policy_server as policy
 from matrix_membership.federation.invites.messages import key_ids_of
+from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.hashing import content_hash, event_id, reference_hash, signed_bytes
 from matrix_membership.identifiers import RoomID, UserID
 from matrix_membership.machine import admit
@@ -327,6 +328,9 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "federation.messages.SendLeaveResponse.from_json": lambda v, _: SendLeaveResponse.from_json(
             v
         ),
+        "federation.x_matrix.Authorization.verify": lambda v, _: Authorization(
+            SIGNER_B.server_name, None, (("ed25519:b", "A" * 86),)
+        ).verify("PUT", "/", v, server_name="a.example", keys=KEYS, at=0),
         "federation.messages.MatrixError.from_json": lambda v, _: MatrixError.from_json(
             v, status=400
         ),
