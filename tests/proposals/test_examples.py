@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from matrix_membership import RoomVersion, auth
+from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.proposals import Situation, compare
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import V11, V12
-from matrix_membership.strategies import AuthCase, auth_cases
+from matrix_membership.strategies import AuthCase, Disagreement, assert_agrees, auth_cases
 from proposals import msc2870, msc3757, msc4361, version_12
 from tests.builders import ANA, BEN, CAY, a_room
 
@@ -52,6 +52,23 @@ class TestOwnedState:
     def test_is_no_matter_of_messages(self, version: RoomVersion) -> None:
         room = a_room(version).with_member(BEN, "join").with_levels({ANA: 50, BEN: 50})
         assert room.check(room.message(BEN)).allowed
+
+
+class TestServerOfAProposal:
+    """A server that implements a proposal is tested against the amended rulebook."""
+
+    def test_agrees(self) -> None:
+        assert_agrees(auth.check, room_version=msc3757.ON_V11, max_examples=200)
+
+    def test_disagrees_where_it_keeps_the_old_rule(self) -> None:
+        def old(event: Event, state: RoomState) -> bool:
+            key = event.state_key
+            foreign = key is not None and key.startswith("@") and key != event.sender
+            return bool(auth.check(event, state)) and (event.type == "m.room.member" or not foreign)
+
+        with pytest.raises(Disagreement) as caught:
+            assert_agrees(old, room_version=msc3757.ON_V11)
+        assert caught.value.case.event.room_version is msc3757.ON_V11
 
 
 class TestUnfederatedTargets:
