@@ -7,8 +7,9 @@ import ast
 import pytest
 
 from matrix_membership import RoomVersion, auth
+from matrix_membership.room_versions import V8, V12
 from tests.builders import VERSIONS
-from tests.pages import differences, memberships, rules
+from tests.pages import differences, memberships, reviews, rules
 from tests.sources import ROOT, SOURCE
 
 RULES = [pytest.param(rule, id=rule.name) for rule in rules.sorted_rules()]
@@ -26,6 +27,11 @@ class TestPages:
 
     def test_of_the_differences_is_as_written(self) -> None:
         assert differences.text() == differences.FILE.read_text("utf-8")
+
+    # A review takes some seconds, so the suite makes two of the twelve again.
+    @pytest.mark.parametrize("version", [V8, V12], ids=str)
+    def test_of_the_reviews_is_as_written(self, version: RoomVersion) -> None:
+        assert reviews.section(version) in reviews.FILE.read_text("utf-8")
 
 
 class TestPageOfTheRules:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.pages import differences, memberships, rules
+from tests.pages import differences, memberships, reviews, rules
 
 rules.FILE.write_text(rules.text(), "utf-8")
 memberships.FILE.write_text(memberships.text(), "utf-8")
 differences.FILE.write_text(differences.text(), "utf-8")
+reviews.FILE.write_text(reviews.text(), "utf-8")

@@ -37,6 +37,10 @@ class TestOfTheSpecification:
         assert LOST_AUTHORISER in texts(reviews["8"], "lost by redaction")
         assert LOST_AUTHORISER not in texts(reviews["9"], "lost by redaction")
 
+    def test_leaves_signatures_as_they_are(self, reviews: Mapping[str, Review]) -> None:
+        for found in reviews.values():
+            assert "unsigned" not in " ".join(texts(found, "lost by redaction"))
+
     def test_finds_each_rule_firing(self, reviews: Mapping[str, Review]) -> None:
         for found in reviews.values():
             assert texts(found, "never fires") == texts(found, "shadowed") == []

@@ -166,7 +166,8 @@ def _lost_by_redaction(room_version: RoomVersion) -> Iterator[Remark]:
     for situation, before in _judged(room_version):
         content = redact(situation.event, room_version)["content"]
         document = JsonObject({**situation.event, "content": freeze(content)})
-        after = Situation(situation.state, document).decision_in(room_version)
+        redacted = Situation(situation.state, document, situation.signed_by)
+        after = redacted.decision_in(room_version)
         pair = before.rule, after.rule
         if before.allowed is after.allowed or pair in told:
             continue
