@@ -190,6 +190,10 @@ class TestVersionOfOnesOwn:
         assert not room.check(room.message(BEN))
         auth.check(room.message(ANA), state)
         assert state.prepared[0] is mine  # nothing is compiled or looked up again
+        again = V11.evolve(identifier=MINE)
+        copied = a_room(again).state
+        auth.check(a_room(again).message(ANA), copied)
+        assert copied.prepared[0] is again
 
     def test_has_a_list_of_its_own_name(self) -> None:
         mine = V11.evolve(identifier=MINE)

@@ -49,18 +49,37 @@ __all__ = [
 ]
 
 
-@cache
-def _program_of(room_version: RoomVersion) -> Program:
-    """Compile the rules that depend on the state, at their first use."""
-    book = rulebook(room_version)
-    return compile_program(book.state_dependent, room_version, create=book.create)
+Compiled = tuple[Program, Chosen]
+"""The rules that depend on the state, and those on auth events."""
 
 
 @cache
-def _auth_events_program_of(room_version: RoomVersion) -> Chosen:
-    """Compile the rules on auth events, at their first use."""
+def _compile(room_version: RoomVersion) -> Compiled:
+    """Compile the rules of a version. Versions that are equal share the programs."""
     book = rulebook(room_version)
-    return compile_program(book.auth_events, room_version, create=book.create).in_any_state
+    return (
+        compile_program(book.state_dependent, room_version, create=book.create),
+        compile_program(book.auth_events, room_version, create=book.create).in_any_state,
+    )
+
+
+def _compiled(room_version: RoomVersion) -> Compiled:
+    """Return the programs of a version, compiled at their first use."""
+    found: Compiled | None = room_version.prepared
+    if found is None:
+        program, listed = _compile(room_version)
+        # A check recognises the version by identity, so each copy of a version needs its own.
+        in_state = {
+            rule: (room_version, find, otherwise)
+            for rule, (_, find, otherwise) in program.in_state.items()
+        }
+        found = Program(program.in_any_state, in_state), listed
+        _keep(room_version, found)
+    return found
+
+
+# A version is immutable, but it may remember its programs: they follow from it.
+_keep: Final = vars(RoomVersion)["prepared"].__set__
 
 
 def check(event: Event, state: RoomState) -> Decision:
@@ -90,7 +109,7 @@ def check(event: Event, state: RoomState) -> Decision:
     if version is not event.room_version:
         if not find:
             return _check_unprepared(event, state)
-        prepared = _program_of(event.room_version).in_state[state.join_rule]
+        prepared = _compiled(event.room_version)[0].in_state[state.join_rule]
         _prepare(state, prepared)
         _, find, otherwise = prepared
     member = state.get_member(event.sender)
@@ -122,8 +141,8 @@ def _check_unprepared(event: Event, state: RoomState) -> Decision:
     if not unknown and state.create_event is None and event.kind != "m.room.create":
         return check_auth_events(event, (), listed=())
     if in_part:
-        return judge_in_part(event, state, _program_of(event.room_version).in_any_state)
-    return _program_of(event.room_version).judge(event, state)
+        return judge_in_part(event, state, _compiled(event.room_version)[0].in_any_state)
+    return _compiled(event.room_version)[0].judge(event, state)
 
 
 def check_auth_events(
@@ -156,7 +175,7 @@ def check_auth_events(
         the size of the event.
     """
     events = AuthEvents.of(event, auth_events, rejected, create, selected, listed)
-    return _auth_events_program_of(event.room_version).judge(event, events)
+    return _compiled(event.room_version)[1].judge(event, events)
 
 
 def explain(event: Event, state: RoomState) -> Explanation:
