@@ -6,6 +6,11 @@ that looks up what they ask for.
 __ https://spec.matrix.org/v1.19/rooms/v12/#definitions
 """
 
+# Each judgement reads a state that the one before it may have changed. A new `RoomState` for each
+# event would prepare the same power levels and join rules thousands of times. So the state is a
+# view: `PartialState` holds what was let in, `Judge` keeps one `RoomState` over it for each create
+# event, power levels and join rules, and only the members are looked up anew.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -50,6 +55,8 @@ class PartialState(dict[Place, "Event | None"]):
 
     def __missing__(self, place: Place) -> Event | None:
         event_id = self._start.get(place)
+        # A caller may pass an `unconflicted` map of its own, which nobody has freed of rejected
+        # events.
         usable = event_id is not None and event_id not in self._graph.rejected
         found = self[place] = self._graph.event(event_id) if usable and event_id else None
         return found
@@ -61,8 +68,12 @@ class PartialState(dict[Place, "Event | None"]):
 
     def let_in(self, event: Event) -> None:
         """Put an event in its place."""
+        # `_graph` passes state events only, so an absent state key cannot come here: `or` is for
+        # mypy.
         place = event.type, event.state_key or ""
         self[place] = self.resolved[place] = event
+        # Members do not count: a room of 10,000 joins in dispute would otherwise choose its state
+        # anew after each of them.
         if event.type in _ALWAYS_READ:
             self.changes += 1
 
@@ -124,6 +135,7 @@ class Judge:
     def _state_for(self, names: tuple[EventID, ...]) -> RoomState:
         partial, get = self.partial, self._get
         self._names, self._changes = names, partial.changes
+        # By event ID and not by content, which would have to be hashed whole for each judgement.
         standing = [partial[place] or get(*place) for place in (_CREATE, _LEVELS, _RULES)]
         key = tuple([None if found is None else found.event_id for found in standing])
         state = self._states.get(key)
@@ -134,6 +146,9 @@ class Judge:
 
     def _get(self, event_type: str, state_key: str) -> Event | None:
         place = event_type, state_key
+        # The order is the point of the definition: what was resolved so far comes first, and the
+        # event's own auth events only fill what it leaves empty. The other way round, a banned
+        # moderator could go on citing the state before the ban.
         found = self.partial[place]
         if found is not None or not self._listed_too:
             return found
@@ -160,6 +175,8 @@ def iterative_auth_checks(
     events, rejected, let_in = graph.events, graph.rejected, partial.let_in
     check = Judge(partial, graph).check
     for event_id in event_ids:
+        # By the letter a rejected event is replayed as any other. Synapse never lets one in, and a
+        # server that did would have a member in its state whom the others refused.
         end: Decision | Outcome = Outcome.REJECTED
         if event_id not in rejected:
             event = events[event_id]

@@ -4,6 +4,10 @@ A new batch is merged with those that are not more than twice as large. So n ent
 n log n times in all, however small the batches are, and a look-up asks log n dicts.
 """
 
+# An immutable mapping that grows needs either a copy for each addition, which costs the square, or
+# a tree, which costs a step of Python at each level. This is the logarithmic method: a few plain
+# dicts, each more than twice as large as the next. Python's own dict does the look-ups.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -29,6 +33,7 @@ def with_batch(
 
 def found_in(batches: Batches[_Key, _Value], key: _Key) -> _Value | None:
     """The newest value under a key, or None."""
+    # The newest batch first: it holds the current entry of a chain that has grown since.
     for batch in reversed(batches):
         value = batch.get(key)
         if value is not None:

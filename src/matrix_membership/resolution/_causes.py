@@ -25,6 +25,8 @@ from matrix_membership.resolution._story import Considered
 
 __all__ = ["Inquiry", "inquiry_into"]
 
+# Without a bound, a server that sends thousands of events into one dispute decides how long the
+# search takes: each try resolves all states again.
 _TRIES: Final = 64
 """How many events are tried as the cause of one reset: each costs a resolution, or two."""
 
@@ -68,6 +70,8 @@ class Inquiry:
                 outcome = self._outcome_without({suspect}, place)
                 if outcome == before:
                     return suspect
+                # Kept as second best, not returned at once: a later suspect may bring back the very
+                # event that was lost, and that answer is worth more.
                 if outcome != after and changing is None:
                     changing = suspect
             # A later event may repeat what the cause said, as power levels do. It lists the cause
@@ -82,6 +86,8 @@ class Inquiry:
         graph, common = self.resolution._graph, self.resolution._question.common
         event = graph.event(before)
         read = auth.select_auth_events(event) if event is not None else frozenset()
+        # The lost event cites these. Without them it would not be allowed either, so leaving one
+        # out shows nothing.
         based_on = {before, *graph.auth_events(before)}
         taken = [
             entry
@@ -98,6 +104,8 @@ class Inquiry:
     def _outcome_without(self, without: AbstractSet[EventID], place: Place) -> EventID | None:
         """What stands in a place when the states are resolved without some events."""
         question, common = self.resolution._question, self.resolution._question.common
+        # Rejecting is not enough for an event that all states hold: the last step would put it back
+        # over what was replayed.
         if not without.isdisjoint(common.values()):
             common = {name: found for name, found in common.items() if found not in without}
         tried = Question.of(

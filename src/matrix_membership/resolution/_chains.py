@@ -118,6 +118,8 @@ class ChainIndex:
             The reach. Cost: linear in the events, and in the chains that they reach with the
             edges between them.
         """
+        # Only the furthest position of each chain is kept. The loop ends because a position only
+        # grows, and it visits a chain again only when it has learned of a later event in it.
         up_to: dict[int, int] = {}
         waiting: list[Spot] = []
         for event_id in event_ids:
@@ -152,6 +154,8 @@ class ChainIndex:
         unconflicted = unconflicted_state_map(sets)
         shared = self.reach(unconflicted.values()).up_to
         if common is not None:
+            # A caller that keeps the common reach passes states without their common part. Some of
+            # it may still be there, so the two are joined and not exchanged.
             numbers = {*shared, *common.up_to}
             shared = {n: max(shared.get(n, 0), common.up_to.get(n, 0)) for n in numbers}
         reaches = [
@@ -163,6 +167,9 @@ class ChainIndex:
         found: list[EventID] = []
         for number in set[int]().union(*reaches):
             ends = [reach.get(number, 0) for reach in reaches]
+            # Up to `min(ends)` every state reaches the chain, and up to `shared` what all have in
+            # common does. What lies above both, and below the furthest reach, is in some chains and
+            # not in all.
             first = max(min(ends), shared.get(number, 0))
             found += self._between(number, first + 1, max(ends))
         return frozenset(found)
@@ -195,6 +202,8 @@ class ChainIndex:
             target = waiting.pop()
             for number in into.get(target, ()):
                 positions, ends = self._chain(number)[2][target]
+                # The first edge that leads far enough is the lowest, since both tuples of a
+                # staircase ascend.
                 step = bisect_left(ends, down_to[target])
                 if step < len(ends) and positions[step] < down_to.get(number, positions[step] + 1):
                     down_to[number] = positions[step]
@@ -240,6 +249,9 @@ class _Growing:
             return
         listed = [self._spot(name) or self._begin(name, None) for name in links_of(event)[0]]
         place = event.type, event.state_key or ""
+        # The place is compared as well as the position. An event may cite the newest of many
+        # chains, and appending it to any of them would keep the graph right; but only successors of
+        # one place make long chains, and long chains are what makes the index small.
         for number, position in listed:
             length, of_chain, _ = self._chain(number)
             if of_chain == place and position == length:
@@ -264,6 +276,8 @@ class _Growing:
         for target, end in listed:
             positions, ends = edges.get(target, ((), ()))
             if target != number and end > (ends[-1] if ends else 0):
+                # An event that lists two events of one other chain leads as far as the further one.
+                # Two steps at one position would break the search by halves.
                 if positions and positions[-1] == position:
                     positions, ends = positions[:-1], ends[:-1]
                 edges[target] = (*positions, position), (*ends, end)

@@ -92,7 +92,8 @@ def resets_in(
     for _, rows in groupby(_read(changes), key=lambda change: change.step):
         step = [row._replace(before=row.before or state.get(row.place)) for row in rows]
         state.update({row.place: row.after for row in step})
-        # A server that leaves a room takes all of its state away.
+        # A server that leaves a room takes all of its state away. Each place of that room would
+        # count as reset.
         if _CREATE not in state or state[_CREATE] is not None:
             back = [row for row in step if _goes_back(row, stood, get)]
             found += [_reset(row, step, state, get) for row in back]
@@ -106,11 +107,14 @@ def _goes_back(
     """Whether a place went back to an older event, or became empty."""
     if row.before is None or row.after == row.before:
         return False
+    # The rows alone prove these two, even if none of the events can be looked up any more.
     if row.after is None or (row.place, row.after) in stood:
         return True
     old, new = get(row.before), get(row.after)
     if old is None or new is None:
         return False
+    # Both, since either alone lies: depth stands still at its maximum, and `origin_server_ts` is
+    # what the sender's server claims.
     if new.depth < old.depth and links_of(new)[1] < links_of(old)[1]:
         return True
     return row.after in full_auth_chain([row.before], lambda name: _auth_events(name, get), set())
@@ -138,6 +142,7 @@ def _cause(
     changed = {row.place: row for row in step if row.place in read}
     older = {name: changed[name].before if name in changed else state.get(name) for name in read}
     stood = _state_of(filter(None, older.values()), get)
+    # If the rules refused the lost event before the step already, no event of the step is to blame.
     if stood is None or not auth.check(lost, stood).allowed:
         return None, None
     for row in changed.values():
@@ -179,6 +184,8 @@ def _read(changes: bytes | str | Iterable[Row]) -> Iterator[_Change]:
 
 
 def _rows(changes: bytes | str | Iterable[Row]) -> Iterator[tuple[str, JsonValue]]:
+    # Rows of a database are numbered from 0 as in the caller's list, lines of text from 1 as in an
+    # editor: the error is read beside the one or the other.
     if not isinstance(changes, (bytes, str)):
         yield from ((f"changes[{index}]", row) for index, row in enumerate(changes))
         return
@@ -199,6 +206,7 @@ def _change(values: JsonValue, where: str) -> _Change:
     ):
         raise InvalidMessage(where, f"{len(_KEYS)} values: {', '.join(_KEYS)}", values)
     step, kind, state_key, after, before = values
+    # To Python `True` is an integer, and would be step 1.
     if not isinstance(step, int) or isinstance(step, bool):
         raise InvalidMessage(f"{where}.stream_id", "an integer", step)
     if not isinstance(kind, str):

@@ -5,6 +5,12 @@ events that came before: the auth chains of the states, unless the caller knows 
 matters. When nothing is left to ask for, `resolve` is run on what has come.
 """
 
+# The alternative is an asynchronous twin of the algorithms, which would have to change with them
+# for good. Instead the needs are computed beside them, and the algorithms run once, when everything
+# has come. What is asked for may be more than the run reads; if it were less, the event would count
+# as missing, and the result would be wrong. A law compares `begin` with `resolve` on generated
+# rooms, and checks that no ID is asked for twice.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -58,6 +64,8 @@ class AwaitingEvents:
             The next step: the resolution, or what else is needed. Cost: linear in the events
             and their auth events, amortised over all steps n log n.
         """
+        # A None stands for an event that was asked for and not found. Without it the next step
+        # would ask for the same event again, for ever.
         came: dict[EventID, Event | None] = dict.fromkeys(self.needs)
         came.update({event.event_id: event for event in events if event.event_id in came})
         wanted = set(_needed_by(self._question, self._replayed, came))
@@ -167,6 +175,8 @@ def _needed_by(
     """What authorises the events that have come, and what judges them."""
     for event in filter(None, came.values()):
         judged = replayed is None or event.event_id in replayed
+        # The mainline leads through power levels that nobody disputes. They are not judged, but the
+        # positions of the others depend on what they list.
         on_mainline = (event.type, event.state_key) == _LEVELS
         if question.algorithm != "1" and (judged or on_mainline):
             yield from event.auth_events
@@ -177,6 +187,8 @@ def _needed_by(
 def _read_by_judgement(question: Question, event: Event) -> Iterator[EventID]:
     """What the judgement of an event reads of the unconflicted state map."""
     if question.room_version.room_id_is_create_event and event.type != "m.room.create":
+        # In version 12 no event lists the create event, so no walk along auth events would ask for
+        # it.
         yield EventID("$" + event.room_id[1:])
     if question.algorithm == "2.1":
         return

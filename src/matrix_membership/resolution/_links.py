@@ -43,6 +43,8 @@ def links_of(event: Event, lists: Lists | None = None) -> Links:
     found = _scanned(event.pdu, {} if lists is None else lists)
     if found is not None:
         return found
+    # Everything that the scan does not take lands here: versions 1 and 2, whose references are
+    # pairs with a hash, and events that a caller made without a PDU.
     document = event.to_pdu() if event.pdu else event.document
     sent = document.get("origin_server_ts")
     listed = references(document, "auth_events", event.room_version)
@@ -57,6 +59,8 @@ def _scanned(pdu: bytes, lists: Lists) -> Links | None:
     that key: a name that occurs once is that key, not one of something inside. In all other
     cases the JSON is decoded.
     """
+    # A text in the content can hold anything, this key included. A second occurrence is therefore
+    # not searched for the right one: the event is decoded.
     if not pdu.startswith(_BEGIN) or b"\\" in pdu or pdu.count(_SENT) != 1:
         return None
     end = pdu.find(b'"]')

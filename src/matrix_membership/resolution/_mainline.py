@@ -56,6 +56,9 @@ class Mainline:
         found = OFF_MAINLINE if before is None else positions.get(before.event_id)
         if found is not None:
             return found
+        # Two walks in step: one from the event down its own power levels, one along the mainline.
+        # Whichever meets the other first ends both, so a short distance costs little on either
+        # side.
         passed: dict[EventID, None] = {}
         walking = True
         while found is None and (walking or self._next is not None):
@@ -73,6 +76,8 @@ class Mainline:
                 names = list(passed)
                 passed = dict.fromkeys(names[: names.index(reached)])
         position = OFF_MAINLINE if found is None else found
+        # What was passed on the way has the same position. Kept, it shortens the walks of the next
+        # events.
         positions.update(dict.fromkeys(passed, position))
         return position
 

@@ -117,6 +117,7 @@ def _that_matter(story: Story, auth_events: AuthEvents) -> list[Considered]:
     rivals = [entry for entry in story.considered if entry.place in contested]
     listed = {name for entry in rivals for name in auth_events(entry.event_id)}
     behind = [entry for entry in story.considered if entry.event_id in listed]
+    # Losers first: if a page has room for 200 events only, it shows those that somebody asks about.
     chosen: dict[EventID, None] = {}
     for entry in (*lost, *rivals, *behind, *story.considered):
         if len(chosen) == _MOST:
@@ -163,6 +164,8 @@ def _lines(entry: Considered, states: Sequence[int]) -> Iterator[tuple[str, str]
     """The lines of a row, each with its class."""
     number = f"{entry.number}. " if entry.number else ""
     kind, key = entry.place or (entry.event_id, "")
+    # Types and state keys are chosen by strangers: `visible` spells out marks of direction, with
+    # which a name could pretend to be another one.
     yield "name", _cut(f"{number}{visible(kind)} {entry.membership or ''}".rstrip())
     if key:
         yield "", _cut(visible(key))

@@ -61,6 +61,8 @@ def resolve_in_passes(
     for stage in (*_PASSES.values(), Stage.OTHERS):
         winners: dict[Place, EventID] = {}
         considered: Ends = []
+        # Sorted only for the story: the places of one pass do not see each other, so their order
+        # decides nothing.
         for place in sorted(disputed):
             if _PASSES.get(place[0], Stage.OTHERS) is stage:
                 ranks = _newest_first(disputed[place], graph)

@@ -44,6 +44,8 @@ def is_power_event(event: Event) -> bool:
     >>> is_power_event(Event.from_client_event(rules, V11))
     True
     """
+    # Synapse counts create events too, and power levels and join rules of the empty state key only.
+    # Here the text decides: any state key, and no create event.
     if event.type == "m.room.member":
         return event.sender != event.state_key and event.membership in (LEAVE, BAN)
     return event.type in ("m.room.power_levels", "m.room.join_rules")
@@ -57,6 +59,9 @@ def with_auth_chains(
     Returns:
         For each of them its auth events among them. Cost: linear in the edges.
     """
+    # The walk stays inside the full conflicted set, as in Synapse. The text would also order an
+    # event that is reached only through events outside it; finding those means walking all auth
+    # chains.
     edges: dict[EventID, list[EventID]] = {}
     waiting = list(power_events)
     while waiting:
@@ -74,6 +79,8 @@ def with_auth_chains(
 
 def power_of_sender(event_id: EventID, graph: Graph) -> int:
     """The power level of an event's sender, by the event's own auth events."""
+    # By the event's own auth events and not by the state so far: the order has to be known before
+    # the first event is let in.
     create = graph.create_event(event_id)
     levels = graph.power_levels(event_id)
     listed = [event for event in (create, levels) if event is not None]
@@ -94,6 +101,8 @@ def reverse_topological_power_ordering(
         The events in order, each as what it was compared by; then those that cannot be
         ordered, since they authorise themselves or wait for one that does. Cost: n log n.
     """
+    # Kahn's algorithm with a heap. A depth-first ordering is also topological, but depends on where
+    # it starts; two servers could then replay a ban and a promotion the other way round.
     open_edges = {event_id: len(auth_ids) for event_id, auth_ids in edges.items()}
     listed_by: dict[EventID, list[EventID]] = {}
     for event_id, auth_ids in edges.items():
@@ -114,4 +123,6 @@ def reverse_topological_power_ordering(
             open_edges[event_id] -= 1
             if open_edges[event_id] == 0:
                 heappush(ready, rank(event_id))
+    # What is left waits for itself. IDs of versions 1 and 2 are not hashes, so a server can write
+    # two events that authorise each other; no topological ordering has a turn for them.
     return ordered, open_edges.keys()

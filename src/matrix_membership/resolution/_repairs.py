@@ -77,6 +77,8 @@ def repair_of(lost: Event | None, state: RoomState | None) -> Repair | None:
     for sender in senders:
         if _allowed(_again(lost, sender, thaw(lost.content)), state):
             return Repair(sender, place, lost.event_id)
+    # Nobody can send a join for somebody else. A member who fell out of a closed room needs an
+    # invite first, one who is banned again the end of the ban.
     if lost.membership is JOIN:
         for sender, membership in product(senders, (INVITE, LEAVE)):
             first = _again(lost, sender, {"membership": str(membership)})
@@ -88,6 +90,8 @@ def repair_of(lost: Event | None, state: RoomState | None) -> Repair | None:
 def _allowed(event: Event, state: RoomState) -> bool:
     """Whether the rules allow an event that all servers signed that have to."""
     via = event.authorised_via
+    # The event does not exist yet. Its servers will sign it, and without their names rule 4.2.1
+    # would refuse each restricted join.
     signers = {event.server, *([ServerName(server_of(via))] if via else [])}
     return auth.check(event.with_signers(signers), state).allowed
 

@@ -45,6 +45,9 @@ def resolve_by_replay(
     partial = PartialState(start, graph)
 
     power_events = [event_id for event_id in at_hand if is_power_event(events[event_id])]
+    # Two rounds: the mainline by which the second one sorts ends in the power levels that the first
+    # one left. In one round by time, a demoted moderator could date events back, and have them
+    # judged before the demotion.
     edges = with_auth_chains(power_events, full_conflicted_set, graph)
     power_ranks, unordered = reverse_topological_power_ordering(edges, graph)
     power_ends = iterative_auth_checks([rank[2] for rank in power_ranks], partial, graph)
@@ -55,6 +58,8 @@ def resolve_by_replay(
     other_ranks = mainline_ordering(others, line, graph)
     other_ends = iterative_auth_checks([rank[2] for rank in other_ranks], partial, graph)
 
+    # Only what was let in: the start state stays where it is, so that the result of 100 disputed
+    # places costs 100 entries and not one for each member.
     resolved = {place: event.event_id for place, event in partial.resolved.items()}
     return resolved, (
         Record(Stage.POWER_EVENTS, power_ranks, power_ends),

@@ -111,6 +111,8 @@ def resets(
     ]
     if not changed:
         return ()
+    # Only what the newest branch had left behind can come back. An event that is new to it wins by
+    # right, whatever it replaces.
     chain = full_auth_chain(stood.values(), graph.auth_events, set())
     inquiry = inquiry_into(resolution, chain.union(stood.values()))
     state_now = _state_at_hand(resolution)
@@ -135,6 +137,8 @@ def _is_older(one: EventID, other: EventID, resolution: Resolution) -> bool:
     graph = resolution._graph
     if graph.event(one) is None or graph.event(other) is None:
         return False
+    # Both: a server writes either value as it likes, and one honest value then prevents a false
+    # alarm.
     return graph.depth(one) < graph.depth(other) and graph.sent(one) < graph.sent(other)
 
 

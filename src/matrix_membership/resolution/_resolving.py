@@ -260,6 +260,8 @@ def answer(question: Question, get: GetEvent) -> Resolution:
     elif question.conflicted:
         full, start = _full_conflicted_set(question, graph)
         resolved, records = resolve_by_replay(full, start, graph)
+        # The last step of the algorithm puts the unconflicted state over the result. Deleting does
+        # the same without copying the state of the room.
         for place in resolved.keys() & common.keys():
             del resolved[place]
     missing = frozenset(graph.missing)
@@ -281,6 +283,8 @@ def _full_conflicted_set(question: Question, graph: Graph) -> tuple[AbstractSet[
     ids, difference = question.conflicted_ids, question.auth_difference
     if difference is None:
         difference = difference_of(question.state_sets, question.common, graph.auth_events)
+    # From the common state, an undisputed leave at the end of a branch refuses what its user had
+    # done before it. From the empty state of algorithm 2.1, the leave has not happened yet.
     if question.algorithm == "2":
         return dict.fromkeys((*ids, *difference)).keys(), question.common
     subgraph = question.conflicted_subgraph
@@ -301,5 +305,7 @@ def _read(
             own.update(events)
         else:
             places = state_set
+        # Rejected events never stood in a room. A server whose storage has one in a state would
+        # otherwise let it win by being the only event of its place.
         sets.append(without(places, rejected) if rejected else places)
     return sets, own

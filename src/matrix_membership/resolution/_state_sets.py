@@ -51,6 +51,7 @@ class StateMap(Mapping[Place, EventID]):
     resolved: StateSet
 
     def __getitem__(self, place: Place) -> EventID:
+        # The unconflicted map first: step 5 of the algorithm lets it win over what was resolved.
         found = self.unconflicted.get(place)
         return self.resolved[place] if found is None else found
 
@@ -78,6 +79,7 @@ def ids_of(state: RoomState) -> tuple[StateSet, dict[EventID, Event]]:
     places: dict[Place, EventID] = {}
     events: dict[EventID, Event] = {}
     for event in state.events:
+        # Stripped state has no event IDs: all its events would share the empty one.
         if not event.event_id:
             raise IncompleteState("state resolution", f"the ID of {event!r}")
         events[event.event_id] = event

@@ -167,6 +167,8 @@ def story_of(
     events: Mapping[EventID, Event],
 ) -> Story:
     """Tell the story of what was written down. Cost: n log n in it."""
+    # A missing event has no type to show, but the states said where it stands. So the story can
+    # name the place of an event that nobody could look up.
     listed = {event_id: place for place, ids in conflicted.items() for event_id in ids}
     considered = list(_considered(records, listed, state, events))
     seen = {entry.event_id for entry in considered}
@@ -197,6 +199,7 @@ def _considered(
             if event is not None:
                 place = event.type, event.state_key or ""
             decision = end if isinstance(end, Decision) else None
+            # Numbers count turns, so that "12." in the text and in the picture mean the same event.
             had_a_turn = end not in (Outcome.MISSING, Outcome.UNORDERED, Outcome.UNDISPUTED)
             number += had_a_turn
             yield Considered(
