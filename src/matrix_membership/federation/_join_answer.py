@@ -1,5 +1,9 @@
 """The answer to send_join, the one message that can be too large for memory."""
 
+# PDUs stay bytes from end to end. The server that answers sends what it stored, the one that reads
+# keeps what it verified, and neither encodes an event again. That would cost time for each member,
+# and could change the text of a float, which the hashes of versions 1 to 5 cover.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -57,6 +61,8 @@ class SendJoinResponse:
             tuple(entry.pdu for entry in state),
             tuple(entry.pdu for entry in auth_chain),
             None if event is None else event.pdu,
+            # One argument says both: the specification requires the servers exactly when members
+            # are omitted.
             servers_in_room is not None,
             None if servers_in_room is None else tuple(servers_in_room),
         )
@@ -93,6 +99,8 @@ class SendJoinResponse:
             InvalidMessage: the body has another form, or exceeds the budget.
         """
         found: dict[str, list[bytes]] = {"state": [], "auth_chain": [], "event": []}
+        # The splitter of the reader that is fed in pieces, so that both take and refuse the same
+        # answers.
         splitter = Splitter(lambda key, text, _: found[key].append(text.encode()), budget)
         splitter.feed(data)
         beside = beside_events(splitter.finish())
@@ -126,6 +134,8 @@ def beside_events(body: Mapping[str, JsonValue]) -> tuple[bool, tuple[str, ...] 
     Raises:
         InvalidMessage: one of the two has a wrong type.
     """
+    # No other type counts as true or false: a text "false" would be true, and the state would lack
+    # members whom nobody misses.
     omitted = body.get("members_omitted", False)
     if not isinstance(omitted, bool):
         raise InvalidMessage("send_join answer.members_omitted", "true or false", omitted)

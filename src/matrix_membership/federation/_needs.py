@@ -27,9 +27,12 @@ class Needs:
             return  # a signature of another algorithm is skipped
         asked = self.found.get(server)
         if asked is None:
+            # A name outside the grammar leads to no server. Counted, it would take the place of one
+            # that can answer.
             if len(self.found) >= self.most or not is_server_name(server):
                 return
             asked = self.found[server] = set()
+        # Anybody can sign with thousands of invented key IDs in the name of a server.
         if len(asked) < MOST_NEEDED_KEY_IDS:
             asked.add(key_id)
 

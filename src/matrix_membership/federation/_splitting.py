@@ -64,6 +64,7 @@ class AnswerBudget:
         max_value_bytes: the most bytes of one event or other value in it.
     """
 
+    # The specification sets no bound on an answer to send_join, so its receiver has to.
     max_bytes: int = 512 * 1024 * 1024
     max_events: int = 2_000_000
     max_value_bytes: int = 8 * 1024 * 1024
@@ -90,6 +91,7 @@ class Splitter:
         self.wanted = 1  # how many bytes to wait for
         self.bytes = self.events = 0
         self.ended = False
+        # Incremental, because a piece may end inside a character.
         self.decode = getincrementaldecoder("utf-8")().decode
         self.steps = self.answer()
         self.error: InvalidMessage | None = None
@@ -107,6 +109,7 @@ class Splitter:
             most = f"at most {self.budget.max_bytes} bytes"
             self.error = InvalidMessage(_WHERE, most, self.bytes)
             raise self.error
+        # A view, because slices of bytes would copy an answer that comes whole once more.
         view = memoryview(data)
         for start in range(0, len(data), _PIECE):
             self.came += view[start : start + _PIECE]
@@ -150,6 +153,8 @@ class Splitter:
         except InvalidMessage as error:
             self.error = error
             raise
+        # Values beside the events are scanned by recursion. An event that is too deep for that
+        # never ends up here: its end is found by counting brackets.
         except (ValueError, RecursionError) as error:
             self.error = InvalidMessage(_WHERE, "JSON", str(error))
             raise self.error from error
@@ -276,6 +281,8 @@ class Splitter:
             text, place = self.text, self.place
             try:
                 document, end = scan_usual(text, place)
+                # Without white space the next event begins right behind the comma. Looking there
+                # spares the generators of a comma and of the next sign for each event.
                 sign = text[end + 1] if text[end] == "," else ""
             except (ValueError, StopIteration, RecursionError, IndexError):
                 yield from self.event(holds)
@@ -304,6 +311,8 @@ class Splitter:
             yield from self.more(len(text) - place)
         self.count(end - place)
         self.place = end
+        # What the scanner cannot read is passed on undecoded: the reader of the event says what is
+        # wrong with it, and the other events of the answer stay.
         document: JsonValue = None
         try:
             document, _ = scan_usual(text, place)
@@ -363,14 +372,19 @@ def _end_of_object(text: str, place: int) -> int | None:
     return None
 
 
+# Possessive: after a text that does not end, a match that can go back would try all shorter ones,
+# and text of a stranger would cost the square of its length.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}"]', re.DOTALL)
 _after_space: Final[Callable[[str, int], re.Match[str]]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment]  # it always matches
 
 
+# JSON has neither NaN nor Infinity. Python's scanner takes both unless it is told otherwise.
 def _no_constant(name: str) -> JsonValue:
     raise ValueError(name)
 
 
+# The C scanner itself: it reads one value at a position and tells where it ends. `raw_decode` is
+# the public way to it, with a call in Python around each value.
 _scan: Final[Callable[[str, int], tuple[Any, int]]] = vars(
     JSONDecoder(parse_constant=_no_constant)
 )["scan_once"]

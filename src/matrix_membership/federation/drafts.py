@@ -56,6 +56,7 @@ def draft(
         # The spec's schemas of make_* and send_* still require it.
         fields["origin"] = room.server_name
     if version.event_id_in_pdu:
+        # A hash, because this package has no randomness: the same draft gets the same ID.
         opaque = urlsafe_b64encode(sha256(encode(fields, strict=False)).digest())[:43].decode()
         fields["event_id"] = f"${opaque}:{room.server_name}"
     return EventTemplate.of(fields, version)
@@ -91,10 +92,14 @@ def draft_fields(
         "state_key": state_key,
         "content": _content(room, event_type, state_key, content),
         "origin_server_ts": at,
+        # A hostile event can have the greatest depth that the format allows. Without the bound,
+        # nobody could write a valid event after it.
         "depth": min(room.depth + 1, version.max_depth),
         "prev_events": _referred(room.prev_events, room),
     }
     event = Event.from_client_event(fields, version)
+    # Sorted, so that the events of a room list the same in the same order: a server that judges
+    # many of them can then judge a list once.
     found = [room.state.get(*place) for place in sorted(auth.select_auth_events(event))]
     fields["auth_events"] = _referred([entry.event_id for entry in found if entry], room)
     return fields

@@ -74,6 +74,7 @@ def path_of(version: str, *parts: str) -> str:
     >>> path_of("v1", "make_join", "!r:a.example", "@ben:b.example")
     '/_matrix/federation/v1/make_join/%21r%3Aa.example/%40ben%3Ab.example'
     """
+    # Not even a slash is safe: an ID may hold one, and would reach into the next part of the path.
     return "/".join([PREFIX, version, *(quote(part, safe="") for part in parts)])
 
 
@@ -122,6 +123,8 @@ class MatrixError:
         >>> MatrixError.from_json("Bad gateway", status=502)
         MatrixError(errcode='M_UNKNOWN', error='HTTP status 502', status=502, extra={}, decision=None)
         """
+        # Proxies answer in HTML. An exception would hide the status, which still says whether to go
+        # on.
         if not isinstance(body, Mapping) or not isinstance(body.get("errcode"), str):
             return cls("M_UNKNOWN", f"HTTP status {status}", status)
         error = body.get("error")
@@ -150,6 +153,7 @@ class MatrixError:
         wait = self.extra.get("retry_after_ms")
         if self.errcode != "M_LIMIT_EXCEEDED" or wait.__class__ is not int:
             return ()
+        # Rounded up, or a client that waits exactly this long would come too early.
         return (("Retry-After", str(max(0, -(-wait // 1000)))),)
 
     @property
@@ -198,6 +202,7 @@ class MakeRequest:
     room_id: str
     user_id: str
     origin: str
+    # The specification's default for a request without `ver`.
     versions: tuple[str, ...] = ("1",)
 
 

@@ -56,6 +56,8 @@ def conclude(event: Event, policy: PolicyServer, answer: JsonValue) -> Event:
     signature = of_server.get(POLICY_KEY_ID) if isinstance(of_server, Mapping) else None
     if isinstance(signature, str):
         signed = with_signatures(event, policy.server_name, {POLICY_KEY_ID: signature})
+        # Checked before the event is sent: the other servers would soft-fail it, and its sender
+        # would never hear of it.
         if policy.has_signed(signed):
             return signed.with_signers(event.signed_by)
     expected = f"a signature of {policy.server_name} by {POLICY_KEY_ID}"

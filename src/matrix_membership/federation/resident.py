@@ -112,6 +112,7 @@ def answer_make(
     refusal = _unreachable(request.origin, request.room_id, room)
     if refusal is not None or room is None:
         return refusal or _no_such_room(request.room_id)
+    # A template shows what the rules say about a user. A server learns that of its own users only.
     if not is_user_id(request.user_id) or server_of(request.user_id) != request.origin:
         return MatrixError.of("M_FORBIDDEN", f"{request.user_id} is not a user of {request.origin}")
     version = room.state.room_version
@@ -132,6 +133,7 @@ def answer_make(
             )
             return _refused_join(outcome, auth.check(unauthorised, room.state))
     fields = _fields(request.user_id, content, room, at)
+    # Both will sign. Without their names, rule 4.2.1 would refuse each restricted join.
     signers = [request.origin, room.server_name]
     draft = Event.from_client_event(fields, version).with_signers(signers)
     decision = auth.check(draft, room.state)
@@ -188,6 +190,7 @@ def _first(
     before = _state_before(event, room)
     if isinstance(before, MatrixError):
         return before
+    # Signed before it is judged, since rule 4.2.1 asks for this server's signature.
     if event.authorised_via is not None:
         signed = _countersign(event, room, signer)
         if isinstance(signed, MatrixError):
@@ -201,6 +204,7 @@ def _first(
         _answer(handshake, event, request, before, room),
         event,
         admission.state,
+        # The asking server made the event.
         room.state.servers_in_room - {room.server_name, ServerName(request.origin)},
         PolicyServer.lacking(event, room.state),
     )
@@ -367,6 +371,8 @@ def _countersign(event: Event, room: ResidentRoom, signer: Signer) -> Event | Ma
         return MatrixError.of(
             "M_INVALID_PARAM", f"{event.authorised_via!r} is not a user of {room.server_name}"
         )
+    # Asked again, although make_join did: the user may have left the other rooms since, and this
+    # server's signature is what lets the user in.
     outcome = _authorised(event.sender, room)
     if isinstance(outcome, Forbidden | UnableToAuthorise | UnableToGrant):
         return _refused_join(outcome, auth.check(event, room.state))
@@ -408,6 +414,8 @@ def _join_answer(
         # The same join came before, and its answer was lost on the way.
         before = _membership_before(event, room)
         shown = [entry for entry in shown if entry != event] + before
+    # Of the join too, which Synapse and tuwunel leave out: what it lists need not stand in the
+    # state.
     listed = auth.auth_chain([*shown, event], room.get_event)
     if omit_members:
         for entry in shown:

@@ -100,6 +100,7 @@ def revoke(
         The event to send; or the error to answer to the client.
     """
     current = room.state.get(_STORED, token)
+    # Revoked already: another event would change nothing.
     if current is None or not current.content:
         return MatrixError.of("M_NOT_FOUND", "the room does not have this third-party invite")
     return _issued(room, signer, _STORED, token, sender=sender, content={}, at=at)
@@ -123,6 +124,8 @@ class KeyValidity:
     @property
     def uri(self) -> str:
         """The URL to GET. The answer is an object with the key `valid`."""
+        # A fragment is not sent: behind one, the question would reach the identity server without
+        # the key.
         url = self.url.partition("#")[0]
         return f"{url}{'&' if '?' in url else '?'}{urlencode({'public_key': self.public_key})}"
 
@@ -162,6 +165,7 @@ class AwaitingValidity:
         for question in answers:
             if question not in asked:
                 raise LocalProtocolError("answers to needs", question)
+        # One valid key is enough, as one good signature is for rule 4.4.1.8.
         if self.is_settled or any(map(_says_valid, answers.values())):
             return self.event
         return MatrixError.of("M_FORBIDDEN", "no key that signed is known to be still valid")
@@ -240,6 +244,8 @@ def _awaiting_validity(invite: Event, stored: Event, signed: JsonObject) -> Awai
         url = entry.get("key_validity_url")
         if url is not None:
             with_url.add(key)
+            # A user chooses the URL. With `file:` a careless program would read this server's own
+            # disk.
             if isinstance(url, str) and url.startswith(("https://", "http://")):
                 needs[KeyValidity(url, entry["public_key"])] = None
     # An entry without a URL must not make a key permanent that another entry can revoke.
@@ -287,6 +293,7 @@ def answer_on_bind(
 def _bound(
     invite: PendingInvite, user: str, rooms: Mapping[str, ResidentRoom], signer: Signer, at: int
 ) -> Event | ExchangeRequest | MatrixError:
+    # Three places name the user, and a signature covers the last only.
     if invite.mxid != user or invite.signed.get("mxid") != user:
         return MatrixError.of("M_INVALID_PARAM", f"the invite is not for {user}")
     room = rooms.get(invite.room_id)

@@ -148,6 +148,7 @@ class Authorization:
             said.append(dict(_parameters(header)))
         if not said:
             raise InvalidMessage(_WHERE, "the scheme X-Matrix", None)
+        # A request has one origin. If headers may disagree, two servers can believe different ones.
         servers = {(found.get("origin"), found.get("destination")) for found in said}
         if len(servers) != 1:
             raise InvalidMessage(_WHERE, "one origin and destination", f"{len(servers)} of them")
@@ -226,6 +227,7 @@ class Authorization:
             return refusal
         # The origin signed a destination, even if an older server does not repeat it.
         document = _signed(method, uri, self.origin, server_name, content)
+        # As in Synapse: one by a known key is needed, and all by known keys must be good.
         for key, key_id, signature in self._usable(keys, at):
             signed = {**document, "signatures": {self.origin: {key_id: signature}}}
             try:
@@ -242,6 +244,7 @@ class Authorization:
         return [
             (key, key_id, text)
             for key, key_id, text in found
+            # An expired key still verifies the events of its time. A request is made now.
             if key is not None and not key.is_expired and key.good_at(at)
         ]
 
@@ -256,6 +259,7 @@ def _signed(
         "origin": origin,
         "destination": destination,
     }
+    # Left out, not null: the canonical JSON of the two differs, and with it the signature.
     return document if content is None else {**document, "content": content}
 
 

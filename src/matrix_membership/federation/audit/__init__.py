@@ -82,6 +82,8 @@ class SendJoinReader:
         """
         examiner = Examiner(join, ServerName(resident), asked_to_omit=asked_to_omit)
         splitter = Splitter(examiner.take, budget, STATE if of_state else SEND_JOIN)
+        # Sealed against assignment: this is the only object of the package that changes, and what
+        # it has read must not be exchanged half-way.
         object.__setattr__(self, "_examiner", examiner)
         object.__setattr__(self, "_splitter", splitter)
 
@@ -131,6 +133,7 @@ def examine(
     Returns:
         The answer, read. Cost: linear in the answer.
     """
+    # The examiner of the reader that is fed in pieces, so that both find the same defects.
     examiner = Examiner(join, ServerName(resident), asked_to_omit=asked_to_omit)
     for key, pdus in (("state", response.state), ("auth_chain", response.auth_chain)):
         for pdu in pdus:

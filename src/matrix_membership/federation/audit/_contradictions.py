@@ -27,6 +27,8 @@ def contradictions(
 
     `state` and `auth_chain` are the good events; `told` is the state as the answer has it.
     """
+    # As it was told, with what the audit dropped: a place whose event fell is not empty, and its
+    # event has a defect already.
     places = {(entry.type, entry.state_key) for entry in told}
     if state.get("m.room.member", join.sender) == join:
         yield _noted("after_join", "the state is the one after the join", join.event_id)
@@ -34,6 +36,7 @@ def contradictions(
         if event.state_key is None:
             continue
         there = state.get(event.type, event.state_key)
+        # Where members were omitted, an absent one contradicts nothing.
         left_out = state.is_partial and event.type == "m.room.member"
         if there is not None and there.event_id in entries[event_id].auth_events:
             detail = f"{event_id} of the chain has replaced it"

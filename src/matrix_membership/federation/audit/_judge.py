@@ -140,6 +140,7 @@ class Examination:
         coming = map(check_signatures, pieces)
         audit = _Judgement(self, supposed, keys).audit()
         verdicts = list(chain.from_iterable(coming))
+        # A `map` that loses a piece must not make the rest count as good.
         if len(verdicts) != count:
             raise LocalProtocolError("a map that gives a verdict for each check", len(verdicts))
         if all(verdicts):
@@ -149,6 +150,8 @@ class Examination:
 
 def _worth(entry: Entry, signers: Signers) -> tuple[bool, bool, int]:
     """Return the worth of a copy of an event; the greater is the better copy."""
+    # Signatures come first: an unaltered copy without them proves nothing, while a redacted one
+    # with them is an event of the room.
     return not required_signers(entry) - signers, entry.hash_matches, len(signers)
 
 
@@ -330,6 +333,8 @@ class _Judgement:
         # In version 12 every event depends on the create event without listing it.
         unlisted = self.read.create if self.version.room_id_is_create_event else None
         first = [self.read.create] if self.read.create else []
+        # The create event first, since in version 12 no list names it, and its fall takes all
+        # others along.
         for event_id, leads_back in in_order((*first, *self.entries), self.entries, self.lists):
             event = self.good.get(event_id)
             if event is None:
@@ -467,11 +472,15 @@ class _Judgement:
         for event_id in absent:
             detail = "the join needs it, and it is missing or fell"
             self.found(Severity.FATAL, "join_unauthorised", detail, event_id)
+        # A rejection by the rules would only repeat what is missing.
         if absent:
             return
+        # As on receipt: first by what the join lists, then by the state before it.
         decision = self.judge(join, self.listed(listed))
         if decision.allowed:
             decision = auth.check(join, state)
+        # Omitted members leave the decision open. The resident server had them all when it let the
+        # join in.
         if not decision.allowed and not decision.undecided:
             detail = str(decision)
             self.found(Severity.FATAL, "join_rejected", detail, join.event_id, decision=decision)

@@ -32,6 +32,8 @@ def in_order(
     open_: set[EventID] = set()
     closing: set[EventID] = set()
     for start in event_ids:
+        # Most members share a list of auth events. Once the list was judged, all that it leads to
+        # is done, and such a member needs no stack.
         if entries[start].auth_events in settled and start not in done:
             done.add(start)
             yield start, False
@@ -49,6 +51,8 @@ def in_order(
             else:
                 open_.add(event_id)
                 for found in entries[event_id].auth_events:
+                    # Only versions 1 and 2 allow this: where an ID is a hash, an event cannot name
+                    # one that names it.
                     if found in open_:
                         closing.add(event_id)
                     elif found in entries and found not in done:

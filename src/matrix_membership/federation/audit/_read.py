@@ -70,6 +70,7 @@ class Examiner:
             detail = f"{key}[{index}] is not a valid event: {error}"
             dropped.append(Defect(Severity.DROPPED, "malformed", detail))
             return
+        # Before it gets a place: an event of another room must not keep one of this room out.
         if entry.room_id != self.join.room_id:
             detail = "it belongs to another room"
             dropped.append(Defect(Severity.DROPPED, "other_room", detail, entry.event_id))
@@ -199,6 +200,8 @@ class Examiner:
         """Return the examination, after all events were taken."""
         if omitted and not self.asked_to_omit:
             self.fatal("members_omitted_unasked", "memberships were left out, unasked")
+        # Fatal: with neither members nor names, this server would not know where to send its own
+        # events.
         if omitted and not servers:
             self.fatal("no_servers_in_room", "memberships were left out, and no servers named")
         create = self.create()
@@ -213,6 +216,7 @@ class Examiner:
             returned=self.came_back,
             create=create,
             members_omitted=omitted,
+            # The resident server is in the room, or it could not have let anybody in.
             servers=frozenset(map(ServerName, servers)) | {self.resident} if servers else None,
         )
 

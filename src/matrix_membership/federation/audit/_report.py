@@ -79,6 +79,7 @@ class Defect:
 
 def other_version(create: Facts, announced: RoomVersion) -> Defect | None:
     """Return the defect of a create event of another version than announced."""
+    # By the view and not by the content: a create event that names no version is of version 1.
     named = create.view.room_version if isinstance(create.view, Create) else None
     if named == announced.identifier:
         return None
@@ -168,6 +169,8 @@ class Entry(EntrySlots):
         return f"<entry {self.event!r}>"
 
     def __reduce__(self) -> tuple[object, ...]:
+        # A handshake can be stored half-way, with the entries that it has read; and an entry
+        # refuses the assignments by which pickle would fill it.
         return (_unpickled, tuple([getattr(self, name) for name in _SLOTS]))
 
     @property

@@ -48,6 +48,8 @@ def supposed_signers(
                 checks = []
                 pieces.append(checks)
             checks.append((entry.covered, key, signature))
+            # One set for each server: nearly every entry has one signer, and an answer may have
+            # 100,000 of them.
             one = alone.get(server)
             if one is None:
                 one = alone[server] = frozenset((server,))
@@ -64,6 +66,8 @@ def found_signers(
     coming = iter(verdicts)
     for entry in entries:
         signed = [(server, next(coming)) for server, *_ in usable(entry, keys)]
+        # All signatures of a server by known keys have to be good. gomatrixserverlib stops at the
+        # first good one.
         wrong = {server for server, good in signed if not good}
         found.append(frozenset(server for server, _ in signed if server not in wrong))
     return found

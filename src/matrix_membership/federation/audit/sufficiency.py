@@ -84,6 +84,8 @@ def shortcomings(response: SendJoinResponse, join: Event) -> tuple[Shortcoming, 
     at_hand = {event.event_id: event for event in (*chain, *state)}
     omitted = bool(response.members_omitted)
     found += _insufficient((*state, *chain, join), at_hand, state)
+    # The chain of the join too: Synapse and tuwunel send that of the state alone, and then the
+    # joining server can lack what its own event lists.
     needed = auth.auth_chain([*state, join], at_hand.get)
     found += _too_much(state, chain, needed, omitted=omitted)
     found += _not_one(state, needed.values(), join, omitted=omitted)
@@ -142,6 +144,8 @@ def _too_much(
     seen: set[EventID] = set()
     for event in chain:
         event_id = event.event_id
+        # Only with omitted members does the specification leave out of the chain what the state
+        # has. In a full answer an event may stand in both.
         if event_id in seen or (omitted and event_id in in_state):
             yield Shortcoming(Fault.TWICE, event_id)
         elif event_id not in needed:

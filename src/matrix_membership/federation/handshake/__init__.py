@@ -134,6 +134,8 @@ class Handshake:
                 {
                     name: version
                     for name, version in room_versions.items()
+                    # A version without knocking is not offered: the rules would refuse its
+                    # template.
                     if self.membership is not KNOCK or version.knocking
                 }
             ),
@@ -149,6 +151,7 @@ class Handshake:
         return (Handshake, (self.membership, self.make, self.send, self.send_versions))
 
 
+# The newest version of an endpoint first. The specification has send_knock in version 1 only.
 JOINING: Final = Handshake(JOIN, "make_join", "send_join", ("v2", "v1"))
 KNOCKING: Final = Handshake(KNOCK, "make_knock", "send_knock", ("v1",))
 LEAVING: Final = Handshake(LEAVE, "make_leave", "send_leave", ("v2", "v1"))
@@ -327,6 +330,8 @@ class AwaitingAcceptance:
                 versions = self.handshake.send_versions
                 if message.means_unknown_endpoint and self.endpoint != versions[-1]:
                     older = versions[versions.index(self.endpoint) + 1]
+                    # Version 1 of send_join cannot omit members: an answer without them would be
+                    # one that nobody asked for.
                     return evolve(self, endpoint=older, omit_members=False)
                 return Refused(message)
             case SendJoinResponse() if self.handshake is JOINING:
@@ -337,6 +342,7 @@ class AwaitingAcceptance:
                     resident=self.destination,
                 )
                 return AwaitingKeys(examination, self.destination)
+            # What was read for another join says nothing of this one.
             case Examination() if self.handshake is JOINING and message.join == self.event:
                 return AwaitingKeys(message, self.destination)
             case SendKnockResponse() if self.handshake is KNOCKING:

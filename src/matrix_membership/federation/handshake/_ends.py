@@ -123,6 +123,7 @@ class Refused:
         restricted join. False after any other 4xx, which speaks for the whole room.
         """
         return (
+            # A 5xx tells of the server, and so does a status that errors do not have.
             self.error.status not in range(400, 500)
             or self.error.status == 404  # noqa: PLR2004 - the HTTP status
             or self.error.errcode in ("M_UNABLE_TO_AUTHORISE_JOIN", "M_UNABLE_TO_GRANT_JOIN")

@@ -37,6 +37,9 @@ def completed(
     Raises:
         RemoteProtocolError: the template is for something else, or cannot become an event.
     """
+    # gomatrixserverlib and tuwunel overwrite what does not fit, Synapse the membership. A server
+    # that answers another question cannot be relied on for the references either, so here it is
+    # refused.
     _check(template, membership, user, room)
     fields: dict[str, Any] = {
         "type": "m.room.member",
@@ -44,12 +47,14 @@ def completed(
         "sender": user,
         "state_key": user,
         "content": _content(template, membership, content),
+        # Version 11 took it out of the event format, but the schemas of send_* still require it.
         "origin": signer.server_name,
         "origin_server_ts": at,
         **{name: template.get(name) for name in ("depth", "auth_events", "prev_events")},
     }
     event_id = None
     if template.room_version.event_id_in_pdu:
+        # In versions 1 and 2 the joining server chooses the ID. A hash needs no randomness.
         digest = sha256(encode(fields, strict=False)).digest()
         event_id = f"${urlsafe_b64encode(digest)[:43].decode()}:{signer.server_name}"
     try:

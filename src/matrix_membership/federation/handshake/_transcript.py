@@ -38,6 +38,8 @@ class Reply(Enum):
         return self._value_
 
 
+# Two speak for the room, one for the request, which would be the same elsewhere. And a server that
+# is asked for patience does not go round the limit by asking the next one.
 _ENDS_THE_SEARCH: Final = (Reply.BUSY, Reply.REFUSED, Reply.INCOMPATIBLE, Reply.FORBIDDEN)
 _BY_CODE: Final[Mapping[str, Reply]] = MappingProxyType(
     {

@@ -134,6 +134,7 @@ class Attempts:
             LocalProtocolError: the user belongs to another server than the signer.
         """
         others = [read_server_name(server) for server in servers]
+        # A server that asked itself would wait for its own answer.
         turn = tuple(dict.fromkeys(found for found in others if found != signer.server_name))
         if not turn:
             return Failed(())
@@ -222,6 +223,8 @@ class Attempts:
                 if isinstance(after, AwaitingAcceptance):
                     return evolve(self, step=after, transcript=self._with(Reply.OLDER, answer))
                 return self._after(after)
+        # Nonsense never ends the search: one lying server could otherwise keep the user out of the
+        # room.
         except (InvalidMessage, RemoteProtocolError) as error:
             return self._nonsense(error)
         raise LocalProtocolError("receive_keys", "an answer")
@@ -286,6 +289,7 @@ class Attempts:
         transcript = self._with(reply, error)
         if not self.waiting or not goes_on(reply, invited=self.invited):
             return Failed(transcript)
+        # From the first step again: the event that was signed refers to what the last server told.
         begun = evolve(self.begun, resident=self.waiting[0])
         waiting = self.waiting[1:]
         return evolve(self, begun=begun, step=begun, waiting=waiting, transcript=transcript)

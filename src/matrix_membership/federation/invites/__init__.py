@@ -76,6 +76,8 @@ class Offered:
 
     def needs(self, response: InviteResponse) -> dict[ServerName, frozenset[str]]:
         """Return the keys to fetch before `conclude`: key IDs of the invited server."""
+        # Only the invited server's signature is new. Asking for others would let that server choose
+        # whom this one asks.
         needs = Needs(1)
         for key_id in sorted(key_ids_of(response.event, self.destination)):
             needs.add(self.destination, key_id)
@@ -155,6 +157,8 @@ def offer(event: Event, state: RoomState) -> Offered | MatrixError:
     ):
         if not good:
             raise LocalProtocolError(expected, got)
+    # Judged before it is offered: the invited server cannot judge it, and would sign what every
+    # server in the room rejects.
     decision = auth.check(event, state)
     if not decision.allowed:
         return MatrixError.forbidden(decision)
@@ -193,6 +197,8 @@ def conclude(
     pdu = event.to_pdu()
     try:
         _check_unchanged(event, reply)
+        # This server's copy with one signature more. The copy in the reply could bring anything
+        # along.
         pdu["signatures"] = {**pdu["signatures"], server: _known_signatures(reply, server, keys)}
         read = read_pdu(pdu, event.room_version, event_id=event.event_id)
     except InvalidEvent as error:

@@ -204,6 +204,7 @@ class StoredInvite:
             key = object_of(entry, f"{where}[{index}]")
             _text(key.get("public_key"), f"{where}[{index}].public_key")
             keys.append(frozen_of(key, f"{where}[{index}]"))
+        # Without a usable key the invite could never be redeemed. The client hears of it now.
         if not any(public_key_of(key) for key in keys):
             raise InvalidMessage(where, "an Ed25519 key in base64", body.get("public_keys"))
         name = _text(body.get("display_name"), "stored invite.display_name")
@@ -378,6 +379,8 @@ def key_needs_of(
         if isinstance(pdu, Mapping):
             for name in ("sender", "event_id") if event_id_in_pdu else ("sender",):
                 server = server_of(str(pdu.get(name, "")))
+                # Sorted, because a bound cuts off the rest: which keys are asked for must not
+                # depend on the order of a set.
                 for key_id in sorted(map(str, key_ids_of(pdu, server))):
                     needs.add(server, key_id)
     return needs.given()

@@ -78,6 +78,7 @@ class InvitePolicy:
         >>> policy.verdict("@ana:x.bad.example:8448", "!r:a.example")
         <InviteVerdict.BLOCK: 'block'>
         """
+        # The strictest first: a broad pattern that allows must not undo a narrow one that blocks.
         for patterns, verdict in (
             (self.block, InviteVerdict.BLOCK),
             (self.ignore, InviteVerdict.IGNORE),

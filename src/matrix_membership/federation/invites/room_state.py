@@ -95,6 +95,7 @@ def graded(
     The fault of a stripped event is not, unless it is the create event: it claims nothing
     that a signature could prove, and older servers send no other.
     """
+    # One more than the bound shows that there are more, however many a stranger sends.
     entries = tuple(islice(entries, MOST_DESCRIBING + 1))
     if len(entries) > MOST_DESCRIBING:
         sentence = f"{where} has more than {MOST_DESCRIBING} entries"
@@ -107,6 +108,7 @@ def graded(
         has_create = has_create or _is_create(entry)
         shown, fault = _examined(entry, event, keys)
         if shown is not None and shown.type == "m.room.create":
+            # The first one stands, as in `RoomState.of`: the second could name other creators.
             if create is not None:
                 shown, fault = None, "is a second create event"
             create = create or shown
@@ -157,6 +159,8 @@ def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | No
 
 def _stripped(entry: Mapping[str, JsonValue], version: RoomVersion) -> Event | None:
     """Return a stripped state event, as servers sent them before they sent PDUs."""
+    # What has hashes or signatures claims to be a PDU. If it could pass as stripped after it failed
+    # as one, a forged event would be shown all the same.
     if "hashes" in entry or "signatures" in entry or "state_key" not in entry:
         return None
     try:
