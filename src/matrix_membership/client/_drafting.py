@@ -81,6 +81,8 @@ def sent(
         The event to send; the answer alone when the room holds the same event
         already; or the error when the rules reject the event.
     """
+    # The order decides: what the client says beats the profile on record, and what this server adds
+    # beats both.
     content = {**profile_of(settings), **request.content, **more, "membership": str(membership)}
     current = room.state.get("m.room.member", request.target)
     # A client that repeats its request must not add an event to the room each time.

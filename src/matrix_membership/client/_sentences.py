@@ -36,6 +36,7 @@ def refused(decision: Decision, event: Event, state: RoomState) -> MatrixError:
         403 `M_FORBIDDEN` with the reason. While the room's members are not all known
         and the verdict depends on them: 503 `M_UNKNOWN`.
     """
+    # 503 and not 403: once the members are known, the user may well be allowed.
     if decision.undecided:
         return evolve(members_unknown(), decision=decision)
     sentence = _SENTENCES.get(decision.rule)

@@ -202,6 +202,8 @@ class NeedsExchange:
     pending: PendingInvite
 
 
+# One union in place of a callback for each: the caller's `match` shows a type checker that no
+# answer was forgotten. What is still needed is an answer too, since nothing in this package waits.
 Action = (
     Send
     | Begin

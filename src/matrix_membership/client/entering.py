@@ -80,12 +80,15 @@ def join(
         return _elsewhere(JOINING, request, room, settings)
     state = room.state
     current = state.membership_of(request.target)
+    # As in Synapse. A new profile of a joined user goes through the endpoint for state events.
     if current is JOIN and not request.is_state:
         return Answer(_room_id(request))
     refusal = suspended(settings)
     if refusal is not None:
         return refusal
     more: JsonObject | Action = JsonObject()
+    # A joined or invited user needs nobody who authorises the join, and nobody can authorise that
+    # of a banned one. A user named without need makes that user's server owe a signature.
     if current not in (JOIN, INVITE, BAN) and request.target == request.user:
         more = _let_in(request, room, settings, memberships)
     if not isinstance(more, JsonObject):
@@ -237,6 +240,7 @@ def _verified_exchange(
     stored = room.state.get("m.room.third_party_invite", signed["token"])
     if stored is None or not isinstance(stored.view, ThirdPartyInvite):
         return MatrixError.of("M_FORBIDDEN", "this room has no such invite by address")
+    # The rules compare them too, but only when the invite is made. The user hears of it now.
     if stored.sender != signed["sender"]:
         return MatrixError.of("M_FORBIDDEN", "somebody else sent that invite by address")
     if not signed_by_key(signed, stored.view.public_keys):

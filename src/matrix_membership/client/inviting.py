@@ -69,6 +69,8 @@ def _by_user_id(
     if of_this_server and _is_blocked(request, room, settings):
         return MatrixError.of("M_INVITE_BLOCKED", f"{request.target} does not take this invite")
     joined = state.membership_of(request.user) is JOIN
+    # Synapse sends another invite unless it says the same. Here a client that repeats its request
+    # adds nothing to the room; a new invite goes through the endpoint for state events.
     if joined and state.membership_of(request.target) is INVITE and not request.is_state:
         return Answer(JsonObject())
     offer_to = None if of_this_server else server_of(request.target)

@@ -51,6 +51,7 @@ def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Action:
     """
     if isinstance(room, ResidentRoom):
         gone = room.state.membership_of(request.target) is LEAVE
+        # Synapse answers 403 after a kick. But a client that leaves wants to be out, and is.
         if gone and room.state.get("m.room.member", request.target) and not request.is_state:
             return Answer(JsonObject())
         return sent(request, room, LEAVE, at=at)
@@ -65,6 +66,7 @@ def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Action:
         RoomID(request.room),
         tuple(server for server in room.servers_to_ask if server != own),
         request.content,
+        # A user has to get rid of an invite even when its server is gone and no other one answers.
         locally=room.reject_locally(at=at),
         invited=room.membership is INVITE,
     )
@@ -85,6 +87,7 @@ def kick(
         What to do; `M_FORBIDDEN` for a target user who has left or is banned.
     """
     wrong = MatrixError.of("M_FORBIDDEN", f"{request.target} is not in this room")
+    # The event of a kick is that of an unban: kicking a banned user would lift the ban.
     return _removed(request, room, LEAVE, at, settings, {LEAVE: wrong, BAN: wrong})
 
 
@@ -104,6 +107,7 @@ def unban(
         What to do; `M_BAD_STATE` for a target user who is not banned.
     """
     wrong = MatrixError.of("M_BAD_STATE", f"{request.target} is not banned from this room")
+    # The other way round: unbanning a member would remove the member.
     return _removed(request, room, LEAVE, at, settings, dict.fromkeys((*_PRESENT, LEAVE), wrong))
 
 
@@ -122,6 +126,8 @@ def forget(request: ClientRequest, room: KnownRoom) -> Forget | MatrixError:
         current = room.state.membership_of(request.target)
     elif isinstance(room, OutOfBand):
         current = room.membership
+    # 400 `M_UNKNOWN` by the specification: a room that is forgotten while the user is in it would
+    # go on sending what nobody sees.
     told = _STILL.get(current)
     if told is not None:
         return MatrixError("M_UNKNOWN", told, 400)

@@ -57,6 +57,7 @@ def joined_members(request: ClientRequest, room: KnownRoom) -> Answer | MatrixEr
 
 def _profile(event: Event) -> dict[str, JsonValue]:
     content = event.content
+    # Only text: any member can write another type there, and clients show what comes.
     return {told: content[key] for key, told in _PROFILE_KEYS if isinstance(content.get(key), str)}
 
 
@@ -93,6 +94,7 @@ def set_membership(
     if wanted == "leave" and request.user == request.target:
         return leave(request, room, at=at)
     if wanted == "leave":
+        # One event, two endpoints: only the membership before tells an unban from a kick.
         lifts = room.state.membership_of(request.target) is BAN
         return (unban if lifts else kick)(request, room, at=at, settings=settings)
     return _BY_MEMBERSHIP[wanted](request, room, at=at, settings=settings)

@@ -64,6 +64,7 @@ class TokenBucket:
         >>> refused.extra, refused.headers
         ({'retry_after_ms': 1500}, (('Retry-After', '2'),))
         """
+        # A clock that was set back must not take tokens away.
         passed = max(0, at - self.at)
         held = min(self.burst, self.tokens + passed * self.per_second / _SECOND)
         if held >= tokens:

@@ -215,6 +215,8 @@ def read_invite(
 ) -> ClientRequest | AddressRequest | MatrixError:
     """Read an invite. Its fields tell whether it is by user ID or by address."""
     fields = _fields(body, required=True)
+    # With none of the fields it is an invite by user ID, so that the error names what most clients
+    # mean.
     if "user_id" in fields or not any(name in fields for name in _ADDRESS_FIELDS):
         return read_target(user, room_id, body=body)
     texts = {name: _required(fields, name, "text") for name in _ADDRESS_FIELDS}
@@ -268,6 +270,8 @@ def _fields(body: bytes, *, required: bool = False) -> JsonObject:
     if not body and not required:
         return JsonObject()
     try:
+        # Strict, although room versions 1 to 5 take floats: what a client writes goes into events
+        # of any version, and the fault should be told where it is made.
         value = decode(body, strict=True)
     except InvalidJson as error:
         raise _Wrong(MatrixError.of("M_NOT_JSON", str(error))) from error
@@ -314,6 +318,8 @@ def _via(query: Query) -> tuple[ServerName, ...]:
             if not is_server_name(value):
                 raise _invalid(name, "a server name", value)
             named[name].append(value)
+    # `server_name` is the older name of the parameter. A client that sends both means the same
+    # servers.
     return tuple(dict.fromkeys(named["via"] or named["server_name"]))
 
 
