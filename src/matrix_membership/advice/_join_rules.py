@@ -29,6 +29,7 @@ def _join_rule_unknown(state: RoomState) -> Iterator[Finding]:
 
 def _nobody_can_authorise(state: RoomState) -> Iterator[Finding]:
     if is_restricted(state) and not servers_that_can_authorise(state):
+        # Asked only now: a state that leaves members out can still show somebody who can.
         need_all_members(state)
         yield Finding(
             "nobody-can-authorise",
@@ -58,6 +59,7 @@ def _allow_entries(state: RoomState) -> Iterator[Finding]:
         return
     allow = event.content.get("allow")
     entries = allow if isinstance(allow, tuple) else ()
+    # Servers pass over such an entry without a word, so nobody notices.
     odd = [f"allow[{index}]" for index, entry in enumerate(entries) if not _leads_somewhere(entry)]
     if odd:
         yield Finding(
@@ -68,6 +70,7 @@ def _allow_entries(state: RoomState) -> Iterator[Finding]:
             "these conditions let nobody in: they name no room that can be read",
             "name a room by its ID, with the type m.room_membership",
         )
+    # Room IDs of version 12 are hashes: they name no server that could be asked for the room.
     without = tuple(room for room in state.allow if not server_of(room))
     if without:
         yield Finding(

@@ -42,6 +42,7 @@ class Permission:
     @property
     def unknown(self) -> bool:
         """Whether the answer hangs on something that is not at hand."""
+        # An objection stands whatever the rest of the state says.
         if self.objection:
             return False
         if self.missing or self.hangs_on:

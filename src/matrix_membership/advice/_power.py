@@ -24,6 +24,8 @@ def listed(state: RoomState) -> set[str]:
 def acts(user: str, state: RoomState) -> bool:
     """Tell whether a user is joined, and the room takes what they send."""
     create = state.create_event
+    # In a closed room, members of other servers have power on paper only: their events are
+    # rejected.
     closed = not state.create.federate and create is not None and server_of(user) != create.server
     return state.membership_of(user) is JOIN and not closed
 
@@ -87,6 +89,8 @@ def _banned_for_ever(state: RoomState) -> Iterator[Finding]:
         return
     # Rule 4.5 asks for both levels. And nobody can lower the level of a user of equal power.
     needed = max(levels.ban, levels.kick)
+    # All members without a level of their own share one. They are looked at only if that one is out
+    # of reach, since a large room has many of them and a list of levels is short.
     candidates: Iterable[str] = listed(state)
     if highest < needed or highest <= levels.users_default:
         candidates = state.members
@@ -146,6 +150,7 @@ def _tombstone_open(state: RoomState) -> Iterator[Finding]:
     if not able:
         need_all_members(state)
     else:
+        # The specification's proposal, unless a member has been given more already.
         enough = max(_TOMBSTONE_LEVEL, max(able.values()) + 1)
         yield Finding(
             "tombstone-open",
@@ -167,6 +172,7 @@ def _odd_levels(state: RoomState) -> Iterator[Finding]:
     event = state.get("m.room.power_levels")
     if event is None:
         return
+    # By class: to Python `True` is an integer, and before version 10 Synapse reads it as level 1.
     odd = {path: value for path, value in _levels(event.content) if value.__class__ is not int}
     unread = tuple(p for p, value in odd.items() if level_of(value, state.room_version) is None)
     if unread:
@@ -201,6 +207,8 @@ def _levels(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _creators_listed(state: RoomState) -> Iterator[Finding]:
+    # The rules reject every new event that lists a creator, and a client that changes one level
+    # copies all others.
     listed = tuple(sorted(state.create.privileged & state.power_levels.users.keys()))
     if listed:
         yield Finding(

@@ -40,6 +40,7 @@ def _shut_out(state: RoomState) -> Iterator[Finding]:
     servers = sorted({*present, *map(server_of, invited)})
     denied = {server for server in servers[:most] if not acl.allows(server)}
     members = tuple(sorted(denied & present))
+    # Otherwise there may be a member, not looked at, who can still mend the list.
     is_sure = len(servers) <= most and not lacks_members(state)
     if members:
         every = len(members) == len(present)
@@ -78,6 +79,8 @@ def _remedy_by_list(state: RoomState, permitted: AbstractSet[str], *, is_sure: b
     needed = levels.required_for("m.room.server_acl", is_state=True)
     able = sorted(user for user in users if state.power_level_of(user) >= needed)
     plain = state.joined_members() if levels.users_default >= needed else iter(())
+    # Those with a level of their own first: they are few, and all joined members are read only if
+    # none of them can do it.
     for user in chain(able, (user for user in plain if user not in users)):
         if server_of(user) in permitted and acts(user, state):
             return f"have {user} permit the servers, or have their users removed"
@@ -148,6 +151,8 @@ def _policy_server(state: RoomState) -> Iterator[Finding]:
             "the room does not use its policy server, which has no joined user",
             "have a user of that server join, or empty the content",
         )
+    # Worse than a policy server that is absent: this one is in force, and nobody can check what it
+    # signs.
     elif len(unpadded_base64(key) or b"") != SEED_BYTES:
         yield Finding(
             "policy-server-key-unreadable",

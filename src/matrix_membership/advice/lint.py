@@ -53,6 +53,8 @@ def lint(state: RoomState) -> tuple[Finding, ...]:
             for finding in check(state):
                 found.append(finding)  # noqa: PERF402
         except IncompleteState as incomplete:
+            # A state over a look-up cannot list its members. Its caller hears of it, instead of a
+            # list of findings that is short for another reason than it says.
             if not (state.is_partial or state.passed_over):
                 raise
             missing[incomplete.missing] = None

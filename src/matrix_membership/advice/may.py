@@ -87,6 +87,8 @@ class May:
     ) -> Permission:
         if authorised_via is not None:
             return self._authorised_join(authorised_via)
+        # A client sends a plain join, and its server adds the user who authorises it. So a
+        # rejection of the plain join for lack of that user is not yet the answer.
         plain = self._membership(self.user, JOIN)
         decision = plain.decision
         if decision is None or decision.undecided or decision.rule != _NOT_AUTHORISED:
@@ -140,6 +142,7 @@ class May:
         room is closed to their server, or its access control list bans it.
         """
         answer = self._membership(user, INVITE)
+        # Only then: a user who may not invite at all should hear that first.
         if answer or answer.unknown:
             return evolve(answer, objection=fate_of(user, self.state).obstacle)
         return answer
@@ -149,6 +152,8 @@ class May:
         if user == self.user:
             reason = "nobody kicks themselves: leave the room instead"
             return evolve(self.leave(), objection=reason)
+        # A kick, an unban, a withdrawn invite and a denied knock are one event. The rules would
+        # answer yes to the kick of a banned user, and the event would lift the ban.
         return self._leave_of_another(user, _NOT_KICKED)
 
     def ban(self, user: str) -> Permission:
@@ -228,6 +233,8 @@ class May:
         rooms = {event.room_id, "" if create is None else create.room_id} - {""}
         if len(rooms) > 1:
             return "the event is in another room"
+        # From version 3 on the rules allow every redaction. What servers apply is decided by these
+        # two.
         own, needed = self.state.power_level_of(self.user), self.state.power_levels.redact
         if event.sender == self.user or own >= needed:
             return ""
@@ -436,6 +443,7 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
     >>> list(who_may(RoomState.of(V11, []), lambda user: user.ban("@ana:a.example")))
     []
     """
+    # Raised at the end: the users that are found before it are certain.
     missing = "all members" if lacks_members(state) else ""
     for user in state.joined_members():
         answer = question(May(user, state))
