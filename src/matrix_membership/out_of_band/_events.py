@@ -48,6 +48,8 @@ def gives_way(held: Event, event: Event, servers: frozenset[ServerName]) -> bool
     """
     if slot(held) == slot(event):
         return True
+    # Only servers that the caller named: otherwise a stranger's invite would end the knock, and the
+    # answer to it would find nothing that it could replace.
     return held.membership is KNOCK and slot(event) in servers
 
 
@@ -67,6 +69,7 @@ def is_by_wrong_sender(event: Event) -> bool:
     It is a knock for another user, or an invite or ban of oneself.
     """
     by_user = event.sender == event.state_key
+    # A leave may come from either side: the user leaves, or somebody removes them.
     return event.membership is not LEAVE and by_user is not (event.membership is KNOCK)
 
 
@@ -80,6 +83,8 @@ def is_proof(event: Event, held: Event) -> bool:
     return (
         bool(event.pdu)
         and event.room_id == held.room_id
+        # Another version redacts otherwise, so its signatures can be good on an event of other
+        # content.
         and event.room_version == held.room_version
         and not missing_signers(event)
         and event.server in event.signed_by  # a third party signs for any sender
@@ -90,11 +95,14 @@ def shows_power_of(user: str, state: RoomState) -> bool:
     """Tell whether a state shows a user's power level, without a default."""
     if state.create_event is None:
         return False
+    # What was not told must not become a default: by it a moderator has 0, and the ban looks
+    # forged.
     return state.power_levels.exists or user in state.create.privileged
 
 
 def supposed_join(event: Event) -> Event:
     """Return a join of the sender, without which the rules reject the event."""
+    # In client format, which needs no signature: this event is neither sent nor kept.
     return Event.from_client_event(
         {
             "type": "m.room.member",
