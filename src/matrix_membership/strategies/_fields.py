@@ -58,6 +58,7 @@ DrawFields = Callable[[DrawFn, RoomVersion, str], Fields]
 
 # Built once, because a strategy costs more to build than to draw from.
 _MAYBE: Final = st.booleans()
+# An event in which everything optional is there fails for several reasons at once.
 _RARELY: Final = st.sampled_from((False, False, False, True))
 _TEXT: Final = st.text(max_size=20)
 _USERS: Final = user_ids()
@@ -68,6 +69,8 @@ _TIMES: Final = st.integers(0, 2**41)
 _DEPTHS: Final = st.integers(1, 1000)
 _REMARKS: Final = st.sampled_from(("displayname", "reason"))
 _MEMBERSHIPS: Final = st.sampled_from(tuple(MEMBERSHIPS))
+# What readers of IDs stumble over: a slash and a plus, an IPv6 literal with a port, letters beyond
+# ASCII.
 _SOME_IDS: Final = MappingProxyType(
     {
         EventIdFormat.IN_PDU: ("$one:a.example", "$two:b.example", "$¡:[::1]:8448"),
@@ -85,6 +88,7 @@ _REFERENCES: Final = MappingProxyType(
 )
 _JOIN_RULES: Final = ("public", "invite", "knock", "restricted", "knock_restricted", "private")
 _RULES: Final = st.sampled_from(_JOIN_RULES)
+# At and beside the levels 0, 50 and 100: elsewhere a wrong comparison shows nothing.
 _LEVELS: Final = st.sampled_from((50, 0, 100, 1, -1, 49, 99))
 _NAMED: Final = st.dictionaries(st.sampled_from(tuple(NAMED_LEVELS)), _LEVELS, max_size=3)
 _USER_LEVELS: Final[SearchStrategy[Mapping[str, int]]] = st.dictionaries(
@@ -155,6 +159,7 @@ def member_fields(
 ) -> Fields:
     """Draw a member event. Joins and knocks are of the sender, others of any user."""
     named = draw(_MEMBERSHIPS) if membership is None else str(membership)
+    # Changed and not filtered out: Hypothesis would draw in vain, and shrink worse.
     if named == "knock" and not version.knocking:
         named = "leave"
     alone = named in ("join", "knock")
@@ -171,8 +176,11 @@ def ways_to_write_levels(version: RoomVersion) -> tuple[Callable[[int], JsonValu
     """Return the ways in which a room version lets events write a level."""
     found: list[Callable[[int], JsonValue]] = [lambda level: level]
     if not version.integer_levels:
+        # The grammar of versions 1 to 9 allows white space around a level, a sign and leading
+        # zeros.
         found += [str, lambda level: f" {level:+04d} "]
     if version.float_levels:
+        # Readers cut the fraction off, which gives the level that was drawn.
         found += [lambda level: level + (0.5 if level > 0 else 0.0)]
     return tuple(found)
 
@@ -211,6 +219,7 @@ def stored_invite(token: str, key_count: int = 1) -> Fields:
     keys = [signer_of(IDENTITY_SERVER).verify_key, signer_of("other." + IDENTITY_SERVER).verify_key]
     url = f"https://{IDENTITY_SERVER}/_matrix/identity/v2/pubkey/isvalid"
     entries = [{"public_key": key, "key_validity_url": url} for key in keys[:key_count]]
+    # Servers write the single key of older invites beside the list, for those that read only that.
     content: Fields = {"display_name": "b…@…", "key_validity_url": url, "public_key": keys[0]}
     if key_count:
         content["public_keys"] = entries

@@ -76,6 +76,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """The keys that the auth rules or clients read, by event type."""
 
+# A mark of its own, since None is a value that JSON has.
 _GONE: Final = object()
 
 
@@ -83,6 +84,7 @@ def _odd(*more: float) -> SearchStrategy[object]:
     """Draw values that are malformed for nearly every key."""
     return st.sampled_from(
         (
+            # Python's `int` takes "5_0", " 7 " and True, so engines in Python read levels in them.
             *(_GONE, None, False, True, 0, -1, MAX_INTEGER, "", "50", " 7 ", "5_0", "Join", "@ben"),
             *([], {}, [None], {"": None}, {"@ben": 50}, {"@ben:a.example": "50"}, {"signed": {}}),
             *more,
@@ -98,6 +100,7 @@ _Path = tuple[str | int, ...]
 def exchanged(draw: DrawFn, event_type: str, content: Fields, version: RoomVersion) -> Fields:
     """Return a content with one value replaced by a malformed one, or removed."""
     known = [(key,) for key in KEYS.get(event_type, ("body",))]
+    # Shrinking goes to the first: a fault at the top of a content is easier to read.
     paths = dict.fromkeys([*known, *_paths(content)])
     new = draw(_ODD_OR_FLOATS if version.float_levels else _ODD)
     changed: Fields = _put(content, draw(st.sampled_from(tuple(paths))), new)

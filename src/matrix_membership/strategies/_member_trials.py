@@ -15,6 +15,7 @@ from matrix_membership.strategies._trials import MAYBE, MEMBERSHIPS, Trial, memb
 
 __all__ = ["answer", "ban", "invite", "join", "knock", "leave", "odd_member", "restricted_join"]
 
+# More often the one that versions 8 and 9 know too.
 _RESTRICTED: Final = st.sampled_from(("restricted", "restricted", "knock_restricted"))
 
 
@@ -22,6 +23,8 @@ def join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """A user joins a room that is not restricted."""
     event = member(ben, ben, "join")
     match reason:
+        # Left to chance, a creator who returns came up hardly ever, and an engine that lets every
+        # creator back in passed.
         case "first" | "returned":
             first = reason == "first"
             if not first:
@@ -40,6 +43,8 @@ def join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
             room = room.with_(JOIN_RULES, {"join_rule": "public"})
             return Trial(room.with_member(ben, draw(_NOT_BANNED)), event)
         case _:
+            # The specification reserves `private` without a meaning: it lets nobody in, as does a
+            # word that no version knows.
             rule = draw(st.sampled_from(("invite", "knock", "private", "odd")))
             return Trial(room.with_(JOIN_RULES, {"join_rule": rule}).with_member(ben, None), event)
 
@@ -69,6 +74,7 @@ def invite(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     outside = st.sampled_from(("join", "ban") if reason == "inside" else (None, "leave", "knock"))
     room = room.with_member(ben, draw(outside))
     room = room.with_member(CLEO, "leave" if reason == "sender away" else "join")
+    # One below the level and at it: engines that confuse "less" with "at most" fail only here.
     room = with_levels(room, {CLEO: 49 if reason == "too low" else 50}, invite=50)
     return Trial(room, member(CLEO, ben, "invite"))
 
@@ -90,6 +96,7 @@ def _signed(user: str, reason: str) -> Fields:
         case "token":
             return signed_invite(user, "another token")
         case "key":
+            # The signature is good. Only its key is not among those of the stored invite.
             return signed_invite(user, "token", signer_of("a.example"))
     fields = signed_invite(user, "token")
     invited = fields["content"]["third_party_invite"]
@@ -97,6 +104,7 @@ def _signed(user: str, reason: str) -> Fields:
         case ["null"]:
             fields["content"]["third_party_invite"] = None
         case ["altered"]:
+            # No rule reads this key, so an engine has to check the signature to notice.
             invited["signed"]["more"] = 1
         case ["signed", "gone"]:
             del invited["signed"]
@@ -112,6 +120,7 @@ def leave(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
         return Trial(room.with_member(ben, membership), member(ben, ben, "leave"))
     room = room.with_member(CLEO, None if reason == "sender away" else "join")
     room = room.with_member(ben, "ban" if "unban" in reason else draw(_NOT_BANNED))
+    # Equal power is not enough to remove somebody, so "as high" is exactly Cleo's level.
     users = {CLEO: 49 if "too low" in reason else 50, ben: 50 if reason == "as high" else 0}
     return Trial(with_levels(room, users, ban=50), member(CLEO, ben, "leave"))
 
@@ -119,6 +128,7 @@ def leave(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
 def ban(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """Cleo bans Ben."""
     room = room.with_member(CLEO, "knock" if reason == "sender away" else "join")
+    # Any of them: nobody has to be in the room to be banned from it.
     room = room.with_member(ben, draw(MEMBERSHIPS))
     users = {CLEO: 49 if reason == "too low" else 50, ben: 50 if reason == "as high" else 0}
     return Trial(with_levels(room, users), member(CLEO, ben, "ban"))
@@ -146,6 +156,8 @@ def odd_member(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
         case "no key":
             del fields["state_key"]
         case "key":
+            # The specification does not say what a user ID is here. Synapse wants a colon, ruma a
+            # user ID.
             fields["state_key"] = draw(st.sampled_from(("", "ben", "@ben", "@ben:")))
         case _:
             fields["content"]["membership"] = draw(_ODD_MEMBERSHIPS)

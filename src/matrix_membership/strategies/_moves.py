@@ -28,6 +28,7 @@ Move = tuple[str, str, str, object]
 """The kind of move, the sender, the target user or state key, and the new value."""
 
 _PEOPLE: Final = st.sampled_from((ANA, BEN, CLEO, DAN))
+# Ana twice: a history keeps only what the rules allow, and she has the power.
 _SENDERS: Final = st.sampled_from((ANA, ANA, BEN, CLEO, DAN))
 MOVES: Final[SearchStrategy[Move]] = st.one_of(
     st.tuples(
@@ -71,6 +72,7 @@ def sent_for(move: Move, state: RoomState) -> tuple[Fields, ...]:
         case "level" | "named level":
             return (_levels(kind, other, how, state),)
         case "third party":
+            # Both: without the stored invite the room has no keys for the other one.
             return stored_invite(str(how)), signed_invite(other, str(how))
         case "name":
             return (_state(("m.room.name", ""), {"name": how}),)
@@ -83,6 +85,7 @@ def _state(place: tuple[str, str], content: Fields) -> Fields:
 
 def _member(sender: str, other: str, text: str, state: RoomState) -> Fields:
     """Return a member event. Ana authorises an uninvited join of a restricted room."""
+    # Nobody joins or knocks for another user, so the target of such a move is its sender.
     if text not in ("join", "knock"):
         return membership(other, text)
     restricted = "restricted" in str(state.join_rule) and state.room_version.restricted_joins
@@ -95,6 +98,8 @@ def _levels(kind: str, name: str, level: object, state: RoomState) -> Fields:
     """Return the power levels of the room, with one of them changed."""
     current = state.get(*POWER_LEVELS)
     if current is not None:
+        # As clients do: all levels with one of them changed. An event with one level alone would
+        # take everybody's power away, and the history would end there.
         content = thaw(current.content)
     else:
         content = {"users": {} if state.room_version.privileged_creators else {ANA: 100}}

@@ -37,6 +37,7 @@ class Writer:
         documents = [event.document for event in events if event.pdu]
         usual: dict[str, JsonValue] = {}
         for key in _USUAL:
+            # What most events share is written once, so that what differs can be seen.
             values = Counter(encode(document.get(key), strict=False) for document in documents)
             for value, count in values.most_common(1):
                 if count > 1 and value != b"null":
@@ -101,6 +102,7 @@ class Writer:
         version = self.room_version
         if KNOWN.get(version.identifier) is version:
             return f"V{version}", f"V{version}"
+        # A version of one's own has no name that a script could import.
         return "MINE", f"V{version.auth_rules}"
 
 

@@ -71,6 +71,8 @@ def _anything(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
             return Trial(close(draw, room, ben), {**message, "sender": ben})
 
 
+# A state key that begins with `@` has to be the sender's ID: "@" alone is one too, and so is a key
+# that only begins with that ID.
 _FOREIGN_KEYS: Final = st.sampled_from((BEN, "@", ANA + "_", "other"))
 
 
@@ -108,6 +110,8 @@ def _change_of_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Tria
     """Ben changes one level."""
     where, _, step = reason.partition(" ")
     path = draw(_PATHS[where]).replace("users ben", f"users {ben}")
+    # One notation for both events: if it changed too, servers would differ on whether that alters a
+    # level.
     write = draw(st.sampled_from(ways_to_write_levels(room.room_version)))
     before: Fields = {
         "users": {user: write(level) for user, level in (levels_of_ana(room) | {ben: _OWN}).items()}
@@ -116,6 +120,7 @@ def _change_of_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Tria
     was, becomes = (draw(st.sampled_from(levels)) for levels in _STEPS[step])
     _put_level(before, path, was if was is None else write(was))
     _put_level(after, path, becomes if becomes is None else write(becomes))
+    # The step has put another level there, but the rules compare with the one that Ben has.
     if where == "own":
         before["users"][ben] = write(_OWN)
     fields = state(ben, *POWER_LEVELS, after)
@@ -144,10 +149,12 @@ def _absent_level(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     if name == "redact":
         return _default_of_a_change(room, ben, name, removed=True, below=below)
     if name == "users_default":
+        # Users without a level have 0 by default. At 0 Ben's message passes, at 1 it does not.
         levels: Fields = {"users": levels_of_ana(room), "events_default": int(below)}
     else:
         levels = {"users": {**levels_of_ana(room), ben: NAMED_LEVELS[name] - below}}
     room = room.with_(POWER_LEVELS, levels).with_member(ben, "join")
+    # The invite of a joined user would be rejected before its level is read.
     room = room.with_member(CLEO, None if name == "invite" else "join")
     match name:
         case "ban" | "kick" | "invite":
@@ -169,6 +176,7 @@ def _default_of_a_change(room: Sketch, ben: str, name: str, *, removed: bool, be
     """Ben removes a level, or names an absent one: its default decides."""
     without: Fields = {
         "users": {**levels_of_ana(room), ben: NAMED_LEVELS[name] - below},
+        # Anybody may send power levels, so that the changed level alone decides.
         "events": {POWER_LEVELS[0]: 0},
     }
     named: Fields = {**without, name: 0}
@@ -184,6 +192,7 @@ def _new_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
         case "first":
             return Trial(room.without(POWER_LEVELS), state(ANA, *POWER_LEVELS, content))
         case "creator":
+            # In version 12 the rules reject power levels that list a creator.
             content["users"][ANA] = 100
         case "no user":
             content["users"]["ben"] = 50
@@ -200,6 +209,8 @@ _NO_MAPS: Final = st.sampled_from(([], "x", 7, True, False))
 
 
 def _redaction(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
+    # In versions 1 and 2, rule 11 compares the servers in the event IDs. Later ones allow every
+    # redaction.
     server = server_of(ben) if reason == "same server" else "a.example"
     fields: Fields = {"type": "m.room.redaction", "sender": ben, "content": {}}
     fields["redacts"] = 7 if reason == "nothing" else f"$1:{server}"
@@ -208,6 +219,7 @@ def _redaction(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
 
 
 def _aliases(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
+    # From version 6 on the type has no rule of its own, and is judged as any other.
     keys = {"own": server_of(ben), "other": "a.example", "none": None}
     fields: Fields = {"type": "m.room.aliases", "sender": ben, "content": {"aliases": []}}
     return Trial(room, {**fields, "state_key": keys[reason]})
@@ -230,6 +242,7 @@ def _create(draw: DrawFn, room: Sketch, _: str, reason: str) -> Trial:
             content.pop(reason, None)
         case "additional_creators":
             content[reason] = draw(st.sampled_from((["ben"], [7], BEN, None, [BEN])))
+    # An empty room: rule 1 does not look at the state, which would only make failures longer.
     return Trial(Sketch(version), fields)
 
 
@@ -306,6 +319,8 @@ another order, 8 of 60 failures kept a third user or an odd join rule.
 _DRAW_REASON: Final[SearchStrategy[tuple[Chapter, str]]] = st.sampled_from(
     [(chapter, reason) for chapter, reasons in _REASONS.items() for reason in reasons]
 )
+# Most stay as they are: after a change, an early rule mostly decides, and the late ones are not
+# reached.
 _DRAW_CHANGED: Final = st.sampled_from((None, None, None, None, None, "room", "room", "event"))
 
 
@@ -351,6 +366,7 @@ def _has_possible_levels(trial: Trial) -> bool:
     create = create_view(room.content(CREATE), version, sender=ANA, has_room_id=False)
     if not (current.named_readable and current.maps_readable and current.users_readable):
         return False
+    # No room of version 12 can have such levels, because the rules reject them.
     if create.privileged & current.users.keys():
         return False
     if trial.fields["type"] != POWER_LEVELS[0] or version.integer_levels:

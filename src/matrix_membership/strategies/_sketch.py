@@ -36,6 +36,7 @@ __all__ = [
 ANA: Final = "@ana:a.example"
 BEN: Final = "@ben:b.example"
 CLEO: Final = "@cleo:c.example"
+# Of Ana's server: a member whose signature on a restricted join is that of the room's own server.
 DAN: Final = "@dan:a.example"
 ROOM: Final = "!room:a.example"
 
@@ -103,6 +104,7 @@ class Sketch:
                 "event_id": f"${number}:{server_of(sender)}",
             }
             event = written(fields, self.room_version, signed_by=[], signed=signed)
+            # In version 12 the create event, which stands first, gives the room its ID.
             room_id = event.room_id
             found.append(event)
         return tuple(found)
@@ -138,5 +140,7 @@ def written(
         for server in signed_by:
             event = sign(event, signer_of(server))
         return event
+    # The rules ask who signed, not how. `with_signers` says it without an Ed25519 signature for
+    # each event.
     event = Event.from_pdu({**pdu, "hashes": {"sha256": ""}, "signatures": {}}, version)
     return event.with_signers([event.server, *signed_by])

@@ -66,10 +66,12 @@ MEMBERSHIPS: Final = st.sampled_from((None, "invite", "join", "leave", "ban", "k
 NAMED: Final = st.sampled_from(
     ("ban", "kick", "invite", "redact", "users_default", "events_default")
 )
+# The odd names are valid: engines that read user IDs by the grammar for new users fail at them.
 _BENS: Final = st.sampled_from((*((BEN,) * 12), "@:b.example", "@Ben ünd so:b.example", BEN + ":1"))
 _MEMBERSHIPS_OF_BEN: Final = st.sampled_from((None, "join", "invite", "leave", "ban", "knock"))
 _MEMBERSHIPS_OF_CLEO: Final = st.sampled_from((None, "join", "leave", "join", "invite", "ban"))
 _NO_LEVELS: Final = "no levels"
+# Half of the rooms have no power levels, since there the defaults decide.
 _LEVELS_OF_BEN: Final[SearchStrategy[int | str | None]] = st.sampled_from(
     (*((_NO_LEVELS,) * 6), None, 50, 100, 49, 51, -1)
 )
@@ -112,6 +114,7 @@ def _with_other_levels(draw: DrawFn, room: Sketch, ben: str) -> Sketch:
     if level == _NO_LEVELS:
         return room
     users = {ben: level, CLEO: draw(_LEVELS_OF_CLEO)}
+    # None leaves a user out, so that the default level counts.
     listed = {user: at for user, at in users.items() if isinstance(at, int)}
     named = draw(_NAMED_LEVELS)
     content = dict([named] if named else [])
@@ -138,6 +141,7 @@ def close(_: DrawFn, room: Sketch, __: str) -> Sketch:
 
 
 def _with_another_creator(_: DrawFn, room: Sketch, ben: str) -> Sketch:
+    # Before version 12 the key means nothing. An engine that reads it there gives Ben power.
     return room.with_(CREATE, {**room.content(CREATE), "additional_creators": [CLEO, ben]})
 
 

@@ -78,11 +78,15 @@ def assert_agrees(
     if cases is None:
         cases = auth_cases(
             room_version=room_version,
+            # Many engines take the state as given, and never see which events were listed.
             unsound_auth_events=False,
             impossible_levels=False,
             signed=signed,
         )
 
+    # An engine may run in another process, so it gets no deadline. Examples are not kept, because
+    # this package writes no files. And one failure is reported, the smallest, since others would
+    # hide it.
     @settings(max_examples=max_examples, deadline=None, database=None, report_multiple_bugs=False)
     @given(cases)
     def agrees(case: AuthCase) -> None:

@@ -55,6 +55,7 @@ class AuthCase:
     def decision(self) -> Decision:
         """The decision on the auth events if it rejects, otherwise that on the event."""
         on_auth_events = self.auth_events_decision
+        # In the order of the rules: those on auth events come before all that read the state.
         return auth.check(self.event, self.state) if on_auth_events else on_auth_events
 
     @property
@@ -69,6 +70,8 @@ class AuthCase:
         """Python that rebuilds the case and asserts its decision."""
         in_state = tuple(self.state.events)
         writer = Writer.of(self.event.room_version, (*in_state, self.event))
+        # What stands in the state is named by its place: written out twice, it would double the
+        # script.
         cited = [
             _place(event) if event in in_state else writer.event(event)
             for event in self.auth_events
@@ -198,6 +201,7 @@ def _case(trial: Trial, fault: Callable[[_Citation], _Citation], *, signed: bool
     room = trial.room.events(signed=signed)
     state = RoomState.of(version, room)
     create = state.create_event
+    # The rule on the creator's first join tells it by its previous event.
     before = create.event_id if create and trial.follows_create else _BEFORE[version.event_ids]
     fields: Fields = {
         "room_id": create.room_id if create else None,
@@ -206,6 +210,7 @@ def _case(trial: Trial, fault: Callable[[_Citation], _Citation], *, signed: bool
     }
     selected = select_auth_events(_draft(fields, version))
     cited = tuple(event for event in room if (event.type, event.state_key) in selected)
+    # After the selection, so that the list is right but for this one fault.
     citation = fault(_Citation(room, cited, fields["room_id"], signed))
     fields |= {
         "room_id": citation.room_id,
@@ -228,6 +233,7 @@ _BEFORE: Final = MappingProxyType(
 
 def _draft(fields: Fields, version: RoomVersion) -> Event:
     """Return the event without auth events, so that they can be selected for it."""
+    # The selection reads nothing else.
     said = ("type", "sender", "state_key", "content")
     present = {key: fields[key] for key in said if fields.get(key) is not None}
     return Event.from_client_event(present, version)
@@ -282,6 +288,8 @@ def _altered(event: Event, citation: _Citation, **fields: JsonValue) -> Event:
 
 _FAULTS: Final = st.sampled_from(
     (
+        # 56 of 64 cases list what they should. Otherwise the rules on auth events would decide most
+        # of them.
         *(_nothing,) * 56,
         *(_duplicate, _unexpected, _one_rejected, _create_rejected),
         *(_create_cited, _create_not_cited, _of_another_room, _in_another_room),

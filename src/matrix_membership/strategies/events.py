@@ -209,6 +209,7 @@ def _malformed_pdus(
 ) -> tuple[RoomVersion, dict[str, JsonValue]]:
     version = room_version or draw(room_versions())
     pdu = draw(events(room_version=version)).to_pdu()
+    # In version 12 a create event has no room ID, so a PDU that lacks it would be well-formed.
     if pdu["type"] == "m.room.create" and version.room_id_is_create_event:
         pdu["room_id"] = "!room:a.example"
         pdu["type"] = "m.room.name"
@@ -225,6 +226,8 @@ def _faults(version: RoomVersion) -> Iterator[tuple[str, JsonValue]]:
         yield from ((field, 7), (field, {}))
     for field in ("content", "hashes", "signatures", "unsigned", "depth", "origin_server_ts"):
         yield from ((field, "7"), (field, []), (field, True))
+    # 128 characters are 256 bytes. The limit is in bytes, and some servers count characters in old
+    # versions.
     yield from (("type", "é" * 128), ("state_key", "a" * (MAX_BYTES + 1)))
     yield from (("hashes", {}), ("hashes", {"sha256": 7}))
     yield from (("depth", -1), ("depth", version.max_depth + 1))

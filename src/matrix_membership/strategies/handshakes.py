@@ -39,6 +39,7 @@ __all__ = ["residents"]
 StatusAndBody = tuple[int, JsonValue]
 Json = dict[str, Any]
 
+# Fixed: nothing in this package reads a clock, and a failure has to come again.
 _AT: Final = 1_700_000_000_000
 _HOST: Final = signer_of("a.example")
 _GUEST: Final = signer_of("b.example")
@@ -106,6 +107,7 @@ class Resident:
     ) -> StatusAndBody:
         omits = ("omit_members", "true") in request.query
         sent = SendRequest(room_id, event_id, request.body or b"", self.signer.server_name, omits)
+        # The honest answer first, then one lie in it: all else about the answer is as it should be.
         accepted = answer_send(self.handshake, sent, self.room, _HOST, keys=self.keys)
         if isinstance(accepted, MatrixError):
             return _told(accepted)
@@ -118,6 +120,7 @@ class Resident:
         change = _ABOUT_ANSWERS.get(self.lie)
         if change is not None:
             body = change(body)
+        # Version 1 answers with a pair where there is a version 2 that does not.
         return 200, [200, body] if paired and len(self.handshake.send_versions) > 1 else body
 
 
@@ -149,6 +152,8 @@ def _in_event(
 
     return lambda body: {
         **body,
+        # In both: of an event that comes twice the better copy counts, so the lie would have no
+        # effect.
         **{key: changed(body[key]) for key in ("state", "auth_chain") if key in body},
     }
 
@@ -158,6 +163,7 @@ def _unsigned(event: Json) -> Json:
 
 
 def _altered(event: Json) -> Json:
+    # Redaction keeps the depth. So not only the content hash is wrong: the signature is, too.
     return {**event, "depth": event["depth"] + 1}
 
 

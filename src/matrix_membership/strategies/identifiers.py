@@ -46,6 +46,7 @@ _HOSTS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-
 _BASE64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _HASH_LENGTH: Final = 43
 _GRAMMATICAL: Final = "abcdefghijklmnopqrstuvwxyz0123456789._=/+-"
+# A lone surrogate has no UTF-8, a colon would end the localpart, and the grammar excludes null.
 _HISTORICAL: Final = st.characters(exclude_categories=["Cs"], exclude_characters=":\0")
 
 
@@ -63,6 +64,7 @@ _SERVER_NAMES: Final = (
 _NEW_USERS: Final = st.sampled_from(("ana", "ben", "cleo")) | st.text(
     _GRAMMATICAL, min_size=1, max_size=20
 )
+# Rooms hold user IDs from before the grammar for new ones, and their members must not be lost.
 _USERS: Final = _NEW_USERS | st.text(_HISTORICAL, max_size=30)
 _OPAQUE: Final = st.text(_HISTORICAL, min_size=1, max_size=30)
 
@@ -85,6 +87,7 @@ _ROOM_IDS: Final = _NAMED_ROOM_IDS | _HASHED_ROOM_IDS
 _EVENT_IDS: Final[Mapping[EventIdFormat, SearchStrategy[EventID]]] = MappingProxyType(
     {
         EventIdFormat.IN_PDU: _named("$", st.just("event") | _OPAQUE, _SERVER_NAMES).map(EventID),
+        # Version 3 has plain base64: an ID may hold a slash, which a path must not pass on as one.
         EventIdFormat.BASE64: _hashes("$", _BASE64[:-2] + "+/").map(EventID),
         EventIdFormat.URL_SAFE_BASE64: _hashes("$", _BASE64).map(EventID),
     }
@@ -187,6 +190,7 @@ _FAULTS: Final[tuple[Callable[[str], str], ...]] = (
     lambda name: name + " ",
     lambda name: name[:1] + "\0" + name[1:],
     lambda name: name.replace("@", "!").replace("$", "@"),
+    # Short enough in characters, and too long in bytes.
     lambda name: name[:1] + "é" * (MAX_BYTES // 2) + name[1:],
     lambda name: name + "a" * MAX_BYTES,
 )

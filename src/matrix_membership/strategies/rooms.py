@@ -74,10 +74,12 @@ class RoomHistory:
             "sender": sender,
             "room_id": None if create is None else create.room_id,
             "depth": len(self.events) + 1,
+            # By the length and not by a clock, so that a script makes the same events again.
             "origin_server_ts": len(self.events) * _MINUTE,
             "prev_events": [_reference(event) for event in self.events[-1:]],
             **fields,
         }
+        # Which auth events it has to list depends on its type, sender, state key and content.
         draft = Event.from_client_event({**fields, "sender": sender, "room_id": ROOM}, version)
         cited = [
             event for place in sorted(select_auth_events(draft)) if (event := state.get(*place))
