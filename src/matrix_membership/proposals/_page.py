@@ -99,6 +99,8 @@ def _move(move: Move) -> str:
 
 
 def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
+    # Rules of a proposal are written by anybody, and so are the texts in a situation: all of it is
+    # escaped.
     for change in verdicts:
         before, after = change.explanations()
         yield f"<details>\n<summary>{_decided(before)}<br>{_decided(after)}"
@@ -117,6 +119,7 @@ def _decided(explanation: Explanation) -> str:
     decision = explanation.decision
     mark = "won" if decision.allowed else "lost"
     link = f'<a href="{escape(decision.url)}">{escaped(str(decision.room_version))}</a>'
+    # The link in front names the version.
     said = escaped(str(decision)).replace(escaped(f"room version {decision.room_version}"), "")
     return f'{link}: <span class="{mark}">{said.replace(" of :", ":")}</span>'
 

@@ -74,6 +74,8 @@ class VerdictChange:
 
     def explanations(self) -> tuple[auth.Explanation, auth.Explanation]:
         """Explain both decisions. Cost: that of two calls of `auth.explain`."""
+        # Made when they are asked for: an explanation costs some hundred checks, and a text needs
+        # none.
         before, after = self.before.room_version, self.after.room_version
         return _explained(self.situation, before), _explained(self.situation, after)
 

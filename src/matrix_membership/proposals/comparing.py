@@ -101,9 +101,12 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
             continue
         compared += 1
         first, second = decisions
+        # Two rules with the same verdict split no room. The list of rules shows them.
         if first.allowed is second.allowed:
             continue
         moves |= _moves(situation, second)
+        # Hundreds of situations can differ for one reason. The first one is kept, because simple
+        # situations come first.
         pair = first.rule, second.rule
         known = found.get(pair, VerdictChange(first, second, situation, 0))
         found[pair] = evolve(known, count=known.count + 1)
@@ -146,6 +149,7 @@ def _rule_changes(before: RoomVersion, after: RoomVersion) -> tuple[RuleChange, 
 def _kept(number: str, rule: Rule, number_after: str, rule_after: Rule) -> RuleChange | None:
     """Return the change of a rule that keeps its name; None if it is the same."""
     name, text = rule.name, rule_after.text
+    # By identity: versions with the same wording share a function, and a new wording is a new one.
     if rule.applies is not rule_after.applies or rule.allows is not rule_after.allows:
         return RuleChange("reworded", number, number_after, name, name, text)
     if number != number_after:
@@ -156,6 +160,8 @@ def _kept(number: str, rule: Rule, number_after: str, rule_after: Rule) -> RuleC
 def _replaced(gone: Mapping[str, tuple[str, Rule]], number: str, rule: Rule) -> str | None:
     """Return the rule that had a number before, with the same verdict."""
     for name, (number_before, before) in gone.items():
+        # A guess that readers of both texts would make too: the same number and verdict, in other
+        # words.
         if number_before == number and before.allows is rule.allows:
             return name
     return None

@@ -101,6 +101,7 @@ def review(room_version: RoomVersion) -> Review:
     >>> [remark.text for remark in review(V8).remarks if remark.kind == "lost by redaction"][0]
     'allowed by 4.3.5.3 (join.authorised_by_a_member), rejected by 4.3.5.2 once it is redacted'
     """
+    # Searched once for two questions, since it costs some 100,000 checks.
     rooms = small_rooms(room_version)
     remarks = chain(
         _silent_rules(room_version),
@@ -150,6 +151,7 @@ def _forestalled(
     """Return a situation in which a rule holds although another one decides."""
     book = auth.rulebook(room_version)
     others = [other.name for _, other in book if other.name != rule.name]
+    # If the rule alone would decide, another one that comes before it has taken its place.
     alone = room_version.evolve(identifier=str(room_version), rules=book.remove(*others))
     for situation, decision in judged:
         if situation.decision_in(alone).rule == rule.name:
@@ -164,6 +166,8 @@ def _lost_by_redaction(room_version: RoomVersion) -> Iterator[Remark]:
     """Yield the verdicts that change when the judged event is redacted."""
     told: set[tuple[str, str]] = set()
     for situation, before in _judged(room_version):
+        # A verdict that hangs on a key which redaction takes is another one for a server that gets
+        # the redacted form. In version 8 that was so of the user who authorises a join.
         content = redact(situation.event, room_version)["content"]
         document = JsonObject({**situation.event, "content": freeze(content)})
         redacted = Situation(situation.state, document, situation.signed_by)
@@ -192,8 +196,10 @@ def _dead_ends(rooms: SmallRooms) -> Iterator[Remark]:
     """Yield the shortest way to where something can never be done again."""
     states = {room: rooms.state(room) for room in rooms.steps}
     for goal, can in _GOALS.items():
+        # Backwards from where it can be done. Forwards, each room would need a search of its own.
         alive = rooms.leading_to(room for room, state in states.items() if can(state))
         for room, state in states.items():  # in the order in which they were reached
+            # A room that all have left is dead in every version, and would be found first.
             if room not in alive and anybody_joined(state):
                 yield Remark("dead end", f"nobody can ever {goal} again", rooms.script(room))
                 break
@@ -217,6 +223,7 @@ def _wrong(before: RoomState, event: JsonObject, after: RoomState) -> Iterator[t
     level = before.power_level_of(sender)
     for user in USERS:
         now = after.power_level_of(user)
+        # A user who was above the sender before has gained nothing.
         if now > max(level, before.power_level_of(user)):
             text = f"{sender}, of level {level}, gives {user} level {now}"
             yield "power out of nothing", text

@@ -27,6 +27,8 @@ ANA: Final = "@ana:a.example"
 BEN: Final = "@ben:b.example"
 CAY: Final = "@cay:c.example"
 
+# All servers count as having signed, so that signatures decide only where a situation is about
+# them.
 SIGNERS: Final = frozenset(map(ServerName, ("a.example", "b.example", "c.example")))
 CREATE_ID: Final = "$" + "c" * 43
 """The ID of the create event, which versions 1 and 2 write otherwise."""
@@ -91,6 +93,8 @@ class Situation:
 
 
 def _document(event: Event) -> JsonObject:
+    # Neither hashes nor signatures: another version would have others, and `signed_by` says who
+    # signed.
     kept = ("type", "sender", "state_key", "content", "redacts", "room_id", "event_id")
     document = {key: event.document[key] for key in kept if key in event.document}
     if event.prev_events:
@@ -129,6 +133,7 @@ def _created(content: JsonValue, room_version: RoomVersion) -> Mapping[str, Json
     return {key: value for key, value in {**made, **given}.items() if value is not None}
 
 
+# A state is judged with several events by two versions, and making it costs more than a check.
 @cache
 def _state(documents: tuple[JsonObject, ...], room_version: RoomVersion) -> RoomState:
     events = [
@@ -193,6 +198,7 @@ _BASE: Final = (CREATE, _ANA_JOINED, _USUAL)
 _BEFORE: Final = ("", *MEMBERSHIPS)
 """The memberships that a user may have before; empty for none."""
 
+# A membership that no version knows shows what becomes of a word that a proposal adds.
 _AFTER: Final = (*MEMBERSHIPS, "org.example.other")
 _RULES: Final = ("", *JOIN_RULES, "org.example.other")
 
@@ -302,6 +308,7 @@ def _other_events() -> Iterator[Situation]:
 
 def _level_changes() -> Iterator[Situation]:
     """Yield power levels that replace others."""
+    # Below, at and above the sender's level, and the notations that versions read differently.
     names: tuple[JsonValue, ...] = (0, 50, 51, "50", 50.5, None)
     contents: list[Mapping[str, JsonValue]] = [{}]
     contents += [{"ban": value} for value in names]
@@ -321,6 +328,8 @@ def _level_changes() -> Iterator[Situation]:
         state = (CREATE, _ANA_JOINED, levels_event(before), member_event(BEN, "join"))
         for sender in (BEN, ANA):
             yield Situation(state, _event("m.room.power_levels", sender, content, ""))
+            # Without `users` the event takes power from Ben too, and that decides first. Here only
+            # the named level changes.
             if "users" not in content:
                 kept = {"users": before["users"], **content}
                 yield Situation(state, _event("m.room.power_levels", sender, kept, ""))

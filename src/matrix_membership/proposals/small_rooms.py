@@ -116,8 +116,10 @@ def small_rooms(room_version: RoomVersion) -> SmallRooms:
     new: Room = _with((), member_event(ANA, "join"))
     came: dict[Room, Step | None] = {new: None}
     steps: dict[Room, tuple[Step, ...]] = {}
+    # Breadth first, so that the first way to a room is the shortest: it is what a reader is shown.
     waiting = deque([new])
     moves = tuple(_moves(room_version))
+    # Read once: what a user sends does not depend on the room.
     events = [(move, situation_of((), move).event_in(room_version)) for move in moves]
     while waiting:
         room = waiting.popleft()
@@ -141,6 +143,7 @@ def situation_of(room: Room, event: JsonObject) -> Situation:
 
 def can_invite(state: RoomState) -> bool:
     """Tell whether somebody can invite."""
+    # Nobody in these rooms has named Cay, so only power decides about the invite.
     invites = [member_event(CAY, "invite", sender=user) for user in USERS]
     return any(_allowed(invite, state) for invite in invites)
 
