@@ -20,6 +20,7 @@ _COLOURS: Final[Mapping[str, str]] = MappingProxyType(
 )
 _BOLD: Final = "\x1b[1m"
 _PLAIN: Final = "\x1b[0m"
+# At the beginning of a line only: the words stand inside sentences too.
 _VERDICT: Final = re.compile(rf"^({'|'.join(_COLOURS)})\b.*$", re.MULTILINE)
 # Above the rows of a part, which are indented.
 _TITLE: Final = re.compile(r"^(?=\S)(.+)$(?=\n  )", re.MULTILINE)
@@ -35,6 +36,7 @@ def print_page(text: str) -> None:
     """
     if sys.stdout.isatty():
         text = _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
+        # Any value but the empty one counts: see https://no-color.org.
         if not os.environ.get("NO_COLOR"):
             text = _coloured(text)
     sys.stdout.write(f"{text}\n")

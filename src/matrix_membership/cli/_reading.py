@@ -25,6 +25,8 @@ UNREADABLE: Final = 2
 Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
 """What a command adds its parser to."""
 
+# The usual bound is there against strangers. These files were chosen by the person who runs the
+# command, and the state of a large room is larger.
 _BUDGET: Final = Budget(max_bytes=2**31)
 
 
@@ -51,6 +53,7 @@ def read_document(name: str) -> JsonValue:
     """
     data = read_bytes(name)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # `replace`, so that broken text is told as a fault of the JSON, with its place.
         data = data.decode("utf-16", "replace").encode()
     with located("standard input" if name == "-" else name):
         return decode(data.removeprefix(codecs.BOM_UTF8), strict=False, budget=_BUDGET)
@@ -75,6 +78,8 @@ def room_version_of(named: str | None, documents: Sequence[Mapping[str, JsonValu
     told = content.get("room_version", "1") if isinstance(content, Mapping) else content
     version = named_version(named)
     if version is not None:
+        # The option never overrides the create event: judged by the rules of another version, the
+        # event would get a verdict that no server gives.
         if create is not None and isinstance(content, Mapping) and told != named:
             expected = f"{named}, as --room-version says"
             raise InvalidMessage("m.room.create: room_version", expected, told)
@@ -108,6 +113,7 @@ def event_of(document: Mapping[str, JsonValue], version: RoomVersion) -> Event:
     if event.pdu:
         signatures = document.get("signatures")
         named = signatures if isinstance(signatures, Mapping) else ()
+        # Keys are not at hand, so what is signed counts as signed. The page of `explain` says so.
         return event.with_signers(filter(is_server_name, named))
     via = event.authorised_via
     return event.with_signers({event.server, *([] if not via else [ServerName(server_of(via))])})

@@ -64,6 +64,7 @@ def read_room(events: str, states: str | None, *, named: str | None) -> Room:
     known = [value for _, value in listed] + [value for _, found in found_in for _, value in found]
     objects = [value for value in known if isinstance(value, Mapping)]
     room = Room(room_version_of(named, objects))
+    # Events before states: a state may consist of nothing but IDs.
     for where, value in listed:
         _add(room, value, where)
     for where, found in found_in:
@@ -75,6 +76,8 @@ def _documents(name: str) -> list[tuple[str, JsonValue]]:
     """The documents of a file, each with its place: of a list, or of lines."""
     data = read_bytes(name)
     try:
+        # As one document first: lines fail as a document at the second line, while a document that
+        # is indented would fail as lines at the first, with an error that helps nobody.
         whole = decode(data, strict=False, budget=_BUDGET)
     except InvalidJson as error:
         lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
@@ -122,6 +125,8 @@ def _add(room: Room, value: JsonValue, where: str) -> Event:
     except MatrixMembershipError as error:
         expected = f"an event of room version {room.version}"
         raise InvalidMessage(where, expected, str(error)) from error
+    # The first copy stays: an answer of a server may have an event in its state and in its auth
+    # chain.
     return room.events.setdefault(event.event_id, event)
 
 
@@ -137,6 +142,7 @@ def _state(room: Room, entries: Sequence[tuple[str, JsonValue]], name: str) -> d
             continue
         if event.state_key is None:
             raise InvalidMessage(where, "a state event", event.type)
+        # Keeping one of two in silence would answer another question than the file asks.
         if state.setdefault((event.type, event.state_key), event.event_id) != event.event_id:
             raise InvalidMessage(where, "one event for each type and state key", event.type)
     return state

@@ -19,6 +19,7 @@ _STRIPPED_UNDER: Final = (
     "knock_room_state",
 )
 _LISTED_UNDER: Final = ("pdus", "state", "events", *_STRIPPED_UNDER)
+# The unstable name too: answers were saved before the specification had the other one.
 _MEMBERS_OMITTED: Final = ("members_omitted", "org.matrix.msc3706.partial_state")
 
 
@@ -66,6 +67,7 @@ def read_state_file(
         InvalidMessage: with the file and the place in it.
     """
     listed = _listed(value, name, room_id)
+    # What the events say counts before the key under which an answer to `/sync` has them.
     found = _room_of(listed.entries) or listed.room_id
     if listed.stripped and complete is None:
         complete = False
@@ -104,6 +106,7 @@ def _listed(value: JsonValue, name: str, room_id: str | None) -> _Listed:
     if isinstance(value, Mapping) and "timeline" in value:
         return found._replace(entries=list(_after_timeline(value, name)))
     while isinstance(value, Mapping):
+        # `is True`: any text would count as yes, "false" as well.
         if any(value.get(key) is True for key in _MEMBERS_OMITTED):
             found = found._replace(partial=True)
         key = next((key for key in _LISTED_UNDER if key in value), None)
@@ -133,6 +136,8 @@ def _synced_room(
 def _after_timeline(room: Mapping[str, JsonValue], name: str) -> Iterator[tuple[str, JsonValue]]:
     """Yield the state before the timeline, then the state events of the timeline."""
     after = room.get("state_after")
+    # It is the state at the end of the timeline. Applied once more, the timeline could bring back
+    # what state resolution took away.
     if isinstance(after, Mapping):
         yield from _entries(after.get("events", ()), f"{name}: state_after.events")
         return

@@ -37,4 +37,5 @@ def run(options: Namespace) -> int:
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     else:
         print_page(str(comparison))
+    # As `diff` does, so that a script can ask whether a proposal changes any verdict.
     return NO if comparison.verdicts else YES

@@ -105,6 +105,7 @@ def run(options: Namespace) -> int:
     with located("--room-version"):
         version = named_version(options.room_version)
     document = None if options.event is None else _event_document(options)
+    # No state comes before a create event, so nothing else can name the version.
     if version is None and document is not None and is_create(document):
         version = room_version_of(None, [document])
     told = read_state_file(
@@ -129,6 +130,7 @@ def _asked(options: Namespace) -> tuple[str, str, str | None]:
     if options.state == options.event == "-":
         raise InvalidMessage("STATE and EVENT", "at most one of them on standard input", "-")
     name, user = found[0] if found else ("", "")
+    # argparse cannot make one option depend on another.
     if (options.by is not None) is not (name in _TO_ANOTHER):
         options.refuse("expected --by with --invite, --kick, --ban and --unban, and only there")
     return name, user, options.by

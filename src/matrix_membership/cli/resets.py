@@ -50,6 +50,7 @@ def run(options: Namespace) -> int:
     try:
         found = resets_in(rows, events)
     except InvalidMessage as error:
+        # `resets_in` knows the row, and only this function the file.
         where = f"{options.changes}, {error.where}"
         raise InvalidMessage(where, error.expected, error.got) from error
     if options.json:

@@ -56,6 +56,7 @@ def add_to(commands: Commands) -> None:
 
 def run(options: Namespace) -> int:
     """Print the story and the resets, and return the exit code."""
+    # Standard input can be read once.
     if options.states == options.events == "-":
         raise InvalidMessage("STATES and EVENTS", "at most one of them on standard input", "-")
     asked = read_room(options.events, options.states, named=options.room_version)
@@ -66,6 +67,7 @@ def run(options: Namespace) -> int:
         rejected=frozenset(options.rejected),
         algorithm=options.algorithm,
     )
+    # Each state is taken for the newest once: files do not say on which branch their reader was.
     lost = [resets(state, resolution) for state in asked.states]
     if options.html:
         notes = (note for number, found in enumerate(lost) for note in _notes(number, found))
