@@ -102,6 +102,8 @@ def fate_of(user: str, state: RoomState, *, their_versions: Collection[str] | No
     joining, leaving = (
         auth.check(_member_event(user, membership, state), invited) for membership in (JOIN, LEAVE)
     )
+    # Stripped state leaves the access control list out as a rule. Then it stays unknown, because
+    # absent would mean that every server is let in.
     permitted = None
     with suppress(IncompleteState):
         permitted = permits(state, server_of(user))
