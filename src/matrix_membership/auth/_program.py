@@ -41,6 +41,8 @@ from matrix_membership.membership import (
 from matrix_membership.room_versions import RoomVersion
 
 
+# An exception, not a third truth value: a rule is plain Python, and its `and`, `not` and `in` would
+# turn such a value into true or false.
 class _UnknownError(Exception):
     """A question that only a real event or state could answer."""
 
@@ -64,6 +66,8 @@ class Probe:
     __eq__ = __hash__ = __bool__ = _ask
 
 
+# Not a text: a rule that reads the characters of a user ID has to be told that they are unknown,
+# and a made-up ID would give it an answer.
 class Name:
     """A user ID of unknown spelling that can be compared with another one.
 
@@ -95,6 +99,8 @@ def known_memberships(*known: tuple[Name, Membership]) -> Callable[[object], Mem
 
     def membership_of(user: object) -> Membership:
         for name, membership in known:
+            # By identity: `Name` raises when it is compared with anything else, and that error
+            # would not say that the rule asked for a membership.
             if user is name:
                 return membership
         raise _UnknownError("membership_of")
@@ -163,6 +169,8 @@ class Chosen:
             try:
                 if applies(event, state):
                     return decision  # type: ignore[no-any-return]  # as the next
+            # The rules behind this one are not tried: they decide only if it stays silent, which
+            # nobody can tell.
             except IncompleteState as incomplete:
                 if not is_silent_for_lack_of(incomplete, decision.rule):
                     return decision.undecided_for_lack_of(incomplete.missing)  # type: ignore[no-any-return]  # a decision
@@ -221,6 +229,8 @@ def compile_program(
     """
     sender = Name()
     lists = _lists(tuple(rules), create, room_version, sender)
+    # The case alone settles many rows. They are left out first, because each row that stays is
+    # tried for seven join rules, and for up to 49 pairs of memberships.
     first = [(case, event, _left(kept, event, Probe())[0]) for case, event, kept in lists]
     by_case = {case: _rows(kept) for case, _, kept in first}
     by_rule: dict[JoinRule, dict[Case, ByMembership]] = {rule: {} for rule in JoinRule}
@@ -249,9 +259,13 @@ def _lists(
         for kind in kinds - {MALFORMED}
     ]
     others = Probe(sender=sender, other=())
+    # Only where member events have cases of their own. In the rules on auth events they fall under
+    # the others, and have a membership.
     if MALFORMED in kinds:
         cases.extend(_member_cases(sender))
         others = Probe(sender=sender, other=(), membership=None)
+        # Most events of a room are messages. Without a state key the rule on state keys (9;
+        # versions 6 to 11: 8) is settled beforehand.
         message = Probe(sender=sender, other=(), membership=None, state_key=None)
         cases.append((MESSAGE, _OTHERWISE, message))
     cases.append((_OTHERWISE, _OTHERWISE, others))
@@ -339,6 +353,8 @@ def _by_join_rule(kept: Kept, event: Any, sender: Name) -> Iterator[tuple[JoinRu
     found: ByMembership = dict.fromkeys(_MEMBERSHIPS, _rows(rows))
     if "membership_of" in asked:
         found, asked = _by_membership(rows, event, known, (), (sender, *event.other))
+    # Most cases never ask for the join rule. All seven then share one mapping, not seven equal
+    # ones.
     if "join_rule" not in asked:
         yield from ((rule, found) for rule in JoinRule)
         return
@@ -362,6 +378,8 @@ def _by_membership(
         state = Probe(**known, membership_of=known_memberships(*now))
         left, more = _left(rows, event, state)
         found[membership] = _rows(left)
+        # The sender comes first: most lists end early for one who is not joined, before a rule asks
+        # for the target user's membership.
         if "membership_of" in more and users[1:]:
             further, more = _by_membership(left, event, known, now, users[1:])
             found[membership] = further, None
@@ -379,6 +397,8 @@ def _rows(kept: Kept) -> Rows:
 
 
 def _together(conditions: tuple[Applies, ...]) -> Applies:
+    # Almost every row has one condition. A lambda around it would be one more call for each row
+    # that is run.
     if len(conditions) == 1:
         return conditions[0]
     return lambda event, state: all(condition(event, state) for condition in conditions)
@@ -391,6 +411,8 @@ def _member_cases(sender: Name) -> Iterator[tuple[Case, str, Probe]]:
         (membership, kind) for membership, kind in MEMBER_KINDS.items() if membership is not UNKNOWN
     ]
     for membership, kind in kinds:
+        # Every membership gets all eight cases. An authorising user can be named on a leave or a
+        # ban too, and rule 4.2.1 reads the name before the memberships are told apart.
         for by_another, authorised, third_party in product((False, True), repeat=3):
             case = case_of(
                 kind, by_another=by_another, authorised=authorised, third_party=third_party

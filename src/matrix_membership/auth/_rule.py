@@ -19,6 +19,8 @@ from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion
 
 SPECIFICATION: Final = "https://spec.matrix.org/v1.19"
+# A readable member event has a longer kind (`m.room.member join`), so the bare type is free for the
+# malformed ones.
 MALFORMED: Final = "m.room.member"
 """The kind of a member event whose membership or state key cannot be read."""
 
@@ -64,6 +66,8 @@ class Decision:
 
     def undecided_for_lack_of(self, *missing: str) -> Decision:
         """Return the decision as one that hangs on what the state leaves out."""
+        # Never allowed: a caller who tests only the truth of a decision must not let an undecided
+        # event in.
         return evolve(self, allowed=False, undecided=True, missing=missing)
 
     @property
@@ -111,6 +115,8 @@ class Rule:
         return _content(self) == _content(other) if isinstance(other, Rule) else NotImplemented
 
     def __hash__(self) -> int:
+        # Without the numbers: a mapping cannot be hashed, and the name and the function tell rules
+        # apart.
         return hash((self.name, self.applies))
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -159,6 +165,8 @@ class Section:
     def is_about(self, kind: str) -> bool:
         """Tell whether the section covers events of a kind."""
         if self.event_type is not None:
+            # The kind of a member event names its membership behind a space. An event type with a
+            # space that looks like such a kind got an empty kind when it was read.
             return kind.partition(" ")[0] == self.event_type
         if self.membership is not None:
             return kind == (
@@ -196,6 +204,8 @@ def numbers_of(versions: Mapping[str, str | None]) -> Numbers:
 
 def number_in(numbers: Numbers, auth_rules: int) -> str | None:
     """Return the number in a rule list; None if the list lacks the row."""
+    # A number holds until the next one. Most rules keep theirs over many versions, so a new version
+    # adds entries only where the specification renumbers.
     known = [since for since in numbers if since <= auth_rules]
     return numbers[max(known)] if known else None
 
@@ -226,10 +236,14 @@ def _rule_maker(
     number: str | None, versions: Mapping[str, str | None], *, allowing: bool
 ) -> Callable[[Applies], Rule]:
     if number is not None:
+        # From version 1 on means in any version: an amended rulebook holds the rows of one version
+        # only.
         versions = {"v1": number, **versions}
 
     def make(applies: Applies) -> Rule:
         chapter = applies.__module__.rpartition(".")[2]
+        # The docstring is what a decision says. A second text beside it would drift away from the
+        # rule.
         text = (applies.__doc__ or "").partition("\n")[0]
         return Rule(f"{chapter}.{applies.__name__}", allowing, numbers_of(versions), text, applies)
 

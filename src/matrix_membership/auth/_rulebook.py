@@ -118,6 +118,8 @@ class Rulebook:
         Raises:
             InvalidRulebook: a name is unknown.
         """
+        # One after the other: a section takes its rules along, so a name that stood inside it is
+        # unknown to the next removal, and raises.
         book = self
         for name in names:
             book = book._edited(name, lambda _: ())
@@ -132,6 +134,8 @@ class Rulebook:
         Raises:
             InvalidRulebook: a name is unknown, or a number does not fit its place.
         """
+        # All at once: two rules that swap numbers would be out of order after the first of two
+        # changes.
         made = self._each(lambda rows: _renumbered(rows, numbers))
         for name in numbers:
             self._known(name)
@@ -182,6 +186,7 @@ def rulebook(room_version: RoomVersion) -> Rulebook:
 
 
 @cache
+# By the rule list, not by the version: versions 1 and 2 share one, as do 3 to 5, and 8 and 9.
 def _of_the_specification(auth_rules: int) -> Rulebook:
     def rows(listed: Rows) -> Rows:
         return tuple(_rows_of(listed, auth_rules))
@@ -208,6 +213,8 @@ _PART: Final = re.compile(r"([0-9]+)([a-z]*)")
 
 def _number(row: Row) -> str:
     """Return the number of a row; empty for a row without one."""
+    # A rule written for the specification may carry a number for each version. An amended rulebook
+    # follows the newest.
     return number_in(row.numbers, NEWEST_RULES) or ""
 
 
@@ -238,6 +245,8 @@ def _checked(book: Rulebook) -> Rulebook:
             raise InvalidRulebook(rule.name, "a name that no other rule has", rule.name)
         names.add(rule.name)
         before, allowed = last
+        # A pair may share a number if one of it allows and the other rejects: the specification
+        # writes "allow if ..., otherwise reject" as one row (4.5.1).
         if number == before and rule.allows == allowed:
             raise InvalidRulebook(
                 rule.name, f"a number other than {before}, which is taken", number
@@ -263,6 +272,8 @@ def _check_headings(rows: Rows, heading: str) -> None:
 
 
 def _order(number: str) -> tuple[tuple[int, str], ...]:
+    # As numbers, not as text: 5.10 comes after 5.9. Letters sort 5.3.1a between 5.3.1 and 5.3.2, so
+    # an added rule renumbers none of those behind it.
     return tuple((int(digits), letters) for digits, letters in _PART.findall(number))
 
 

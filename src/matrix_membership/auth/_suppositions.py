@@ -13,6 +13,9 @@ from matrix_membership.identifiers import UserID, is_user_id
 from matrix_membership.membership import MEMBERSHIPS, UNKNOWN, Membership
 from matrix_membership.state import RoomState
 
+# Five memberships cover all cases. Rule 4.8 keeps any other one out of a state, and a user without
+# a member event counts as having left. The rules of the specification read the memberships of three
+# users at most, which makes 125 completions.
 Guess = tuple[Membership, ...]
 """A membership of each user whom the state leaves out, in the order of `left_out`."""
 
@@ -34,6 +37,8 @@ def judge_in_part(event: Event, state: RoomState, rules: Chosen) -> Decision:
         for guess, supposed in suppositions(event, state)
     }
     first = next(iter(outcomes.values()))
+    # Whole decisions are compared, not verdicts: of two rejections by different rules, either would
+    # cite a rule that may not be the one.
     if all(outcome == first for outcome in outcomes.values()):
         return first
     members = [
@@ -83,6 +88,8 @@ def _supposing(state: RoomState, memberships: Mapping[str, Membership]) -> RoomS
         user: Event.from_client_event(
             {
                 "type": "m.room.member",
+                # The rules read the membership of such an event and never its sender, so even a
+                # supposed ban may be the user's own.
                 "sender": user,
                 "state_key": user,
                 "content": {"membership": str(membership)},

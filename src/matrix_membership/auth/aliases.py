@@ -7,6 +7,8 @@ from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
 
+# Version 6 dropped the rule. From then on aliases are judged as any other state event, and a server
+# name as state key carries no right.
 @rejects(v1="4.1", v6=None)
 def no_state_key(event: Event, _: RoomState) -> bool:
     """The event has no state key."""
@@ -19,6 +21,8 @@ def state_key_of_another_server(event: Event, _: RoomState) -> bool:
     return event.state_key != event.server
 
 
+# Ends the list: neither rule 6 nor rule 8 is asked. A server listed its aliases without a joined
+# user and without a power level.
 @allows(v1="4.3", v6=None)
 def otherwise(event: Event, _: RoomState) -> bool:
     """A server lists its own aliases."""

@@ -76,6 +76,7 @@ def room_id_of_no_accepted_create_event(event: Event, auth: AuthEvents) -> bool:
         create is None
         or create.type != "m.room.create"
         or create.event_id in auth.rejected
+        # The sigils differ: `!` before the room ID, `$` before the event ID.
         or event.room_id[1:] != create.event_id[1:]
     )
 
@@ -89,10 +90,14 @@ def duplicates(event: Event, auth: AuthEvents) -> bool:
         return True
     if len(auth.places) == len(auth.events):
         return False
+    # Two messages would have one place by their types alone. A message is unexpected (2.2), not a
+    # duplicate.
     places = [(entry.type, entry.state_key) for entry in auth.events if entry.state_key is not None]
     return len(set(places)) < len(places)
 
 
+# An event may list fewer than these, and passes. gomatrixserverlib checks neither this nor
+# duplicates.
 @rejects(v1="2.2", v12="3.2")
 def unexpected(event: Event, auth: AuthEvents) -> bool:
     """An auth event is not one that such an event needs."""
@@ -165,6 +170,7 @@ def select_auth_events(event: Event) -> frozenset[StateKey]:
 def selected_by_specification(event: Event) -> frozenset[StateKey]:
     """Select auth events as the specification says."""
     if event.type == "m.room.create":
+        # Rule 1 judges a create event without any state.
         return frozenset()
     selected: list[StateKey] = [("m.room.power_levels", ""), ("m.room.member", event.sender)]
     if not event.room_version.room_id_is_create_event:
@@ -172,6 +178,8 @@ def selected_by_specification(event: Event) -> frozenset[StateKey]:
     if event.type == "m.room.member":
         if event.state_key is not None:
             selected.append(("m.room.member", event.state_key))
+        # A leave or a ban is not decided by the join rule, so an event that lists it there is
+        # rejected.
         if event.membership in (JOIN, INVITE, KNOCK):
             selected.append(("m.room.join_rules", ""))
         if event.membership is INVITE and isinstance(event.view, SignedInvite):
@@ -179,6 +187,8 @@ def selected_by_specification(event: Event) -> frozenset[StateKey]:
                 selected.append(("m.room.third_party_invite", event.view.token))
         elif (
             event.membership is JOIN
+            # Only where the version knows restricted joins. Elsewhere the key means nothing, and
+            # the member event that it names is unexpected.
             and event.room_version.restricted_joins
             and event.authorised_via
         ):
@@ -200,6 +210,8 @@ def auth_chain(
         linear in the size of the chain.
     """
     chain: dict[EventID, Event] = {}
+    # A list, not recursion: an old room's auth chain is longer than Python's stack is deep, and
+    # other servers choose its shape.
     waiting = [event_id for event in events for event_id in event.auth_events]
     while waiting:
         event_id = waiting.pop()

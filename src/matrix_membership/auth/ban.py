@@ -14,6 +14,8 @@ def sender_not_joined(event: Event, state: RoomState) -> bool:
     return state.membership_of(event.sender) is not JOIN
 
 
+# The target's membership is never asked for. A user who left, or was never seen, can be banned
+# before coming, and a banned one again with another reason.
 @allows(v1="5.5.2", v6="4.5.2", v8="4.6.2", v12="5.6.2")
 def sender_may_ban(event: Event, state: RoomState) -> bool:
     """The sender has the ban level and more power than the user."""

@@ -10,6 +10,8 @@ from matrix_membership.room_versions import KNOWN
 from matrix_membership.state import RoomState
 
 
+# None of these rules looks at the room. So they allow a second create event, which `receive`,
+# `admit` and the states refuse.
 @rejects(v1="1.1")
 def has_prev_events(event: Event, _: RoomState) -> bool:
     """The create event has previous events."""
@@ -22,6 +24,8 @@ def room_id_of_another_server(event: Event, _: RoomState) -> bool:
     return server_of(event.room_id) != event.server
 
 
+# Synapse drops such an event when it reads it. Here the rule rejects it, so that the verdict has
+# the number of the text.
 @rejects(v12="1.2")
 def has_room_id(event: Event, _: RoomState) -> bool:
     """The create event has a room ID."""
@@ -38,6 +42,7 @@ def unknown_room_version(event: Event, _: RoomState) -> bool:
     )
 
 
+# From version 11 on the sender is the creator, and a `creator` in the content has no meaning.
 @rejects(v1="1.4", v11=None)
 def no_creator(event: Event, _: RoomState) -> bool:
     """The create event names no creator."""

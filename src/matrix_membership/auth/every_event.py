@@ -11,6 +11,8 @@ from matrix_membership.state import RoomState
 @rejects(v1="3", v12="4")
 def sender_from_unfederated_server(event: Event, state: RoomState) -> bool:
     """The room is not federated and the sender is of another server."""
+    # The sender's server counts, for member events too. Synapse compares the target user's server
+    # as well.
     if state.create.federate:
         return False
     create = state.create_event
@@ -23,14 +25,20 @@ def sender_not_joined(event: Event, state: RoomState) -> bool:
     return state.membership_of(event.sender) is not JOIN
 
 
+# Member events and third-party invites never get here: their sections end with a verdict. So a
+# level for `m.room.member` under `events` has no effect.
 @rejects(v1="8", v6="7", v12="8")
 def sender_below_required_power_level(event: Event, state: RoomState) -> bool:
     """The sender's power level is below the one that this type of event needs."""
     levels = state.power_levels
+    # The state key decides, not the type: a type that is usually state may be sent as a message,
+    # which needs the level of messages.
     needed = levels.message_level_of if event.state_key is None else levels.state_level_of
     return needed(event.type) > state.power_level_of(event.sender)
 
 
+# Keeps everybody, the most powerful too, from writing state in the name of another user. MSC3757
+# would change that.
 @rejects(v1="9", v6="8", v12="9")
 def state_key_of_another_user(event: Event, _: RoomState) -> bool:
     """The state key starts with @ and is not the sender."""

@@ -10,6 +10,8 @@ from matrix_membership.signing import signed_by_key
 from matrix_membership.state import RoomState
 
 
+# Tested first, and the only thing that stops a signed invite from being used again after a kick:
+# what the identity server signed does not expire. gomatrixserverlib never tests it.
 @rejects(v1="5.3.1.1", v6="4.3.1.1", v8="4.4.1.1", v12="5.4.1.1")
 def third_party_target_banned(event: Event, state: RoomState) -> bool:
     """The invited user is banned."""
@@ -22,6 +24,8 @@ def third_party_unsigned(event: Event, _: RoomState) -> bool:
     return not _invite(event).has_signed
 
 
+# The text asks whether properties are present. So `signed: null` passes the rule before and fails
+# this one.
 @rejects(v1="5.3.1.3", v6="4.3.1.3", v8="4.4.1.3", v12="5.4.1.3")
 def third_party_without_mxid_or_token(event: Event, _: RoomState) -> bool:
     """The signed block names no user or no token."""
@@ -40,6 +44,8 @@ def third_party_token_unknown(event: Event, state: RoomState) -> bool:
     return _stored(event, state) is None
 
 
+# Only equality is asked. The user who stored the invite may have left the room or lost the power to
+# invite since.
 @rejects(v1="5.3.1.6", v6="4.3.1.6", v8="4.4.1.6", v12="5.4.1.6")
 def third_party_sender_differs(event: Event, state: RoomState) -> bool:
     """The sender is not the one who sent the third-party invite."""
@@ -53,6 +59,8 @@ def third_party_signed_by_its_key(event: Event, state: RoomState) -> bool:
     stored, signed = _stored(event, state), _invite(event).signed
     if stored is None or signed is None or not isinstance(stored.view, ThirdPartyInvite):
         return False
+    # The one verification inside a rule. All other signatures are checked once, before any rule
+    # runs, but these keys are part of the room's state.
     return signed_by_key(signed, stored.view.public_keys)
 
 
@@ -68,6 +76,8 @@ def sender_not_joined(event: Event, state: RoomState) -> bool:
     return state.membership_of(event.sender) is not JOIN
 
 
+# Not asked of third-party invites: one of a joined user is allowed, and makes the user invited
+# again.
 @rejects(v1="5.3.3", v6="4.3.3", v8="4.4.3", v12="5.4.3")
 def target_joined_or_banned(event: Event, state: RoomState) -> bool:
     """The invited user is joined or banned already."""
@@ -99,6 +109,8 @@ def _stored(event: Event, state: RoomState) -> Event | None:
 
 
 def _through_a_third_party(event: Event, _: RoomState) -> bool:
+    # A `third_party_invite` of any value makes a view, null too. gomatrixserverlib and ruma take
+    # null for a plain invite.
     return event.view is not None
 
 

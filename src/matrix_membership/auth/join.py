@@ -7,6 +7,7 @@ from matrix_membership.events import Event
 from matrix_membership.membership import BAN, INVITE, JOIN, JoinRule
 from matrix_membership.state import RoomState
 
+# As in `membership`: an attribute of an enum class is slow to read, and every join reads one.
 _PUBLIC = JoinRule.PUBLIC
 _INVITE = JoinRule.INVITE
 _KNOCK = JoinRule.KNOCK
@@ -14,11 +15,16 @@ _RESTRICTED = JoinRule.RESTRICTED
 _KNOCK_RESTRICTED = JoinRule.KNOCK_RESTRICTED
 
 
+# The text puts this before the rule on bans, so a creator who was banned can come back with only
+# the create event in `prev_events`. It asks for the state key, not the sender; gomatrixserverlib
+# asks for both. A stricter reading would split the room.
 @allows(v1="5.2.1", v6="4.2.1", v8="4.3.1", v12="5.3.1")
 def first_join_of_the_creator(event: Event, state: RoomState) -> bool:
     """The creator joins right after the create event."""
     if event.state_key != state.create.creator:
         return False
+    # The cheap question came first: an event is read again for its previous events, and almost no
+    # join is the creator's.
     create = state.create_event
     return create is not None and event.prev_events == (create.event_id,)
 
@@ -57,6 +63,8 @@ def invited_to_restricted_room(event: Event, state: RoomState) -> bool:
     return state.membership_of(event.sender) in (JOIN, INVITE)
 
 
+# The rules never ask whether the user is in an allowed room: they cannot see other rooms. The
+# authorising server looked, and rule 4.2.1 asked for its signature.
 @rejects(v8="4.3.5.2", v12="5.3.5.2")
 def authoriser_may_not_invite(event: Event, state: RoomState) -> bool:
     """No joined user who may invite authorises the join."""
@@ -91,6 +99,8 @@ def otherwise(event: Event, _: RoomState) -> bool:
     return True
 
 
+# Two conditions, since the text changed: in versions 8 and 9 `knock_restricted` is an unknown join
+# rule, which lets in nobody.
 def _restricted(event: Event, state: RoomState) -> bool:
     return state.join_rule is _RESTRICTED
 

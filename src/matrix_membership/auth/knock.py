@@ -8,6 +8,7 @@ from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, JoinRule
 from matrix_membership.state import RoomState
 
 
+# The text of versions 8 and 9 names knock alone. `knock_restricted` came with version 10.
 @rejects(v7="4.6.1", v8="4.7.1", v10=None)
 def join_rule_is_not_knock(event: Event, state: RoomState) -> bool:
     """The join rule is not knock."""
@@ -26,6 +27,7 @@ def of_another_user(event: Event, _: RoomState) -> bool:
     return event.sender != event.state_key
 
 
+# A user who has knocked may knock again: the text names only ban, invite and join.
 @allows(v7="4.6.3", v8="4.7.3", v12="5.7.3")
 def from_outside(event: Event, state: RoomState) -> bool:
     """The user is neither banned, nor invited, nor joined."""

@@ -24,6 +24,8 @@ def of_oneself_from_invite_join_or_knock(event: Event, state: RoomState) -> bool
     )
 
 
+# Without this row a banned user could leave, and so lift the ban. It also rejects a leave by a user
+# who is not in the room, which gomatrixserverlib allows.
 @rejects(v1="5.4.1", v6="4.4.1", v8="4.5.1", v12="5.5.1")
 def of_oneself_otherwise(event: Event, _: RoomState) -> bool:
     """The user has nothing to leave."""
@@ -36,6 +38,8 @@ def sender_not_joined(event: Event, state: RoomState) -> bool:
     return state.membership_of(event.sender) is not JOIN
 
 
+# The ban level alone does not unban. The next rule asks for the kick level and more power as well,
+# where gomatrixserverlib stops here.
 @rejects(v1="5.4.3", v6="4.4.3", v8="4.5.3", v12="5.5.3")
 def sender_may_not_unban(event: Event, state: RoomState) -> bool:
     """The user is banned and the sender is below the ban level."""

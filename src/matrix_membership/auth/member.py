@@ -16,9 +16,13 @@ from matrix_membership.state import RoomState
 @rejects(v1="5.1", v6="4.1", v12="5.1")
 def no_state_key_or_membership(event: Event, _: RoomState) -> bool:
     """The event has no user ID as its state key, or no membership."""
+    # The text asks for a state key and is silent on its form. Synapse wants a colon, ruma a user
+    # ID. Here it has to be a user ID: nothing else can have a membership.
     return event.membership is None or not is_user_id(event.state_key)
 
 
+# Comes before the memberships are told apart, so it holds for leaves and bans too. Synapse and
+# gomatrixserverlib ask for this signature on joins only.
 @rejects(v8="4.2.1", v12="5.2.1")
 def unsigned_by_the_authoriser(event: Event, _: RoomState) -> bool:
     """The authorising user's server has not signed the event."""
@@ -36,6 +40,7 @@ MEMBER = Section(
     event_type="m.room.member",
     numbers=numbers_of({"v1": "5", "v6": "4", "v12": "5"}),
     rules=(
+        # A section of its own, found by kind: a readable member event never has to run it.
         Section(
             membership=MALFORMED,
             numbers=no_state_key_or_membership.numbers,

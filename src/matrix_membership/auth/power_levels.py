@@ -15,6 +15,8 @@ from matrix_membership.events.contents import NAMED_LEVELS, NO_POWER_LEVELS, Pow
 from matrix_membership.state import RoomState
 
 
+# Before version 10 only `users` had to be readable. The other levels counted as their defaults if
+# they could not be read.
 @rejects(v10="9.1", v12="10.1")
 def named_level_not_an_integer(event: Event, _: RoomState) -> bool:
     """A level that the event names is not an integer."""
@@ -33,6 +35,7 @@ def users_unreadable(event: Event, _: RoomState) -> bool:
     return not _new(event).users_readable
 
 
+# A creator's level cannot be lowered, so an entry for one would show a level that does not count.
 @rejects(v12="10.4")
 def creator_listed(event: Event, state: RoomState) -> bool:
     """A creator of the room is among the users."""
@@ -45,6 +48,8 @@ def first_power_levels(event: Event, state: RoomState) -> bool:
     return not state.power_levels.exists
 
 
+# A level that is added or removed changes from or to its default. Synapse compares only those that
+# are present.
 @rejects(v1="10.3.1", v6="9.3.1", v10="9.5.1", v12="10.6.1")
 def changes_named_level_above_own(event: Event, state: RoomState) -> bool:
     """A level that is changed was above the sender's."""
@@ -65,6 +70,8 @@ def sets_named_level_above_own(event: Event, state: RoomState) -> bool:
     )
 
 
+# Versions 1 to 5 did not protect `notifications`: version 6 added it to this rule and the next
+# pair.
 @rejects(v1="10.4.1", v6=None)
 def changes_event_level_above_own(event: Event, state: RoomState) -> bool:
     """The level of an event type that is changed was above the sender's."""
@@ -101,6 +108,8 @@ def sets_event_or_notification_level_above_own(event: Event, state: RoomState) -
     )
 
 
+# Equal level protects too, or two administrators could demote each other. Lowering oneself stays
+# allowed.
 @rejects(v1="10.6.1", v6="9.6.1", v10="9.8.1", v12="10.9.1")
 def changes_user_not_below_own(event: Event, state: RoomState) -> bool:
     """A user whose level is changed was not below the sender."""
@@ -127,6 +136,8 @@ def _new(event: Event) -> PowerLevels:
 
 
 def _altered_names(before: PowerLevels, after: PowerLevels) -> list[str]:
+    # Presence counts as well as value: writing a default down is an alteration, as in ruma.
+    # gomatrixserverlib compares numbers.
     return [name for name in NAMED_LEVELS if before.named.get(name) != after.named.get(name)]
 
 
@@ -135,6 +146,8 @@ def _changed(side: Mapping[str, int], other: Mapping[str, int]) -> Iterator[tupl
     return ((key, value) for key, value in side.items() if other.get(key) != value)
 
 
+# The highest changed level decides for all of them. An event can hold thousands, so they are not
+# sorted.
 def _highest_changed(side: Mapping[str, int], other: Mapping[str, int]) -> float:
     return max((value for _, value in _changed(side, other)), default=_NOTHING)
 

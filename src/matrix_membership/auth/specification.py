@@ -20,6 +20,8 @@ CREATE = create.RULES  # 1
 
 AUTH_EVENTS = auth_events.RULES  # 2; version 12: 2 and 3
 
+# The first rule that fires decides, so the order is part of every rule. Aliases and members stand
+# before the rule on membership (6), because their senders need not be joined.
 STATE_DEPENDENT = (
     sender_from_unfederated_server,  # 3; version 12: 4
     ALIASES,  # 4, versions 1 to 5

@@ -13,6 +13,8 @@ def sender_may_invite(event: Event, state: RoomState) -> bool:
     return state.power_level_of(event.sender) >= state.power_levels.invite
 
 
+# This ends the list. The general rules on levels (8) and on state keys (9) are not asked, so a
+# token may start with @.
 @rejects(v1="7.1", v6="6.1", v12="7.1")
 def otherwise(event: Event, _: RoomState) -> bool:
     """The sender is below the invite level."""

@@ -172,6 +172,7 @@ def _summary(event: Event) -> dict[str, JsonValue]:
     }
 
 
+# The engine comes as an argument: `auth` imports this module, so this module cannot import it.
 def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
     """Judge an event, and gather all that the verdict rests on.
 
@@ -185,15 +186,20 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
     book = rulebook(event.room_version)
     if event.kind == "m.room.create":
         tried = try_rules(book.create, event, lambda _: state)
+    # As in `auth.check`: a whole state without a create event is what rule 2.4 rejects, and in
+    # version 12 rule 2.
     elif state.knows("m.room.create") and state.create_event is None:
         auth_events = AuthEvents.of(event, (), frozenset(), None, listed=())
         tried = try_rules(book.auth_events, event, lambda _: auth_events)
     else:
+        # A page shows one run of the rules. The first supposition stands for all: in it the users
+        # left out are invited.
         supposed = next(suppositions(event, state))[1]
         tried = try_rules(book.state_dependent, event, _watched(supposed))
         if not (decision.allowed or decision.undecided):
             remedies = find_remedies(event, state, judge)
     read = tuple(dict.fromkeys(place for rule in tried for place in rule.read))
+    # Read from the real state: the member events of a supposed one are made up, and prove nothing.
     found = [state.get(*place) for place in read if state.knows(*place)]
     rooms, servers = _rooms_and_servers(event, state)
     return Explanation(
@@ -242,6 +248,8 @@ def _try(
             fired = _tried(row.applies, event, against(read), row.name)
             verdict = "allow" if row.allows else "reject"
             tried.append(TriedRule(number, row.name, row.text, verdict, fired, _once(read)))
+            # A rule that cannot be tried ends the list too: what comes behind it counts only if it
+            # stays silent.
             if fired is not False:
                 return True
         # The rule on malformed members is tried on all of them, although their kind settles it.
@@ -270,6 +278,8 @@ def _once(read: list[StateKey]) -> tuple[StateKey, ...]:
     return tuple(dict.fromkeys(read))
 
 
+# A fresh copy for each rule. A state over a look-up keeps what it has read, so a later rule that
+# reads the same would seem to read nothing.
 def _watched(state: RoomState) -> Callable[[list[StateKey]], RoomState]:
     """Return a function that makes copies of a state which note what is looked up."""
 

@@ -95,6 +95,8 @@ def evidence(event: Event) -> Iterator[Move]:
         server = server_of(via)
         change = Repair(f"{server} signs the event", servers=(server,))
         yield Move(change, "event", event=event.with_signers({*event.signed_by, server}))
+    # The signature of an authorising server is owed by every membership (4.2.1), so leaving the
+    # name out helps a leave or a ban too.
     content = {key: value for key, value in event.content.items() if key != VIA}
     change = Repair(f"the event leaves out {VIA}", content=freeze(content))
     yield Move(change, "event", event=rewritten(event, content, event.signed_by))
@@ -108,6 +110,8 @@ def unban(user: UserID, state: RoomState) -> Iterator[Move]:
 
 def invite(user: UserID, state: RoomState) -> Iterator[Move]:
     """Invite a user who is not in the room."""
+    # Also for a banned user: the search puts the invite behind an unban, and tries it in the state
+    # that the unban leaves.
     if state.membership_of(user) in (LEAVE, KNOCK, BAN):
         yield _member_move(f"invite {user}", user, INVITE)
 
@@ -128,9 +132,11 @@ def _member_move(
 
 def join_rule(event: Event, state: RoomState, rule: JoinRule) -> Iterator[Move]:
     """Set another join rule, if the room version has it."""
+    # The rules allow a join rule that the version does not know, but then nobody could join by it.
     if rule is state.join_rule or rule not in event.room_version.join_rules:
         return
     rules = state.get("m.room.join_rules")
+    # Keeps `allow`, so that the rooms of a restricted room survive a change to knock_restricted.
     content = {**({} if rules is None else rules.content), "join_rule": str(rule)}
     sentence = f"set the join rule to {rule}"
     change = Repair(sentence, type="m.room.join_rules", content=freeze(content))
@@ -157,6 +163,8 @@ def state_event(change: Repair, sender: UserID, state: RoomState) -> Event:
     return Event.from_client_event(fields, state.room_version)
 
 
+# Not `with_event`: its first call on a state of `RoomState.of` is linear in the members, and a
+# search makes hundreds of states that live for one judgement.
 def state_after(state: RoomState, event: Event) -> RoomState:
     """Return the state after an event, in constant time for a room of any size."""
     place = (event.type, event.state_key)
@@ -171,6 +179,7 @@ def state_after(state: RoomState, event: Event) -> RoomState:
 
 def sent_by(user: UserID, event: Event) -> Event:
     """Return the event as another user would send it."""
+    # Another sender makes another event, with another ID, which nobody knows before it is made.
     fields = {key: value for key, value in event.document.items() if key != "event_id"}
     sent = Event.from_client_event({**fields, "sender": user}, event.room_version)
     return sent.with_signers({*event.signed_by, sent.server})

@@ -93,6 +93,8 @@ def facts(event: Event, state: RoomState, read: Collection[StateKey]) -> tuple[F
 
 
 def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterator[Fact]:
+    # Only what the rules have read becomes a fact. A page about a whole room would hide the few
+    # that decided.
     users = [place[1] for place in read if place[0] == _MEMBER]
     yield from (_membership(user, state) for user in users)
     known = [place for place in read if state.knows(*place)]

@@ -43,6 +43,8 @@ from matrix_membership.state import CREATOR_POWER_LEVEL, RoomState
 
 Judge = Callable[[Event, RoomState], Decision]
 
+# Three cover a banned user who wants to send a message: unban, invite, join. Sets of four would
+# multiply the search.
 _AT_ONCE = 3
 """The most changes in one remedy."""
 
@@ -151,8 +153,10 @@ def _found(event: Event, state: RoomState, judge: Judge) -> Iterator[Remedy]:
     found: list[frozenset[Move]] = []
     for size in range(1, _AT_ONCE + 1):
         for chosen in combinations(moves, size):
+            # Two changes of one thing cancel each other: the later one counts, and was tried alone.
             if len({move.slot for move in chosen}) < size:
                 continue
+            # A set that holds a remedy helps as well, but not all of it is needed.
             if any(smaller <= frozenset(chosen) for smaller in found):
                 continue
             remedy = search.remedy(chosen)
@@ -187,6 +191,8 @@ class _Search:
                 state = state_after(state, self.event_of(move))
             else:
                 event = move.event
+        # First whether the changes help, then who could make them: most sets do not help, and
+        # finding who could costs a dozen judgements for each change.
         decision = self.judge(event, state)
         changes = self._made(moves) if decision else None
         return None if changes is None else Remedy(changes, event, decision)
@@ -209,6 +215,8 @@ class _Search:
         event = self.event_of(move)
 
         def may(user: UserID) -> bool:
+            # Judged in the state that the changes before it leave: an invite may only be possible
+            # after the unban.
             return self.judge(supposed(event, sender=user), state).allowed
 
         if move.by is not None:
@@ -300,6 +308,7 @@ class _Search:
         if event.type == "m.room.member" and event.membership in (LEAVE, BAN):
             above = state.power_level_of(target) + 1
             needed = max(needed, above)
+            # A creator of version 12 stays out of reach: the level cannot be lowered.
             if own < above <= CREATOR_POWER_LEVEL:
                 sentence = f"lower the power level of {target} to {own - 1}"
                 yield levels_move(sentence, {("users", target): own - 1}, state)
@@ -323,6 +332,8 @@ class _Search:
             named = [getattr(side, name) for name in NAMED_LEVELS]
             values = (*named, *side.users.values(), *side.events.values())
             levels.update(*((v, v + 1) for v in (*values, *side.notifications.values())))
+        # The verdict changes only at a level of either event, or one above it, since users are
+        # compared by "not below". A search by halves then needs few judgements of the whole event.
         candidates = sorted(level for level in levels if level >= at_least)
 
         sender = self.event.sender
@@ -333,6 +344,8 @@ class _Search:
         assert isinstance(told, PowerLevels)  # noqa: S101 - the view of that type
 
         def suffices(level: int) -> bool:
+            # Only the view differs: reading an event anew for each level tried would cost its size
+            # each time.
             view = evolve(told, users=JsonObject({**told.users, sender: level}))
             state = state_after(self.state, supposed(raised, view=view))
             return self.judge(self.event, state).allowed

@@ -52,6 +52,8 @@ def _needed_levels(event: Event, state: RoomState) -> Iterator[Needed]:
         needed = levels.required_for(event.type, is_state=is_state)
         default = "state_default" if is_state else "events_default"
         yield Needed(event.type, needed, ("events", event.type), default)
+        # The rule on redactions (11) exists in versions 1 and 2 only, the two whose PDUs carry an
+        # ID.
         if event.type == "m.room.redaction" and event.room_version.event_id_in_pdu:
             yield Needed("redact", levels.redact, ("redact",), "redact")
 

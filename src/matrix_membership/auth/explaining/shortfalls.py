@@ -80,6 +80,8 @@ def _below_needed(event: Event, state: RoomState) -> Iterator[str]:
     if event.type == "m.room.member" and event.membership in (LEAVE, BAN):
         theirs = state.power_level_of(target)
         if theirs >= own:
+            # The number that stands for infinity is of this package. A reader would look for it in
+            # the room.
             level = "infinite level" if theirs >= CREATOR_POWER_LEVEL else theirs
             yield f"{user} has {own}, which is not more than the {level} of {target}"
 
