@@ -30,6 +30,7 @@ def decoded(
 ) -> tuple[bytes, Mapping[str, JsonValue], Form]:
     """Decode a PDU: return the bytes to keep, the checked PDU, and its form."""
     data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
+    # Before anything is decoded: reading 30 MB took 718 MB of memory.
     _limit(len(data))
     document = usual_document(data, room_version)
     return _read_unusual(data, room_version) if document is None else (data, document, USUAL)
@@ -38,6 +39,8 @@ def decoded(
 def _bytes_of(pdu: object, room_version: RoomVersion) -> bytes:
     try:
         if isinstance(pdu, Mapping):
+            # An object is written first, then read like bytes that came: one reading judges both,
+            # and the bytes to keep are there.
             return encode(dict(pdu), strict=room_version.strict_json)
         if isinstance(pdu, str):
             _limit(len(pdu))
@@ -74,6 +77,8 @@ def _read_unusual(
     check_format(document, room_version)
     # The canonical form is never longer than the form that came.
     if len(data) > MAX_PDU_BYTES:
+        # Kept in canonical form: with its white space and escapes it would not fit into the limit
+        # when it is sent on.
         data = encode(document, strict=False)
         if len(data) > MAX_PDU_BYTES:
             raise InvalidEvent("PDU", f"at most {MAX_PDU_BYTES} bytes", len(data))

@@ -164,6 +164,8 @@ def _refuse(_: str) -> Never:
     raise ValueError
 
 
+# `scan_once` is the scanner itself. `decode` would look for white space around the value in Python
+# code, and cannot read one event inside a longer text.
 scan_usual: Final[Callable[[str, int], tuple[JsonValue, int]]] = vars(
     json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
 )["scan_once"]

@@ -50,11 +50,15 @@ ANY: Final = Form.ANY
 WITH_FLOATS: Final = Form.WITH_FLOATS
 
 
+# The form is found again, not kept with the event: a homeserver holds millions of events, and few
+# are written again.
 def document_of(pdu: bytes, room_version: RoomVersion) -> tuple[dict[str, JsonValue], Form]:
     """Decode a PDU that was read before."""
     document = usual_document(pdu, room_version)
     if document is not None:
         return document, USUAL
+    # Not strict, whatever the version: the PDU was checked when it came, and strict reading takes
+    # longer.
     document, has_float = read(pdu, strict=False)
     return dict(document), WITH_FLOATS if has_float else ANY
 
@@ -72,6 +76,7 @@ def covered_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion, form:
     if form is USUAL:
         return _covered(pdu, room_version, _pieces(pdu))
     redacted = redact(pdu, room_version)
+    # Signatures survive redaction, but cannot cover themselves.
     del redacted["signatures"]
     return write(redacted, has_float=form is WITH_FLOATS)
 
@@ -129,17 +134,24 @@ def _covered(pdu: Mapping[str, JsonValue], room_version: RoomVersion, pieces: _P
     ):
         membership = content.get("membership")
         kept = _ONLY_MEMBERSHIP.get(membership) if membership.__class__ is str else None
+    # Also for a membership that is unknown or not text: only the five known ones have their bytes
+    # made beforehand.
     if kept is None:
         left = redacted_content(event_type, content, survivors(room_version))
         kept = canonical_text(left).encode()
     written = f'{{"sha256":"{hashes["sha256"]}"}}' if len(hashes) == 1 else canonical_text(hashes)
+    # Of the keys that a usual PDU may have, `origin` alone depends on the version: version 11
+    # dropped it from what redaction keeps.
     survives = "origin" in pdu and "origin" in survivors(room_version).top_level
     origin = f'"origin":"{pdu["origin"]}",' if survives else ""
+    # The order is that of the keys: canonical JSON sorts them, and `hashes` and `origin` stand
+    # between `depth` and `origin_server_ts`.
     start, depth, end = pieces
     return b"".join((start, kept, depth, f'"hashes":{written},{origin}'.encode(), end))
 
 
 def _hashed(pdu: Mapping[str, JsonValue], pieces: _Pieces) -> bytes:
+    # The content hash covers `origin` in every version, also where redaction no longer keeps it.
     origin = f'"origin":"{pdu["origin"]}",'.encode() if "origin" in pdu else b""
     start, depth, end = pieces
     return b"".join((start, _content_text(pdu["content"]).encode(), depth, origin, end))
@@ -161,6 +173,7 @@ def _content_text(content: Mapping[str, JsonValue]) -> str:
             rest = f'"displayname":"{name}","membership":"{membership}"}}'
             if avatar.__class__ is str:
                 return f'{{"avatar_url":"{avatar}",{rest}'
+            # Synapse writes null for a profile without a picture.
             if avatar is None:
                 return f'{{"avatar_url":null,{rest}'
     return canonical_text(content)

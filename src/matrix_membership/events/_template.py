@@ -50,6 +50,8 @@ class EventTemplate:
         """
         if not isinstance(fields, Mapping):
             raise InvalidEvent("template", "an object", fields)
+        # Another server made the template. Hashes, signatures or, from version 3 on, an ID in it
+        # would be its word for an event that this server signs.
         dropped = (
             _NOT_IN_TEMPLATE if room_version.event_id_in_pdu else _NOT_IN_TEMPLATE | {"event_id"}
         )
@@ -99,6 +101,8 @@ class EventTemplate:
         Raises:
             InvalidEvent: the fields break the format of the room version.
         """
+        # The content hash comes first, since the signature covers it. The PDU is read in between,
+        # so that a template of a wrong format is never signed.
         pdu = {**self.fields, "signatures": {}}
         if self.room_version.event_id_in_pdu and event_id is not None:
             pdu["event_id"] = event_id
@@ -107,10 +111,13 @@ class EventTemplate:
         pdu["signatures"] = {
             signer.server_name: {signer.key_id: signer.signature_over(unsigned.covered)}
         }
+        # The ID of the unsigned event serves: neither hash covers signatures.
         event = Event.from_pdu(pdu, self.room_version, event_id=unsigned.event.event_id)
         return event.with_signers([signer.server_name])
 
 
+# A protocol, not `signing.Signer`: a private key can stay in another process or a hardware module.
+# And `events` is the layer below `signing`.
 class Signs(Protocol):
     """A signer for a server."""
 

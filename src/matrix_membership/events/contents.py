@@ -41,6 +41,8 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
     >>> level_of(" +050 ", V5), level_of(50.57, V5), level_of("50", V10), level_of(True, V10)
     (50, 50, None, None)
     """
+    # By class, since True is an int. Versions before 10 took it for a level in Synapse, by Python's
+    # `int`; the text does not.
     if value.__class__ is int:
         return int(value)
     if room_version.integer_levels:
@@ -62,6 +64,8 @@ def levels_of(value: JsonValue, room_version: RoomVersion) -> tuple[Mapping[str,
         level = level_of(item, room_version)
         if level is not None:
             levels[key] = level
+        # A float such as 1e400 is infinite in binary64. Nobody can compare such a level, so it
+        # rejects the event.
         elif out_of_range(item):
             in_range = False
     return JsonObject(levels), len(levels) == len(value), in_range
@@ -136,10 +140,15 @@ def create_view(
     users = [user for user in others if is_user_id(user)] if others_listed else []
     federate = content.get("m.federate")
     return Create(
+        # Not read as a user ID: rule 4.3.1 compares texts, and rule 1.4 asks only whether the key
+        # is there.
         creator=creator if isinstance(creator, str) else None,
         names_creator="creator" in content,
         privileged=frozenset({sender, *users} if room_version.privileged_creators else ()),
         additional_creators_readable=others_listed and len(users) == len(others),
+        # Everything else closes the room, though the text says so of `false` alone. Synapse,
+        # gomatrixserverlib and ruma do the same: an open room would have members here whom no other
+        # server has.
         federate=federate is None or federate is True,  # by identity: 1 == True
         room_version=freeze(content.get("room_version", "1")),
         has_room_id=has_room_id,
@@ -176,6 +185,7 @@ def join_rules_view(content: Mapping[str, JsonValue]) -> JoinRules:
         join_rule=JOIN_RULES.get(rule, JoinRule.UNRECOGNISED)
         if isinstance(rule, str)
         else JoinRule.UNRECOGNISED,
+        # Once each: a room listed a thousand times would be asked for a thousand times.
         allow=tuple(dict.fromkeys(rooms)),
     )
 
@@ -293,6 +303,8 @@ def power_levels_view(content: Mapping[str, JsonValue], room_version: RoomVersio
     named: dict[str, int] = {}
     readable = in_range = True
     for name, default in NAMED_LEVELS.items():
+        # A level that is written down differs from a default of the same value: rule 10.3 (version
+        # 12: 10.6) compares what is present.
         if name in content:
             level = level_of(content[name], room_version)
             readable = readable and level is not None
@@ -302,6 +314,8 @@ def power_levels_view(content: Mapping[str, JsonValue], room_version: RoomVersio
     notifications, notifications_readable, notifications_in_range = levels_of(
         content.get("notifications", {}), room_version
     )
+    # Absent `users` count as an empty object. The letter of the rule asks for an object, but every
+    # server takes their absence.
     users, users_readable, users_in_range = levels_of(content.get("users", {}), room_version)
     return PowerLevels(
         **_named(named),
@@ -344,6 +358,7 @@ def signed_invite_view(value: JsonValue) -> SignedInvite:
     """View the `third_party_invite` of an `m.room.member` event."""
     has_signed = isinstance(value, Mapping) and "signed" in value
     signed = value["signed"] if has_signed else None
+    # `signed: null` is present and no more: rule 4.4.1.3 rejects it, not 4.4.1.2.
     if not isinstance(signed, Mapping):
         return SignedInvite(has_signed, None, None, None, has_names=False)
     mxid, token = signed.get("mxid"), signed.get("token")
@@ -371,6 +386,7 @@ class ThirdPartyInvite:
 def third_party_invite_view(content: Mapping[str, JsonValue]) -> ThirdPartyInvite:
     """View the content of an `m.room.third_party_invite` event."""
     listed = content.get("public_keys")
+    # The single key of old events counts beside the list, as the rule asks.
     texts = [content.get("public_key")]
     if isinstance(listed, (list, tuple)):
         texts += [entry.get("public_key") for entry in listed if isinstance(entry, Mapping)]
@@ -390,6 +406,8 @@ def unpadded_base64(text: JsonValue) -> bytes | None:
     """
     if not isinstance(text, str):
         return None
+    # The specification writes base64 without padding, but asks readers to take both:
+    # https://spec.matrix.org/v1.19/appendices/#unpadded-base64
     bare = text.rstrip("=")
     if "-" in bare or "_" in bare:
         bare = bare.translate(_STANDARD_ALPHABET)

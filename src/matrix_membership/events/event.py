@@ -63,6 +63,8 @@ class Event(Facts):
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not Event:
             return NotImplemented
+        # Events in client format may have no ID: two of them are not one event because both lack
+        # it.
         return self.event_id == other.event_id and (self is other or self.event_id != "")
 
     def __hash__(self) -> int:

@@ -53,6 +53,7 @@ RULED_TYPES: Final = frozenset(
 """The types that some rule is about."""
 
 
+# A text, not a tuple: a text keeps its hash, and each check looks rows up by it.
 def case_of(kind: str, *, by_another: bool, authorised: bool, third_party: bool) -> Case:
     """Return the case of a well-formed member event.
 
@@ -131,6 +132,7 @@ def facts_of(
     facts = make()
     facts.room_version = room_version
     facts.event_id = event_id
+    # Nobody, until signatures were verified: a caller who forgets to verify gets a rejection.
     facts.signed_by = NOBODY
     facts.pdu = facts.client_form = b""
     facts.type = facts.kind = event_type = document["type"]
@@ -154,6 +156,8 @@ def facts_of(
     elif event_type == "m.room.create":
         _add_create(facts, document)
     elif event_type in _MEMBER_KINDS:  # a type that only looks like a member's kind
+        # Otherwise anybody could send an event of the type `m.room.member join`, and have it judged
+        # as a join.
         facts.kind = ""
     return facts
 
@@ -175,6 +179,7 @@ def _add_membership(facts: Any, content: Mapping[str, JsonValue]) -> None:
         text = content["membership"]
         known = _KINDS.get(text) if text.__class__ is str else None
         facts.membership, kind, cases = known or _UNRECOGNISED_KIND
+        # The sender was checked as a user ID, so most members need no second look at the grammar.
         if facts.state_key is facts.sender:
             facts.kind, facts.case = kind, cases[case]
         elif is_user_id(facts.state_key):
@@ -215,6 +220,7 @@ def _add_create(facts: Any, document: Mapping[str, JsonValue]) -> None:
     facts.view = create_view(
         document["content"], version, sender=facts.sender, has_room_id=has_room_id
     )
+    # A create event that carries a room ID keeps it: rule 1.2 has to see and reject it.
     if version.room_id_is_create_event and document.get("room_id") is None:
         facts.room_id = RoomID("!" + facts.event_id[1:])
 

@@ -141,6 +141,8 @@ def _read(
     room_version: RoomVersion,
     event_id: str | None,
 ) -> ReadPdu:
+    # Both at once: the two differ in little more than the content, and every received PDU needs
+    # both.
     covered, hashed = both_bytes(document, room_version, form)
     if event_id is not None:
         known_id = given_id(event_id)
@@ -173,6 +175,8 @@ def read_scanned(
     known: KnownNames,
 ) -> ReadPdu:
     """Read a PDU as `read_into` does, faster as text with what `scan_usual` made."""
+    # The caller scanned the PDU inside a larger answer. What is unusual is read again from its
+    # text, so that one place alone says what is wrong.
     if isinstance(pdu, str) and is_usual(document, pdu, room_version, known.are_good):
         return _read(make, pdu.encode(), document, USUAL, room_version, None)
     return read_into(make, pdu, room_version)
@@ -206,6 +210,7 @@ class KnownNames:
     ) -> bool:
         """Tell whether the format takes these names."""
         try:
+            # Most members of an answer list the same few auth events: their IDs are looked at once.
             known = tuple(auth_events) in self.lists
         except TypeError:  # not of texts
             return False
@@ -217,6 +222,8 @@ class KnownNames:
         """Return the held copy of a list of auth events from a PDU of good format."""
         held = self.lists.get(auth_events)
         if held is None:
+            # One string for each ID, however many events list it: answers of 100,000 members hold
+            # the same few texts.
             held = tuple(map(self.share, auth_events, auth_events))
             self.lists[held] = held
         return held
