@@ -137,6 +137,8 @@ def encode(value: JsonValue, *, strict: bool = True) -> bytes:
     >>> encode({"b": "é", "a": [True, None]})
     b'{"a":[true,null],"b":"\xc3\xa9"}'
     """
+    # Checked before it is written: the encoder turns keys that are numbers into text, and writes
+    # integers of any size, which this reader would refuse.
     has_float = _check(value, strict, DEFAULT_BUDGET.max_depth)
     try:
         return _written(value).encode() if has_float else encode_canonical_json(value)
