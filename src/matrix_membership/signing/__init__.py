@@ -78,6 +78,7 @@ def with_signatures(event: Event, server: ServerName, added: Mapping[str, JsonVa
     own = signatures.get(server)
     signatures[server] = {**(own if isinstance(own, Mapping) else {}), **added}
     data = encode({**pdu, "signatures": signatures}, strict=False)
+    # The ID stays: hashes cover no signatures, and in versions 1 and 2 it stands in the PDU.
     return evolve(event, pdu=data, signed_by=event.signed_by | {server})
 
 
@@ -118,14 +119,19 @@ def signers_of(
         room_version: the version of its room.
         keys: the keys of servers, as far as they are known.
     """
+    # Before version 5 the specification wants the end of a key's validity ignored.
     sent = pdu["origin_server_ts"] if room_version.enforces_key_validity else None
     signers = []
     find = keys.servers.get
     for server, of_server in signatures_that_count(pdu).items():
         known = find(server)
+        # An event may carry signatures of servers that nobody asked for. They cost no verification
+        # and no request for keys.
         if known is None:
             continue
         good = False
+        # One bad signature by a known key spoils the server's good ones: the text wants all of them
+        # good. gomatrixserverlib stops at the first good one.
         for key_id, signature in of_server.items():
             key = known.get(key_id)
             if key is not None and (sent is None or key.good_at(sent)):
@@ -154,6 +160,8 @@ def check_signatures(checks: Iterable[SignatureCheck]) -> list[bool]:
         For each check whether the signature is good.
     """
     listed = list(checks)
+    # libsodium reads 32 bytes of whatever it gets as a key. So the length is checked, once for each
+    # key.
     for raw in {raw for _, raw, _ in listed}:
         PublishedKey(raw)  # it checks the length of the key
     return [is_signature(covered, raw, signature) for covered, raw, signature in listed]

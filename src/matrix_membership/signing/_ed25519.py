@@ -88,10 +88,14 @@ class PublishedKey:
 
 def is_signature(message: bytes, verify_key: bytes, signature: JsonValue) -> bool:
     """Do what `PublishedKey.verifies` does, for a key of 32 bytes."""
+    # Nearly every signature comes without padding, so two characters are added without a look. The
+    # slower reading takes padded and URL-safe ones.
     try:  # as the specification writes it: unpadded
         raw = a2b_base64(signature + "==", strict_mode=True)
     except (TypeError, ValueError):
         raw = unpadded_base64(signature) or b""
+    # libsodium takes signature and message as one text: a short signature would borrow its last
+    # bytes from the message behind it.
     if len(raw) != _SIGNATURE_BYTES:
         return False
     try:
@@ -125,6 +129,8 @@ def sign_json(document: Mapping[str, JsonValue], signer: Signs) -> dict[str, Jso
     signatures = dict(signatures) if isinstance(signatures, Mapping) else {}
     own = signatures.get(signer.server_name)
     signatures[signer.server_name] = {
+        # A server may sign with several keys, and several servers may sign one object: nothing that
+        # was there goes.
         **(own if isinstance(own, Mapping) else {}),
         signer.key_id: signer.signature_over(bare_bytes(document)),
     }
@@ -155,6 +161,7 @@ def verify_json(
 
     __ https://spec.matrix.org/v1.19/server-server-api/#publishing-keys
     """
+    # Before the object is encoded, which costs its size. A stolen old key must not sign requests.
     if key.is_expired or not key.good_at(at):
         return False
     signatures = document.get("signatures")
@@ -189,6 +196,7 @@ def signed_by_key(document: Mapping[str, JsonValue], keys: Iterable[bytes]) -> b
         for key_id, signature in of_server.items()
         if key_id.startswith(f"{ALGORITHM}:")
     ]
+    # One more than can be tried shows that there are too many, however long the list is.
     tried = [PublishedKey(key) for key in islice(keys, MOST_KEY_CHECKS + 1)]
     # One good signature is enough. 700 signatures by 700 keys took 36 s.
     if not 0 < len(found) * len(tried) <= MOST_KEY_CHECKS:
@@ -197,6 +205,7 @@ def signed_by_key(document: Mapping[str, JsonValue], keys: Iterable[bytes]) -> b
     return any(key.verifies(covered, signature) for signature in found for key in tried)
 
 
+# Not strict: what another server signed is compared as it was sent, floats included.
 def bare_bytes(document: Mapping[str, JsonValue]) -> bytes:
     """Return the bytes that the signatures of an object cover."""
     return encode(

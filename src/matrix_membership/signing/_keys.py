@@ -77,6 +77,7 @@ class Signer:
             raise InvalidKey("key ID", "ed25519:version", key_id)
         raw = unpadded_base64(seed)
         if raw is None or len(raw) != SEED_BYTES:
+            # The error shows nothing of the seed: errors are logged, and a seed is secret.
             raise InvalidKey("seed", f"{SEED_BYTES} bytes in base64", "something else")
         key = decode_signing_key_base64(algorithm, version, _base64(raw))
         return cls(read_server_name(server), key_id, key)
@@ -266,6 +267,7 @@ def _published(keys: JsonValue, server: str, valid_until_ts: int | None) -> dict
     }
 
 
+# Not an error: a server may publish keys of algorithms to come beside today's.
 def _is_supported(key_id: object) -> bool:
     """Tell whether a key is of our algorithm.
 
@@ -290,10 +292,14 @@ def _read_document(
     server, until = document.get("server_name"), document.get("valid_until_ts")
     if not is_server_name(server):
         raise InvalidKey("key document.server_name", "a server name", server)
+    # Before any signature is checked. Everybody can sign a document about any server with a key of
+    # their own, so only the server that was asked counts.
     if server not in expected:
         raise InvalidKey("key document.server_name", "a server that was asked for", server)
     if until.__class__ is not int:
         raise InvalidKey("key document.valid_until_ts", "milliseconds", until)
+    # The specification's limit: an attacker who publishes a key for years would leave its server no
+    # way to revoke it. Synapse sets none.
     latest = at + LONGEST_KEY_VALIDITY_MS
     texts = _texts(document.get("verify_keys"), "verify_keys")
     fresh = _published(texts, server, min(until, latest))
@@ -314,6 +320,8 @@ def _old_keys(listed: JsonValue, server: str, latest: int) -> dict[str, Publishe
             raise InvalidKey(f"old_verify_keys.{key_id}.expired_ts", "milliseconds", expired)
         if _is_supported(key_id):
             raw = _raw_key(entry.get("key"), server, key_id)
+            # The text does not say what an end in the future means. Synapse takes it; here it is
+            # bounded as the other keys are.
             old[key_id] = PublishedKey(raw, min(expired, latest), is_expired=True)
     return old
 
@@ -326,6 +334,8 @@ def _check_signatures(
     signatures = document.get("signatures")
     own = signatures.get(server) if isinstance(signatures, Mapping) else None
     listed = own.items() if isinstance(own, Mapping) else ()
+    # The text asks for a signature by the listed keys. Synapse wants the first of them good,
+    # gomatrixserverlib one by every key; here one is needed, and none may be bad.
     by_keys = [(keys[key_id], signature) for key_id, signature in listed if key_id in keys]
     if len(by_keys) > MOST_DOCUMENT_SIGNATURES:
         # Each costs 50 us, and a document can hold a thousand in 200 KB.

@@ -57,10 +57,14 @@ def required_signers(event: Facts) -> frozenset[ServerName]:
             `Event.redacted` give it. Redaction may remove what exempts an event.
     """
     view = event.view
+    # Somebody who alters an invite could claim this exemption by adding the property. The content
+    # hash does not match then, and up to version 10 redaction takes the property away again.
     exempt = (
         event.membership is INVITE and isinstance(view, SignedInvite) and view.signed is not None
     )
     required = NOBODY if exempt else frozenset((event.server,))
+    # In these versions the sender chooses the ID. Without the second signature one server could use
+    # up IDs in the name of another.
     if event.room_version.event_id_in_pdu:
         required |= {server_of(event.event_id)}
     return required
@@ -72,6 +76,7 @@ def missing_signers(event: Event) -> frozenset[ServerName]:
     Args:
         event: an event in the form in which it is to be kept: see `required_signers`.
     """
+    # Nearly every event ends here, without a set being made.
     if event.server in event.signed_by and not event.room_version.event_id_in_pdu:
         return NOBODY
     return required_signers(event) - event.signed_by
@@ -173,6 +178,7 @@ def needed_keys(read: ReadPdu) -> dict[ServerName, frozenset[str]]:
     Returns:
         The key IDs by server.
     """
+    # The altered form may name other servers, whose keys would be fetched for nothing.
     event = read.event if read.content_hash_matches else read.event.redacted()
     return _told_apart(event, read.document, _concerned(event), _NO_KEYS).needs
 
@@ -202,6 +208,7 @@ def _told_apart(
             forged.add(server)
             continue
         absent = [key_id for key_id, key in used if can_help(key, sent)]
+        # A name that breaks the grammar has no host to ask.
         if absent and is_server_name(server):
             unknown |= {(server, key_id) for key_id in absent[:MOST_NEEDED_KEY_IDS]}
         else:
@@ -226,6 +233,7 @@ def signatures_that_count(pdu: Mapping[str, JsonValue]) -> dict[ServerName, dict
     found = {
         server: of_server
         for server, of_server in pdu["signatures"].items()
+        # The format does not look inside `signatures`, so a server's entry can be of any type.
         if isinstance(of_server, dict)
     }
     if sum(map(len, found.values())) <= MOST_SIGNATURES:
@@ -236,6 +244,7 @@ def signatures_that_count(pdu: Mapping[str, JsonValue]) -> dict[ServerName, dict
         pdu["content"].get("join_authorised_via_users_server"),
         pdu.get("state_key"),
     )
+    # Those that have to sign come first, or a flood of other signatures would push theirs out.
     first = [server_of(name) for name in owing if isinstance(name, str)]
     chosen: dict[ServerName, dict[str, JsonValue]] = {}
     left = MOST_SIGNATURES
