@@ -112,6 +112,7 @@ class RoomState(Fields):
         >>> RoomState.of(V11, []).membership_of("@ana:a.example")
         <Membership.LEAVE: 'leave'>
         """
+        # Looked up like a storage: what it lacks has to raise, where slots would hold defaults.
         if stripped or passed_over:
             told = stored_in_part(
                 events, servers, partial=partial, stripped=stripped, passed_over=passed_over
@@ -191,6 +192,8 @@ class RoomState(Fields):
             return self.get_member(state_key)
         if self._members is None:
             return self._lookup(event_type, state_key)
+        # Almost all state but members has an empty state key. One dict for those makes their
+        # look-up one step.
         if state_key == "":
             return self._single.get(event_type)
         found = self._keyed.get(event_type)
@@ -229,6 +232,8 @@ class RoomState(Fields):
             if self._members is None and self._stored and self._stored.could_not_read(user):
                 return UNKNOWN
             return self._unseen
+        # A state holds what the caller put in, rejected events too: one without a membership counts
+        # as leave.
         return event.membership or LEAVE
 
     def with_event(self, event: Event) -> RoomState:
@@ -343,6 +348,8 @@ class RoomState(Fields):
             raise IncompleteState("the heroes", "all members")
         for wanted in (PRESENT, ABSENT):
             users = (user for user in self._members_of(wanted) if user != excluding)
+            # Joined and invited members in one order, as the text says. Synapse takes the joined
+            # first.
             found = tuple(islice(users, max(at_most, 0)))
             if found:
                 return found
@@ -356,6 +363,7 @@ class RoomState(Fields):
         Raises:
             IncompleteState: the state is over a look-up function.
         """
+        # Never refused for a partial state: those shown are joined, whatever else is missing.
         return self._members_of((JOIN,), "the joined members")
 
     def __eq__(self, other: object) -> bool:
@@ -363,6 +371,7 @@ class RoomState(Fields):
             return NotImplemented
         if self is other:
             return True
+        # States over a look-up could be compared only by loading every event of both.
         if self._members is None or other._members is None:
             return False
         return (
@@ -373,6 +382,7 @@ class RoomState(Fields):
         )
 
     def __hash__(self) -> int:
+        # Few programs hash states, and the members would cost the size of the room.
         return hash((self.room_version, self.create_event))
 
     def __repr__(self) -> str:
@@ -384,6 +394,7 @@ class RoomState(Fields):
         more = {
             "partial": self.is_partial,
             "stripped": self._members is None and self._in_storage("a copy").stripped,
+            # As they were told: a server that members brought since must go with the last of them.
             "servers": self._roster.told if self.is_partial and servers is not None else servers,
             "passed_over": self.passed_over,
         }

@@ -86,10 +86,14 @@ def fill_in_views(state: Fields) -> None:
     get: Any = state._single.get  # an event of one of these types has the view of its type
     event = state.create_event = get("m.room.create")
     create = state.create = NO_CREATE if event is None else event.view
+    # Rows chosen beforehand suppose all of this. Other states are judged by rows that suppose
+    # nothing.
     whole = event is not None and create.federate and not state.is_partial
     state.prepared = TO_PREPARE if whole else NOT_TO_PREPARE
     event = get("m.room.power_levels")
     levels = state.power_levels = NO_POWER_LEVELS if event is None else event.view
+    # Where nobody has infinite power, the function of the power levels serves as it is: one call
+    # less for each level that a rule asks for.
     simple = event is not None and not create.privileged
     state.power_level_of = levels.level_of if simple else levels_of_users(create, levels)
     event = get("m.room.join_rules")
@@ -106,6 +110,8 @@ def with_member(before: Fields, user: str, event: Event) -> Fields:
     state._unseen = before._unseen
     roster = before._roster.with_member(user, event)
     servers = before._servers
+    # Compared by identity: most changes leave the servers alone, and their set is made again only
+    # when somebody asks.
     if roster.servers is not before._roster.servers and servers is not None:
         servers = roster.servers_in_room if before.is_partial else None
     state._roster = roster

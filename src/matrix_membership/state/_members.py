@@ -22,6 +22,8 @@ class Roster:
     `told` are the servers of members who may have been left out.
     """
 
+    # Two maps, since in an old room most members have left: a partial answer and the heroes would
+    # walk over all of them to find five who are there.
     __slots__ = ("absent", "present", "servers", "told")
 
     def __init__(
@@ -67,6 +69,8 @@ class Roster:
 
     def with_member(self, user: str, event: Event) -> Roster:
         before = self.get(user)
+        # Counted, not gathered: a server leaves the room with its last joined user, and nobody
+        # looks through the others for one.
         joins = (event.membership is JOIN) - (before is not None and before.membership is JOIN)
         servers = self.servers
         if joins:
@@ -81,6 +85,7 @@ class Roster:
 
 
 PRESENT: Final = (JOIN, INVITE)
+# Without KNOCK: the heroes of a room that everybody left are those who left or are banned.
 ABSENT: Final = (LEAVE, BAN)
 
 

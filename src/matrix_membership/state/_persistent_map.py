@@ -18,6 +18,7 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 _RATIO: Final = 16
+# A mark in place of a value: the levels below belong to older maps too, and cannot lose the key.
 _GONE: Final = object()
 
 
@@ -81,11 +82,15 @@ class PersistentMap(Generic[_Key, _Value]):
     def _changed(self, key: _Key, value: _Value, size: int) -> PersistentMap[_Key, _Value]:
         newest, *older = self._levels
         newest = newest.copy()
+        # A dict leaves a key that is set again where it stood. Taken out first, it comes last, as
+        # the order of memberships wants.
         newest.pop(key, None)
         newest[key] = value
         if len(newest) >= _RATIO:
             older.insert(0, newest)
             newest = {}
+            # Levels grow sixteenfold, so that a map of a million items has five or six, and a
+            # look-up as many steps at most.
             while len(older) > 1 and len(older[0]) * _RATIO >= len(older[1]):
                 upper, lower, *rest = older
                 older = [_merged(upper, lower, is_base=not rest), *rest]

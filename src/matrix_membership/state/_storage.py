@@ -97,6 +97,8 @@ class Stored:
 
     def members(self, wanted: tuple[Membership, ...] | None) -> Iterator[Event]:
         """Return the member events of these memberships, changed ones last."""
+        # Changed members come last: heroes are ordered by the last change, and the storage does not
+        # know of these.
         yield from self._unchanged(self.storage.members(wanted))
         for event in self._changed():
             if event.type == _MEMBER and (wanted is None or event.membership in wanted):
@@ -110,6 +112,7 @@ class Stored:
         found = set(map(ServerName, self.storage.servers()))
         changed = [event for event in self._changed() if event.type == _MEMBER]
         found |= {_server(event) for event in changed if event.membership is JOIN}
+        # Only a leave can take a server away. So members are read from the storage only after one.
         left = {_server(event) for event in changed if event.membership is not JOIN} & found
         # Of a stripped state, another member of the server may have been left out.
         if left and not self.stripped:
@@ -185,6 +188,8 @@ class _Told:
         self.in_room = servers
         self.partial = partial or stripped
         self.stripped = stripped
+        # A set: a room with thousands of malformed members took their number for each question
+        # about a user.
         self.unreadable = frozenset((entry.type, entry.state_key) for entry in passed_over)
 
     def get(self, event_type: str, state_key: str) -> Event | None:

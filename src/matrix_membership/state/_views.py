@@ -27,6 +27,7 @@ CREATOR_POWER_LEVEL: Final = 2**53
 FIRST_CREATOR_POWER_LEVEL: Final = 100
 """The creator's level while the room has no power levels event."""
 
+# Federated, because rooms are by default, and an invite's stripped state may lack its create event.
 NO_CREATE: Final = Create(
     creator=None,
     names_creator=False,

@@ -8,6 +8,8 @@ from matrix_membership.hashing import signed_bytes
 from matrix_membership.state import RoomState
 
 
+# Not a rule: a verdict that other servers do not give would split the room. It stands beside the
+# rules, where a server takes events into its state.
 def second_create_event(event: Event, *states: RoomState) -> InvalidEvent | None:
     """Return what speaks against a create event in a room that has one already.
 

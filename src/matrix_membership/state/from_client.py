@@ -125,6 +125,7 @@ def read_state(
     __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
     """
     found = list(events)
+    # The version first: it says how every other event is read.
     version = _version(found, room_version)
     read: list[Event] = []
     passed_over: list[PassedOver] = []
@@ -171,6 +172,7 @@ def _text(value: JsonValue) -> str:
 def _fields(event: object) -> Mapping[str, JsonValue]:
     if isinstance(event, Mapping):
         return event
+    # What came is better than what an object makes of it, so `source` is asked first.
     source = getattr(event, "source", None)
     if isinstance(source, Mapping):
         return source
