@@ -220,6 +220,7 @@ def receive(
         except InvalidEvent as error:
             return Receipt(Disposition.DROPPED, Check.FORMAT, error=error)
     event = verify(read, keys)
+    # Before the rules, as the checks are numbered: what nobody signed must not decide anything.
     if missing_signers(event):
         return _unsigned(event, keys)
     receipt = _judge(
@@ -230,6 +231,8 @@ def receive(
         covered=read.covered,
     )
     kept = receipt.event
+    # Rule 4.2.1 rejects a restricted join also when the authorising server's key was just not at
+    # hand. The caller has to see that, to fetch it and try again.
     if receipt.disposition is _REJECTED and kept is not None and kept.authorising_server:
         return evolve(receipt, unverified=unverified(kept, keys))
     return receipt
@@ -359,6 +362,7 @@ def _judge(
     covered: bytes | None = None,
 ) -> Receipt:
     """Run checks 4 to 7 on an event that passed the others or was redacted."""
+    # The rules would allow a second one: rule 1 does not look at the room.
     if event.type == "m.room.create":
         error = room.refuses(event)
         if error is not None:
@@ -368,11 +372,15 @@ def _judge(
     found, missing = room.find(listed)
     failed, decision, provisional = _by_rules(event, room, listed, found, missing)
     owed: frozenset[ServerName] = frozenset()
+    # Only for what passed the rules: it costs a verification, and no signature saves a rejected
+    # event.
     if failed is None:
         policy = PolicyServer.lacking(event, room.current_state, covered=covered)
         if policy is not None:
             failed, owed = Check.POLICY_SERVER, frozenset({policy.server_name})
             provisional = provisional or policy.in_room is None
+    # Check 3, but asked last: being redacted is the mildest outcome, and a later check gives a
+    # worse one.
     if failed is None and redacted:
         failed = Check.CONTENT_HASH
     return Receipt(
@@ -402,6 +410,7 @@ def _by_rules(
     """
     before, current = room.state_before, room.current_state
     selected = auth.select_auth_events(event)
+    # In version 12 no event lists it, so it comes from the caller or from the state.
     create = room.create or before.create_event
     # The state before nearly always holds the listed events: then one judgement serves for both.
     same = not missing and create is before.create_event and _selects(before, selected, found)
@@ -415,6 +424,7 @@ def _by_rules(
         listed_ids=listed,
         state=before if same else None,
     )
+    # The list is judged before the state: an event has to be allowed by what its own sender claims.
     if not by_list.allowed and not by_list.undecided:
         return _AUTH_EVENTS, by_list, _hangs_on_missing(by_list, missing, create)
     by_state = by_list if same else auth.check(event, before)
@@ -422,6 +432,7 @@ def _by_rules(
     if not by_state.allowed and not by_state.undecided:
         return _STATE_BEFORE, by_state, provisional
     decision = by_list if by_list.undecided else by_state
+    # An event that follows the newest ones has the same state twice, and is judged once for both.
     if current is not before:
         by_state = auth.check(event, current)
         provisional = provisional or current.is_partial
@@ -437,6 +448,8 @@ def _selects(state: RoomState, selected: Iterable[tuple[str, str]], found: list[
     Then the judgement by the state is also the one by the list: rules read no other
     places. Identity is compared, because a redacted copy equals its event.
     """
+    # A missing member looks like an absent one, so such a state cannot show that it holds what is
+    # listed.
     if state.is_partial:
         return False
     get, get_member = state.get, state.get_member
@@ -444,6 +457,7 @@ def _selects(state: RoomState, selected: Iterable[tuple[str, str]], found: list[
     for event_type, state_key in selected:
         event = get_member(state_key) if event_type == _MEMBER else get(event_type, state_key)
         if event is not None:
+            # A loop, not a set: at most ten events are listed, and they are compared by identity.
             for listed in found:
                 if listed is event:
                     break

@@ -69,6 +69,7 @@ def judge_by_listed_events(
     )
     if not decision.allowed:
         return decision
+    # Made only if the caller has none: making it takes longer than judging by it.
     if state is None:
         state = state_of_listed_events(
             event.room_version, listed, create=create, partial=bool(missing)
@@ -91,6 +92,7 @@ def state_of_listed_events(
         create: the create event of the room, which is added in version 12.
         partial: whether listed events are missing.
     """
+    # Up to version 11 an event lists its create event. Adding one there would hide that it did not.
     if room_version.room_id_is_create_event and create is not None:
         listed = (create, *listed)
     return RoomState.of(room_version, listed, partial=partial)

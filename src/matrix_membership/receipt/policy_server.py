@@ -64,6 +64,8 @@ class PolicyServer:
         if not isinstance(server, str) or not isinstance(key, str):
             return None
         in_room = _is_in_room(server, state)
+        # A room must not force a server to serve it, so one without a joined user does not count.
+        # While nobody can tell it counts, or everything would pass.
         return None if in_room is False else cls(ServerName(server), key, in_room)
 
     @classmethod
@@ -92,6 +94,7 @@ class PolicyServer:
 
     def must_sign(self, event: Event) -> bool:
         """Tell whether an event needs its signature: all but the one naming it."""
+        # Otherwise a policy server that signs nothing could never be replaced.
         return event.type != _EVENT_TYPE or event.state_key != ""
 
     def has_signed(self, event: Event, *, covered: bytes | None = None) -> bool:
@@ -111,6 +114,8 @@ class PolicyServer:
             return False
         if covered is None:
             covered = signed_bytes(pdu, event.room_version)
+        # The room's state gives the key, not the server's key document: its owner cannot change it
+        # without the room.
         return PublishedKey(raw).verifies(covered, of_server.get(POLICY_KEY_ID))
 
 

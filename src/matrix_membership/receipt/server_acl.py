@@ -98,6 +98,8 @@ class ServerAcl:
         return cls(
             allow=_patterns(content.get("allow")),
             deny=_patterns(content.get("deny")),
+            # The text names `false` alone. Anything else leaves the default, so a typing error does
+            # not shut servers out.
             allow_ip_literals=content.get("allow_ip_literals") is not False,
         )
 
@@ -123,6 +125,7 @@ class ServerAcl:
         >>> ServerAcl.protects("/_matrix/federation/v1/send/1")
         False
         """
+        # Split at most five times: the path is a stranger's, and may be long.
         return "/".join(path.split("/", 5)[:5]) in ACL_ENDPOINTS
 
     def allows(self, server: str) -> bool:
@@ -141,11 +144,15 @@ class ServerAcl:
         >>> acl.allows("a.example:8448"), acl.allows("X.EVIL.example")
         (True, False)
         """
+        # No server has such a name, and comparing it would cost its length for each pattern.
         if len(server) > MAX_BYTES:
             return False
         host = _without_port(server)
+        # The order is that of the text: IP literals, then `deny`, then `allow`, and otherwise no.
         if not self.allow_ip_literals and _is_ip_literal(host):
             return False
+        # Nothing else is made equal: `evil.example.` with a dot at its end is another name, see the
+        # threat model.
         name = _lower(host)
         return not self._denied.match(name) and self._allowed.match(name)
 
@@ -175,10 +182,12 @@ def _patterns(value: JsonValue) -> tuple[str, ...]:
     return tuple([item for item in value if isinstance(item, str)])
 
 
+# Numbers over 255 match too. No other host has a name of four numbers.
 _is_ipv4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}").fullmatch
 
 
 def _without_port(server: str) -> str:
+    # An IPv6 address has colons of its own.
     if server.startswith("["):
         return server.partition("]")[0] + "]"
     return server.partition(":")[0]
@@ -214,6 +223,8 @@ class _Globs:
     def __init__(self, patterns: Iterable[str]) -> None:
         names: set[bytes] = set()
         ends: set[bytes] = set()
+        # A dict keeps the order of the event, and drops repeated patterns, which would make every
+        # comparison longer.
         others: dict[bytes, None] = {}
         for pattern in map(_lower, patterns):
             end = pattern[1:]
