@@ -51,6 +51,7 @@ class MatrixMembershipError(Exception):
         return self.args == other.args
 
     def __hash__(self) -> int:
+        # By the text: the fields may hold lists and objects, which have no hash.
         return hash((self.__class__, str(self)))
 
     # Errors are logged, and other servers send values of any size.
@@ -187,10 +188,12 @@ def shown(value: object) -> str:
     Returns:
         At most 120 characters.
     """
+    # Cut before its `repr` is made, which would be as long again: another server chose the text.
     if isinstance(value, (str, bytes)):
         value = value[: _SHOWN + 1]
     try:
         text = repr(value)
+    # An error about hostile input must not fail on that input.
     except (RecursionError, ValueError):  # nested too deep; an integer of too many digits
         text = f"a {type(value).__name__} too large to show"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

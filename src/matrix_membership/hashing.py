@@ -24,6 +24,8 @@ from matrix_membership.room_versions import EventIdFormat, RoomVersion
 
 __all__ = ["content_hash", "event_id", "reference_hash"]
 
+# Nothing else is left out. Synapse and gomatrixserverlib also drop strays such as `age_ts`, so an
+# event that was sent with one has a wrong hash to them.
 NOT_IN_CONTENT_HASH: Final = frozenset({"unsigned", "signatures", "hashes"})
 
 
@@ -80,6 +82,7 @@ def event_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> EventID
     return id_of(signed_bytes(pdu, room_version), room_version)
 
 
+# One text for both: signatures and reference hash cover the same keys, so it is written once.
 def signed_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> bytes:
     """Return the bytes that signatures and the reference hash of an event cover.
 
@@ -101,6 +104,8 @@ def id_of(covered: bytes, room_version: RoomVersion) -> EventID:
     if room_version.event_id_in_pdu:
         raise InvalidEvent("event_id", "an ID in the PDU, not one by hash", room_version)
     digest = b2a_base64(sha256(covered).digest())
+    # Version 3 takes the standard alphabet, with a slash in it; version 4 changed that because of
+    # paths.
     if room_version.event_ids is _URL_SAFE_BASE64:
         digest = digest.translate(_URL_SAFE)
     return f"${digest[:_DIGITS].decode()}"  # type: ignore[return-value]  # the NewType would be one more call
@@ -109,6 +114,8 @@ def id_of(covered: bytes, room_version: RoomVersion) -> EventID:
 def is_hash_of(hashed: bytes, carried: str) -> bool:
     """Tell whether a PDU carries the hash of these bytes, padded or not."""
     digest = b2a_base64(sha256(hashed).digest())[:_DIGITS].decode()
+    # Padding is taken, as the appendices ask of readers; the plain comparison nearly always settles
+    # it.
     return carried == digest or carried.rstrip("=") == digest
 
 

@@ -113,12 +113,14 @@ def admit(event: Event, state: RoomState) -> Admission:
     >>> print(admit(Event.from_pdu(pdu, V11), room))
     refused: signatures: expected good signatures of a, got []
     """
+    # Judged even if signatures are missing, so that an admission tells both.
     decision = auth.check(event, state)
     missing = missing_signers(event) if event.pdu else _NOBODY
     evidence = _MISSING if missing else _SIGNATURES if event.pdu else _CALLER
     error = signature_error(event) if missing else second_create_event(event, state)
     if error is not None or not decision.allowed:
         return Admission(decision, None, state, evidence, error, missing)
+    # The move is read from the state before: in the one after, both ends are the same.
     move, after = transition_of(event, state), state.with_event(event)
     return Admission(decision, move, after, evidence)
 

@@ -68,6 +68,8 @@ KNOCK: Final = Membership.KNOCK
 UNKNOWN: Final = Membership.UNKNOWN
 UNRECOGNISED: Final = Membership.UNRECOGNISED
 
+# Without `UNKNOWN` and `UNRECOGNISED`: an event that says "unknown" must not read as a user whom a
+# partial state leaves out.
 MEMBERSHIPS: Final[Mapping[str, Membership]] = MappingProxyType(
     {value.value: value for value in (INVITE, JOIN, LEAVE, BAN, KNOCK)}
 )
@@ -104,6 +106,8 @@ class Transition(Enum):
 
 
 _T = Transition
+# Unexpected is not rejected. The rules allow a knock on a public room, and a third-party invite of
+# a joined user, though the table says that neither happens.
 _NEVER = (_T.UNEXPECTED, _T.UNEXPECTED)
 _SAME = (_T.UNCHANGED, _T.UNCHANGED)
 _BAN = (_T.BANNED, _T.BANNED)
@@ -183,6 +187,7 @@ def transition(before: Membership, after: Membership, *, by_self: bool) -> Trans
     <Transition.KICKED: 'kicked'>
     """
     cell = TRANSITIONS.get(before, _EMPTY_ROW).get(after)
+    # The types are checked only here: text finds no cell, and what finds one needs no check.
     if cell is None:
         for membership in (before, after):
             if not isinstance(membership, Membership):

@@ -81,6 +81,8 @@ class UnableToAuthorise:
 
     unknown: tuple[RoomID, ...]
 
+    # Beside `Forbidden`, because the joining server goes on to another one here: that one may see
+    # the rooms that this one cannot.
     errcode: ClassVar[str] = "M_UNABLE_TO_AUTHORISE_JOIN"
     status: ClassVar[int] = 400
 
@@ -108,6 +110,8 @@ _RESTRICTED = (JoinRule.RESTRICTED, JoinRule.KNOCK_RESTRICTED)
 def is_restricted(state: RoomState) -> bool:
     """Tell whether the members of other rooms may join this one, in its room version."""
     rule = state.join_rule
+    # A room of version 7 can hold such an event. There it is an unknown join rule, by which nobody
+    # joins.
     return rule in _RESTRICTED and rule in state.room_version.join_rules
 
 
@@ -153,15 +157,21 @@ def authorise(
     current = state.membership_of(user)
     if not is_restricted(state) or current in (JOIN, INVITE):
         return NotNeeded()
+    # Before the conditions: no membership elsewhere helps a banned user, and none has to be looked
+    # up.
     if current is BAN:
         return Forbidden("the user is banned")
     if current is UNKNOWN:
         return UnableToAuthorise(_own_room(state))
     rooms = rooms_to_check(state)
     known = {room: read_membership(memberships.get(room), room) for room in rooms}
+    # The conditions come first, then whether a user here can authorise. Synapse asks the other way
+    # round.
     if JOIN in known.values():
         return _grant(state, local_server, local_users)
     unknown = tuple([room for room in rooms if known[room] in (None, UNKNOWN)])
+    # One unknown room is enough, as in Synapse and gomatrixserverlib. The letter of the text asks
+    # that none can be checked.
     if unknown:
         return UnableToAuthorise(unknown)
     return Forbidden("the user is in none of the rooms whose members may join")
@@ -194,6 +204,8 @@ def authorisers(
     Raises:
         IncompleteState: the state is over a look-up, and `local_users` is needed.
     """
+    # Users with a level of their own come first: they are few, and asking for all members may mean
+    # loading them.
     powerful = _powerful(state)
     for user in powerful:
         if server_of(user) == server and state.membership_of(user) is JOIN:
@@ -235,6 +247,7 @@ def _own_room(state: RoomState) -> tuple[RoomID, ...]:
 def _powerful(state: RoomState) -> list[UserID]:
     """Return users who may invite by a level of their own, most powerful first."""
     candidates = {*state.power_levels.users, *state.create.privileged}
+    # Until there are power levels the creator has 100 by default, and stands in no list.
     if not state.power_levels.exists and state.create.creator is not None:
         candidates.add(state.create.creator)
     able = [user for user in candidates if state.power_level_of(user) >= state.power_levels.invite]

@@ -214,6 +214,8 @@ V1: Final = RoomVersion(
 V2: Final = evolve(V1, identifier="2", specification="v2", state_resolution="2")
 """https://spec.matrix.org/v1.19/rooms/v2/"""
 
+# IDs are hashes: before, servers received different events with one ID, and could not tell which
+# one was meant.
 V3: Final = evolve(
     V2,
     identifier="3",
@@ -223,12 +225,16 @@ V3: Final = evolve(
 )
 """https://spec.matrix.org/v1.19/rooms/v3/"""
 
+# The slash of standard base64 troubled clients and reverse proxies in paths.
 V4: Final = evolve(V3, identifier="4", specification="v4", event_ids=EventIdFormat.URL_SAFE_BASE64)
 """https://spec.matrix.org/v1.19/rooms/v4/"""
 
+# In older versions a key verifies events long after its end.
 V5: Final = evolve(V4, identifier="5", specification="v5", enforces_key_validity=True)
 """https://spec.matrix.org/v1.19/rooms/v5/"""
 
+# Canonical JSON is enforced from here on: servers had written floats and large integers
+# differently, and so computed different hashes.
 V6: Final = evolve(
     V5,
     identifier="6",
@@ -260,9 +266,11 @@ V8: Final = evolve(
 )
 """https://spec.matrix.org/v1.19/rooms/v8/"""
 
+# Only redaction changes: version 8 dropped the user who authorised a restricted join.
 V9: Final = evolve(V8, identifier="9", specification="v9", redaction_rules=9)
 """https://spec.matrix.org/v1.19/rooms/v9/"""
 
+# Levels written as text are gone: every language parsed them in its own way, so servers disagreed.
 V10: Final = evolve(
     V9,
     identifier="10",
@@ -283,6 +291,8 @@ V11: Final = evolve(
 )
 """https://spec.matrix.org/v1.19/rooms/v11/"""
 
+# The room ID is a hash, so nobody can make a second create event for it, and creators keep their
+# power whatever the power levels say.
 V12: Final = evolve(
     V11,
     identifier="12",
