@@ -4,6 +4,13 @@
 hooks of the decoder notice unusual numbers, and cost nothing when there are none.
 """
 
+# How it works: the C scanner of `json` does the reading, and what it is too lenient about is
+# checked around it. Nesting is bounded before it starts, by counting brackets, since the scanner
+# calls itself for each level. Numbers come through hooks. The tolerant reading tries a decoder
+# whose hooks raise at the first unusual number, and reads again with slower ones only then.
+# Duplicate keys are lost in a dict, so the strict decoder gets pairs. Surrogates are found by
+# encoding the result, and only if the text could hold one.
+
 from __future__ import annotations
 
 import json

@@ -8,6 +8,12 @@ server of an event's sender. See `Server access control lists`__.
 __ https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls
 """
 
+# How it works: a list may hold thousands of patterns, and each event of a transaction is tested.
+# Plain names and `*.name` are looked up in sets, by every length of ending that the list has. Only
+# patterns with more wildcards are compared one by one. Each of those is matched in one pass from
+# the left, without going back: after a star the first place that fits a part is as good as any
+# later one.
+
 from __future__ import annotations
 
 import re

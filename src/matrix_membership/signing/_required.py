@@ -5,6 +5,11 @@ See `Validating hashes and signatures`__.
 __ https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signatures-on-received-events
 """
 
+# How it works: one list of servers, those whose signature somebody asks for, answers all questions
+# here. What is missing from `signed_by` is told apart by the keys at hand: a key that was usable
+# and still did not verify is a forgery; a key that a fetch could bring is a need; anything else is
+# as good as unsigned. No signature is verified a second time for that.
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping

@@ -1,5 +1,11 @@
 """Room state in the storage of a server, asked only for what a question needs."""
 
+# How it works: a state over a storage is the storage and a map of the events that changed since,
+# asked first. Each list is the storage's, without the places that changed, and then the changes. So
+# a change costs nothing of the room's size, and the server's tables stay untouched until the server
+# itself writes. Stripped and malformed states use the same two layers, with a storage that raises
+# for what it was not told.
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
