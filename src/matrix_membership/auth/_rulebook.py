@@ -185,8 +185,8 @@ def rulebook(room_version: RoomVersion) -> Rulebook:
     return cast("Rulebook", room_version.rules)
 
 
-@cache
 # By the rule list, not by the version: versions 1 and 2 share one, as do 3 to 5, and 8 and 9.
+@cache
 def _of_the_specification(auth_rules: int) -> Rulebook:
     def rows(listed: Rows) -> Rows:
         return tuple(_rows_of(listed, auth_rules))

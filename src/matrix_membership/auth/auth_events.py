@@ -96,8 +96,8 @@ def duplicates(event: Event, auth: AuthEvents) -> bool:
     return len(set(places)) < len(places)
 
 
-# An event may list fewer than these, and passes. gomatrixserverlib checks neither this nor
-# duplicates.
+# Only what is too much rejects: an event that lists too few auth events passes. gomatrixserverlib
+# checks neither this nor duplicates.
 @rejects(v1="2.2", v12="3.2")
 def unexpected(event: Event, auth: AuthEvents) -> bool:
     """An auth event is not one that such an event needs."""

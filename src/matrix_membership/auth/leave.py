@@ -24,8 +24,8 @@ def of_oneself_from_invite_join_or_knock(event: Event, state: RoomState) -> bool
     )
 
 
-# Without this row a banned user could leave, and so lift the ban. It also rejects a leave by a user
-# who is not in the room, which gomatrixserverlib allows.
+# A banned user must not lift the ban by leaving. A leave by a user who is not in the room is
+# rejected too, which gomatrixserverlib allows.
 @rejects(v1="5.4.1", v6="4.4.1", v8="4.5.1", v12="5.5.1")
 def of_oneself_otherwise(event: Event, _: RoomState) -> bool:
     """The user has nothing to leave."""

@@ -70,8 +70,7 @@ def sets_named_level_above_own(event: Event, state: RoomState) -> bool:
     )
 
 
-# Versions 1 to 5 did not protect `notifications`: version 6 added it to this rule and the next
-# pair.
+# Versions 1 to 5 leave `notifications` unprotected. Version 6 added it to rules 9.4 and 9.5.
 @rejects(v1="10.4.1", v6=None)
 def changes_event_level_above_own(event: Event, state: RoomState) -> bool:
     """The level of an event type that is changed was above the sender's."""
