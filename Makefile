@@ -124,7 +124,7 @@ clean:  ## remove what was built, the environments included
 
 .PHONY: unit
 unit: $(DEV)
-	$(PYTEST) -n auto --cov --cov-report=term
+	$(PYTEST) -n auto --dist worksteal --cov --cov-report=term
 
 # Examples of docstrings and pages run apart from the tests, so that they do not count as coverage.
 .PHONY: doctest

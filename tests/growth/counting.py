@@ -30,8 +30,8 @@ def instructions(call: Call) -> int:
         return trace
 
     # The collector runs callbacks and finalisers of others, Hypothesis' among them, at any moment:
-    # counted too, they made constant work look like growth once in 23,000 tests.
-    gc.collect()
+    # counted too, they made constant work look like growth once in 23,000 tests. It is not run
+    # here first: beside the heap of a whole run of tests that took a second for each count.
     gc.disable()
     before = sys.gettrace()
     sys.settrace(trace)
