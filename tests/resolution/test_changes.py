@@ -131,6 +131,16 @@ class TestWithEvents:
         del room.events[room.state["m.room.member", BEN]]
         (reset,) = resets_in(rows, room.events)
         assert (reset.cause, reset.repair, reset.decision) == (None, None, None)
+        assert not reset.is_repair_known
+        assert str(reset).endswith("is unknown: not all events are at hand")
+
+    def test_rows_that_begin_after_the_create_event_tell_a_part_of_the_state(self) -> None:
+        room, late = self.a_lost_topic()
+        found = resolve(V11, [room.state, late.state], room.events)
+        rows = rows_of(room.state, dict(found.state))
+        (reset,) = resets_in(rows[-2:], room.events)
+        assert (reset.place, reset.cause, reset.repair) == (TOPIC, None, None)
+        assert reset.to_dict()["repair_known"] is False
 
     def test_a_cause_that_is_not_among_the_rows_is_not_named(self) -> None:
         """The end of the ban was lost in the same step as the join after it."""

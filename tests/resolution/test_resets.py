@@ -256,7 +256,9 @@ class TestWithoutTheEvents:
         topic = room.add("m.room.topic", ANA, {})
         del room.events[topic]
         found = resolved(room, other)
-        assert resets(room.state, found) == (Reset(TOPIC, topic, None, None, None, (), None),)
+        assert resets(room.state, found) == (
+            Reset(TOPIC, topic, None, None, None, (), None, is_repair_known=False),
+        )
 
     def test_a_state_that_is_not_at_hand_has_no_repair(self) -> None:
         room = a_fork(V11)
@@ -303,6 +305,7 @@ class TestReset:
             "cause": "$e6:a.example",
             "branches": [1],
             "repair": {"sender": ANA, "content_of": "$e7:a.example", "first": None},
+            "repair_known": True,
             "at": None,
         }
 

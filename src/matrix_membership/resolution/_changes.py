@@ -24,8 +24,7 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._auth_difference import full_auth_chain
 from matrix_membership.resolution._links import links_of
-from matrix_membership.resolution._repairs import repair_of
-from matrix_membership.resolution._resets import Reset
+from matrix_membership.resolution._resets import Reset, with_repair
 from matrix_membership.resolution._state_sets import Place
 from matrix_membership.state import RoomState
 
@@ -62,7 +61,8 @@ def resets_in(
     Args:
         changes: the rows in order: stream ID, type, state key, event ID or None, previous event ID
             or None. Each is a sequence, or a mapping with the names of Synapse's columns. Text
-            and bytes hold one row in JSON a line.
+            and bytes hold one row in JSON a line. Begin with the rows that brought the create
+            event: causes and repairs need the whole state.
         events: the events that are at hand, by ID, or a function that gives the event of an ID.
 
     Returns:
@@ -131,7 +131,8 @@ def _reset(row: _Change, step: Sequence[_Change], state: State, get: GetEvent) -
     now = _state_of(filter(None, state.values()), get)
     # The caller looks at rows whose place was not empty.
     before = row.before or EventID("")
-    return Reset(row.place, before, row.after, decision, cause, (), repair_of(lost, now), row.step)
+    reset = Reset(row.place, before, row.after, decision, cause, (), None, row.step)
+    return with_repair(reset, lost, now)
 
 
 def _cause(
@@ -155,14 +156,18 @@ def _cause(
 
 
 def _state_of(event_ids: Iterable[EventID], get: GetEvent) -> RoomState | None:
-    """The state of some events; None when one of them is not at hand."""
+    """The state of some events; None without one of them or the create event."""
     found = []
     for event_id in event_ids:
         event = get(event_id)
         if event is None:
             return None
         found.append(event)
-    return RoomState.of(found[0].room_version, found) if found else None
+    # Rows that begin in the middle of the room's history tell a part of the state. Judged by that
+    # part, everybody would count as not joined, and so as somebody who cannot help.
+    if not any((event.type, event.state_key) == _CREATE for event in found):
+        return None
+    return RoomState.of(found[0].room_version, found)
 
 
 def _read(changes: bytes | str | Iterable[Row]) -> Iterator[_Change]:

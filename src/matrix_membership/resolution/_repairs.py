@@ -59,19 +59,16 @@ class Repair:
         }
 
 
-def repair_of(lost: Event | None, state: RoomState | None) -> Repair | None:
+def repair_of(lost: Event, state: RoomState) -> Repair | None:
     """Find who may send a lost event again, or what has to come first.
 
     Args:
-        lost: the event; None when it is not at hand.
-        state: the room's state; None when not all of it is at hand.
+        lost: the event.
+        state: the room's state, the whole of it.
 
     Returns:
-        The repair; None when nobody who was tried may send one, or something is not at hand.
-        Cost: linear in the members.
+        The repair; None when nobody who was tried may send one. Cost: linear in the members.
     """
-    if lost is None or state is None:
-        return None
     place = lost.type, lost.state_key or ""
     senders = _senders(lost, state)
     for sender in senders:

@@ -12,6 +12,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
+from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._auth_difference import full_auth_chain
 from matrix_membership.resolution._causes import Inquiry, inquiry_into
@@ -21,7 +22,7 @@ from matrix_membership.resolution._resolving import Resolution
 from matrix_membership.resolution._state_sets import Place, StateSet, ids_of
 from matrix_membership.state import RoomState
 
-__all__ = ["Reset", "resets"]
+__all__ = ["Reset", "resets", "with_repair"]
 
 
 @frozen
@@ -36,8 +37,11 @@ class Reset:
         cause: the ID of an event without which, and without what it authorises, the place would
             have come out otherwise; None when none was found.
         branches: the numbers of the states, from 0, that have the cause or what it authorises.
-        repair: what would bring the event back; None when nobody who was tried may send it.
+        repair: what would bring the event back; None when nobody who was tried may send it, or
+            nobody could be tried.
         at: for a reset found in rows of state changes, the stream ID of its row.
+        is_repair_known: false if the lost event or the whole state is not at hand, so that
+            nobody could be tried.
     """
 
     place: Place
@@ -48,6 +52,7 @@ class Reset:
     branches: tuple[int, ...]
     repair: Repair | None
     at: int | None = None
+    is_repair_known: bool = True
 
     def __str__(self) -> str:
         """What happened, what caused it and what would help, one a line."""
@@ -60,8 +65,13 @@ class Reset:
             states = ", ".join(map(str, self.branches)) or "none of the states"
             where = f" (states: {states})" if self.at is None else ""
             lines.append(f"  caused by {self.cause}{where}")
-        lines.append(f"  {self.repair or 'nobody who was tried can bring it back'}")
+        lines.append(f"  {self.repair or self._without_repair()}")
         return "\n".join(lines)
+
+    def _without_repair(self) -> str:
+        if self.is_repair_known:
+            return "nobody who was tried can bring it back"
+        return "who can bring it back is unknown: not all events are at hand"
 
     def to_dict(self) -> dict[str, JsonValue]:
         """The reset as a JSON object."""
@@ -76,6 +86,7 @@ class Reset:
             "cause": self.cause,
             "branches": list(self.branches),
             "repair": None if repair is None else repair.to_dict(),
+            "repair_known": self.is_repair_known,
             "at": self.at,
         }
 
@@ -121,9 +132,15 @@ def resets(
         after = state.get(place)
         if after is None or after in chain or _is_older(after, stood[place], resolution):
             reset = _reset(place, stood[place], after, inquiry)
-            repair = repair_of(graph.event(stood[place]), state_now)
-            found.append(evolve(reset, repair=repair))
+            found.append(with_repair(reset, graph.event(stood[place]), state_now))
     return tuple(found)
+
+
+def with_repair(reset: Reset, lost: Event | None, state: RoomState | None) -> Reset:
+    """Look for a repair; without the lost event or the state, say that it is unknown."""
+    if lost is None or state is None:
+        return evolve(reset, is_repair_known=False)
+    return evolve(reset, repair=repair_of(lost, state))
 
 
 def _state_at_hand(resolution: Resolution) -> RoomState | None:
