@@ -104,6 +104,10 @@ class TestHeader:
             Authorization.read([])
         assert raised.value == InvalidMessage("Authorization header", "the scheme X-Matrix", None)
 
+    def test_may_be_given_alone(self) -> None:
+        header = 'X-Matrix origin=a.example,key="ed25519:1",sig="AAAA"'
+        assert Authorization.read(header) == Authorization.read([header])
+
     @pytest.mark.parametrize("character", ["\n", "\r", " ", "\x00", "é"])
     def test_ends_where_it_should(self, character: str) -> None:
         with pytest.raises(InvalidMessage):
@@ -189,6 +193,11 @@ class TestVerify:
     def test_believes_nothing_else(self, request_: Request, change: dict[str, Any]) -> None:
         claim = Authorization.of(request_, "b.example", SIGNER_A)
         assert verified(claim, request_, **change) == NOT_SIGNED
+
+    def test_takes_no_body_that_was_not_parsed(self, request_: Request) -> None:
+        claim = Authorization.of(request_, "b.example", SIGNER_A)
+        with pytest.raises(TypeError, match="expected the parsed body"):
+            verified(claim, request_, content=b"{}")
 
     def test_refuses_a_request_for_another_server(self, request_: Request) -> None:
         claim = Authorization.of(request_, "b.example", SIGNER_A)

@@ -120,7 +120,7 @@ class Authorization:
         return cls(origin, ServerName(destination), tuple(signed))
 
     @classmethod
-    def read(cls, headers: Iterable[str]) -> Authorization:
+    def read(cls, headers: Iterable[str] | str) -> Authorization:
         """Read the `Authorization` headers of a request.
 
         Servers that sign by several keys send several headers. Anybody can send them, so this
@@ -128,7 +128,7 @@ class Authorization:
         parameters are ignored.
 
         Args:
-            headers: the values of all headers of this name.
+            headers: the values of all headers of this name. Text is the value of one.
 
         Returns:
             The authorization; nothing of it is verified yet. Cost: linear in the headers.
@@ -142,7 +142,8 @@ class Authorization:
         (('ed25519:1', 'AAAA'),)
         """
         said: list[dict[str, str]] = []
-        for header in headers:
+        # Text is iterable: read by its characters, it would be an unknown scheme.
+        for header in [headers] if isinstance(headers, str) else headers:
             if len(said) == MOST_SIGNATURES:
                 raise InvalidMessage(_WHERE, f"at most {MOST_SIGNATURES}", "more")
             said.append(dict(_parameters(header)))
@@ -221,7 +222,13 @@ class Authorization:
             None if the request is by `origin`: at least one signature is by a known key, and
             all such signatures are good. Otherwise 401 `M_UNAUTHORIZED`. Cost: for each known
             key, one encoding of the content and one Ed25519 verification.
+
+        Raises:
+            TypeError: the content is a body that was not parsed.
         """
+        if isinstance(content, bytes | bytearray | memoryview):
+            # No signature covers bytes, so every request would be told to be a forgery.
+            raise TypeError("content: expected the parsed body, got its bytes")
         refusal = self.refusal(server_name=server_name, keys=keys, at=at)
         if refusal is not None:
             return refusal
