@@ -134,7 +134,7 @@ class IncompleteState(MatrixMembershipError, LookupError):
         self.missing = missing
 
     def __str__(self) -> str:
-        return f"{_cut(self.question)}: expected {_cut(self.missing)}, got a state without"
+        return f"{_cut(self.question)}: expected {_cut(self.missing)}, which the state leaves out"
 
 
 class ProtocolError(MatrixMembershipError):

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from matrix_membership import Event, RoomVersion, auth, read_state
-from matrix_membership.errors import IncompleteState, InvalidEvent, UnknownRoomVersion
+from matrix_membership.errors import (
+    IncompleteState,
+    InvalidEvent,
+    InvalidMessage,
+    UnknownRoomVersion,
+)
 from matrix_membership.membership import INVITE, LEAVE, UNKNOWN, JoinRule
 from matrix_membership.room_versions import V1, V11
 from matrix_membership.state.from_client import read_event
@@ -130,7 +135,17 @@ class TestState:
     def test_without_a_create_event_needs_a_version(self) -> None:
         with pytest.raises(IncompleteState) as raised:
             read_state(told(a_room(V11))[1:])
-        assert raised.value == IncompleteState("the room version", "m.room.create")
+        missing = "m.room.create, or `room_version` from the caller"
+        assert raised.value == IncompleteState("the room version", missing)
+        assert (
+            str(raised.value) == f"the room version: expected {missing}, which the state leaves out"
+        )
+
+    @pytest.mark.parametrize("answer", ["[]", b"[]", {"events": []}])
+    def test_is_a_list(self, answer: Any) -> None:
+        with pytest.raises(InvalidMessage) as raised:
+            read_state(answer)
+        assert raised.value == InvalidMessage("state", "a list of state events", answer)
 
     def test_takes_the_later_of_two(self) -> None:
         room = a_room(V11).with_join_rule("public").with_join_rule("knock")

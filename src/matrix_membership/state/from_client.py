@@ -12,7 +12,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.errors import IncompleteState, InvalidEvent, UnknownRoomVersion
+from matrix_membership.errors import (
+    IncompleteState,
+    InvalidEvent,
+    InvalidMessage,
+    UnknownRoomVersion,
+)
 from matrix_membership.events import Event
 from matrix_membership.identifiers import is_event_id, is_room_id
 from matrix_membership.room_versions import KNOWN, RoomVersion, require_room_version
@@ -108,6 +113,7 @@ def read_state(
         InvalidEvent: the create event names another version than `room_version`.
         UnknownRoomVersion: the version is not known.
         IncompleteState: neither a create event nor `room_version` gives the version.
+        InvalidMessage: the events come as text, or inside an object, as in an answer of `/sync`.
 
     >>> read_state(
     ...     [
@@ -124,6 +130,9 @@ def read_state(
 
     __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
     """
+    if isinstance(events, (str, bytes, Mapping)):
+        # Read by their characters or keys, they would look like a state of malformed events.
+        raise InvalidMessage("state", "a list of state events", events)
     found = list(events)
     # The version first: it says how every other event is read.
     version = _version(found, room_version)
@@ -216,7 +225,7 @@ def _version(events: list[object], named: RoomVersion | None) -> RoomVersion:
     told = content.get("room_version", "1") if isinstance(content, Mapping) else content
     if named is None:
         if content is _NOTHING:
-            raise IncompleteState("the room version", "m.room.create")
+            raise IncompleteState("the room version", _TELLS_VERSION)
         version = KNOWN.get(told) if readable and isinstance(told, str) else None
         if version is None:
             raise UnknownRoomVersion(told)
@@ -227,6 +236,8 @@ def _version(events: list[object], named: RoomVersion | None) -> RoomVersion:
         raise InvalidEvent("m.room.create: room_version", expected, told)
     return named
 
+
+_TELLS_VERSION: Final = "m.room.create, or `room_version` from the caller"
 
 _NOTHING: Final = ()
 """In place of a content: there is not any create event."""
