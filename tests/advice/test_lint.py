@@ -455,10 +455,15 @@ class TestServerAcl:
         assert finding(room, "acl-bans-members").concerns == ("a.example",)
 
     def test_that_bans_all_is_found(self) -> None:
-        found = finding(self.room(), "acl-bans-members")
+        found = finding(self.room(allow=["*"], deny=["*"]), "acl-bans-members")
         assert found.concerns == ("a.example", "b.example")
         assert found.sentence == "every server of the room is banned from it"
         assert found.remedy.startswith("nobody can mend it from inside, because the servers of ")
+
+    @pytest.mark.parametrize("acl", [{}, {"deny": ["c.example"]}, {"allow": "*"}], ids=str)
+    def test_that_permits_nobody_says_so(self, acl: dict[str, Any]) -> None:
+        found = finding(self.room(**acl), "acl-bans-members")
+        assert found.sentence.endswith("`allow`, the access control list permits nobody")
 
     def test_is_mended_by_who_is_not_banned(self) -> None:
         room = self.room(allow=["b.example"]).with_levels({ANA: 100, BEN: 50, CAY: 60})

@@ -43,14 +43,16 @@ def _shut_out(state: RoomState) -> Iterator[Finding]:
     # Otherwise there may be a member, not looked at, who can still mend the list.
     is_sure = len(servers) <= most and not lacks_members(state)
     if members:
-        every = len(members) == len(present)
+        every = "every server of the room is banned from it"
+        if not acl.allow:  # a list that only denies is a frequent mistake
+            every += ": without a name in `allow`, the access control list permits nobody"
         yield Finding(
             "acl-bans-members",
             Weight.HURTS,
             event,
             members,
-            "every server of the room is banned from it"
-            if every
+            every
+            if len(members) == len(present)
             else "members on these servers are cut off: their events are refused",
             _remedy_by_list(state, {*servers[:most]} - denied, is_sure=is_sure),
         )
