@@ -15,6 +15,9 @@ release = version = version_of("matrix-membership")
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser", "sphinxcontrib.mermaid"]
 exclude_patterns = ["examples"]
 
+# Docstrings put names into single backticks, which are italics by default.
+default_role = "code"
+
 html_theme = "furo"
 html_title = f"{project} {release}"
 
