@@ -51,7 +51,7 @@ def _section(comparison: Comparison) -> Iterator[str]:
     if not comparison.verdicts:
         yield f"In {comparison.compared:,} situations, no verdict differs.\n"
     for verdict in comparison.verdicts:
-        yield f"{verdict.before}; {verdict.after} ({verdict.count} situations):\n"
+        yield f"{verdict.before}; {verdict.after} (situations: {verdict.count}):\n"
         yield "```text"
         yield str(verdict.situation)
         yield "```\n"

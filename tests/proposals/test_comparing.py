@@ -72,7 +72,7 @@ class TestVerdicts:
         before, after = change.explanations()
         assert (before.decision, after.decision) == (change.before, change.after)
         assert change.count == 3
-        assert str(change).startswith(f"{change.before}\n{change.after}\n  in 3 situations")
+        assert str(change).startswith(f"{change.before}\n{change.after}\n  situations: 3,")
 
     def test_are_sorted_by_frequency(self) -> None:
         counts = [change.count for change in compare(V9, V10).verdicts]

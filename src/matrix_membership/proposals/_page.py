@@ -104,7 +104,7 @@ def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
     for change in verdicts:
         before, after = change.explanations()
         yield f"<details>\n<summary>{_decided(before)}<br>{_decided(after)}"
-        yield f' <span class="soft">({change.count} situations)</span></summary>'
+        yield f' <span class="soft">(situations: {change.count})</span></summary>'
         yield f"<pre>{escape(visible(str(change.situation), keep=_BREAK))}</pre>"
         yield '<div class="beside">'
         for explanation in (before, after):

@@ -68,9 +68,7 @@ class VerdictChange:
 
     def __str__(self) -> str:
         situation = str(self.situation).replace("\n", "\n    ")
-        return (
-            f"{self.before}\n{self.after}\n  in {self.count} situations, such as\n    {situation}"
-        )
+        return f"{self.before}\n{self.after}\n  situations: {self.count}, such as\n    {situation}"
 
     def explanations(self) -> tuple[auth.Explanation, auth.Explanation]:
         """Explain both decisions. Cost: that of two calls of `auth.explain`."""
