@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_membership import Event, RoomState, RoomVersion, auth
+from matrix_membership import Event, RoomState, RoomVersion, auth, read_state
 from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.events.contents import NO_POWER_LEVELS
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, UNKNOWN, JoinRule
@@ -466,7 +466,9 @@ class TestStateItself:
 
     def test_has_a_name(self) -> None:
         assert repr(a_room(V11).state) == "<state of !r:a.example, version 11>"
-        assert repr(RoomState.of(V11, [])) == "<state of without a create event, version 11>"
+        assert repr(RoomState.of(V11, [])) == "<state without a create event, version 11>"
+        stripped = [event.to_stripped() for event in a_room(V11).events]
+        assert repr(read_state(stripped)) == "<state, version 11>"
 
     def test_reads_odd_events_as_defaults(self) -> None:
         room = a_room(V11)

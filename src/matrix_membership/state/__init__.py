@@ -386,8 +386,11 @@ class RoomState(Fields):
         return hash((self.room_version, self.create_event))
 
     def __repr__(self) -> str:
-        where = self.create_event.room_id if self.create_event else "without a create event"
-        return f"<state of {where}, version {self.room_version}>"
+        create = self.create_event
+        where = " without a create event"
+        if create is not None:  # in client format it need not name its room
+            where = f" of {create.room_id}" if create.room_id else ""
+        return f"<state{where}, version {self.room_version}>"
 
     def __reduce__(self) -> tuple[object, ...]:
         events, servers = tuple(self.events), self._servers

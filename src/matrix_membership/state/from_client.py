@@ -126,7 +126,7 @@ def read_state(
     ...         }
     ...     ]
     ... )
-    <state of , version 11>
+    <state, version 11>
 
     __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
     """
