@@ -162,6 +162,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
     (  # advice
         frozenset(),
         (
+            "advice._given",
             "advice._left_out",
             "advice._permission",
             "advice.may",

@@ -1,4 +1,4 @@
-"""Text in place of a room version or a membership: read or refused, never taken for something else."""
+"""JSON or text in place of a value: read or refused, never taken for something else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from matrix_membership import Event, Membership, RoomState, read_state
+from matrix_membership import (
+    Event,
+    Membership,
+    RoomState,
+    lint,
+    lint_change,
+    may,
+    read_state,
+    who_may,
+)
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.identifiers import RoomID
 from matrix_membership.membership import BAN, JOIN, UNRECOGNISED, Transition, transition
@@ -36,6 +45,30 @@ class TestRoomVersion:
     def test_is_never_text(self, entry: Callable[[], object]) -> None:
         with pytest.raises(TypeError, match="expected a room version, such as KNOWN"):
             entry()
+
+
+class TestAdvice:
+    """A bot has its state as JSON."""
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            lambda told: may(ANA, told),
+            lambda told: list(who_may(told, lambda user: user.join())),
+            lint,
+            lambda told: lint_change(told, a_room(V11).events[0]),
+        ],
+    )
+    def test_is_of_no_list(self, entry: Callable[[Any], object]) -> None:
+        with pytest.raises(TypeError, match="expected a RoomState, as read_state makes of JSON"):
+            entry([NAME])
+
+    @pytest.mark.parametrize("event", [NAME, "$event"])
+    def test_is_about_no_json(self, event: Any) -> None:
+        state = a_room(V11).state
+        for entry in (lambda: lint_change(state, event), lambda: may(ANA, state).redact(event)):
+            with pytest.raises(TypeError, match="expected an Event, as "):
+                entry()
 
 
 class TestMembership:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from matrix_membership.advice._finding import Check, Finding, Weight
+from matrix_membership.advice._given import require_event, require_state
 from matrix_membership.advice._join_rules import JOIN_RULE_CHECKS
 from matrix_membership.advice._power import POWER_CHECKS
 from matrix_membership.advice._servers import SERVER_CHECKS
@@ -37,11 +38,13 @@ def lint(state: RoomState) -> tuple[Finding, ...]:
 
     Raises:
         IncompleteState: the state is over a look-up function, which cannot list members.
+        TypeError: the state is something else, such as a list of events.
 
     >>> from matrix_membership.room_versions import V11
     >>> [finding.kind for finding in lint(RoomState.of(V11, []))]
     ['no-create-event']
     """
+    require_state(state)
     if state.knows("m.room.create") and state.create_event is None:
         sentence = "nothing can happen in a room without m.room.create"
         return (Finding("no-create-event", Weight.HURTS, None, (), sentence, "make another room"),)
@@ -83,12 +86,14 @@ def lint_change(state: RoomState, event: Event) -> tuple[tuple[Finding, ...], tu
 
     Raises:
         IncompleteState: the state is over a look-up function.
+        TypeError: the state or the event is something else, such as JSON.
 
     >>> from matrix_membership.room_versions import V11
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
     >>> lint_change(RoomState.of(V11, []), Event.from_client_event(message, V11))
     ((), ())
     """
+    require_event(event)
     before, after = lint(state), lint(state.with_event(event))
     return _beyond(before, after), _beyond(after, before)
 

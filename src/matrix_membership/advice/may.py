@@ -14,6 +14,7 @@ from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
+from matrix_membership.advice._given import require_event, require_state
 from matrix_membership.advice._left_out import lacks_members
 from matrix_membership.advice._permission import Permission
 from matrix_membership.auth.explaining.levels import levels_content
@@ -209,8 +210,12 @@ class May:
         Returns:
             The answer: true if every server applies the redaction.
 
+        Raises:
+            TypeError: the event is something else, such as its JSON or its ID.
+
         __ https://spec.matrix.org/v1.19/rooms/v11/#handling-redactions
         """
+        require_event(event)
         version = self.state.room_version
         redacts: dict[str, JsonValue] = {"redacts": event.event_id}
         if version.event_id_in_pdu:
@@ -341,6 +346,7 @@ def may(user: str, state: RoomState) -> May:
 
     Raises:
         InvalidIdentifier: `user` is not a user ID.
+        TypeError: the state is something else, such as a list of events.
 
     >>> from matrix_membership.room_versions import V11
     >>> create = {
@@ -353,6 +359,7 @@ def may(user: str, state: RoomState) -> May:
     >>> print(may("@ben:b.example", state).ban("@ana:a.example"))
     rejected by rule 4.6.1 of room version 11: the sender is not joined
     """
+    require_state(state)
     return May(read_user_id(user), state)
 
 
@@ -438,11 +445,13 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
         IncompleteState: there may be others: the state does not list its members, leaves
             some of them out, or leaves out what an answer hangs on. It is raised last, after
             the members who may for certain.
+        TypeError: the state is something else, such as a list of events.
 
     >>> from matrix_membership.room_versions import V11
     >>> list(who_may(RoomState.of(V11, []), lambda user: user.ban("@ana:a.example")))
     []
     """
+    require_state(state)
     # Raised at the end: the users that are found before it are certain.
     missing = "all members" if lacks_members(state) else ""
     for user in state.joined_members():
