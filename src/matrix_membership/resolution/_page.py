@@ -36,7 +36,7 @@ _LETTERS: Final = 43
 _STYLE: Final = """
 svg { display: block; width: 100%; max-width: 34rem; height: auto; }
 svg text { font: 11px ui-monospace, monospace; fill: var(--text); unicode-bidi: isolate; direction: ltr; }
-svg .name { font-weight: 700; } svg .stage { font: 700 13px system-ui, sans-serif; } svg text.soft { fill: var(--soft); } svg text.won { fill: var(--won); } svg text.lost { fill: var(--lost); }
+svg .name { font-weight: 700; } svg .stage { font: 700 13px system-ui, sans-serif; paint-order: stroke; stroke: var(--back); stroke-width: 5; } svg text.soft { fill: var(--soft); } svg text.won { fill: var(--won); } svg text.lost { fill: var(--lost); }
 svg .edge { fill: none; stroke: var(--line); stroke-width: 1.2; } svg .edge.lost { stroke-dasharray: 3 3; }
 svg circle { stroke-width: 2; fill: var(--back); stroke: var(--soft); } svg circle.lost { stroke: var(--lost); }
 svg circle.won { stroke: var(--won); fill: var(--won); } svg .mark { fill: none; stroke-width: 1.8; stroke: var(--soft); }
