@@ -62,6 +62,7 @@ from matrix_membership.receipt import receive
 from matrix_membership.receipt.policy_server import POLICY_KEY_ID, PolicyServer
 from matrix_membership.receipt.server_acl import ServerAcl, permits
 from matrix_membership.redaction import redact, redacted_content, survivors
+from matrix_membership.resolution import resets_in
 from matrix_membership.room_versions import room_version
 from matrix_membership.signing import KeyRing
 from matrix_membership.state.from_client import read_event, read_state
@@ -237,6 +238,18 @@ def _concluded(value: Any, version: RoomVersion) -> object:
     return policy.conclude(event, POLICED, value)
 
 
+def _resets(value: Any, _: RoomVersion) -> object:
+    """Rows that are a value, and rows that hold one in each column."""
+    if _text(value):
+        return resets_in(value)
+    columns = ("stream_id", "type", "state_key", "event_id", "prev_event_id")
+    good = dict(zip(columns, (1, "m.room.topic", "", "$a:a.example", None), strict=True))
+    for column in columns:
+        with suppress(MatrixMembershipError):
+            resets_in([good, {**good, column: value}, list(good.values())])
+    return resets_in([value])
+
+
 def _begin_with_content(handshake: Any) -> Entry:
     """Everything in the template is as it should be, but for the content."""
     begin = _begin(handshake)
@@ -359,6 +372,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             v
         ),
         "federation.handshake.attempts.Attempts.receive": _attempted,
+        "resolution._changes.resets_in": _resets,
         "state.from_client.read_event": read_event,
         "state.from_client.read_state": lambda v, r: read_state([v], room_version=r),
         **{f"client.requests.{name}": _client_request(name) for name in READERS},
