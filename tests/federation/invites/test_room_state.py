@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from matrix_membership import auth
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.invites.room_state import MOST_DESCRIBING, described, examined
@@ -16,7 +17,7 @@ from matrix_membership.signing import KeyRing, verify
 from matrix_membership.state import RoomState
 from tests.builders import ANA, BEN, KEYS, VERSIONS
 from tests.captures import Capture, captures, client_invite
-from tests.federation.signed_rooms import AT, NO_KEYS, A, a_signed_room, with_state
+from tests.federation.signed_rooms import AT, NO_KEYS, A, B, a_signed_room, with_state
 
 EVERY_VERSION = pytest.mark.parametrize("version", VERSIONS, ids=str)
 MISSING = MatrixError.of("M_MISSING_PARAM", "invite_room_state has no create event")
@@ -112,6 +113,19 @@ class TestExamined:
         other = EventTemplate.of(fields, V12).complete(A)
         _, faults = examined([other.to_pdu()], invite_in(room), KEYS)
         assert faults == (fault("is of another room", 0),)
+
+    @pytest.mark.parametrize("version", [V1, V11, V12], ids=str)
+    def test_finds_a_create_event_that_claims_the_room(self, version: RoomVersion) -> None:
+        """Any server can write the ID of a room into a create event of its own, and sign that."""
+        room = a_room(version)
+        invite = invite_in(room)
+        content = {"room_version": version.identifier, "creator": BEN}
+        fields = {**create_of(room).to_pdu(), "sender": BEN, "content": content}
+        template = EventTemplate.of({**fields, "room_id": invite.room_id}, version)
+        claim = template.complete(B, event_id="$1:b.example" if version is V1 else None)
+        decision = auth.check(claim, RoomState.of(version, ()))
+        assert decision.number == "1.2"
+        assert examined([claim.to_pdu()], invite, KEYS) == ((), (fault(f"is {decision}", 0),))
 
     def test_finds_an_event_of_another_room_by_its_room_id(self) -> None:
         room = a_room(V11)
