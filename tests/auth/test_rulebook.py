@@ -40,6 +40,21 @@ def pins_of_anybody(event: Event, _: RoomState) -> bool:
     return True
 
 
+@rejects("10z")
+def by_text(event: Event, _: RoomState) -> bool:
+    """The sender is Ben."""
+    return f"{event.sender}" == str(BEN)
+
+
+@rejects("10z")
+def carefully(event: Event, _: RoomState) -> bool:
+    """The content has more than one."""
+    try:
+        return bool(event.content["number"] > 1)
+    except Exception:  # noqa: BLE001 - a careful author writes that
+        return False
+
+
 PINS = Section(
     event_type="org.example.pin", numbers=numbers_of({"v1": "4a"}), rules=(pins_of_anybody,)
 )
@@ -174,6 +189,15 @@ class TestVersionOfOnesOwn:
         assert (decision.allowed, decision.number) == (False, "4.7.2a")
         assert decision.text == "The sender's power level is below 10."
         assert room.with_levels({ANA: 100, BEN: 10}).check(room.knock(BEN)).number == "4.7.3"
+
+    @pytest.mark.parametrize("rule", [by_text, carefully])
+    def test_asks_rules_that_make_text_or_catch_everything(self, rule: auth.Rule) -> None:
+        """The compiler tries them without an event, and must not take that for an answer."""
+        last = list(rulebook(V11))[-1][1].name
+        room = a_room(version_of(rulebook(V11).replace(last, rule)))
+        room = room.with_state(room.join(BEN))
+        said = auth.check(room.event("m.room.message", BEN, {"number": 2}, None), room.state)
+        assert said.rule == rule.name
 
     def test_is_explained_by_its_rules(self) -> None:
         room = a_room(self.mine).with_join_rule("knock")

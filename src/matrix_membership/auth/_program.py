@@ -42,8 +42,9 @@ from matrix_membership.room_versions import RoomVersion
 
 
 # An exception, not a third truth value: a rule is plain Python, and its `and`, `not` and `in` would
-# turn such a value into true or false.
-class _UnknownError(Exception):
+# turn such a value into true or false. A rule of one's own may also catch every `Exception`. It
+# would then return something although it asked, and the compiler would leave it out for all events.
+class _UnknownError(BaseException):
     """A question that only a real event or state could answer."""
 
 
@@ -61,9 +62,11 @@ class Probe:
         raise _UnknownError(name)
 
     # Python answers these for any object unless they raise: isinstance reads __class__, sets and
-    # dicts read __hash__. A rule would take such an answer for one about the real event.
+    # dicts read __hash__, f-strings read __format__. A rule would take such an answer for one about
+    # the real event.
     __class__ = property(_ask)
     __eq__ = __hash__ = __bool__ = _ask
+    __str__ = __repr__ = __format__ = _ask
 
 
 # Not a text: a rule that reads the characters of a user ID has to be told that they are unknown,
@@ -92,6 +95,7 @@ class Name:
 
     __class__ = property(_ask)
     __getitem__ = __len__ = __iter__ = _ask
+    __str__ = __repr__ = __format__ = _ask
 
 
 def known_memberships(*known: tuple[Name, Membership]) -> Callable[[object], Membership]:
