@@ -447,6 +447,9 @@ def signed_after(room: ResidentRoom, event_ids: Any) -> AwaitingAcceptance:
     return resigned(signed(room), prev_events=[[event_id, {}] for event_id in event_ids])
 
 
+KNOCK_RULE = "knock.join_rule_is_not_knock_or_knock_restricted"
+
+
 class TestKnownEvent:
     @everywhere
     @pytest.mark.parametrize("after_the_join", [[], ["leave"], ["leave", "ban"]], ids=str)
@@ -547,6 +550,22 @@ class TestKnownEvent:
             True,
             invited.state,
         )
+
+    @pytest.mark.parametrize(
+        ("membership", "rule"), [("ban", "knock.otherwise"), ("leave", KNOCK_RULE)]
+    )
+    def test_of_a_knock_tells_nothing_of_the_room_to_who_may_not_knock_now(
+        self, membership: str, rule: str
+    ) -> None:
+        """Otherwise the user would learn each new name of the room by the old knock."""
+        room = with_state(a_signed_room(V11), "m.room.join_rules", {"join_rule": "knock"})
+        step = signed(room, KNOCKING)
+        room = after(room, accepted(room, step).event)
+        room = with_state(room, "m.room.member", {"membership": membership}, state_key=BEN)
+        if membership == "leave":
+            assert accepted(room, step).repeated
+            room = with_state(room, "m.room.join_rules", {"join_rule": "invite"})
+        assert sent(room, step) == MatrixError.forbidden(decision(rule, V11))
 
 
 def join_answer(room: ResidentRoom, *, omit_members: bool) -> SendJoinResponse:

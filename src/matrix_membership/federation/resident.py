@@ -35,7 +35,7 @@ from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
 from matrix_membership.machine import admit
-from matrix_membership.membership import JOIN, KNOCK, Membership
+from matrix_membership.membership import INVITE, JOIN, KNOCK, Membership
 from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.receipt.server_acl import permits
@@ -66,6 +66,9 @@ KNOCK_ROOM_STATE: Final = (
 
 __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
 """
+
+_SEES_ROOM: Final = (JOIN, INVITE, KNOCK)
+"""The memberships of users who may see the description of the room."""
 
 Answer = SendJoinResponse | SendKnockResponse | SendLeaveResponse
 
@@ -153,7 +156,8 @@ def answer_send(
     """Answer send_join, send_knock or send_leave.
 
     An event that `ResidentRoom.get_event` knows is not judged again and changes nothing: its
-    first answer was lost on the way. A join gets the state before it once more.
+    first answer was lost on the way. A join gets the state before it once more. A knock gets the
+    description of the room, unless its user has left and may not knock any more.
 
     Args:
         handshake: `JOINING`, `KNOCKING` or `LEAVING`.
@@ -224,6 +228,11 @@ def _repeated(
         in_effect = before is state and state.get("m.room.member", known.sender) == known
         decision = None if in_effect else auth.check(known, before)
         if decision is not None and not decision.allowed:
+            return MatrixError.forbidden(decision)
+    elif handshake.membership is KNOCK and state.membership_of(known.sender) not in _SEES_ROOM:
+        # The description is today's. A user who may not knock today would follow the room by it.
+        decision = auth.check(known, state)
+        if not decision.allowed:
             return MatrixError.forbidden(decision)
     answer = _answer(handshake, known, request, before, room)
     return Accepted(answer, known, state, frozenset(), None, repeated=True)
