@@ -14,6 +14,7 @@ from typing import Final
 
 from matrix_membership import __version__
 from matrix_membership.cli import compare, explain, resets, resolve
+from matrix_membership.cli._page import harmless
 from matrix_membership.cli._reading import UNREADABLE
 from matrix_membership.errors import MatrixMembershipError
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         raise  # nobody reads on: not an error to tell
     except (MatrixMembershipError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(harmless(str(error), sys.stderr) + "\n")
         return UNREADABLE
     return code
 

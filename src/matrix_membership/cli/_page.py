@@ -1,13 +1,16 @@
-"""Print a page, on a terminal in colours."""
+"""Print pages, text and JSON: on a terminal in colours, and harmless."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TextIO
+
+from matrix_membership.canonical_json import JsonValue
 
 _COLOURS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -34,12 +37,44 @@ def print_page(text: str) -> None:
     On a terminal, verdicts are coloured and titles bold, unless the environment has
     `NO_COLOR`. Control characters are shown as escapes there.
     """
-    if sys.stdout.isatty():
-        text = _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
-        # Any value but the empty one counts: see https://no-color.org.
-        if not os.environ.get("NO_COLOR"):
-            text = _coloured(text)
-    sys.stdout.write(f"{text}\n")
+    text = harmless(text, sys.stdout)
+    # Any value but the empty one counts: see https://no-color.org.
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        text = _coloured(text)
+    print_text(text, keep=True)
+
+
+def print_text(text: str, *, keep: bool = False) -> None:
+    """Print text on standard output, without colours.
+
+    Args:
+        text: the text. Letters that the encoding of the output lacks are shown as escapes.
+        keep: keep control characters on a terminal, such as colours.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    shown = text if keep else harmless(text, sys.stdout)
+    # A traceback over one letter would hide a verdict that is known.
+    sys.stdout.write(shown.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def print_json(document: JsonValue) -> None:
+    """Print JSON on standard output.
+
+    Control characters, and letters that its encoding lacks, are escapes of JSON.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(document, indent=2)
+    sys.stdout.write(_CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n")
+
+
+def harmless(text: str, stream: TextIO) -> str:
+    """Return text for a stream, with control characters as escapes for a terminal."""
+    if not stream.isatty():
+        return text
+    return _CONTROL.sub(lambda found: ascii(found.group())[1:-1], text)
 
 
 def _coloured(text: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from argparse import Namespace
 from pathlib import Path
 
-from matrix_membership.cli._page import print_page
+from matrix_membership.cli._page import print_json, print_page
 from matrix_membership.cli._reading import NO, YES, Commands
 from matrix_membership.proposals import compare
 from matrix_membership.room_versions import room_version
@@ -34,7 +32,7 @@ def run(options: Namespace) -> int:
         Path(options.html).write_text(comparison.to_html(), "utf-8")
     if options.json:
         document = comparison.to_dict()
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        print_json(document)
     else:
         print_page(str(comparison))
     # As `diff` does, so that a script can ask whether a proposal changes any verdict.

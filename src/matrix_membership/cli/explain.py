@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,7 +10,7 @@ from typing import Final
 from matrix_membership import auth
 from matrix_membership.advice.may import May, Permission, may
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.cli._page import print_page
+from matrix_membership.cli._page import print_json, print_page
 from matrix_membership.cli._reading import (
     NO,
     YES,
@@ -164,7 +163,7 @@ def _print(options: Namespace, answer: Permission) -> int:
     explanation = auth.explain(answer.event, answer.state)
     if options.json:
         told = {"answer": str(answer), **explanation.to_dict()}
-        print_page(json.dumps(told, indent=2, ensure_ascii=False))
+        print_json(told)
         return YES if answer else NO
     parts = [str(explanation), _UNCHECKED]
     if str(answer) != str(explanation.decision):

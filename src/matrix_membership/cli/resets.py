@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from argparse import Namespace
 
+from matrix_membership.cli._page import print_json, print_text
 from matrix_membership.cli._reading import NO, YES, Commands, read_bytes
 from matrix_membership.cli._room_files import read_room
 from matrix_membership.errors import InvalidMessage
@@ -55,7 +54,7 @@ def run(options: Namespace) -> int:
         raise InvalidMessage(where, error.expected, error.got) from error
     if options.json:
         document = [reset.to_dict() for reset in found]
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        print_json(document)
     else:
-        sys.stdout.write("".join(f"{reset}\n" for reset in found) or "nothing was reset\n")
+        print_text("\n".join(map(str, found)) or "nothing was reset")
     return NO if found else YES

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matrix_membership.canonical_json import JsonValue
+from matrix_membership.cli._page import print_json, print_text
 from matrix_membership.cli._reading import NO, YES, Commands
 from matrix_membership.cli._room_files import read_room
 from matrix_membership.errors import InvalidMessage
@@ -74,10 +73,10 @@ def run(options: Namespace) -> int:
         Path(options.html).write_text(resolution.to_html(notes=notes), "utf-8")
     if options.json:
         document = _document(resolution, lost)
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        print_json(document)
     else:
         notes = (note for number, found in enumerate(lost) for note in _notes(number, found))
-        sys.stdout.write("\n".join([str(resolution.story), *notes]) + "\n")
+        print_text("\n".join([str(resolution.story), *notes]))
     return NO if any(lost) else YES
 
 
