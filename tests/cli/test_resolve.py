@@ -244,6 +244,17 @@ class TestResets:
         (reset,) = json.loads(capsys.readouterr().out)
         assert reset["cause"] == late.state[levels]
 
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_are_read_behind_a_byte_order_mark(
+        self, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """PowerShell writes one, and so do some editors."""
+        monkeypatch.chdir(tmp_path)
+        room, _ = forked()
+        Path("rows").write_bytes(self.rows().encode(encoding))
+        Path("events").write_bytes(json.dumps(pdus(room)).encode(encoding))
+        assert main(["resets", "rows", "events"]) == 1
+
     def test_may_be_none(self, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["resets", write("rows", "")]) == 0
         assert capsys.readouterr().out == "nothing was reset\n"

@@ -47,21 +47,21 @@ def located(name: str) -> Iterator[None]:
 
 
 def read_document(name: str) -> JsonValue:
-    """Read the JSON of a file, or of standard input for `-`.
-
-    Editors and shells mark text with a byte order mark; that of PowerShell is UTF-16.
-    """
-    data = read_bytes(name)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        # `replace`, so that broken text is told as a fault of the JSON, with its place.
-        data = data.decode("utf-16", "replace").encode()
+    """Read the JSON of a file, or of standard input for `-`."""
     with located("standard input" if name == "-" else name):
-        return decode(data.removeprefix(codecs.BOM_UTF8), strict=False, budget=_BUDGET)
+        return decode(read_bytes(name), strict=False, budget=_BUDGET)
 
 
 def read_bytes(name: str) -> bytes:
-    """Read a file, or standard input for `-`."""
-    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    """Read a file, or standard input for `-`, without its byte order mark.
+
+    Editors and shells mark text with one; that of PowerShell is UTF-16.
+    """
+    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # `replace`, so that broken text is told as a fault of the JSON, with its place.
+        data = data.decode("utf-16", "replace").encode()
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
