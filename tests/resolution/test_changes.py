@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix_membership.errors import InvalidMessage
+from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID, UserID
 from matrix_membership.membership import BAN, INVITE, LEAVE
 from matrix_membership.resolution import Repair, resets, resets_in, resolve
@@ -114,6 +115,40 @@ class TestWithEvents:
         rows = [(1, *LEVELS, second, None), (2, *LEVELS, first, second)]
         assert [reset.after for reset in resets_in(rows, room.events)] == [first]
 
+    def test_events_older_than_an_earlier_one_are_not_older(self) -> None:
+        """It authorises what stood in the place once, not what stands there now."""
+        room = a_fork(V11)
+        rules = ("m.room.join_rules", "")
+        public = room.state[rules]
+        room.member(DAN, DAN)
+        first = room.add("m.room.join_rules", DAN, {})
+        second = room.add("m.room.join_rules", ANA, {}, depth=0)
+        rows = [(1, *rules, first, None), (2, *rules, second, first), (3, *rules, public, second)]
+        assert resets_in(rows, room.events) == ()
+
+    @pytest.mark.parametrize("place", [LEVELS, ("m.room.join_rules", ""), TOPIC])
+    def test_many_changes_of_one_place_take_linear_time(self, place: tuple[str, str]) -> None:
+        def questions(count: int) -> int:
+            room = a_fork(V11)
+            asked: list[EventID] = []
+
+            def get(event_id: EventID) -> Event | None:
+                asked.append(event_id)
+                return room.events.get(event_id)
+
+            rows: list[list[Any]] = []
+            before = None
+            for step in range(count):
+                room.levels(ANA, {BEN: step})
+                content = {"join_rule": "public", "users": {ANA: 100}, "topic": str(step)}
+                event_id = room.add(place[0], ANA, content)
+                rows.append([step, *place, event_id, before])
+                before = event_id
+            assert resets_in(rows, get) == ()
+            return len(asked)
+
+        assert questions(80) < 2.5 * questions(40)
+
     def test_a_member_needs_an_invite_first(self) -> None:
         room = a_fork(V11)
         late = room.branch()
@@ -201,6 +236,11 @@ class TestBadRows:
         with pytest.raises(InvalidMessage) as raised:
             resets_in([row, {**row, "room_id": "!s"}])
         assert raised.value == InvalidMessage("changes[1].room_id", "the room '!r'", "!s")
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_end_only_where_a_line_ends(self, end: str) -> None:
+        row = f'[1, "t", "a\u2028b", "{ONE}", null]'
+        assert resets_in(end.join([row, row])) == ()
 
     def test_name_their_line(self) -> None:
         with pytest.raises(InvalidMessage) as raised:
