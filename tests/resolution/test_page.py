@@ -141,6 +141,12 @@ class TestWhatStrangersWrite:
         page = a_dispute(text)[1].to_html()
         assert all(char.isprintable() or char == "\n" for char in page)
 
+    def test_is_harmless_as_the_name_of_a_version_too(self) -> None:
+        version = V11.evolve(identifier=HOSTILE[0])
+        room = a_fork(version)
+        page = resolve(version, [room.state], room.events).to_html()
+        assert "<script" not in page
+
     def test_asks_the_network_for_nothing(self) -> None:
         page = a_dispute()[1].to_html().replace('xmlns="http://www.w3.org/2000/svg"', "")
         assert "default-src 'none'" in page

@@ -82,7 +82,8 @@ def page_of(
     Returns:
         The HTML. Cost: linear in the story; at most 200 events and places are shown.
     """
-    title = f"State resolution {escape(story.algorithm)}, room version {story.room_version}"
+    title = f"State resolution {escape(story.algorithm)}, room version "
+    title += escaped(str(story.room_version))  # a version of one's own can have any name
     drawn = _that_matter(story, auth_events)
     figures = f"States: {len(state_sets)}. Places in dispute: {len(story.disputes)}. "
     figures += f"Events considered: {len(story.considered)}. Curves lead to auth events."
