@@ -101,7 +101,8 @@ def read_state(
         partial: members may be missing, as they are when a client loads them lazily.
         complete: whether these are all state events (but members, if `partial`): true for
             hand-made events without IDs, false for a part of the state. None to see it by
-            the events.
+            the events. Pass false for the state of an invite: the server that invites wrote
+            it, and events that it gives IDs look like the whole state.
 
     Returns:
         The state. A malformed event is passed over, and stands in `RoomState.passed_over`;
