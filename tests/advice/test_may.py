@@ -348,6 +348,12 @@ class TestInvite:
         assert answer.objection == "the server ACL of this room shuts out b.example"
         assert may(ANA, room.state).invite(CAY)
 
+    def test_is_unknown_if_the_join_rule_could_not_be_read(self) -> None:
+        events = [event.to_client_event() for event in a_levelled_room(V11).events]
+        bad = {"type": "m.room.join_rules", "sender": ANA, "state_key": "", "content": 7}
+        answer = may(ANA, read_state([*events, bad], complete=True)).invite(DAN)
+        assert (answer.unknown, answer.missing) == (True, "m.room.join_rules")
+
     def test_that_the_rules_refuse_has_their_reason(self) -> None:
         state = a_levelled_room(V11, invite=60).state
         answer = may(ANA, state).invite(BEN)
@@ -374,6 +380,21 @@ class TestServerAcl:
         restricted = room.with_join_rule("restricted", allow=[*TestRestrictedJoin.ALLOW]).state
         assert str(may(BEN, restricted).join()) == self.BANNED
         assert may(CAY, restricted).join().unknown
+
+    def test_that_could_not_be_read_leaves_joins_and_invites_unknown(self) -> None:
+        room = a_room(V11).with_join_rule("knock")
+        events = [event.to_client_event() for event in room.events]
+        bad = {"type": "m.room.server_acl", "sender": ANA, "state_key": "", "content": 7}
+        state = read_state([*events, bad], complete=True)
+        assert state.passed_over
+        for answer in (may(BEN, state).knock(), may(ANA, state).invite(BEN)):
+            assert (answer.unknown, answer.missing) == (True, "m.room.server_acl")
+        assert may(ANA, state).leave()
+
+    def test_that_stripped_state_leaves_out_counts_as_absent(self) -> None:
+        room = a_room(V11).with_join_rule("knock")
+        room = room.with_state(room.event("m.room.member", BEN, {"membership": "leave"}, BEN))
+        assert may(BEN, RoomState.of(V11, room.events, stripped=True)).knock()
 
     def test_is_not_the_reason_where_the_rules_refuse(self) -> None:
         state = a_room(V11).with_content("m.room.server_acl", {}).state

@@ -125,12 +125,14 @@ class May:
     def _unless_banned_server(self, answer: Permission) -> Permission:
         """Object to a join or knock if no server in the room would take it."""
         server = server_of(self.user)
+        if not answer and not answer.unknown:
+            return answer
         # Stripped state leaves the list out as a rule, and most rooms have none.
         with suppress(IncompleteState):
-            if (answer or answer.unknown) and not permits(self.state, server):
+            if not permits(self.state, server):
                 reason = "the access control list of the room bans"
                 return evolve(answer, objection=f"{reason} {server}, the user's server")
-        return answer
+        return evolve(answer, missing=answer.missing or _list_not_read(self.state))
 
     def leave(self) -> Permission:
         """Leave the room, reject an invite, or retract a knock."""
@@ -140,13 +142,18 @@ class May:
         """Invite a user.
 
         The answer is a no too if the user can never accept, as `fate.fate_of` tells: the
-        room is closed to their server, or its access control list bans it.
+        room is closed to their server, or its access control list bans it. It is unknown if
+        that is.
         """
         answer = self._membership(user, INVITE)
         # Only then: a user who may not invite at all should hear that first.
-        if answer or answer.unknown:
-            return evolve(answer, objection=fate_of(user, self.state).obstacle)
-        return answer
+        if not answer and not answer.unknown:
+            return answer
+        fate = fate_of(user, self.state)
+        if fate.obstacle:
+            return evolve(answer, objection=fate.obstacle)
+        unknown = ", ".join(fate.joining.missing) or _list_not_read(self.state)
+        return evolve(answer, missing=answer.missing or unknown)
 
     def kick(self, user: str) -> Permission:
         """Remove a user, withdraw their invite, or deny their knock."""
@@ -389,6 +396,14 @@ _NOT_UNBANNED: Final = MappingProxyType(
 
 _NOT_AUTHORISED: Final = "join.authoriser_may_not_invite"
 """The rule that rejects a join to a restricted room which names nobody who authorises it."""
+
+
+def _list_not_read(state: RoomState) -> str:
+    """Return the type of the access control list if it could not be read."""
+    kind = "m.room.server_acl"
+    # Only stripped state does not know a place that no room has, and it leaves the list out as a
+    # rule. A look through the malformed events would cost each question all of them.
+    return kind if not state.knows(kind) and state.knows(kind, "?") else ""
 
 
 def _by_membership(
