@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import Final
 
 from matrix_membership import auth
@@ -10,8 +12,9 @@ from matrix_membership._attrs import frozen
 from matrix_membership.auth import Decision
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event
-from matrix_membership.identifiers import ServerName
+from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.membership import Transition, transition
+from matrix_membership.resolution import state_after
 from matrix_membership.signing import missing_signers, signature_error
 from matrix_membership.state import RoomState
 from matrix_membership.state.create_event import second_create_event
@@ -41,6 +44,7 @@ _SIGNATURES: Final = Evidence.SIGNATURES
 _CALLER: Final = Evidence.CALLER
 _MISSING: Final = Evidence.MISSING
 _NOBODY: Final[frozenset[ServerName]] = frozenset()
+_NO_EVENTS: Final[Mapping[EventID, Event]] = MappingProxyType({})
 
 
 @frozen
@@ -53,7 +57,8 @@ class Admission:
         decision: the decision of the rules. They may allow an event that is refused
             for another reason: see `error`.
         transition: for an admitted member event, the change of the user's membership.
-        state: the state after it; the same object when it was not admitted.
+        state: the state after it; the state before it when it was not admitted, as the same
+            object if there was one.
         evidence: the evidence that it comes from its sender.
         error: why it was refused apart from the rules: a required signature is missing,
             or it is a second create event. Otherwise None.
@@ -77,7 +82,12 @@ class Admission:
         return f"{self.decision}{trusted}"
 
 
-def admit(event: Event, state: RoomState) -> Admission:
+def admit(
+    event: Event,
+    state: RoomState | Iterable[RoomState],
+    *,
+    events: Mapping[EventID, Event] | Callable[[EventID], Event | None] = _NO_EVENTS,
+) -> Admission:
     """Judge an event against a state, and add it to the state if it is allowed.
 
     A PDU must have its required signatures in `signed_by`: `signing.verify` puts them
@@ -87,14 +97,18 @@ def admit(event: Event, state: RoomState) -> Admission:
 
     Args:
         event: any event.
-        state: the state before it.
+        state: the state before it, or the states after its previous events: these are
+            resolved.
+        events: the events by ID, or a function that gives an event by its ID or None: those
+            in the auth chains of several states. Otherwise it is not read.
 
     Returns:
-        The admission. Cost: that of `auth.check` and `RoomState.with_event`.
+        The admission. Cost: that of `auth.check` and `RoomState.with_event`; for several
+        different states also that of `resolution.resolve`, which tells what is missing.
 
     Raises:
         IncompleteState: the event is allowed, and the state is over a look-up function,
-            which cannot be changed.
+            which cannot be changed; or one of several states is.
 
     >>> from matrix_membership.room_versions import V11
     >>> room = RoomState.of(V11, [])
@@ -113,6 +127,8 @@ def admit(event: Event, state: RoomState) -> Admission:
     >>> print(admit(Event.from_pdu(pdu, V11), room))
     refused: signatures: expected good signatures of a, got []
     """
+    if not isinstance(state, RoomState):
+        state, _ = state_after(event.room_version, state, events)
     # Judged even if signatures are missing, so that an admission tells both.
     decision = auth.check(event, state)
     missing = missing_signers(event) if event.pdu else _NOBODY

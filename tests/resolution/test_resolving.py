@@ -9,7 +9,7 @@ import pytest
 from matrix_membership import Event, RoomState, RoomVersion
 from matrix_membership.errors import IncompleteState, InvalidIdentifier
 from matrix_membership.identifiers import EventID
-from matrix_membership.membership import BAN, LEAVE
+from matrix_membership.membership import BAN, LEAVE, Membership
 from matrix_membership.resolution import resolve
 from matrix_membership.room_versions import V1, V2, V11, V12
 from tests.builders import ANA, BEN, CAY, DAN, VERSIONS
@@ -363,6 +363,15 @@ class TestResolution:
         shuffled = dict(reversed(left.state.items()))
         found = resolve(V11, [shuffled], left.events).room_state()
         assert list(found.members) == [ANA, BEN, CAY]
+
+    def test_is_partial_where_a_state_was(self) -> None:
+        """A member whom a partial state leaves out may have been in it."""
+        left, right = two_topics(V11)
+        known = [event for event in right.room_state.events if event.state_key != CAY]
+        in_part = RoomState.of(V11, known, partial=True)
+        found = resolve(V11, [left.room_state, in_part], left.events).room_state()
+        assert found.is_partial
+        assert found.membership_of(DAN) is Membership.UNKNOWN
 
     def test_gives_no_state_without_its_events(self) -> None:
         left, right = two_topics(V11)

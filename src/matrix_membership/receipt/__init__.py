@@ -24,6 +24,7 @@ from matrix_membership.events import Event, ReadPdu, read_pdu
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.receipt.policy_server import PolicyServer
+from matrix_membership.resolution import state_after
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import (
     ALL_VERIFIED,
@@ -106,8 +107,8 @@ class Receipt:
         error: why it was dropped, or rejected as a second create event, which the rules
             allow; otherwise None.
         redacted: whether its content hash was wrong.
-        provisional: whether the state was partial or some auth events were missing, so
-            that `reevaluate` may give another result.
+        provisional: whether the state was partial, or auth events or events to resolve the
+            state before it were missing, so that `reevaluate` may give another result.
         missing_auth_events: the IDs of the listed events that were not at hand.
         missing_signers: the servers whose signature is missing: for a dropped event its
             required signers, for a soft-failed one the room's policy server.
@@ -167,7 +168,7 @@ def receive(
     *,
     keys: KeyRing,
     auth_events: AuthEventsAtHand,
-    state_before: RoomState,
+    state_before: RoomState | Iterable[RoomState],
     current_state: RoomState,
     rejected: AbstractSet[str] = frozenset(),
     create: Event | None = None,
@@ -181,7 +182,10 @@ def receive(
         keys: the known keys of the servers that signed it.
         auth_events: the events that it lists, among others; or a function that gives an
             event by its ID, or None for an event that is not at hand.
-        state_before: the state of the room before the event, without rejected events.
+        state_before: the state of the room before the event, without rejected events; or
+            the states after its previous events, which are resolved. Then `auth_events` must
+            give the auth chains of these states too. To keep the state before the event,
+            resolve it first, by `resolution.resolve`.
         current_state: the current state of the room. Pass the same object as
             `state_before` for an event that follows the newest events: then it is judged
             once.
@@ -191,10 +195,11 @@ def receive(
 
     Returns:
         The receipt. Cost: one reading, two hashes, the signatures, and at most three
-        judgements.
+        judgements; that of `resolution.resolve` for several different states.
 
     Raises:
         TypeError: `read_pdu` read it by another room version.
+        IncompleteState: one of several states is over a look-up, or has events without IDs.
 
     >>> from matrix_membership.room_versions import V11
     >>> empty = RoomState.of(V11, [])
@@ -225,7 +230,7 @@ def receive(
         return _unsigned(event, keys)
     receipt = _judge(
         event,
-        _Room(auth_events, state_before, current_state, rejected, create),
+        _Room(room_version, auth_events, state_before, current_state, rejected, create),
         redacted=not read.content_hash_matches,
         listed=read.auth_events,
         covered=read.covered,
@@ -252,7 +257,7 @@ def reevaluate(
     receipt: Receipt,
     *,
     auth_events: AuthEventsAtHand,
-    state_before: RoomState,
+    state_before: RoomState | Iterable[RoomState],
     current_state: RoomState,
     rejected: AbstractSet[str] = frozenset(),
     create: Event | None = None,
@@ -290,7 +295,7 @@ def reevaluate(
     else:
         after = _judge(
             event,
-            _Room(auth_events, state_before, current_state, rejected, create),
+            _Room(event.room_version, auth_events, state_before, current_state, rejected, create),
             redacted=receipt.redacted,
             listed=event.auth_events,
         )
@@ -303,18 +308,30 @@ def reevaluate(
 class _Room:
     """What the caller knows of the room, for one receipt."""
 
-    __slots__ = ("auth_events", "create", "current_state", "rejected", "state_before")
+    __slots__ = ("create", "current_state", "get", "rejected", "state_before", "unresolved")
 
     def __init__(
         self,
+        room_version: RoomVersion,
         auth_events: AuthEventsAtHand,
-        state_before: RoomState,
+        state_before: RoomState | Iterable[RoomState],
         current_state: RoomState,
         rejected: AbstractSet[str],
         create: Event | None,
     ) -> None:
-        self.auth_events = auth_events
-        self.state_before = state_before
+        self.get = (
+            auth_events
+            if callable(auth_events)
+            else {event.event_id: event for event in auth_events}.get
+        )
+        # The events without which the state before may be another one.
+        self.unresolved: frozenset[EventID] = frozenset()
+        if isinstance(state_before, RoomState):
+            self.state_before = state_before
+        else:
+            self.state_before, self.unresolved = state_after(
+                room_version, state_before, self.get, rejected=rejected
+            )
         self.current_state = current_state
         self.rejected = rejected
         self.create = create
@@ -328,10 +345,7 @@ class _Room:
 
     def find(self, listed: Iterable[EventID]) -> tuple[list[Event], tuple[EventID, ...]]:
         """Return the events with these IDs that are at hand, and the IDs of the others."""
-        if callable(self.auth_events):
-            get = self.auth_events
-        else:
-            get = {event.event_id: event for event in self.auth_events}.get
+        get = self.get
         found, missing = [], []
         for event_id in listed:
             event = get(event_id)
@@ -428,7 +442,7 @@ def _by_rules(
     if not by_list.allowed and not by_list.undecided:
         return _AUTH_EVENTS, by_list, _hangs_on_missing(by_list, missing, create)
     by_state = by_list if same else auth.check(event, before)
-    provisional = bool(missing) or before.is_partial
+    provisional = bool(missing or room.unresolved) or before.is_partial
     if not by_state.allowed and not by_state.undecided:
         return _STATE_BEFORE, by_state, provisional
     decision = by_list if by_list.undecided else by_state

@@ -16,6 +16,7 @@ from matrix_membership.resolution._resets import Reset as Reset
 from matrix_membership.resolution._resets import resets
 from matrix_membership.resolution._resolving import Resolution as Resolution
 from matrix_membership.resolution._resolving import resolve
+from matrix_membership.resolution._resolving import state_after as state_after
 from matrix_membership.resolution._story import Dispute as Dispute
 
 __all__ = ["AwaitingEvents", "ChainIndex", "begin", "resets", "resets_in", "resolve"]

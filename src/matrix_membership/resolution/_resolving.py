@@ -38,7 +38,15 @@ from matrix_membership.resolution._story import Story, story_of
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
-__all__ = ["ALGORITHMS", "GetEvent", "Question", "Resolution", "answer", "resolve"]
+__all__ = [
+    "ALGORITHMS",
+    "GetEvent",
+    "Question",
+    "Resolution",
+    "answer",
+    "resolve",
+    "state_after",
+]
 
 GetEvent = Callable[[EventID], Event | None]
 
@@ -58,6 +66,7 @@ class Question:
         common: the unconflicted state map.
         conflicted: the conflicted state set, by place.
         own: the events that came with the states.
+        partial: whether one of the states is a partial `RoomState`.
         auth_difference: the auth difference, where it was given.
         conflicted_subgraph: the conflicted state subgraph, where it was given.
         conflicted_ids: the events to choose from, in the order of the states.
@@ -70,6 +79,7 @@ class Question:
     common: StateSet
     conflicted: Mapping[Place, tuple[EventID, ...]]
     own: Mapping[EventID, Event]
+    partial: bool
     auth_difference: AbstractSet[EventID] | None
     conflicted_subgraph: AbstractSet[EventID] | None
     conflicted_ids: Mapping[EventID, None]
@@ -90,7 +100,7 @@ class Question:
         chosen = room_version.state_resolution if algorithm is None else algorithm
         if chosen not in ALGORITHMS:
             raise InvalidIdentifier("algorithm", "1, 2 or 2.1", chosen)
-        sets, own = _read(state_sets, rejected)
+        sets, own, partial = _read(state_sets, rejected)
         common = unconflicted_state_map(sets)
         if unconflicted is not None:
             more = {place: found for place, found in common.items() if place not in unconflicted}
@@ -109,6 +119,7 @@ class Question:
             common,
             conflicted,
             own,
+            partial,
             auth_difference,
             conflicted_subgraph,
             # In the order of the states, so that events that were made together are read together.
@@ -169,7 +180,8 @@ class Resolution:
 
         Returns:
             The state. Its members stand in the order of depth, then of `origin_server_ts`,
-            then of ID, whatever order the states had.
+            then of ID, whatever order the states had. It is partial if one of the states was:
+            a member that one state left out may have been in it.
 
         Raises:
             IncompleteState: an event of the state is not at hand.
@@ -181,7 +193,8 @@ class Resolution:
                 raise IncompleteState("the resolved state", f"the event {event_id}")
             found.append((event.depth, self._graph.sent(event_id), event_id, event))
         found.sort(key=itemgetter(0, 1, 2))
-        return RoomState.of(self.room_version, [entry[3] for entry in found])
+        events = [entry[3] for entry in found]
+        return RoomState.of(self.room_version, events, partial=self._question.partial)
 
 
 def resolve(
@@ -236,6 +249,35 @@ def resolve(
         conflicted_subgraph=conflicted_subgraph,
     )
     return answer(question, events.get if isinstance(events, Mapping) else events)
+
+
+def state_after(
+    room_version: RoomVersion,
+    states: Iterable[RoomState],
+    events: Mapping[EventID, Event] | GetEvent,
+    *,
+    rejected: AbstractSet[str] = frozenset(),
+) -> tuple[RoomState, frozenset[EventID]]:
+    """Return the state after several events, before one that follows them.
+
+    Args:
+        room_version: the version of the room.
+        states: the state after each of the events.
+        events: as for `resolve`.
+        rejected: as for `resolve`.
+
+    Returns:
+        The state, and the IDs of events that were looked up and not found. States that are one
+        object cost nothing, because most events have parents that share their state. No state at
+        all gives the empty one, which a create event has before it.
+    """
+    distinct = list({id(state): state for state in states}.values())
+    if not distinct:
+        return RoomState.of(room_version, []), frozenset()
+    if len(distinct) == 1:
+        return distinct[0], frozenset()
+    found = resolve(room_version, distinct, events, rejected=rejected)
+    return found.room_state(), found.missing
 
 
 def answer(question: Question, get: GetEvent) -> Resolution:
@@ -295,12 +337,14 @@ def _full_conflicted_set(question: Question, graph: Graph) -> tuple[AbstractSet[
 
 def _read(
     state_sets: Iterable[Mapping[Place, EventID] | RoomState], rejected: AbstractSet[str]
-) -> tuple[list[StateSet], dict[EventID, Event]]:
-    """The states without rejected events, and the events that came with them."""
+) -> tuple[list[StateSet], dict[EventID, Event], bool]:
+    """Read the states without rejected events, their events, and if one is partial."""
     sets: list[StateSet] = []
     own: dict[EventID, Event] = {}
+    partial = False
     for state_set in state_sets:
         if isinstance(state_set, RoomState):
+            partial = partial or state_set.is_partial
             places, events = ids_of(state_set)
             own.update(events)
         else:
@@ -308,4 +352,4 @@ def _read(
         # Rejected events never stood in a room. A server whose storage has one in a state would
         # otherwise let it win by being the only event of its place.
         sets.append(without(places, rejected) if rejected else places)
-    return sets, own
+    return sets, own, partial
