@@ -62,7 +62,7 @@ statistics: $(DEV)  ## do the strategies reach every rule of every version, and 
 	$(PYTEST) -n auto -m slow tests/strategies/test_cases.py tests/strategies/test_agreement.py -k 'reach or Planted'
 
 .PHONY: resolution
-resolution: $(DEV)  ## 20,000 rooms by two implementations; RESET_HISTORIES planted resets, ten times as many clean histories
+resolution: $(DEV)  ## 20,000 rooms by two implementations; RESET_HISTORIES planted resets, ten times as many clean histories; servers that were cut apart agree
 	RESET_HISTORIES='$(RESET_HISTORIES)' $(PYTEST) -n auto -m slow tests/resolution
 
 .PHONY: dask
