@@ -20,7 +20,7 @@ Read in this order:
 Everything that strangers can cause is bounded: bytes read, requests to other servers, memory. The
 bounds are constants at the top of each module; `bounded` is a mapping that forgets the oldest entry.
 
-The example forgets everything when it stops, does not resolve forks in a room's state, and serves only
+The example forgets everything when it stops, and serves only
 membership of the client API. It does not authenticate users: the access token is the user's name.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -91,14 +92,15 @@ class History:
         if isinstance(room, MatrixError):
             return Answer.refusing(room)
         content = asked.content if isinstance(asked.content, JsonObject) else {}
-        known, heard = content.get("earliest_events"), content.get("latest_events")
-        for named in (known, heard):
-            if not isinstance(named, tuple) or len(named) > MOST_NAMED:
+        named: list[tuple[Any, ...]] = []
+        for found in (content.get("earliest_events"), content.get("latest_events")):
+            if not isinstance(found, tuple) or len(found) > MOST_NAMED:
                 sentence = f"expected earliest_events and latest_events, {MOST_NAMED} at most"
                 return Answer.refusing(MatrixError.of("M_BAD_JSON", sentence))
-        line = list(room.before)
-        between = line[_newest(room, known) : max(_newest(room, heard) - 1, 0)]
-        return Answer.of({"events": _pdus(room.events[found] for found in between[-MOST_EVENTS:])})
+            named.append(found)
+        limit = content.get("limit")
+        most = min(limit, MOST_EVENTS) if isinstance(limit, int) and limit > 0 else MOST_EVENTS
+        return Answer.of({"events": _pdus(_between(room, *named, most=most))})
 
     def _room(self, asked: Asked) -> Room | MatrixError:
         """Return the room of a request, if the asking server may read it."""
@@ -137,6 +139,25 @@ class History:
                 "pdus": _pdus(events),
             }
         )
+
+
+def _between(room: Room, known: Iterable[Any], heard: Iterable[Any], *, most: int) -> list[Event]:
+    """Walk back from some events to those that are known; return what comes before them, by depth.
+
+    The order in which events came here says nothing: they may be on another branch.
+    """
+    named = [EventID(event_id) for event_id in heard if isinstance(event_id, str)]
+    walk = deque(event_id for event_id in named if event_id in room.before)
+    passed = {*walk, *(event_id for event_id in known if isinstance(event_id, str))}
+    found: list[Event] = []
+    while walk and len(found) < most:
+        event_id = walk.popleft()
+        for parent in room.events[event_id].prev_events:
+            if parent in room.before and parent not in passed:
+                passed.add(parent)
+                walk.append(parent)
+                found.append(room.events[parent])
+    return sorted(found[:most], key=lambda event: event.depth)
 
 
 def _newest(room: Room, named: Any) -> int:

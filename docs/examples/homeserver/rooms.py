@@ -19,6 +19,7 @@ from matrix_membership import (
     Signer,
     auth,
 )
+from matrix_membership.resolution import resolve
 from matrix_membership.server import (
     Disposition,
     EventID,
@@ -36,6 +37,8 @@ from matrix_membership.server import (
 )
 
 MOST_PREV_EVENTS: Final = 20
+"""Newest events. A further branch waits until an event ties the others together, such as our next one."""
+
 MOST_EVENTS: Final = 10_000
 MOST_REJECTED: Final = 10_000
 MOST_WAITING: Final = 100
@@ -57,8 +60,8 @@ class Rejected(Exception):
 class Room:
     """A room: its events in the order in which they came, and its state.
 
-    A real server resolves the states of events that do not refer to each other. Here, the state after an
-    event is simply the state before it and that event.
+    Where servers act at the same time, the history forks. The state before an event with several previous
+    events, and the current state where there are several newest events, are resolved.
 
     Everything is in memory, so the oldest messages are forgotten. Accepted state events are kept, because
     later events are judged by them: a real server keeps them on disk.
@@ -107,7 +110,7 @@ class Room:
         return create.room_id
 
     def after(self, event_ids: Iterable[EventID]) -> RoomState | None:
-        """Return the state after some events: here, after the one that came last.
+        """Return the state after some events, resolved where they are on different branches.
 
         Returns:
             The state; None if one of the events is unknown.
@@ -115,15 +118,28 @@ class Room:
         referred = set(event_ids)
         if referred == set(self.prev_events):
             return self.state
-        others = [self._around(event_id) for event_id in referred - self.before.keys()]
-        if any(found is None for found in others):
-            return None
-        came = [event_id for event_id in self.before if event_id in referred]
-        if not came:
-            return next(iter(others), None)
-        before, receipt = self.before[came[-1]], self.receipts.get(came[-1])
-        changes_state = receipt is None or receipt  # a soft-failed event does not
-        return before.with_event(self.events[came[-1]]) if changes_state else before
+        return self._resolved(referred)
+
+    def _resolved(self, event_ids: AbstractSet[EventID]) -> RoomState | None:
+        """Resolve the states after some events; None if one is unknown, or if there are none."""
+        states = []
+        for event_id in event_ids:
+            found = self._after_one(event_id)
+            if found is None:
+                return None
+            states.append(found)
+        if len(states) <= 1:
+            return states[0] if states else None
+        get = self.events.get
+        return resolve(self.version, states, get, rejected=self.rejected).room_state()
+
+    def _after_one(self, event_id: EventID) -> RoomState | None:
+        """Return the state after an event. A soft-failed one counts: other servers may have taken it."""
+        before = self.before.get(event_id)
+        if before is None:
+            return self._around(event_id)
+        event = self.events[event_id]
+        return before if event.state_key is None else before.with_event(event)
 
     def _around(self, event_id: EventID) -> RoomState | None:
         """Return the state after our join, or around an event that changes none: a rejected one."""
@@ -250,17 +266,21 @@ class Room:
         self.events[event.event_id] = event
         self.before[event.event_id] = before
         self._learnt.pop(event.event_id, None)
-        place = (event.type, event.state_key or "")
-        # An event that had to wait may be older than the one that has its place now.
-        overtaken = late and self.state.get(*place) != before.get(*place)
-        if (receipt is None or receipt) and not overtaken:  # a soft-failed event changes no state
-            self.state = self.state.with_event(event)
-            referred = event.prev_events
-            tips = [found for found in self.prev_events if found not in referred]
-            self.prev_events = (*tips, event.event_id)[-MOST_PREV_EVENTS:]
-            self.depth = max(self.depth, event.depth)
+        if receipt is None or receipt:  # new events do not refer to a soft-failed one
+            self._follow(event)
         if len(self.before) > MOST_EVENTS:
             self._forget_oldest()
+
+    def _follow(self, event: Event) -> None:
+        """Count an event among the newest ones, and resolve the current state."""
+        tips = [found for found in self.prev_events if found not in event.prev_events]
+        # To drop one of the others in its place would drop what it did to the state, such as a ban.
+        if len(tips) < MOST_PREV_EVENTS:
+            self.prev_events = (*tips, event.event_id)
+            self.depth = max(self.depth, event.depth)
+            state = self._resolved(frozenset(self.prev_events))
+            assert state is not None, "the states after the newest events are kept"
+            self.state = state
 
     def _forget_oldest(self) -> None:
         """Forget the oldest message or soft-failed event; keep accepted state events."""
@@ -271,8 +291,8 @@ class Room:
             del self.events[oldest]
 
     def store(self, event: Event) -> None:
-        """Keep an event that was admitted to the current state."""
-        self._settle(event, None, self.state)
+        """Keep an event that was admitted to the current state; it may follow older events."""
+        self._settle(event, None, self.after(event.prev_events) or self.state)
 
     def make(
         self,
