@@ -37,15 +37,19 @@ TIMEOUT = 60.0
 
 
 class SelectiveTransport(Transport):
-    """Finds other servers, but not all of their endpoints.
+    """Finds other servers, but not all of their endpoints, and none while it is cut off.
 
     Attributes:
         missed: Parts of the paths that it does not find.
+        cut_off: Whether no request gets through, in either direction.
     """
 
     missed: tuple[str, ...] = ()
+    cut_off: bool = False
 
     async def ask(self, destination: str, request: Request, **options: Any) -> Answer:
+        if self.cut_off:
+            return Answer.unreachable(destination, "cut off")
         if any(part in request.path for part in self.missed):
             return Answer.refusing(MatrixError.of("M_UNRECOGNIZED", "no"))
         return await super().ask(destination, request, **options)
@@ -164,6 +168,8 @@ class Peer:
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if self.transport.cut_off:
+            return web.json_response({"errcode": "M_UNKNOWN", "error": "cut off"}, status=503)
         self.heard.append(f"{request.method} {request.path}")
         if request.path.startswith(self.lacks):
             return web.json_response({"errcode": "M_UNRECOGNIZED", "error": "no"}, status=404)
