@@ -17,6 +17,7 @@ from matrix_membership.federation.messages import (
     SendRequest,
 )
 from matrix_membership.federation.resident import (
+    MOST_MOVES_SINCE,
     Accepted,
     answer_make,
     answer_send,
@@ -509,6 +510,31 @@ class TestKnownEvent:
             get_event=lambda event_id: known.get(event_id) or shut.get_event(event_id),
         )
         assert sent(room, step) == MatrixError.forbidden(decision("join.otherwise", V11))
+
+    def test_of_a_join_that_never_took_effect_shows_no_earlier_state(self) -> None:
+        """A soft-failed event is stored: its sender had put it behind the time of the open room."""
+        opened = a_public_room(V11)
+        step = signed(opened)
+        shut = with_state(opened, "m.room.join_rules", {"join_rule": "invite"})
+        room = with_history(opened, shut, with_state(shut, "m.room.name", {"name": "x"}))
+        forbidden = MatrixError.forbidden(decision("join.otherwise", V11))
+        assert sent(room, step) == forbidden
+        known = {step.event.event_id: step.event}
+        stored = evolve(
+            room, get_event=lambda event_id: known.get(event_id) or room.get_event(event_id)
+        )
+        assert sent(stored, step) == forbidden
+
+    def test_of_a_join_long_ago_is_judged_by_the_state_of_today(self) -> None:
+        room = a_public_room(V11)
+        step = signed(room)
+        since = [room, after(room, accepted(room, step).event)]
+        for _ in range(MOST_MOVES_SINCE):
+            since.append(with_member(since[-1], BEN, "join"))
+        banned = with_state(since[-1], "m.room.member", {"membership": "ban"}, state_key=BEN)
+        assert accepted(with_history(*since), step).repeated
+        answer = sent(with_history(*since, banned), step)
+        assert answer == MatrixError.forbidden(decision("join.while_banned", V11))
 
     @pytest.mark.parametrize("version", [V1, V11], ids=str)
     def test_that_was_rejected_stays_so(self, version: RoomVersion) -> None:

@@ -67,6 +67,9 @@ KNOCK_ROOM_STATE: Final = (
 __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
 """
 
+MOST_MOVES_SINCE: Final = 20
+"""Member events that may have followed a join that is repeated: its answer was lost just now."""
+
 _SEES_ROOM: Final = (JOIN, INVITE, KNOCK)
 """The memberships of users who may see the description of the room."""
 
@@ -156,7 +159,8 @@ def answer_send(
     """Answer send_join, send_knock or send_leave.
 
     An event that `ResidentRoom.get_event` knows is not judged again and changes nothing: its
-    first answer was lost on the way. A join gets the state before it once more. A knock gets the
+    first answer was lost on the way. A join gets the state before it once more, if its user's
+    membership of today follows from it, or if the rules allow it today. A knock gets the
     description of the room, unless its user has left and may not knock any more.
 
     Args:
@@ -227,6 +231,10 @@ def _repeated(
         # chain: then it was judged by what it lists, not by the state before it.
         in_effect = before is state and state.get("m.room.member", known.sender) == known
         decision = None if in_effect else auth.check(known, before)
+        # A join that was soft-failed when it came is known too, and its sender chose the state
+        # before it: one from when the room was public, perhaps.
+        if (decision is None or decision.allowed) and not _was_in_effect(known, room):
+            decision = auth.check(known, state)
         if decision is not None and not decision.allowed:
             return MatrixError.forbidden(decision)
     elif handshake.membership is KNOCK and state.membership_of(known.sender) not in _SEES_ROOM:
@@ -236,6 +244,17 @@ def _repeated(
             return MatrixError.forbidden(decision)
     answer = _answer(handshake, known, request, before, room)
     return Accepted(answer, known, state, frozenset(), None, repeated=True)
+
+
+def _was_in_effect(join: Event, room: ResidentRoom) -> bool:
+    """Tell whether a join led by a few moves to its user's membership of today."""
+    held = room.state.get("m.room.member", join.sender)
+    for _ in range(MOST_MOVES_SINCE):
+        if held is None or held == join:
+            break
+        # Each member event lists the one whose place it takes.
+        held = next(iter(_membership_before(held, room)), None)
+    return held == join
 
 
 def _state_before(event: Event, room: ResidentRoom) -> RoomState | MatrixError:
