@@ -250,6 +250,13 @@ def _resets(value: Any, _: RoomVersion) -> object:
     return resets_in([value])
 
 
+def _verified(value: Any, _: RoomVersion) -> object:
+    """A parsed body: bytes in its place are a `TypeError` of the caller's."""
+    said = Authorization(SIGNER_B.server_name, None, (("ed25519:b", "A" * 86),))
+    body = None if isinstance(value, bytes) else value
+    return said.verify("PUT", "/", body, server_name="a.example", keys=KEYS, at=0)
+
+
 def _begin_with_content(handshake: Any) -> Entry:
     """Everything in the template is as it should be, but for the content."""
     begin = _begin(handshake)
@@ -341,9 +348,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "federation.messages.SendLeaveResponse.from_json": lambda v, _: SendLeaveResponse.from_json(
             v
         ),
-        "federation.x_matrix.Authorization.verify": lambda v, _: Authorization(
-            SIGNER_B.server_name, None, (("ed25519:b", "A" * 86),)
-        ).verify("PUT", "/", v, server_name="a.example", keys=KEYS, at=0),
+        "federation.x_matrix.Authorization.verify": _verified,
         "federation.messages.MatrixError.from_json": lambda v, _: MatrixError.from_json(
             v, status=400
         ),
