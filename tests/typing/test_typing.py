@@ -8,6 +8,7 @@ of mypy leaves these modules out (`pyproject.toml`).
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,7 +45,13 @@ def marked(path: Path) -> Found:
 def run(*command: str) -> str:
     """What a type checker prints; it ends with 1 when it found errors."""
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        # Pyright does not follow the file by which an editable installation points at src.
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode in {0, 1}, done.stdout + done.stderr
     return done.stdout
