@@ -20,7 +20,7 @@ from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.identifiers import EventID, read_event_id
 from matrix_membership.redaction import redact
-from matrix_membership.room_versions import EventIdFormat, RoomVersion
+from matrix_membership.room_versions import EventIdFormat, RoomVersion, require_room_version
 
 __all__ = ["content_hash", "event_id", "reference_hash"]
 
@@ -77,6 +77,7 @@ def event_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> EventID
         InvalidIdentifier: in versions 1 and 2, the PDU carries no event ID.
         InvalidJson: the event holds what JSON cannot.
     """
+    require_room_version(room_version)
     if room_version.event_id_in_pdu:
         return read_event_id(pdu.get("event_id"))
     return id_of(signed_bytes(pdu, room_version), room_version)

@@ -16,7 +16,7 @@ from typing import Final
 from matrix_membership._attrs import constant, evolve
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 
 __all__ = ["redact"]
 
@@ -156,6 +156,8 @@ def redact(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> dict[str,
     >>> redact({"type": "m.room.member", "content": {"membership": "join", "a": 1}}, V9)
     {'type': 'm.room.member', 'content': {'membership': 'join'}}
     """
+    if room_version.__class__ is not RoomVersion:  # spares good ones a call
+        require_room_version(room_version)
     event_type, content = pdu.get("type"), pdu.get("content")
     if not isinstance(event_type, str):
         raise InvalidEvent("type", "text", event_type)

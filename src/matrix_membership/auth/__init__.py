@@ -30,7 +30,7 @@ from matrix_membership.auth.explaining import explained
 from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state import RoomState
 
 __all__ = [
@@ -212,6 +212,7 @@ def rules_of(room_version: RoomVersion) -> RuleList:
     >>> len(rules.numbered), rules.numbered[0][1].name
     (67, 'create.has_prev_events')
     """
+    require_room_version(room_version)
     if room_version.rules is not None:
         return RuleList(room_version, tuple(rulebook(room_version)))
     rows = rows_in((*CREATE, *AUTH_EVENTS, *STATE_DEPENDENT), room_version.auth_rules)

@@ -17,7 +17,7 @@ from matrix_membership.auth._rule import Rule, Section, number_in, numbers_of, r
 from matrix_membership.auth.auth_events import Selection, selected_by_specification
 from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.errors import InvalidRulebook
-from matrix_membership.room_versions import NEWEST_RULES, RoomVersion
+from matrix_membership.room_versions import NEWEST_RULES, RoomVersion, require_room_version
 
 Row = Rule | Section
 Rows = tuple[Row, ...]
@@ -180,6 +180,7 @@ def rulebook(room_version: RoomVersion) -> Rulebook:
     >>> len(book), len(rulebook(mine))
     (67, 66)
     """
+    require_room_version(room_version)
     if room_version.rules is None:
         return _of_the_specification(room_version.auth_rules)
     return cast("Rulebook", room_version.rules)

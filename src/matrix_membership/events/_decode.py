@@ -11,7 +11,7 @@ from matrix_membership.events._fast_read import usual_document
 from matrix_membership.events._fast_write import ANY, USUAL, WITH_FLOATS, Form
 from matrix_membership.events.format import MAX_DRESSED_PDU_BYTES, MAX_PDU_BYTES, check_format
 from matrix_membership.identifiers import EventID, read_event_id
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 
 __all__ = ["decoded", "given_id"]
 
@@ -29,6 +29,8 @@ def decoded(
     pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion
 ) -> tuple[bytes, Mapping[str, JsonValue], Form]:
     """Decode a PDU: return the bytes to keep, the checked PDU, and its form."""
+    if room_version.__class__ is not RoomVersion:  # spares good ones a call
+        require_room_version(room_version)
     data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
     # Before anything is decoded: reading 30 MB took 718 MB of memory.
     _limit(len(data))

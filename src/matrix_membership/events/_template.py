@@ -15,7 +15,7 @@ from matrix_membership.events.event import Event
 from matrix_membership.events.reading import read_pdu
 from matrix_membership.hashing import content_hash
 from matrix_membership.identifiers import ServerName
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 
 __all__ = ["EventTemplate", "Signs"]
 
@@ -31,6 +31,9 @@ class EventTemplate:
 
     room_version: RoomVersion
     fields: JsonObject
+
+    def __attrs_post_init__(self) -> None:
+        require_room_version(self.room_version)
 
     @classmethod
     def of(cls, fields: Mapping[str, JsonValue], room_version: RoomVersion) -> EventTemplate:
@@ -48,6 +51,7 @@ class EventTemplate:
         >>> EventTemplate.of({"type": "m.room.member", "hashes": {}}, V11).fields
         {'type': 'm.room.member'}
         """
+        require_room_version(room_version)
         if not isinstance(fields, Mapping):
             raise InvalidEvent("template", "an object", fields)
         # Another server made the template. Hashes, signatures or, from version 3 on, an ID in it

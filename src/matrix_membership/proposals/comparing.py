@@ -15,7 +15,7 @@ from matrix_membership.identifiers import UserID
 from matrix_membership.proposals._page import page_of
 from matrix_membership.proposals.changes import Move, RuleChange, VerdictChange
 from matrix_membership.proposals.situations import Situation, situations
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 
 
 @frozen
@@ -91,6 +91,8 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
     'reworded 4.7.1 knock.join_rule_is_not_knock ->
     knock.join_rule_is_not_knock_or_knock_restricted: The join rule is neither knock nor knock_restricted.'
     """
+    require_room_version(before)
+    require_room_version(after)
     found: dict[tuple[str, str], VerdictChange] = {}
     moves: set[Move] = set()
     compared = 0

@@ -25,7 +25,7 @@ from matrix_membership.proposals.small_rooms import (
     small_rooms,
 )
 from matrix_membership.redaction import redact
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state import RoomState
 
 
@@ -102,6 +102,7 @@ def review(room_version: RoomVersion) -> Review:
     'allowed by 4.3.5.3 (join.authorised_by_a_member), rejected by 4.3.5.2 once it is redacted'
     """
     # Searched once for two questions, since it costs some 100,000 checks.
+    require_room_version(room_version)
     rooms = small_rooms(room_version)
     remarks = chain(
         _silent_rules(room_version),

@@ -20,7 +20,7 @@ from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import JOIN_RULES, MEMBERSHIPS
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state import RoomState
 
 ANA: Final = "@ana:a.example"
@@ -108,6 +108,7 @@ def _line(document: JsonObject) -> str:
 
 
 def _read(document: JsonObject, room_version: RoomVersion) -> Event:
+    require_room_version(room_version)
     if document["type"] == "m.room.create":
         document = JsonObject({**document, "content": _created(document["content"], room_version)})
         if not room_version.room_id_is_create_event:

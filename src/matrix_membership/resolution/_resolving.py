@@ -35,7 +35,7 @@ from matrix_membership.resolution._state_sets import (
     without,
 )
 from matrix_membership.resolution._story import Story, story_of
-from matrix_membership.room_versions import RoomVersion
+from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state import RoomState
 
 __all__ = [
@@ -97,6 +97,7 @@ class Question:
         conflicted_subgraph: AbstractSet[EventID] | None,
     ) -> Question:
         """Read the states, and separate what they have in common."""
+        require_room_version(room_version)
         chosen = room_version.state_resolution if algorithm is None else algorithm
         if chosen not in ALGORITHMS:
             raise InvalidIdentifier("algorithm", "1, 2 or 2.1", chosen)
