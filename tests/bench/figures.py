@@ -14,6 +14,7 @@ from nacl.signing import SigningKey
 
 from matrix_membership import Event, RoomState, auth
 from matrix_membership._attrs import evolve
+from matrix_membership.auth import rejects
 from matrix_membership.federation import (
     JOINING,
     Accepted,
@@ -93,6 +94,27 @@ def judged(kind: str, users: int = 50) -> Call:
     event, state = questions(users)[kind]
     assert auth.check(event, state).allowed
     return lambda: auth.check(event, state)
+
+
+@rejects("4.3.3a")
+def of_a_stranger(event: Event, _: RoomState) -> bool:
+    """The sender is on no list."""
+    return event.sender == "@stranger:z.example"
+
+
+def judged_by_amended_rules() -> Call:
+    """The check of a public join in a version with one more rule, which that join runs through."""
+    rules = auth.rulebook(V11).insert(of_a_stranger, after="join.while_banned")
+    mine = V11.evolve(identifier="org.example.mine", rules=rules)
+    event, state = questions(50)["public join"]
+    ours = RoomState.of(mine, [_in(mine, found) for found in state.events])
+    join = _in(mine, event)
+    assert auth.check(join, ours).allowed
+    return lambda: auth.check(join, ours)
+
+
+def _in(version: RoomVersion, event: Event) -> Event:
+    return Event.from_pdu(event.pdu, version, event_id=event.event_id)
 
 
 def judged_from_list() -> Call:
@@ -339,6 +361,8 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
                lambda: ratio(judged_from_list(), loads)),
         Figure("check, public join, prepared state", multiple, 0.1, 0.1,
                lambda: ratio(judged("public join"), loads)),
+        Figure("check, public join, amended rules, prepared state", multiple, 0.1, 0.1,
+               lambda: ratio(judged_by_amended_rules(), loads)),
         *(
             Figure(f"check, {kind}, prepared state", multiple, 0.15, 0.15,
                    partial(_ratio_of_check, kind))

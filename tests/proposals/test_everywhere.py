@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+import pytest
+
 from matrix_membership import Event, RoomState, auth
 from matrix_membership.auth import rejects
-from matrix_membership.federation import JOINING, MakeRequest, MatrixError
+from matrix_membership.errors import RemoteProtocolError
+from matrix_membership.federation import (
+    JOINING,
+    AwaitingAcceptance,
+    MakeRequest,
+    MakeResponse,
+    MatrixError,
+    SendJoinResponse,
+)
 from matrix_membership.federation.resident import answer_make
 from matrix_membership.machine import admit
 from matrix_membership.receipt import Disposition, receive
@@ -14,6 +24,7 @@ from matrix_membership.resolution import resolve
 from matrix_membership.room_versions import V11
 from matrix_membership.strategies import auth_cases
 from tests.builders import ANA, BEN, CAY, KEYS, SIGNER_B, a_room
+from tests.federation.conversation import a_public_room, accepted, begin, finish, make_request
 from tests.federation.signed_rooms import AT, a_signed_room, with_state
 from tests.histories import a_history
 from tests.resolution.forks import a_fork
@@ -61,6 +72,20 @@ def test_by_the_resident_server() -> None:
     assert isinstance(answer, MatrixError)
     assert answer.decision is not None
     assert answer.decision.number == "4.3.5a"
+
+
+def test_by_the_joining_server() -> None:
+    # To the resident server this version has the rules of version 11.
+    room = a_public_room(V11.evolve(identifier=MINE.identifier))
+    begun = begin(room, room_versions={MINE.identifier: MINE})
+    template = answer_make(JOINING, make_request(room, begun), room, at=AT)
+    assert isinstance(template, MakeResponse)
+    step = begun.receive(MakeResponse.from_json(template.to_json()), at=AT)
+    assert isinstance(step, AwaitingAcceptance)
+    response = accepted(room, step).response
+    assert isinstance(response, SendJoinResponse)
+    with pytest.raises(RemoteProtocolError, match=r"4\.3\.5a"):
+        finish(step, SendJoinResponse.from_bytes(response.to_bytes()))
 
 
 def test_by_state_resolution() -> None:

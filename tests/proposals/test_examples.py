@@ -10,7 +10,7 @@ from matrix_membership.proposals import Situation, compare
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import V11, V12
 from matrix_membership.strategies import AuthCase, Disagreement, assert_agrees, auth_cases
-from proposals import msc2870, msc3757, msc4361, version_12
+from proposals import msc2870, msc3757, msc4242, msc4361, version_12
 from tests.builders import ANA, BEN, CAY, a_room
 
 
@@ -81,6 +81,28 @@ class TestUnfederatedTargets:
     def test_of_its_own_server_are_not(self) -> None:
         room = a_room(msc4361.VERSION, **{"m.federate": False})
         assert room.check(room.invite(ANA, "@dan:a.example")).allowed
+
+
+class TestCalculatedAuthEvents:
+    room = a_room(msc4242.VERSION).with_levels({BEN: 50}).with_member(BEN, "join")
+
+    def test_are_not_listed(self) -> None:
+        message = self.room.message(BEN)
+        assert auth.select_auth_events(message) == frozenset()
+        assert msc4242.check(message, self.room.state).number == "11"
+
+    def test_must_not_be_listed(self) -> None:
+        listed = self.room.events[-1:]
+        create = self.room.state.create_event
+        decision = auth.check_auth_events(self.room.message(BEN), listed, create=create)
+        assert decision.number == "3.2"
+
+    def test_come_from_the_state(self) -> None:
+        found = msc4242.calculated_auth_events(self.room.message(BEN), self.room.state)
+        assert [(event.type, event.state_key) for event in found] == [
+            ("m.room.member", BEN),
+            ("m.room.power_levels", ""),
+        ]
 
 
 def test_access_list_survives_redaction() -> None:
