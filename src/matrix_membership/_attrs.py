@@ -82,7 +82,7 @@ def _shown(self: object) -> str:
 
 
 def _comparing(cls: _Class) -> _Class:
-    """Add the comparison by value, unless the class has its own."""
+    """Add the comparison by value. A class with one of its own is a `constant`."""
     made: Any = cls
     names = [field.name for field in attrs.fields(made) if field.eq]
     key: Callable[[object], object] = attrgetter(*names) if names else type
@@ -93,11 +93,8 @@ def _comparing(cls: _Class) -> _Class:
     def hashed(self: object) -> int:
         return hash(key(self))
 
-    own = vars(made)
-    if "__eq__" not in own:
-        made.__eq__ = equal
-        if "__hash__" not in own:
-            made.__hash__ = hashed
+    made.__eq__ = equal
+    made.__hash__ = hashed
     return cls
 
 

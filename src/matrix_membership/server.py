@@ -78,6 +78,7 @@ from matrix_membership.machine import admit
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt import Disposition, Receipt, receive, reevaluate
 from matrix_membership.receipt.server_acl import permits
+from matrix_membership.resolution import resolve
 from matrix_membership.restricted import authorise, rooms_to_check
 from matrix_membership.signing import PublishedKey, needed_keys, sign_json, verify, verify_json
 from matrix_membership.state import Storage
@@ -158,6 +159,7 @@ __all__ = [
     "reevaluate",
     "reference_hash",
     "resident",
+    "resolve",
     "rooms_to_check",
     "select_auth_events",
     "server_of",

@@ -333,3 +333,13 @@ def test_a_rule_that_reads_a_membership_left_out_is_undecided() -> None:
     decision = auth.check(room.join(BEN), state)
     assert decision.undecided
     assert decision.missing == (f"m.room.member {CAY}",)
+
+
+def test_a_group_whose_condition_cannot_be_tried_ends_an_explanation() -> None:
+    # Without the rule before it, the group of restricted rooms asks for the join rule first.
+    mine = version_of(rulebook(V11).remove("join.invited_to_invite_or_knock_room"))
+    room = a_room(mine)
+    state = RoomState.of(mine, room.events, stripped=True)
+    explanation = auth.explain(room.join(BEN), state)
+    assert (explanation.steps[-1].name, explanation.steps[-1].fired) == ("", None)
+    assert explanation.decision.undecided

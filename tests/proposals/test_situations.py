@@ -55,6 +55,11 @@ class TestSituation:
         assert dict(situation.state_in(V11).power_levels.users) == {ANA: 100, BEN: 50}
         assert dict(situation.state_in(V12).power_levels.users) == {BEN: 50}
 
+    def test_takes_levels_without_users(self) -> None:
+        room = a_room(V11).with_content("m.room.power_levels", {"ban": 60})
+        situation = Situation.of(room.message(ANA), room.events)
+        assert situation.state_in(V12).power_levels.ban == 60
+
     def test_names_a_creator_where_the_version_asks_for_one(self) -> None:
         room = a_room(V11)
         situation = Situation.of(room.message(ANA), room.events)

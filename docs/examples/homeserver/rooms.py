@@ -19,7 +19,6 @@ from matrix_membership import (
     Signer,
     auth,
 )
-from matrix_membership.resolution import resolve
 from matrix_membership.server import (
     Disposition,
     EventID,
@@ -34,6 +33,7 @@ from matrix_membership.server import (
     receive,
     reevaluate,
     reference_hash,
+    resolve,
 )
 
 MOST_PREV_EVENTS: Final = 20

@@ -338,6 +338,8 @@ def _left(kept: Kept, event: Any, state: Any) -> tuple[Kept, set[str]]:
     left: list[tuple[tuple[Applies, ...], Decision]] = []
     asked: set[str] = set()
     for conditions, decision in kept:
+        if left and not left[-1][0]:  # that row always fires
+            break
         outcomes = [outcome_of(condition, event, state) for condition in conditions]
         if False in outcomes:
             continue
@@ -345,8 +347,6 @@ def _left(kept: Kept, event: Any, state: Any) -> tuple[Kept, set[str]]:
         unknown = tuple([condition for condition, holds in pairs if holds is not True])
         left.append((unknown, decision))
         asked.update([holds for holds in outcomes if isinstance(holds, str)])
-        if not unknown:
-            break
     return tuple(left), asked
 
 
