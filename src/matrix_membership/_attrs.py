@@ -94,7 +94,9 @@ def _comparing(cls: _Class) -> _Class:
         return hash(key(self))
 
     made.__eq__ = equal
-    made.__hash__ = hashed
+    # A value that holds a dict has a hash of its own.
+    if "__hash__" not in vars(made):
+        made.__hash__ = hashed
     return cls
 
 
