@@ -109,7 +109,9 @@ def check(event: Event, state: RoomState) -> Decision:
     if version is not event.room_version:
         if not find:
             return _check_unprepared(event, state)
-        prepared = _compiled(event.room_version)[0].in_state[state.join_rule]
+        # Without a call, once the version has its programs: many states are asked once only.
+        compiled: Compiled = event.room_version.prepared or _compiled(event.room_version)
+        prepared = compiled[0].in_state[state.join_rule]
         _prepare(state, prepared)
         _, find, otherwise = prepared
     member = state.get_member(event.sender)
@@ -177,7 +179,8 @@ def check_auth_events(
         the size of the event.
     """
     events = AuthEvents.of(event, auth_events, rejected, create, selected, listed)
-    return _compiled(event.room_version)[1].judge(event, events)
+    compiled: Compiled = event.room_version.prepared or _compiled(event.room_version)
+    return compiled[1].judge(event, events)
 
 
 def explain(event: Event, state: RoomState) -> Explanation:

@@ -87,7 +87,8 @@ class Fields:
 
 def fill_in_views(state: Fields) -> None:
     """Fill in what create event, power levels and join rules say."""
-    require_room_version(state.room_version)
+    if state.room_version.__class__ is not RoomVersion:  # spares good ones a call
+        require_room_version(state.room_version)
     get: Any = state._single.get  # an event of one of these types has the view of its type
     event = state.create_event = get("m.room.create")
     create = state.create = NO_CREATE if event is None else event.view
