@@ -95,7 +95,7 @@ CREATE: Final = ("m.room.create", "")
 
 CLASSES: Final[Mapping[str, Callable[[Case, Answer, Resolution], bool]]] = MappingProxyType(
     {
-        "resolution-stopped": lambda _, answer, __: "stopped" in answer,
+        "resolution-not-compared": lambda _, answer, __: "not_compared" in answer,
         "resolution-rejected": lambda case, _, __: _holds_rejected(case),
         "resolution-create": lambda _, __, found: CREATE in found.conflicted,
         "resolution-missing": lambda _, __, found: bool(found.missing),
