@@ -30,7 +30,7 @@ __all__ = ["fate_of"]
 
 @frozen
 class Fate:
-    """What an invited user can do with the invite, as the room is now.
+    """The moves open to an invited user, as the room is now.
 
     Attributes:
         user: the invited user.
@@ -53,7 +53,7 @@ class Fate:
 
     @property
     def can_accept(self) -> bool | None:
-        """Whether the user can accept the invite; None if the state leaves it open.
+        """True if the user can accept the invite; None if the state leaves it open.
 
         It does not wait for `speaks_version`, which is seldom known.
         """
@@ -61,7 +61,7 @@ class Fate:
 
     @property
     def can_reject(self) -> bool | None:
-        """Whether the room takes the user's rejection; None if the state leaves it open.
+        """True if the room takes the user's rejection; None if the state leaves it open.
 
         The user's server can always reject the invite for itself: `OutOfBand.reject_locally`.
         """

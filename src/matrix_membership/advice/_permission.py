@@ -41,7 +41,7 @@ class Permission:
 
     @property
     def unknown(self) -> bool:
-        """Whether the answer hangs on something that is not at hand."""
+        """True if the answer depends on something that is not at hand."""
         # An objection stands whatever the rest of the state says.
         if self.objection:
             return False

@@ -23,7 +23,7 @@ UNREADABLE: Final = 2
 
 # A string, because the class of argparse takes no parameter while the program runs.
 Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
-"""What a command adds its parser to."""
+"""The object that a command adds its parser to."""
 
 # The usual bound is there against strangers. These files were chosen by the person who runs the
 # command, and the state of a large room is larger.

@@ -29,7 +29,7 @@ _BUDGET: Final = Budget(max_bytes=2**31)
 
 @define
 class Room:
-    """What the files hold.
+    """The content of the files.
 
     Attributes:
         version: the version of the room.

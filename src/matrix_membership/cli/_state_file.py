@@ -24,7 +24,7 @@ _MEMBERS_OMITTED: Final = ("members_omitted", "org.matrix.msc3706.partial_state"
 
 
 class StateFile(NamedTuple):
-    """What a file tells of a room.
+    """A room as a file tells it.
 
     Attributes:
         state: its state.

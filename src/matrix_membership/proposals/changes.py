@@ -1,4 +1,4 @@
-"""What differs between two room versions, piece by piece."""
+"""The differences between two room versions, piece by piece."""
 
 from __future__ import annotations
 

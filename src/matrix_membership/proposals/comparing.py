@@ -1,4 +1,4 @@
-"""What differs between two room versions: rules, and verdicts over situations."""
+"""Compare two room versions: their rules, and their verdicts over situations."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Remark:
 
 @frozen
 class Review:
-    """What was found about the rules of a room version.
+    """The remarks on the rules of a room version.
 
     Attributes:
         room_version: the version.

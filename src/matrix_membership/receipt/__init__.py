@@ -146,7 +146,7 @@ class Receipt:
 
 @frozen
 class Revision:
-    """What a re-evaluation changed: the disposition, or that it was provisional.
+    """The change that a re-evaluation made: of the disposition, or of `provisional`.
 
     Attributes:
         before: the receipt that was given.

@@ -33,7 +33,7 @@ _TRIES: Final = 64
 
 @constant
 class Inquiry:
-    """What is known of a resolution while causes are looked for.
+    """A resolution, with all that the search for causes reads.
 
     Attributes:
         resolution: the resolution.
@@ -102,7 +102,7 @@ class Inquiry:
         yield from dict.fromkeys([*first, *others, *([after] if after else [])])
 
     def _outcome_without(self, without: AbstractSet[EventID], place: Place) -> EventID | None:
-        """What stands in a place when the states are resolved without some events."""
+        """Return the event in a place when the states are resolved without some events."""
         question, common = self.resolution._question, self.resolution._question.common
         # Rejecting is not enough for an event that all states hold: the last step would put it back
         # over what was replayed.
