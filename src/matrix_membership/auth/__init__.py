@@ -19,7 +19,7 @@ from typing import Final
 
 from matrix_membership._attrs import frozen
 from matrix_membership.auth._program import Chosen, Program, compile_program
-from matrix_membership.auth._rule import Decision, Rule, Section, allows, rejects, rows_in
+from matrix_membership.auth._rule import Decision, Rule, Section, allows, rejects, rows_in, table_of
 from matrix_membership.auth._rulebook import Rulebook as Rulebook
 from matrix_membership.auth._rulebook import rulebook
 from matrix_membership.auth._suppositions import judge_in_part
@@ -242,10 +242,7 @@ class RuleList:
 
     def __str__(self) -> str:
         """Return the list as a table: number, verdict, name, fact."""
-        return "\n".join(
-            f"{number:<9} {'allow' if rule.allows else 'reject':<7} {rule.name:<52} {rule.text}"
-            for number, rule in self.numbered
-        )
+        return table_of(self.numbered)
 
     def number_of(self, rule: str) -> str | None:
         """Return the number of a rule by its name; None if this version lacks the rule."""

@@ -260,3 +260,11 @@ def rows_in(rules: Iterable[Rule | Section], auth_rules: int) -> Iterator[tuple[
             yield number, rule
         else:
             yield from rows_in(rule.rules, auth_rules)
+
+
+def table_of(numbered: Iterable[tuple[str, Rule]]) -> str:
+    """Return rules as a table: number, verdict, name, fact."""
+    return "\n".join(
+        f"{number:<9} {'allow' if rule.allows else 'reject':<7} {rule.name:<52} {rule.text}"
+        for number, rule in numbered
+    )

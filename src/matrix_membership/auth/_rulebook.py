@@ -13,7 +13,7 @@ from functools import cache
 from typing import Final, cast
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.auth._rule import Rule, Section, number_in, numbers_of, rows_in
+from matrix_membership.auth._rule import Rule, Section, number_in, numbers_of, rows_in, table_of
 from matrix_membership.auth.auth_events import Selection, selected_by_specification
 from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.errors import InvalidRulebook
@@ -51,10 +51,7 @@ class Rulebook:
 
     def __str__(self) -> str:
         """Return the rules as a table: number, verdict, name, fact."""
-        return "\n".join(
-            f"{number:<9} {'allow' if rule.allows else 'reject':<7} {rule.name:<52} {rule.text}"
-            for number, rule in self
-        )
+        return table_of(self)
 
     def __contains__(self, name: object) -> bool:
         return any(rule.name == name for _, rule in self)
