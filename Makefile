@@ -3,6 +3,8 @@
 PYTHON ?= python3
 ORACLE_CASES ?= 100000
 RESET_HISTORIES ?= 2000
+PYTHONS ?= 3.11,3.12,3.13,3.14,3.14t
+EXAMPLES ?= here
 FUZZ_SECONDS ?= 60
 BENCH_MEMBERS ?= 1000 10000
 
@@ -25,6 +27,10 @@ FUZZ_VENV := .venv-fuzz
 FUZZ := $(FUZZ_VENV)/.stamp-$(CHECKSUM)
 MUTANTS_VENV := .venv-mutants
 MUTANTS := $(MUTANTS_VENV)/.stamp-$(CHECKSUM)
+
+RELEASE_VENV := .venv-release
+RELEASE := $(RELEASE_VENV)/.stamp-$(CHECKSUM)
+RELEASE_TESTS ?= tests
 
 DASK_VENV := .venv-dask
 DASK := $(DASK_VENV)/.stamp-$(CHECKSUM)
@@ -64,6 +70,14 @@ statistics: $(DEV)  ## do the strategies reach every rule of every version, and 
 .PHONY: resolution
 resolution: $(DEV)  ## 20,000 rooms by two implementations; RESET_HISTORIES planted resets, ten times as many clean histories; servers that were cut apart agree
 	RESET_HISTORIES='$(RESET_HISTORIES)' $(PYTEST) -n auto -m slow tests/resolution
+
+.PHONY: test-all
+test-all:  ## the unit tests with every Python of this machine, and with the oldest packages
+	PYTHONS='$(PYTHONS)' EXAMPLES='$(EXAMPLES)' .ci/pythons
+
+.PHONY: release-check
+release-check: $(RELEASE)  ## could a release be cut? builds it, installs it, and runs RELEASE_TESTS of the source distribution
+	PYTHONPATH=src:. $(RELEASE_VENV)/bin/python -m tests.release --tests '$(RELEASE_TESTS)'
 
 .PHONY: dask
 dask: $(DASK)  ## forks of 1,000 rooms, audited by a Dask cluster of two worker processes
@@ -117,7 +131,7 @@ format: $(DEV)  ## format, and fix what can be fixed
 
 .PHONY: clean
 clean:  ## remove what was built, the environments included
-	rm -rf $(VENV) $(FUZZ_VENV) $(MUTANTS_VENV) $(DASK_VENV) .venv-synapse build dist .coverage .coverage.* .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist .coverage .coverage.* .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ------------------------------------------------------------------ parts of `make test`
@@ -175,6 +189,12 @@ $(FUZZ):
 	rm -rf $(FUZZ_VENV)
 	$(PYTHON) -m venv $(FUZZ_VENV)
 	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	touch $@
+
+$(RELEASE):
+	rm -rf $(RELEASE_VENV)
+	$(PYTHON) -m venv $(RELEASE_VENV)
+	$(RELEASE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[release]'
 	touch $@
 
 $(DASK):

@@ -1,0 +1,1 @@
+"""Could a release be cut today?"""
