@@ -27,8 +27,6 @@ from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.state import RoomState
 
-__all__ = ["judged", "not_resident", "profile_of", "sent", "suspended"]
-
 _NOTHING: Final = JsonObject()
 _PROFILE: Final = ("displayname", "avatar_url")
 _BUT: Final[Mapping[Membership, str]] = MappingProxyType(

@@ -19,8 +19,6 @@ from matrix_membership.federation.messages import MatrixError
 from matrix_membership.membership import BAN, INVITE
 from matrix_membership.state import RoomState
 
-__all__ = ["members_unknown", "refused"]
-
 Sentence = Callable[[Event, RoomState], str]
 
 

@@ -13,8 +13,6 @@ from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing, missing_signers, unverified, verify
 
-__all__ = ["read_member_event"]
-
 
 class Sent(Protocol):
     """The request that brings an event."""

@@ -16,8 +16,6 @@ from matrix_membership.federation._shapes import bytes_of, object_of, objects_of
 from matrix_membership.federation._splitting import DEFAULT_BUDGET, AnswerBudget, Splitter
 from matrix_membership.identifiers import is_server_name
 
-__all__ = ["SendJoinResponse", "beside_events"]
-
 
 @frozen
 class SendJoinResponse:

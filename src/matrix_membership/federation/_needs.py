@@ -5,8 +5,6 @@ from __future__ import annotations
 from matrix_membership.identifiers import ServerName, is_server_name
 from matrix_membership.signing import ALGORITHM, MOST_NEEDED_KEY_IDS
 
-__all__ = ["Needs"]
-
 
 class Needs:
     """Collects servers and key IDs, up to a bound.

@@ -8,8 +8,6 @@ from typing import Any
 from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze
 from matrix_membership.errors import InvalidJson, InvalidMessage
 
-__all__ = ["bytes_of", "frozen_of", "object_of", "objects_of", "unpaired"]
-
 
 def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
     """Return a value that is an object; raise `InvalidMessage` for any other."""

@@ -22,16 +22,6 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidMessage, LocalProtocolError
 from matrix_membership.events.reading import scan_usual
 
-__all__ = [
-    "BESIDE_EVENTS",
-    "DEFAULT_BUDGET",
-    "SEND_JOIN",
-    "STATE",
-    "AnswerBudget",
-    "Splitter",
-    "Take",
-]
-
 _WHERE: Final = "send_join answer"
 SEND_JOIN: Final[Mapping[str, str]] = MappingProxyType(
     {"state": "state", "auth_chain": "auth_chain", "event": "event"}

@@ -10,18 +10,6 @@ from matrix_membership.membership import BAN, INVITE, KNOCK, LEAVE
 from matrix_membership.signing import missing_signers
 from matrix_membership.state import RoomState
 
-__all__ = [
-    "ASKED_OR_ASKING",
-    "KINDS",
-    "gives_way",
-    "is_by_wrong_sender",
-    "is_proof",
-    "is_signed",
-    "shows_power_of",
-    "slot",
-    "supposed_join",
-]
-
 ASKED_OR_ASKING: Final = (INVITE, KNOCK)
 KINDS: Final = tuple(MEMBER_KINDS[membership] for membership in (INVITE, KNOCK, LEAVE, BAN))
 

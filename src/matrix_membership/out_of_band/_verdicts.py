@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["Reason", "Verdict"]
-
 
 # In a room that it is not in, Synapse takes the withdrawal of an invite, and ignores a ban after an
 # invite and a leave or a ban after a knock. `LIKELY` lets a server tell its user what probably

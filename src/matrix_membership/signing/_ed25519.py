@@ -22,17 +22,6 @@ from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.events import Signs
 from matrix_membership.events.contents import unpadded_base64
 
-__all__ = [
-    "ALGORITHM",
-    "MOST_KEY_CHECKS",
-    "PublishedKey",
-    "bare_bytes",
-    "is_signature",
-    "sign_json",
-    "signed_by_key",
-    "verify_json",
-]
-
 ALGORITHM: Final = "ed25519"
 """The only algorithm of keys and signatures."""
 

@@ -24,15 +24,6 @@ from matrix_membership.events.contents import unpadded_base64
 from matrix_membership.identifiers import ServerName, is_server_name, read_server_name
 from matrix_membership.signing._ed25519 import ALGORITHM, PublishedKey, bare_bytes
 
-__all__ = [
-    "LONGEST_KEY_VALIDITY_MS",
-    "MOST_DOCUMENT_SIGNATURES",
-    "SEED_BYTES",
-    "KeyRing",
-    "Signer",
-    "can_help",
-]
-
 LONGEST_KEY_VALIDITY_MS: Final = 7 * 24 * 60 * 60 * 1000
 """The longest validity that a key can have from now on, in milliseconds."""
 

@@ -26,19 +26,6 @@ from matrix_membership.membership import INVITE
 from matrix_membership.signing._ed25519 import ALGORITHM
 from matrix_membership.signing._keys import KeyRing, can_help
 
-__all__ = [
-    "ALL_VERIFIED",
-    "MOST_NEEDED_KEY_IDS",
-    "MOST_SIGNATURES",
-    "Unverified",
-    "missing_signers",
-    "needed_keys",
-    "required_signers",
-    "signature_error",
-    "signatures_that_count",
-    "unverified",
-]
-
 MOST_NEEDED_KEY_IDS: Final = 8
 """How many keys of one server are fetched at most: an event can name any number of them."""
 

@@ -21,16 +21,6 @@ from matrix_membership.state._persistent_map import SmallMap, with_item
 from matrix_membership.state._storage import GetEvent, Stored
 from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users
 
-__all__ = [
-    "NOT_TO_PREPARE",
-    "TO_PREPARE",
-    "Fields",
-    "fill_in_views",
-    "levels_looked_up",
-    "with_member",
-    "with_other",
-]
-
 NOT_TO_PREPARE: Final = (None, False, None)
 TO_PREPARE: Final = (None, True, None)
 

@@ -13,8 +13,6 @@ from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE
 from matrix_membership.state._persistent_map import PersistentMap
 
-__all__ = ["ABSENT", "PRESENT", "Members", "Roster"]
-
 
 class Roster:
     """The members of a room in their order, and how many are joined per server.

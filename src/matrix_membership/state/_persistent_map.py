@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, Generic, TypeVar, cast
 
-__all__ = ["PersistentMap", "SmallMap", "with_item"]
-
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 

@@ -17,8 +17,6 @@ from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import JOIN, Membership
 from matrix_membership.state._persistent_map import PersistentMap
 
-__all__ = ["GetEvent", "PassedOver", "Storage", "Stored", "stored_in_part"]
-
 GetEvent = Callable[[str, str], Event | None]
 
 _CREATE = "m.room.create"

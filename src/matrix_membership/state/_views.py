@@ -12,15 +12,6 @@ from matrix_membership.events import Event
 from matrix_membership.events.contents import Create, JoinRules, PowerLevels
 from matrix_membership.membership import JoinRule
 
-__all__ = [
-    "CREATOR_POWER_LEVEL",
-    "FIRST_CREATOR_POWER_LEVEL",
-    "NO_CREATE",
-    "NO_JOIN_RULES",
-    "levels_of_users",
-    "view_of",
-]
-
 CREATOR_POWER_LEVEL: Final = 2**53
 """The infinite level of version 12's creators: one more than the highest possible level."""
 

@@ -13,8 +13,6 @@ from matrix_membership.federation.audit._report import Defect, Entry, Severity
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.state import RoomState
 
-__all__ = ["contradictions", "untold"]
-
 
 def contradictions(
     state: RoomState,

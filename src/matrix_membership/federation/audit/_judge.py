@@ -54,8 +54,6 @@ from matrix_membership.signing import (
 )
 from matrix_membership.state import RoomState
 
-__all__ = ["MOST_SERVERS_OF_ANSWER", "Examination"]
-
 MOST_SERVERS_OF_ANSWER: Final = 20_000
 """The most servers that one answer to send_join can make its receiver ask for keys."""
 

@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from matrix_membership.federation.audit._report import Entry
 from matrix_membership.identifiers import EventID
 
-__all__ = ["in_order"]
-
 
 def in_order(
     event_ids: Iterable[EventID],

@@ -26,8 +26,6 @@ from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.redaction import redact
 from matrix_membership.signing import signatures_that_count
 
-__all__ = ["Examiner"]
-
 
 class Examiner:
     """Reads the events of one answer. Used once."""

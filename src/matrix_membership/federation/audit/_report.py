@@ -19,17 +19,6 @@ from matrix_membership.redaction import redact, survivors
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
-__all__ = [
-    "OTHER_VERSION",
-    "Audit",
-    "Defect",
-    "Entry",
-    "EntrySlots",
-    "Severity",
-    "other_version",
-    "wrong_hash",
-]
-
 OTHER_VERSION: Final = "other_room_version"
 
 

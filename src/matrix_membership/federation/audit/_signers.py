@@ -9,8 +9,6 @@ from matrix_membership.federation.audit._report import Entry
 from matrix_membership.identifiers import ServerName
 from matrix_membership.signing import KeyRing, SignatureCheck
 
-__all__ = ["NOBODY", "Signers", "found_signers", "supposed_signers", "usable"]
-
 Signers = frozenset[ServerName]
 NOBODY: Final[Signers] = frozenset()
 

@@ -14,8 +14,6 @@ from matrix_membership.identifiers import ServerName
 from matrix_membership.signing import KeyRing
 from matrix_membership.state import RoomState
 
-__all__ = ["Joined", "Knocked", "Left", "Refused"]
-
 
 @frozen
 class Joined:

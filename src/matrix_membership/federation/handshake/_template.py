@@ -14,8 +14,6 @@ from matrix_membership.identifiers import RoomID, UserID, is_user_id
 from matrix_membership.membership import JOIN, Membership
 from matrix_membership.signing import Signer
 
-__all__ = ["completed"]
-
 _AUTHORISER: Final = "join_authorised_via_users_server"
 
 

@@ -11,8 +11,6 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import ServerName
 
-__all__ = ["Attempt", "Failed", "Reply", "goes_on", "reply_of"]
-
 
 class Reply(Enum):
     """The outcome of one failed attempt, the least telling first.

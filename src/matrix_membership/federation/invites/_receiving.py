@@ -24,8 +24,6 @@ from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer, sign
 from matrix_membership.state import RoomState
 
-__all__ = ["Countersigned", "answer"]
-
 _TAKES_ALL: Final = InvitePolicy()
 # Many servers still send stripped state in these versions. Refusing their invites would
 # cut off users, so faults of invite_room_state become warnings.
