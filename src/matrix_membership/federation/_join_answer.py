@@ -67,11 +67,7 @@ class SendJoinResponse:
 
     @classmethod
     def from_json(cls, body: JsonValue) -> SendJoinResponse:
-        """Read the parsed answer; at v1, the pair of 200 and the object.
-
-        Raises:
-            InvalidMessage: the body has another form.
-        """
+        """Read the parsed answer; at v1, the pair of 200 and the object."""
         body = object_of(unpaired(body), "send_join answer")
         event = body.get("event")
         if event is not None:

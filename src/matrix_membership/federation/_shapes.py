@@ -1,33 +1,69 @@
-"""Read the parts of messages strictly: objects, lists of events, frozen JSON."""
+"""Read the parts of messages strictly: texts, objects, lists, frozen JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeGuard, TypeVar
 
 from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze
 from matrix_membership.errors import InvalidJson, InvalidMessage
+from matrix_membership.identifiers import is_room_id, is_user_id
+
+_Value = TypeVar("_Value")
 
 
-def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:
-    """Return a value that is an object; raise `InvalidMessage` for any other."""
-    if not isinstance(value, Mapping):
-        raise InvalidMessage(where, "an object", value)
-    return value
+def _reader(
+    good: Callable[[object], TypeGuard[_Value]], expected: str
+) -> Callable[[JsonValue, str], _Value]:
+    """Make a function that returns a good value, and raises `InvalidMessage` for any other."""
+
+    def read(value: JsonValue, where: str) -> _Value:
+        if not good(value):
+            raise InvalidMessage(where, expected, value)
+        return value
+
+    return read
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str)
+
+
+def _is_object(value: object) -> TypeGuard[Mapping[str, JsonValue]]:
+    return isinstance(value, Mapping)
+
+
+text_of: Final = _reader(_is_text, "text")
+user_id_of: Final = _reader(is_user_id, "a user ID")
+room_id_of: Final = _reader(is_room_id, "a room ID")
+object_of: Final = _reader(_is_object, "an object")
+
+
+def list_of(value: JsonValue, where: str) -> tuple[JsonValue, ...]:
+    """Return the frozen entries of a list; an absent list counts as empty."""
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise InvalidMessage(where, "a list", value)
+    return _frozen(value, where)  # type: ignore[no-any-return]  # a list
 
 
 def objects_of(value: JsonValue, where: str) -> Iterator[JsonObject]:
-    """Yield the entries of a list of objects, or raise `InvalidMessage`."""
+    """Yield the frozen entries of a list of objects, or raise `InvalidMessage`."""
     if not isinstance(value, (list, tuple)):
         raise InvalidMessage(where, "a list of events", value)
     for index, entry in enumerate(value):
-        yield frozen_of(object_of(entry, f"{where}[{index}]"), f"{where}[{index}]")
+        yield frozen_of(entry, f"{where}[{index}]")
 
 
-def frozen_of(value: Mapping[str, JsonValue], where: str) -> Any:
-    """Return an immutable copy, or raise `InvalidMessage` if it is not JSON."""
+def frozen_of(value: JsonValue, where: str) -> JsonObject:
+    """Return an immutable copy of an object; raise `InvalidMessage` for anything else."""
+    return _frozen(dict(object_of(value, where)), where)  # type: ignore[no-any-return]  # an object
+
+
+def _frozen(value: JsonValue, where: str) -> Any:
     try:
-        return freeze(dict(value))
+        return freeze(value)
     except InvalidJson as error:
         raise InvalidMessage(where, "JSON values", str(error)) from error
 

@@ -1,6 +1,7 @@
 """The messages between servers about membership: requests, answers and errors.
 
-Messages are read strictly from parsed JSON and written back to it; the caller sends them.
+Messages are read strictly from parsed JSON and written back to it; the caller sends them. A
+reader (`from_json`) raises `InvalidMessage` for a body of another form.
 PDUs in messages stay bytes, so that none is encoded twice. See the `server-server API`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
@@ -14,16 +15,10 @@ from urllib.parse import quote, urlencode
 
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
-from matrix_membership.canonical_json import (
-    JsonObject,
-    JsonValue,
-    decode,
-    freeze,
-    thaw,
-)
-from matrix_membership.errors import InvalidJson, InvalidMessage
+from matrix_membership.canonical_json import JsonObject, JsonValue, decode, freeze, thaw
+from matrix_membership.errors import InvalidJson
 from matrix_membership.federation._join_answer import SendJoinResponse
-from matrix_membership.federation._shapes import frozen_of, object_of, objects_of, unpaired
+from matrix_membership.federation._shapes import frozen_of, object_of, objects_of, text_of, unpaired
 from matrix_membership.federation._splitting import AnswerBudget
 
 __all__ = [
@@ -220,17 +215,13 @@ class MakeResponse:
 
     @classmethod
     def from_json(cls, body: JsonValue) -> MakeResponse:
-        """Read the answer.
-
-        Raises:
-            InvalidMessage: the body has another form.
-        """
+        """Read the answer."""
         body = object_of(body, "make answer")
-        event = object_of(body.get("event"), "make answer.event")
+        event = frozen_of(body.get("event"), "make answer.event")
         version = body.get("room_version")
-        if version is not None and not isinstance(version, str):
-            raise InvalidMessage("make answer.room_version", "text", version)
-        return cls(frozen_of(event, "make answer.event"), version)
+        if version is not None:
+            text_of(version, "make answer.room_version")
+        return cls(event, version)
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the body of the answer."""
@@ -263,11 +254,7 @@ class SendLeaveResponse:
 
     @classmethod
     def from_json(cls, body: JsonValue) -> SendLeaveResponse:
-        """Read the answer: an object; at v1, the pair of 200 and an object.
-
-        Raises:
-            InvalidMessage: the body has another form.
-        """
+        """Read the answer: an object; at v1, the pair of 200 and an object."""
         object_of(unpaired(body), "send_leave answer")
         return cls()
 
@@ -289,11 +276,7 @@ class SendKnockResponse:
 
     @classmethod
     def from_json(cls, body: JsonValue) -> SendKnockResponse:
-        """Read the answer.
-
-        Raises:
-            InvalidMessage: the body has another form.
-        """
+        """Read the answer."""
         body = object_of(body, "send_knock answer")
         listed = objects_of(body.get("knock_room_state"), "send_knock answer.knock_room_state")
         return cls(tuple(listed))

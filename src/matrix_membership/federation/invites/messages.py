@@ -1,7 +1,8 @@
 """The messages of invites, between homeservers and from identity servers.
 
-Messages are read strictly from parsed JSON and written back to it. The events inside are
-kept as received, because signing an event must not change it.
+Messages are read strictly from parsed JSON and written back to it: a reader (`from_json`)
+raises `InvalidMessage` for a body of another form. The events inside are kept as received,
+because signing an event must not change it.
 """
 
 from __future__ import annotations
@@ -11,20 +12,21 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, Final
 
 from matrix_membership._attrs import frozen
-from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze, thaw
-from matrix_membership.errors import InvalidJson, InvalidMessage
+from matrix_membership.canonical_json import JsonObject, JsonValue, encode, thaw
+from matrix_membership.errors import InvalidMessage
 from matrix_membership.events.contents import unpadded_base64
 from matrix_membership.federation._needs import Needs
-from matrix_membership.federation._shapes import frozen_of, object_of, unpaired
-from matrix_membership.federation.messages import Request, path_of
-from matrix_membership.identifiers import (
-    RoomID,
-    ServerName,
-    UserID,
-    is_room_id,
-    is_user_id,
-    server_of,
+from matrix_membership.federation._shapes import (
+    frozen_of,
+    list_of,
+    object_of,
+    room_id_of,
+    text_of,
+    unpaired,
+    user_id_of,
 )
+from matrix_membership.federation.messages import Request, path_of
+from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
 from matrix_membership.room_versions import KNOWN
 
 __all__ = [
@@ -80,18 +82,7 @@ class InviteRequest:
         origin: str,
         endpoint: str = "v2",
     ) -> InviteRequest:
-        """Read the body of a request.
-
-        Args:
-            body: the parsed body.
-            room_id: the room in the path.
-            event_id: the event ID in the path.
-            origin: the authenticated sending server.
-            endpoint: the version of the endpoint: `v2` or `v1`.
-
-        Raises:
-            InvalidMessage: the body has another form.
-        """
+        """Read the parsed body of a request. The other arguments are the attributes."""
         body = object_of(body, "invite")
         version = None
         if endpoint == "v1":
@@ -100,7 +91,7 @@ class InviteRequest:
             state = unsigned.get("invite_room_state") if isinstance(unsigned, Mapping) else None
         else:
             event = object_of(body.get("event"), "invite.event")
-            version = _text(body.get("room_version"), "invite.room_version")
+            version = text_of(body.get("room_version"), "invite.room_version")
             state = body.get("invite_room_state")
         return cls(
             endpoint,
@@ -108,7 +99,7 @@ class InviteRequest:
             event_id,
             origin,
             frozen_of(event, "invite.event"),
-            _list(state, "invite.invite_room_state"),
+            list_of(state, "invite.invite_room_state"),
             version,
         )
 
@@ -155,14 +146,10 @@ class InviteResponse:
 
     @classmethod
     def from_json(cls, body: JsonValue) -> InviteResponse:
-        """Read the answer. A pair of status and object is an answer of v1.
-
-        Raises:
-            InvalidMessage: the body has another form.
-        """
+        """Read the answer. A pair of status and object is an answer of v1."""
         answer = unpaired(body)
         endpoint = "v2" if answer is body else "v1"
-        event = object_of(object_of(answer, "invite answer").get("event"), "invite answer.event")
+        event = object_of(answer, "invite answer").get("event")
         return cls(frozen_of(event, "invite answer.event"), endpoint)
 
     def to_json(self) -> JsonValue:
@@ -195,19 +182,18 @@ class StoredInvite:
             InvalidMessage: the body has another form, or no usable key.
         """
         body = object_of(body, "stored invite")
-        token = _text(body.get("token"), "stored invite.token")
+        token = text_of(body.get("token"), "stored invite.token")
         if _matches_token(token) is None:
             raise InvalidMessage("stored invite.token", "1 to 255 of [0-9a-zA-Z.=_-]", token)
         where = "stored invite.public_keys"
         keys = []
-        for index, entry in enumerate(_list(body.get("public_keys"), where)):
-            key = object_of(entry, f"{where}[{index}]")
-            _text(key.get("public_key"), f"{where}[{index}].public_key")
-            keys.append(frozen_of(key, f"{where}[{index}]"))
+        for index, entry in enumerate(list_of(body.get("public_keys"), where)):
+            keys.append(frozen_of(entry, f"{where}[{index}]"))
+            text_of(keys[-1].get("public_key"), f"{where}[{index}].public_key")
         # Without a usable key the invite could never be redeemed. The client hears of it now.
         if not any(public_key_of(key) for key in keys):
             raise InvalidMessage(where, "an Ed25519 key in base64", body.get("public_keys"))
-        name = _text(body.get("display_name"), "stored invite.display_name")
+        name = text_of(body.get("display_name"), "stored invite.display_name")
         return cls(token, tuple(keys), name)
 
 
@@ -237,21 +223,15 @@ class PendingInvite:
 
     @classmethod
     def from_json(cls, body: JsonValue) -> PendingInvite:
-        """Read one of the `invites` of a request.
-
-        Raises:
-            InvalidMessage: the body has another form.
-        """
+        """Read one of the `invites` of a request."""
         body = object_of(body, "pending invite")
         return cls(
-            _text(body.get("medium"), "pending invite.medium"),
-            _text(body.get("address"), "pending invite.address"),
-            _user_id(body.get("mxid"), "pending invite.mxid"),
-            _room_id(body.get("room_id"), "pending invite.room_id"),
-            _user_id(body.get("sender"), "pending invite.sender"),
-            frozen_of(
-                object_of(body.get("signed"), "pending invite.signed"), "pending invite.signed"
-            ),
+            text_of(body.get("medium"), "pending invite.medium"),
+            text_of(body.get("address"), "pending invite.address"),
+            user_id_of(body.get("mxid"), "pending invite.mxid"),
+            room_id_of(body.get("room_id"), "pending invite.room_id"),
+            user_id_of(body.get("sender"), "pending invite.sender"),
+            frozen_of(body.get("signed"), "pending invite.signed"),
         )
 
 
@@ -288,9 +268,9 @@ class OnBindRequest:
             InvalidMessage: the body has another form, or more than 100 invites.
         """
         # Frozen as a whole, so that the depth limit counts from the top of the body.
-        body = frozen_of(object_of(body, "onbind"), "onbind")
+        body = frozen_of(body, "onbind")
         invites, malformed = [], []
-        entries = _list(body.get("invites"), "onbind.invites")
+        entries = list_of(body.get("invites"), "onbind.invites")
         if len(entries) > MOST_BOUND:
             raise InvalidMessage("onbind.invites", f"at most {MOST_BOUND} invites", len(entries))
         for entry in entries:
@@ -299,9 +279,9 @@ class OnBindRequest:
             except InvalidMessage:
                 malformed.append(entry)
         return cls(
-            _text(body.get("medium"), "onbind.medium"),
-            _text(body.get("address"), "onbind.address"),
-            _user_id(body.get("mxid"), "onbind.mxid"),
+            text_of(body.get("medium"), "onbind.medium"),
+            text_of(body.get("address"), "onbind.address"),
+            user_id_of(body.get("mxid"), "onbind.mxid"),
             tuple(invites),
             tuple(malformed),
         )
@@ -323,20 +303,11 @@ class ExchangeRequest:
 
     @classmethod
     def from_json(cls, body: JsonValue, *, room_id: str, origin: str) -> ExchangeRequest:
-        """Read the body of a request.
-
-        Args:
-            body: the parsed body.
-            room_id: the room in the path.
-            origin: the authenticated sending server.
-
-        Raises:
-            InvalidMessage: the body has another form.
-        """
+        """Read the parsed body of a request. The other arguments are the attributes."""
         body = object_of(body, "exchange")
         object_of(body.get("content"), "exchange.content")
         for field in ("type", "room_id", "sender", "state_key"):
-            _text(body.get(field), f"exchange.{field}")
+            text_of(body.get(field), f"exchange.{field}")
         return cls(room_id, origin, frozen_of(body, "exchange"))
 
     @property
@@ -390,34 +361,3 @@ def public_key_of(entry: Mapping[str, JsonValue]) -> bytes | None:
     """Return the Ed25519 key of an entry of `public_keys`; None without a valid one."""
     key = unpadded_base64(entry.get("public_key"))
     return key if key is not None and len(key) == _KEY_BYTES else None
-
-
-def _list(value: JsonValue, where: str) -> tuple[JsonValue, ...]:
-    """Return the frozen entries of a list; an absent list counts as empty."""
-    if value is None:
-        return ()
-    if not isinstance(value, (list, tuple)):
-        raise InvalidMessage(where, "a list", value)
-    try:
-        entries: tuple[JsonValue, ...] = freeze(value)
-    except InvalidJson as error:
-        raise InvalidMessage(where, "JSON values", str(error)) from error
-    return entries
-
-
-def _text(value: JsonValue, where: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidMessage(where, "text", value)
-    return value
-
-
-def _user_id(value: JsonValue, where: str) -> UserID:
-    if not is_user_id(value):
-        raise InvalidMessage(where, "a user ID", value)
-    return value
-
-
-def _room_id(value: JsonValue, where: str) -> RoomID:
-    if not is_room_id(value):
-        raise InvalidMessage(where, "a room ID", value)
-    return value
