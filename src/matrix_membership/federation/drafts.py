@@ -56,9 +56,7 @@ def draft(
         # The spec's schemas of make_* and send_* still require it.
         fields["origin"] = room.server_name
     if version.event_id_in_pdu:
-        # A hash, because this package has no randomness: the same draft gets the same ID.
-        opaque = urlsafe_b64encode(sha256(encode(fields, strict=False)).digest())[:43].decode()
-        fields["event_id"] = f"${opaque}:{room.server_name}"
+        fields["event_id"] = chosen_id(fields, room.server_name)
     return EventTemplate.of(fields, version)
 
 
@@ -71,19 +69,7 @@ def draft_fields(
     content: Mapping[str, JsonValue],
     at: int,
 ) -> dict[str, JsonValue]:
-    """Return the fields of a draft without its ID, as make_join's template.
-
-    Args:
-        room: as of `draft`, as all other arguments.
-        event_type: the type of the event.
-        state_key: its state key.
-        sender: the user ID of its sender.
-        content: its content.
-        at: the value of `origin_server_ts`.
-
-    Raises:
-        InvalidEvent: as `draft`.
-    """
+    """Return the fields of what `draft` drafts, without its ID, as make_join's template."""
     version = room.state.room_version
     fields: dict[str, JsonValue] = {
         "type": event_type,
@@ -103,6 +89,13 @@ def draft_fields(
     found = [room.state.get(*place) for place in sorted(auth.select_auth_events(event))]
     fields["auth_events"] = _referred([entry.event_id for entry in found if entry], room)
     return fields
+
+
+def chosen_id(fields: Mapping[str, JsonValue], server: str) -> str:
+    """Return an event ID for versions 1 and 2, in which the server of the sender chooses it."""
+    # A hash, because this package has no randomness: the same draft gets the same ID.
+    digest = sha256(encode(fields, strict=False)).digest()
+    return f"${urlsafe_b64encode(digest)[:43].decode()}:{server}"
 
 
 def _content(

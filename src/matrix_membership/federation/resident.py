@@ -11,7 +11,6 @@ __ https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from matrix_membership import auth
@@ -115,9 +114,10 @@ def answer_make(
         The template, or the error to answer. Cost: one check; in a restricted room, also
         `restricted.authorise`, which is linear in the rooms and users that it looks at.
     """
-    refusal = _unreachable(request.origin, request.room_id, room)
-    if refusal is not None or room is None:
-        return refusal or _no_such_room(request.room_id)
+    reached = _reached(request, room)
+    if isinstance(reached, MatrixError):
+        return reached
+    room = reached
     # A template shows what the rules say about a user. A server learns that of its own users only.
     if not is_user_id(request.user_id) or server_of(request.user_id) != request.origin:
         return MatrixError.of("M_FORBIDDEN", f"{request.user_id} is not a user of {request.origin}")
@@ -129,20 +129,16 @@ def answer_make(
             room_version=version.identifier,
         )
     content: dict[str, JsonValue] = {"membership": str(handshake.membership)}
-    if handshake.membership is JOIN:
-        outcome = _authorised(request.user_id, room)
-        if isinstance(outcome, Granted):
-            content["join_authorised_via_users_server"] = outcome.authorised_via
-        elif not isinstance(outcome, NotNeeded):
-            unauthorised = Event.from_client_event(
-                _fields(request.user_id, content, room, at), version
-            )
-            return _refused_join(outcome, auth.check(unauthorised, room.state))
-    fields = _fields(request.user_id, content, room, at)
+    outcome = _authorised(request.user_id, room) if handshake.membership is JOIN else NotNeeded()
+    if isinstance(outcome, Granted):
+        content["join_authorised_via_users_server"] = outcome.authorised_via
+    user = request.user_id
+    fields = draft_fields(room, "m.room.member", user, sender=user, content=content, at=at)
+    draft = Event.from_client_event(fields, version)
+    if isinstance(outcome, Forbidden | UnableToAuthorise | UnableToGrant):
+        return _refused_join(outcome, auth.check(draft, room.state))
     # Both will sign. Without their names, rule 4.2.1 would refuse each restricted join.
-    signers = [request.origin, room.server_name]
-    draft = Event.from_client_event(fields, version).with_signers(signers)
-    decision = auth.check(draft, room.state)
+    decision = auth.check(draft.with_signers([request.origin, room.server_name]), room.state)
     if not decision.allowed:
         return MatrixError.forbidden(decision)
     return MakeResponse(freeze(fields), version.identifier)
@@ -163,21 +159,18 @@ def answer_send(
     membership of today follows from it, or if the rules allow it today. A knock gets the
     description of the room, unless its user has left and may not knock any more.
 
-    Args:
-        handshake: `JOINING`, `KNOCKING` or `LEAVING`.
-        request: the request.
-        room: the room; None if this server is not in it.
-        signer: this server's key, which signs a restricted join that it authorises.
-        keys: the keys of the server that asks.
+    `signer` is this server's key, which signs a restricted join that it authorises, and `keys`
+    are those of the server that asks. The other arguments are those of `answer_make`.
 
     Returns:
         The answer with the event to store and send, or the error to answer. Cost: reading and
         checking one event. The answer to a join is linear in the state; with omitted members,
         in the state without members.
     """
-    refusal = _unreachable(request.origin, request.room_id, room)
-    if refusal is not None or room is None:
-        return refusal or _no_such_room(request.room_id)
+    reached = _reached(request, room)
+    if isinstance(reached, MatrixError):
+        return reached
+    room = reached
     event = _read(handshake, request, room, keys)
     if isinstance(event, MatrixError):
         return event
@@ -293,23 +286,20 @@ def _judge_before(event: Event, before: RoomState, room: ResidentRoom) -> auth.D
     return auth.check(event, before)
 
 
-def _no_such_room(room_id: str) -> MatrixError:
-    return MatrixError.of("M_NOT_FOUND", f"this server is not in {room_id}")
-
-
-def _unreachable(origin: str, room_id: str, room: ResidentRoom | None) -> MatrixError | None:
-    """Return the error for a request that this server does not look at further."""
-    if room is None or room.room_id != room_id:
-        return _no_such_room(room_id)
-    if room.state.is_partial:
+def _reached(
+    request: MakeRequest | SendRequest, room: ResidentRoom | None
+) -> ResidentRoom | MatrixError:
+    """Return the room, or the error for a request that this server does not look at further."""
+    room_id, origin = request.room_id, request.origin
+    if room is not None and room.room_id == room_id and room.state.is_partial:
         # Without all members, rules on other servers' users cannot be decided here.
         return MatrixError.of("M_NOT_FOUND", f"this server is still joining {room_id}")
-    if not _takes_part(room):
-        # Its last user has left, so no server sends it events: its state is out of date.
-        return _no_such_room(room_id)
+    # After its last user has left, no server sends it events: its state is out of date.
+    if room is None or room.room_id != room_id or not _takes_part(room):
+        return MatrixError.of("M_NOT_FOUND", f"this server is not in {room_id}")
     if not permits(room.state, origin):
         return MatrixError.of("M_FORBIDDEN", f"the room's access control list denies {origin}")
-    return None
+    return room
 
 
 def _takes_part(room: ResidentRoom) -> bool:
@@ -342,12 +332,6 @@ def _refused_join(
         sentence = f"no user of this server can authorise the join{able}"
     error = MatrixError.of(outcome.errcode, f"{sentence}; {decision}")
     return evolve(error, decision=decision)
-
-
-def _fields(
-    user: str, content: Mapping[str, JsonValue], room: ResidentRoom, at: int
-) -> dict[str, JsonValue]:
-    return draft_fields(room, "m.room.member", user, sender=user, content=content, at=at)
 
 
 def _read(

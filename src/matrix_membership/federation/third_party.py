@@ -8,7 +8,8 @@
 3. The sender's server checks the identity server's signature, and asks whether the key
    is still valid: `answer_exchange`, whose `AwaitingValidity` names what to ask.
 
-See `Third-party invites`__.
+In all functions `signer` is this server's key, and `at` the time now in milliseconds since
+1970, for `origin_server_ts`. See `Third-party invites`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#third-party-invites
 """
@@ -58,13 +59,6 @@ def store(
 ) -> Event | MatrixError:
     """Put an invite that an identity server stored into the room.
 
-    Args:
-        stored: the identity server's answer.
-        sender: the user who invites.
-        room: the room.
-        signer: this server's key.
-        at: the time now, in milliseconds since 1970.
-
     Returns:
         The `m.room.third_party_invite` event to send; or the error to answer to the
         client.
@@ -89,12 +83,7 @@ def revoke(
 ) -> Event | MatrixError:
     """Revoke a third-party invite by an event without keys in its place.
 
-    Args:
-        token: the token.
-        sender: the user who revokes. Every user who may invite may also revoke.
-        room: the room.
-        signer: this server's key.
-        at: the time now, in milliseconds since 1970.
+    Every user who may invite may also revoke.
 
     Returns:
         The event to send; or the error to answer to the client.
@@ -166,7 +155,8 @@ class AwaitingValidity:
             if question not in asked:
                 raise LocalProtocolError("answers to needs", question)
         # One valid key is enough, as one good signature is for rule 4.4.1.8.
-        if self.is_settled or any(map(_says_valid, answers.values())):
+        said = (answer for answer in answers.values() if isinstance(answer, Mapping))
+        if self.is_settled or any(answer.get("valid") is True for answer in said):
             return self.event
         return MatrixError.of("M_FORBIDDEN", "no key that signed is known to be still valid")
 
@@ -176,11 +166,7 @@ def answer_exchange(
 ) -> AwaitingValidity | MatrixError:
     """Answer a request to make an invite of a third-party invite.
 
-    Args:
-        request: the request.
-        room: the room, or None when this server is not in it.
-        signer: this server's key.
-        at: the time now, in milliseconds since 1970.
+    Without a room, this server is not in it.
 
     Returns:
         The step with the questions to ask; or the error to answer. Cost: at most one
@@ -227,29 +213,24 @@ def _fault(request: ExchangeRequest) -> str:
 
 
 def _awaiting_validity(invite: Event, stored: Event, signed: JsonObject) -> AwaitingValidity:
-    needs: dict[KeyValidity, None] = {}
-    with_url: set[bytes] = set()
-    signers: set[bytes] = set()
-    tried: dict[bytes, bool] = {}
-    for entry in _key_entries(stored.content):
-        key = public_key_of(entry)
-        if key is None:
-            continue
-        # A room event can repeat one key a thousand times; each is tried once.
-        if key not in tried:
-            tried[key] = signed_by_key(signed, [key])
-        if not tried[key]:
-            continue
-        signers.add(key)
-        url = entry.get("key_validity_url")
-        if url is not None:
-            with_url.add(key)
-            # A user chooses the URL. With `file:` a careless program would read this server's own
-            # disk.
-            if isinstance(url, str) and url.startswith(("https://", "http://")):
-                needs[KeyValidity(url, entry["public_key"])] = None
+    entries = [(public_key_of(entry), entry) for entry in _key_entries(stored.content)]
+    # A room event can repeat one key a thousand times; each is tried once.
+    signers = {key for key in {key for key, _ in entries if key} if signed_by_key(signed, [key])}
+    with_url = [
+        (key, url, entry["public_key"])
+        for key, entry in entries
+        if key in signers and (url := entry.get("key_validity_url")) is not None
+    ]
+    # A user chooses the URL. With `file:` a careless program would read this server's own disk.
+    needs = dict.fromkeys(
+        KeyValidity(url, text)
+        for _, url, text in with_url
+        if isinstance(url, str) and url.startswith(("https://", "http://"))
+    )
     # An entry without a URL must not make a key permanent that another entry can revoke.
-    return AwaitingValidity(invite, tuple(needs), is_settled=bool(signers - with_url))
+    return AwaitingValidity(
+        invite, tuple(needs), is_settled=bool(signers.difference(key for key, *_ in with_url))
+    )
 
 
 def _key_entries(content: JsonObject) -> Iterator[Mapping[str, JsonValue]]:
@@ -260,10 +241,6 @@ def _key_entries(content: JsonObject) -> Iterator[Mapping[str, JsonValue]]:
             yield entry
 
 
-def _says_valid(answer: JsonValue) -> bool:
-    return isinstance(answer, Mapping) and answer.get("valid") is True
-
-
 # ------------------------------------------------------------- the invited user's server
 
 
@@ -272,11 +249,7 @@ def answer_on_bind(
 ) -> tuple[Event | ExchangeRequest | MatrixError, ...] | MatrixError:
     """Make invites of those that waited for a third-party identifier.
 
-    Args:
-        request: the identity server's report.
-        rooms: those rooms of the invites that this server is in, by room ID.
-        signer: this server's key.
-        at: the time now, in milliseconds since 1970.
+    `rooms` are those rooms of the invites that this server is in, by room ID.
 
     Returns:
         For each of `request.invites`: the invite to send, when this server is in the
@@ -307,12 +280,6 @@ def redeem(
 ) -> Event | MatrixError:
     """Make an invite in a room that the invited user's server is in.
 
-    Args:
-        invite: the pending invite.
-        room: the room.
-        signer: this server's key.
-        at: the time now, in milliseconds since 1970.
-
     Returns:
         The invite to send, with the sender of the third-party invite; or an error, when
         the rules reject it.
@@ -324,14 +291,8 @@ def redeem(
 def exchange(invite: PendingInvite, *, display_name: str | None = None) -> ExchangeRequest:
     """Return the request by which the sender's server makes an invite.
 
-    Args:
-        invite: the pending invite.
-        display_name: the display name of the invited user, which must not reveal the
-            address. None: the user ID. The sender's server replaces it by the name in
-            the room.
-
-    Returns:
-        The request, to be sent to its `destination`.
+    The display name of the invited user must not reveal the address; None stands for the user
+    ID. The sender's server replaces it by the name in the room.
     """
     third_party = {"display_name": display_name or invite.mxid, "signed": invite.signed}
     event = {

@@ -107,9 +107,6 @@ class Handshake:
                 `reason`.
             omit_members: whether the answer to a join may leave memberships out.
 
-        Returns:
-            The first step.
-
         Raises:
             InvalidIdentifier: `user` is not a user ID, or `room` not a room ID.
             InvalidJson: the content has a value that JSON cannot express.
@@ -162,14 +159,7 @@ class AwaitingTemplate:
     """The first step: ask for a template.
 
     Attributes:
-        handshake: `JOINING`, `KNOCKING` or `LEAVING`.
-        user_id: the user who joins, knocks or leaves.
-        room_id: the room.
-        signer: this server's key.
-        resident: the server to ask.
-        room_versions: the room versions that this server supports.
-        content: further keys of the event's content.
-        omit_members: whether the answer to a join may leave memberships out.
+        handshake: `JOINING`, `KNOCKING` or `LEAVING`. All others are as for `Handshake.begin`.
     """
 
     handshake: Handshake
@@ -198,9 +188,6 @@ class AwaitingTemplate:
         Args:
             message: a `MakeResponse` or a `MatrixError`.
             at: the current time in milliseconds since 1970, for `origin_server_ts`.
-
-        Returns:
-            The next step.
 
         Raises:
             LocalProtocolError: the message has another type.
@@ -290,12 +277,6 @@ class AwaitingAcceptance:
             for data in body:
                 reader.feed(data)
             step = step.receive(reader.finish())
-
-        Args:
-            budget: the limits on the answer.
-
-        Returns:
-            The reader.
 
         Raises:
             LocalProtocolError: the handshake is not a join.
@@ -420,10 +401,7 @@ STEPS: Final[Mapping[type, Mapping[type, tuple[type, ...]]]] = MappingProxyType(
             }
         ),
         AwaitingKeys: MappingProxyType({KeyRing: (Joined,)}),
-        Joined: MappingProxyType({}),
-        Knocked: MappingProxyType({}),
-        Left: MappingProxyType({}),
-        Refused: MappingProxyType({}),
+        **dict.fromkeys((Joined, Knocked, Left, Refused), MappingProxyType({})),
     }
 )
 """For each step: the messages that it takes, and the steps that each of them can lead to.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any, Final
 
-from matrix_membership.canonical_json import JsonValue, encode
+from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent, InvalidJson, RemoteProtocolError
 from matrix_membership.events import Event, EventTemplate
+from matrix_membership.federation.drafts import chosen_id
 from matrix_membership.identifiers import RoomID, UserID, is_user_id
 from matrix_membership.membership import JOIN, Membership
 from matrix_membership.signing import Signer
@@ -52,9 +51,7 @@ def completed(
     }
     event_id = None
     if template.room_version.event_id_in_pdu:
-        # In versions 1 and 2 the joining server chooses the ID. A hash needs no randomness.
-        digest = sha256(encode(fields, strict=False)).digest()
-        event_id = f"${urlsafe_b64encode(digest)[:43].decode()}:{signer.server_name}"
+        event_id = chosen_id(fields, signer.server_name)
     try:
         return EventTemplate.of(fields, template.room_version).complete(signer, event_id=event_id)
     except (InvalidEvent, InvalidJson) as error:

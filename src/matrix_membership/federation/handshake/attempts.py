@@ -109,29 +109,18 @@ class Attempts:
     ) -> Attempts | End:
         """Begin with the first of the servers.
 
-        Args:
-            handshake: `JOINING`, `KNOCKING` or `LEAVING`, which also rejects an invite or
-                retracts a knock.
-            user: the user who joins, knocks or leaves; a user of the signer's server.
-            room_id: the room.
-            servers: the servers to ask, in this order. Repeats and the signer's own server
-                are skipped.
-            signer: this server's key.
-            room_versions: the room versions that this server supports.
-            content: further keys of the event's content.
-            omit_members: whether the answer to a join may leave memberships out.
-            invited: whether the user holds an invite. A server that answers `M_FORBIDDEN`
-                may not have heard of it, so the next one is asked.
+        They are asked in the order of `servers`; repeats and the signer's own server are
+        skipped. `invited` says whether the user holds an invite: a server that answers
+        `M_FORBIDDEN` may not have heard of it, so the next one is asked. The other arguments
+        are those of `Handshake.begin`.
 
         Returns:
             The attempts; `Failed` if no server is left to ask. The type is that of
             `receive`, so that one variable can go through the whole loop.
 
         Raises:
-            InvalidIdentifier: `user` is not a user ID, `room_id` not a room ID, or an entry
-                of `servers` not a server name.
-            InvalidJson: the content has a value that JSON cannot express.
-            LocalProtocolError: the user belongs to another server than the signer.
+            InvalidIdentifier: an entry of `servers` is not a server name; and what
+                `Handshake.begin` raises.
         """
         others = [read_server_name(server) for server in servers]
         # A server that asked itself would wait for its own answer.
@@ -186,12 +175,7 @@ class Attempts:
 
         Feed it the body of a successful answer, and pass it to `receive` in place of the body.
         It keeps an error that `feed` raised, and `receive` then counts the answer as nonsense.
-
-        Args:
-            budget: the limits on the answer.
-
-        Returns:
-            The reader; None if the next answer is not that to send_join.
+        There is none if the next answer is not that to send_join.
         """
         if isinstance(self.step, AwaitingAcceptance) and self.step.handshake is JOINING:
             return self.step.reader(budget=budget)
@@ -232,11 +216,7 @@ class Attempts:
     def unreachable(self, why: str) -> Attempts | Failed:
         """Go on after a server that could not be reached or did not answer in time.
 
-        Args:
-            why: what happened, in a few words, for the transcript.
-
-        Returns:
-            The attempts with the next server; `Failed` after the last one.
+        `why` says in a few words what happened, for the transcript.
         """
         return self._without(Reply.UNREACHABLE, MatrixError("M_UNKNOWN", why, 502))
 
