@@ -15,12 +15,13 @@ from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.canonical_json import JsonValue, freeze
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.federation._arrival import read_member_event
 from matrix_membership.federation.drafts import draft_fields
 from matrix_membership.federation.handshake import Handshake
+from matrix_membership.federation.invites.room_state import described
 from matrix_membership.federation.messages import (
     MakeRequest,
     MakeResponse,
@@ -51,20 +52,6 @@ from matrix_membership.signing import KeyRing, Signer, sign
 from matrix_membership.state import RoomState
 
 __all__ = ["Accepted", "answer_make", "answer_send"]
-
-KNOCK_ROOM_STATE: Final = (
-    "m.room.create",
-    "m.room.join_rules",
-    "m.room.name",
-    "m.room.avatar",
-    "m.room.topic",
-    "m.room.canonical_alias",
-    "m.room.encryption",
-)
-"""The types of the state events that describe a room to people: `Stripped state`__.
-
-__ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
-"""
 
 MOST_MOVES_SINCE: Final = 20
 """Member events that may have followed a join that is repeated: its answer was lost just now."""
@@ -401,14 +388,9 @@ def _answer(
     if handshake.membership is JOIN:
         return _join_answer(event, before, room, omit_members=request.omit_members)
     if handshake.membership is KNOCK:
-        return SendKnockResponse(knock_room_state(room.state))
+        shown = described(room.state)
+        return SendKnockResponse(tuple(freeze(entry.to_pdu()) for entry in shown))
     return SendLeaveResponse()
-
-
-def knock_room_state(state: RoomState) -> tuple[JsonObject, ...]:
-    """Return the PDUs that describe a room to others, the create event first."""
-    found = [state.get(event_type) for event_type in KNOCK_ROOM_STATE]
-    return tuple(freeze(event.to_pdu()) for event in found if event is not None)
 
 
 def _join_answer(

@@ -45,14 +45,14 @@ def fault(sentence: str, index: int = 1) -> MatrixError:
 class TestDescribed:
     def test_tells_which_room_it_is_and_who_invites(self) -> None:
         room = with_state(a_room(V11), "m.room.power_levels", {"users": {ANA: 100}})
-        shown = [event.type for event in described(invite_in(room), room.state)]
+        shown = [event.type for event in described(room.state, sender=ANA)]
         assert shown == ["m.room.create", "m.room.name", "m.room.member"]
 
     @EVERY_VERSION
     def test_passes_the_examination(self, version: RoomVersion) -> None:
         room = a_room(version)
         invite = invite_in(room)
-        told = described(invite, room.state)
+        told = described(room.state, sender=invite.sender)
         assert examined([event.to_pdu() for event in told], invite, KEYS) == (told, ())
 
 
@@ -249,7 +249,7 @@ class TestOfSynapse:
         (capture,) = captures("11", "synapse_invite")
         invite, entries = read(capture)
         events, _ = examined(entries, invite, KeyRing.of(capture.keys))
-        assert described(invite, RoomState.of(V11, events)) == events
+        assert described(RoomState.of(V11, events), sender=invite.sender) == events
 
 
 def read(capture: Capture) -> tuple[Event, list[Any]]:

@@ -162,7 +162,7 @@ def offer(event: Event, state: RoomState) -> Offered | MatrixError:
     decision = auth.check(event, state)
     if not decision.allowed:
         return MatrixError.forbidden(decision)
-    return Offered(event, described(event, state))
+    return Offered(event, described(state, sender=event.sender))
 
 
 def conclude(

@@ -21,7 +21,7 @@ from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing, missing_signers, unverified, verify
 from matrix_membership.state import RoomState
 
-INVITE_ROOM_STATE: Final = (
+DESCRIBING: Final = (
     "m.room.create",
     "m.room.join_rules",
     "m.room.canonical_alias",
@@ -30,9 +30,7 @@ INVITE_ROOM_STATE: Final = (
     "m.room.topic",
     "m.room.encryption",
 )
-"""The types of the state events that describe a room to an invited user.
-
-The sender's member event is sent with them. See `Stripped state`__.
+"""The types of the state events that describe a room: `Stripped state`__.
 
 __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
 """
@@ -47,15 +45,11 @@ up to 32 verifications, and any server can send a list.
 _STRIPPED: Final = ("type", "sender", "state_key", "content")
 
 
-def described(invite: Event, state: RoomState) -> tuple[Event, ...]:
-    """Return the events that describe the room and the sender to the invited user.
-
-    Args:
-        invite: the invite.
-        state: the current state of the room.
-    """
-    places = [(event_type, "") for event_type in INVITE_ROOM_STATE]
-    found = [state.get(*place) for place in (*places, ("m.room.member", invite.sender))]
+def described(state: RoomState, *, sender: str | None = None) -> tuple[Event, ...]:
+    """Return the events that describe a room, the create event first, and the sender's last."""
+    found = [state.get(event_type) for event_type in DESCRIBING]
+    if sender is not None:
+        found.append(state.get_member(sender))
     return tuple(event for event in found if event is not None)
 
 
