@@ -15,7 +15,7 @@ _Value = TypeVar("_Value")
 def _reader(
     good: Callable[[object], TypeGuard[_Value]], expected: str
 ) -> Callable[[JsonValue, str], _Value]:
-    """Make a function that returns a good value, and raises `InvalidMessage` for any other."""
+    """Make a function that returns a good value, and raises for any other."""
 
     def read(value: JsonValue, where: str) -> _Value:
         if not good(value):
@@ -57,7 +57,7 @@ def objects_of(value: JsonValue, where: str) -> Iterator[JsonObject]:
 
 
 def frozen_of(value: JsonValue, where: str) -> JsonObject:
-    """Return an immutable copy of an object; raise `InvalidMessage` for anything else."""
+    """Return an immutable copy of an object; raise for anything else."""
     return _frozen(dict(object_of(value, where)), where)  # type: ignore[no-any-return]  # an object
 
 

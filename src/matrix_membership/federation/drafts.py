@@ -69,7 +69,7 @@ def draft_fields(
     content: Mapping[str, JsonValue],
     at: int,
 ) -> dict[str, JsonValue]:
-    """Return the fields of what `draft` drafts, without its ID, as make_join's template."""
+    """Return the fields of a draft without its ID, as make_join's template."""
     version = room.state.room_version
     fields: dict[str, JsonValue] = {
         "type": event_type,
@@ -92,7 +92,7 @@ def draft_fields(
 
 
 def chosen_id(fields: Mapping[str, JsonValue], server: str) -> str:
-    """Return an event ID for versions 1 and 2, in which the server of the sender chooses it."""
+    """Return an event ID for versions 1 and 2, whose servers choose it."""
     # A hash, because this package has no randomness: the same draft gets the same ID.
     digest = sha256(encode(fields, strict=False)).digest()
     return f"${urlsafe_b64encode(digest)[:43].decode()}:{server}"

@@ -276,7 +276,7 @@ def _judge_before(event: Event, before: RoomState, room: ResidentRoom) -> auth.D
 def _reached(
     request: MakeRequest | SendRequest, room: ResidentRoom | None
 ) -> ResidentRoom | MatrixError:
-    """Return the room, or the error for a request that this server does not look at further."""
+    """Return the room, or the error for a request that is not looked at."""
     room_id, origin = request.room_id, request.origin
     if room is not None and room.room_id == room_id and room.state.is_partial:
         # Without all members, rules on other servers' users cannot be decided here.

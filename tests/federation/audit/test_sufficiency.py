@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from matrix_membership import RoomVersion
 from matrix_membership._attrs import evolve
 from matrix_membership.federation import JOINING, MakeResponse, SendJoinResponse
-from matrix_membership.federation.audit.sufficiency import Fault, Shortcoming, shortcomings
+from matrix_membership.federation.audit.sufficiency import shortcomings
 from matrix_membership.federation.handshake import AwaitingAcceptance
 from matrix_membership.room_versions import V11, V12
 from matrix_membership.strategies import Resident, residents
@@ -38,9 +38,9 @@ def answered(
     return step, response
 
 
-def faults(step: AwaitingAcceptance, response: SendJoinResponse) -> set[Fault]:
+def faults(step: AwaitingAcceptance, response: SendJoinResponse) -> set[str]:
     """The kinds of what is wrong."""
-    return {found.fault for found in shortcomings(response, step.event)}
+    return {found.code for found in shortcomings(response, step.event)}
 
 
 def without(pdus: tuple[bytes, ...], kind: str, key: str = "") -> tuple[bytes, ...]:
@@ -101,7 +101,7 @@ class TestShortcoming:
             state=without(response.state, "m.room.create"),
             auth_chain=without(response.auth_chain, "m.room.create"),
         )
-        assert Fault.NO_CREATE_EVENT in faults(step, broken)
+        assert "no_create_event" in faults(step, broken)
 
     @pytest.mark.parametrize("version", VERSIONS, ids=str)
     def test_is_a_create_event_that_only_the_chain_has(self, version: RoomVersion) -> None:
@@ -109,35 +109,35 @@ class TestShortcoming:
         (create,) = only(response.state, "m.room.create")
         state = without(response.state, "m.room.create")
         broken = evolve(response, state=state, auth_chain=(create, *response.auth_chain))
-        assert Fault.NO_CREATE_EVENT in faults(step, broken)
+        assert "no_create_event" in faults(step, broken)
 
     def test_is_a_create_event_in_the_chain_of_version_12(self) -> None:
         step, response = answered(V12)
         chain = (*only(response.state, "m.room.create"), *response.auth_chain)
-        assert faults(step, evolve(response, auth_chain=chain)) == {Fault.NOT_NEEDED}
+        assert faults(step, evolve(response, auth_chain=chain)) == {"not_needed"}
 
     def test_is_an_event_of_another_room(self) -> None:
         step, response = answered()
         pdu = {**json.loads(only(response.state, "m.room.name")[0]), "room_id": "!x:a.example"}
         broken = evolve(response, state=(*response.state, json.dumps(pdu).encode()))
-        assert Fault.OTHER_ROOM in faults(step, broken)
+        assert "other_room" in faults(step, broken)
 
     def test_is_a_message_in_the_state(self) -> None:
         step, response = answered()
         pdu = json.loads(only(response.state, "m.room.name")[0])
         del pdu["state_key"]
         broken = evolve(response, state=(*response.state, json.dumps(pdu).encode()))
-        assert faults(step, broken) == {Fault.NO_STATE}
+        assert faults(step, broken) == {"no_state"}
 
     def test_is_a_state_with_the_join(self) -> None:
         step, response = answered()
         broken = evolve(response, state=(*response.state, step.event.pdu))
-        assert faults(step, broken) == {Fault.AFTER_THE_JOIN}
+        assert faults(step, broken) == {"after_join"}
 
     def test_is_a_place_that_is_empty(self) -> None:
         step, response = answered()
         broken = evolve(response, state=without(response.state, "m.room.join_rules"))
-        assert faults(step, broken) == {Fault.EMPTY_PLACE}
+        assert faults(step, broken) == {"absent_from_state", "join_rejected"}
 
     def test_is_a_state_event_that_was_replaced(self) -> None:
         room = with_state(a_public_room(V11), "m.room.power_levels", {"users": {ANA: 100}})
@@ -148,7 +148,7 @@ class TestShortcoming:
         assert isinstance(response, SendJoinResponse)
         assert older is not None
         state = (*without(response.state, "m.room.power_levels"), older.pdu)
-        assert faults(step, evolve(response, state=state)) == {Fault.REPLACED}
+        assert faults(step, evolve(response, state=state)) == {"replaced"}
 
     @pytest.mark.parametrize("event", [None, b"{}", "uncountersigned", "another"])
     def test_is_a_join_without_the_signature_of_who_vouches(self, event: Any) -> None:
@@ -158,8 +158,12 @@ class TestShortcoming:
         assert isinstance(taken.response, SendJoinResponse)
         events = {"uncountersigned": step.event.pdu, "another": taken.response.state[0]}
         broken = evolve(taken.response, event=events.get(event, event))
-        missing = Shortcoming(Fault.NOT_COUNTERSIGNED, step.event.event_id, "a.example")
-        assert shortcomings(broken, taken.event) == (missing,)
+        (missing,) = (
+            found
+            for found in shortcomings(broken, taken.event)
+            if found.code == "not_countersigned"
+        )
+        assert missing.event_id == step.event.event_id
 
     def test_is_a_missing_auth_event(self) -> None:
         step, response = answered()
@@ -168,7 +172,8 @@ class TestShortcoming:
             state=without(response.state, "m.room.join_rules"),
             auth_chain=without(response.auth_chain, "m.room.join_rules"),
         )
-        assert faults(step, broken) == {Fault.MISSING_AUTH_EVENT}
+        fallen = {"depends_on_fallen", "join_unauthorised"}
+        assert faults(step, broken) == {"missing_auth_event", *fallen}
 
     def test_is_an_event_that_its_auth_events_do_not_allow(self) -> None:
         step, response = answered()
@@ -177,7 +182,7 @@ class TestShortcoming:
             if pdu["type"] == "m.room.name":
                 pdu["sender"] = "@eve:a.example"
         broken = evolve(response, state=tuple(json.dumps(pdu).encode() for pdu in pdus))
-        assert faults(step, broken) == {Fault.UNAUTHORISED}
+        assert faults(step, broken) == {"bad_hash", "rejected"}
 
     def test_is_an_event_that_authorises_nothing(self) -> None:
         step, response = answered(omit_members=True)
@@ -187,7 +192,7 @@ class TestShortcoming:
             state=without(response.state, "m.room.name"),
             auth_chain=(*response.auth_chain, *named),
         )
-        assert faults(step, broken) == {Fault.NOT_NEEDED}
+        assert faults(step, broken) == {"absent_from_state", "not_needed"}
 
     @pytest.mark.parametrize(
         "more", [lambda response: response.auth_chain[:1], lambda response: response.state[:1]]
@@ -195,7 +200,7 @@ class TestShortcoming:
     def test_is_an_event_twice(self, more: Callable[[SendJoinResponse], Any]) -> None:
         step, response = answered(omit_members=True)
         broken = evolve(response, auth_chain=(*response.auth_chain, *more(response)))
-        assert faults(step, broken) == {Fault.TWICE}
+        assert faults(step, broken) == {"twice"}
 
     def test_is_two_events_in_one_place(self) -> None:
         step, response = answered()
@@ -204,25 +209,20 @@ class TestShortcoming:
         another = room.state.get("m.room.name")
         assert another is not None
         broken = evolve(other, state=(*response.state, another.pdu))
-        assert Fault.TWO_IN_ONE_PLACE in faults(step, broken)
+        assert "same_place" in faults(step, broken)
 
     def test_is_what_is_no_event(self) -> None:
         step, response = answered()
         broken = evolve(response, state=(*response.state, b"{}"))
-        assert Fault.UNREADABLE in faults(step, broken)
+        assert "malformed" in faults(step, broken)
 
     def test_is_that_the_servers_are_not_told(self) -> None:
         step, response = answered(omit_members=True)
-        assert faults(step, evolve(response, servers_in_room=None)) == {Fault.NO_SERVERS}
+        assert faults(step, evolve(response, servers_in_room=None)) == {"no_servers_in_room"}
 
     def test_is_that_a_server_is_not_told(self) -> None:
         step, response = answered(omit_members=True)
         step_full, full = answered()
         broken = evolve(full, members_omitted=True, servers_in_room=("z.example",))
-        assert Fault.SERVER_UNTOLD in faults(step_full, broken)
-        assert Fault.SERVER_UNTOLD not in faults(step, response)
-
-    def test_is_told_in_one_line(self) -> None:
-        found = Shortcoming(Fault.TWO_IN_ONE_PLACE, "$a", "$b")
-        assert str(found) == "two events for one place of the state $a $b"
-        assert str(Shortcoming(Fault.NO_CREATE_EVENT)) == "no create event"
+        assert "server_untold" in faults(step_full, broken)
+        assert "server_untold" not in faults(step, response)

@@ -136,14 +136,14 @@ class Examination:
         supposed, pieces = supposed_signers(entries, keys, piece)
         count = sum(len(checks) for checks in pieces)
         coming = map(check_signatures, pieces)
-        audit = _Judgement(self, supposed, keys).audit()
+        audit = Judgement(self, supposed, keys).audit()
         verdicts = list(chain.from_iterable(coming))
         # A `map` that loses a piece must not make the rest count as good.
         if len(verdicts) != count:
             raise LocalProtocolError("a map that gives a verdict for each check", len(verdicts))
         if all(verdicts):
             return audit
-        return _Judgement(self, found_signers(entries, keys, verdicts), keys).audit()
+        return Judgement(self, found_signers(entries, keys, verdicts), keys).audit()
 
 
 def _worth(entry: Entry, signers: Signers) -> tuple[bool, bool, int]:
@@ -189,7 +189,7 @@ _OF_NO_USER: Final = frozenset(
 )
 
 
-class _Judgement:
+class Judgement:
     """Judges the events of one answer, given the signers of each. Used once."""
 
     def __init__(self, read: Examination, signed: Sequence[Signers], keys: KeyRing) -> None:

@@ -175,7 +175,7 @@ class Attempts:
 
         Feed it the body of a successful answer, and pass it to `receive` in place of the body.
         It keeps an error that `feed` raised, and `receive` then counts the answer as nonsense.
-        There is none if the next answer is not that to send_join.
+        It is None if the next answer is not that to send_join.
         """
         if isinstance(self.step, AwaitingAcceptance) and self.step.handshake is JOINING:
             return self.step.reader(budget=budget)

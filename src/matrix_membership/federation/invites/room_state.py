@@ -46,7 +46,7 @@ _STRIPPED: Final = ("type", "sender", "state_key", "content")
 
 
 def described(state: RoomState, *, sender: str | None = None) -> tuple[Event, ...]:
-    """Return the events that describe a room, the create event first, and the sender's last."""
+    """Return the events that describe a room and, perhaps, an invite's sender."""
     found = [state.get(event_type) for event_type in DESCRIBING]
     if sender is not None:
         found.append(state.get_member(sender))
