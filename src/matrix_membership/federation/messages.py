@@ -164,8 +164,20 @@ class MatrixError:
         nothing_said = MatrixError.from_json(None, status=self.status)
         return self.status in (404, 405) and self == nothing_said
 
+    @property
+    def is_for_client(self) -> bool:
+        """True if another server's error can be passed on to the client.
+
+        A fault in this server's request is not the client's. And a client that is shown a 401
+        about it would believe that its access token is wrong, and log out.
+        """
+        return self.status in (400, 403, 429) and self.errcode not in _ABOUT_A_REQUEST
+
     def __str__(self) -> str:
         return f"{self.status} {self.errcode}: {self.error}"
+
+
+_ABOUT_A_REQUEST: Final = ("M_MISSING_PARAM", "M_INVALID_PARAM", "M_UNRECOGNIZED")
 
 
 _STATUS: Final = JsonObject(

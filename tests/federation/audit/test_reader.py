@@ -140,9 +140,9 @@ class TestReader:
     def test_is_sealed(self) -> None:
         step, _ = with_ben_of(V11)
         reader: Any = step.reader()
-        with pytest.raises(TypeError):
+        with pytest.raises(AttributeError):
             reader._splitter = None
-        with pytest.raises(TypeError):
+        with pytest.raises(AttributeError):
             del reader._splitter
         with pytest.raises(TypeError):
             type("Mine", (SendJoinReader,), {})

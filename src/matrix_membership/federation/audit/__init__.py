@@ -12,8 +12,7 @@ __ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
 
 from __future__ import annotations
 
-from typing import Never
-
+from matrix_membership._attrs import constant
 from matrix_membership.events import Event
 from matrix_membership.federation._join_answer import SendJoinResponse, beside_events
 from matrix_membership.federation._splitting import (
@@ -33,6 +32,7 @@ from matrix_membership.identifiers import ServerName
 __all__ = ["AnswerBudget", "SendJoinReader", "examine"]
 
 
+@constant
 class SendJoinReader:
     """Reads the answer to send_join while it comes in, within a budget.
 
@@ -53,8 +53,6 @@ class SendJoinReader:
     fatal: memberships were left out, unasked
     fatal: memberships were left out, and no servers named
     """
-
-    __slots__ = ("_examiner", "_splitter")
 
     _examiner: Examiner
     _splitter: Splitter
@@ -82,19 +80,9 @@ class SendJoinReader:
         """
         examiner = Examiner(join, ServerName(resident), asked_to_omit=asked_to_omit)
         splitter = Splitter(examiner.take, budget, STATE if of_state else SEND_JOIN)
-        # Sealed against assignment: this is the only object of the package that changes, and what
-        # it has read must not be exchanged half-way.
+        # This is the only object of the package that changes, and only by what it is fed.
         object.__setattr__(self, "_examiner", examiner)
         object.__setattr__(self, "_splitter", splitter)
-
-    def __init_subclass__(cls, **_: object) -> Never:
-        raise TypeError(f"SendJoinReader is sealed: {cls.__name__} cannot extend it")
-
-    def __setattr__(self, name: str, value: object) -> Never:
-        raise TypeError("a SendJoinReader changes only by feed and finish")
-
-    def __delattr__(self, name: str) -> Never:
-        raise TypeError("a SendJoinReader changes only by feed and finish")
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the answer.
@@ -122,16 +110,9 @@ class SendJoinReader:
 def examine(
     response: SendJoinResponse, join: Event, *, asked_to_omit: bool, resident: str
 ) -> Examination:
-    """Read the answer to send_join.
+    """Read an answer that is at hand. The arguments are those of `SendJoinReader`.
 
-    Args:
-        response: the answer.
-        join: the join that was sent.
-        asked_to_omit: whether the request had `omit_members=true`.
-        resident: the server that answered.
-
-    Returns:
-        The answer, read. Cost: linear in the answer.
+    Cost: linear in the answer.
     """
     # The examiner of the reader that is fed in pieces, so that both find the same defects.
     examiner = Examiner(join, ServerName(resident), asked_to_omit=asked_to_omit)

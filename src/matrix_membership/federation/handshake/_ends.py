@@ -6,7 +6,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonObject
 from matrix_membership.events import Event
 from matrix_membership.federation.audit import Audit
-from matrix_membership.federation.handshake._transcript import Attempt
+from matrix_membership.federation.handshake._transcript import Attempt, goes_on, reply_of
 from matrix_membership.federation.invites.messages import key_needs_of
 from matrix_membership.federation.invites.room_state import examined
 from matrix_membership.federation.messages import MatrixError
@@ -61,11 +61,7 @@ class Knocked:
 
     @property
     def needs(self) -> dict[ServerName, frozenset[str]]:
-        """The keys to fetch before `examined`: the key IDs of each server.
-
-        The number of servers is bounded, so that an answer cannot make this server ask
-        any number of others.
-        """
+        """The keys to fetch before `examined`: the key IDs of at most 32 servers."""
         return key_needs_of(
             self.knock_room_state, event_id_in_pdu=self.event.room_version.event_id_in_pdu
         )
@@ -120,9 +116,4 @@ class Refused:
         True after 5xx, after 404, and after the two codes of a server that cannot authorise a
         restricted join. False after any other 4xx, which speaks for the whole room.
         """
-        return (
-            # A 5xx tells of the server, and so does a status that errors do not have.
-            self.error.status not in range(400, 500)
-            or self.error.status == 404  # noqa: PLR2004 - the HTTP status
-            or self.error.errcode in ("M_UNABLE_TO_AUTHORISE_JOIN", "M_UNABLE_TO_GRANT_JOIN")
-        )
+        return goes_on(reply_of(self.error))

@@ -59,6 +59,7 @@ def reply_of(error: MatrixError) -> Reply:
     """
     if error.status in _BY_STATUS:
         return _BY_STATUS[error.status]
+    # A 5xx tells of the server, and so does a status that errors do not have.
     if error.status not in range(400, 500):
         return Reply.BROKEN
     return _BY_CODE.get(error.errcode, Reply.REFUSED)
@@ -67,10 +68,7 @@ def reply_of(error: MatrixError) -> Reply:
 def goes_on(reply: Reply, *, invited: bool = False) -> bool:
     """Tell whether the next server is asked after this reply.
 
-    Args:
-        reply: the reply.
-        invited: whether the user holds an invite: then one server that forbids the join
-            does not speak for the room.
+    If the user holds an invite, one server that forbids the join does not speak for the room.
     """
     # It may not have heard of the invite yet. Or it is the server of a stranger, who invited
     # the user without being in the room, and so came first.
@@ -124,7 +122,8 @@ class Failed:
             return MatrixError.of("M_NOT_FOUND", "no server is known that is in the room")
         if told.reply is Reply.NOT_FOUND:
             return MatrixError.of("M_NOT_FOUND", self.sentence)
-        if told.reply in _FAILED or (told.reply is Reply.REFUSED and _blames_us(told.error)):
+        blamed = told.reply is Reply.REFUSED and not told.error.is_for_client
+        if told.reply in _FAILED or blamed:
             return MatrixError("M_UNKNOWN", self.sentence, 502)
         return evolve(told.error, error=self.sentence)
 
@@ -145,14 +144,3 @@ class Failed:
 
 
 _FAILED: Final = (Reply.UNREACHABLE, Reply.BROKEN, Reply.NONSENSE)
-
-
-def _blames_us(error: MatrixError) -> bool:
-    """Tell whether an error is about this server's request.
-
-    Passing on such an error would mislead the client: a 401, for one, would log the user out.
-    """
-    return error.status not in (400, 403) or error.errcode in _ABOUT_A_REQUEST
-
-
-_ABOUT_A_REQUEST: Final = ("M_MISSING_PARAM", "M_INVALID_PARAM", "M_UNRECOGNIZED")

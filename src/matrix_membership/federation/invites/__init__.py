@@ -141,7 +141,7 @@ def offer(event: Event, state: RoomState) -> Offered | MatrixError:
     """
     create = state.create_event
     for good, expected, got in (
-        (_is_invite(event), "an invite", event.kind),
+        (event.type == "m.room.member" and event.membership is INVITE, "an invite", event.kind),
         (is_user_id(event.state_key), "an invited user", event.state_key),
         (event.server in event.signed_by, f"a signature of {event.server}", event.event_id),
         (
@@ -212,10 +212,6 @@ def conclude(
     return Invited(read.event.with_signers(event.signed_by | {server}))
 
 
-def _is_invite(event: Event) -> bool:
-    return event.type == "m.room.member" and event.membership is INVITE
-
-
 def _bare(pdu: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Return a PDU without `unsigned`, which no signature covers."""
     return {key: value for key, value in pdu.items() if key != "unsigned"}
@@ -230,13 +226,7 @@ def _refused(offered: Offered, error: MatrixError) -> Offered | MatrixError:
             "M_UNSUPPORTED_ROOM_VERSION",
             f"{offered.destination} does not know the invites of room version {version}",
         )
-    # A fault in our request is not the client's. And a client that is shown a 401 about
-    # our own authentication would believe that its access token is wrong, and log out.
-    if error.status in (400, 403, 429) and error.errcode not in (
-        "M_MISSING_PARAM",
-        "M_INVALID_PARAM",
-        "M_UNRECOGNIZED",
-    ):
+    if error.is_for_client:
         return error
     return MatrixError("M_UNKNOWN", f"{offered.destination} answered {error}", 502)
 
