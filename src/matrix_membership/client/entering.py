@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from matrix_membership import restricted
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonObject, freeze
 from matrix_membership.client._drafting import profile_of, sent, suspended
@@ -32,14 +33,6 @@ from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership
 from matrix_membership.out_of_band import OutOfBand
-from matrix_membership.restricted import (
-    Granted,
-    UnableToAuthorise,
-    UnableToGrant,
-    authorise,
-    rooms_to_check,
-    servers_that_can_authorise,
-)
 from matrix_membership.signing import signed_by_key
 
 __all__ = ["join", "knock"]
@@ -107,19 +100,19 @@ def _let_in(
     """Return more content for an uninvited user's join, or what must be done first."""
     if request.third_party_signed is not None:
         return _verified_exchange(request, request.third_party_signed, room)
-    rooms = rooms_to_check(room.state)
+    rooms = restricted.rooms_to_check(room.state)
     if rooms and memberships is None:
         return NeedsMemberships(request.user, rooms)
-    found = authorise(
+    found = restricted.authorise(
         request.user,
         room.state,
         memberships or {},
         room.server_name,
         local_users=room.local_users,
     )
-    if isinstance(found, UnableToAuthorise | UnableToGrant):
+    if isinstance(found, restricted.UnableToAuthorise | restricted.UnableToGrant):
         return _through_others(request, room, settings, found)
-    if isinstance(found, Granted):
+    if isinstance(found, restricted.Granted):
         return JsonObject(join_authorised_via_users_server=found.authorised_via)
     # Either the join needs no authorising user, or the rules will refuse it for lack of one.
     return JsonObject()
@@ -188,16 +181,16 @@ def _through_others(
     request: ClientRequest,
     room: ResidentRoom,
     settings: UserSettings,
-    found: UnableToAuthorise | UnableToGrant,
+    found: restricted.UnableToAuthorise | restricted.UnableToGrant,
 ) -> Action:
     """Join a restricted room through another server, which can authorise the join."""
-    servers = servers_that_can_authorise(room.state)
+    servers = restricted.servers_that_can_authorise(room.state)
     if any(server != room.server_name for server in servers):
         return _begin(JOINING, request, servers, settings)
     # A member who was left out may have the power, and the user may be invited.
     if room.state.is_partial:
         return members_unknown()
-    if isinstance(found, UnableToAuthorise):
+    if isinstance(found, restricted.UnableToAuthorise):
         # The rooms are not named: the user may not know them, and has no right to.
         told = "this server cannot see whether you are in a room whose members may join"
     else:

@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
 
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, ReadPdu, read_pdu
-from matrix_membership.federation.messages import MatrixError
+from matrix_membership.federation.invites.messages import InviteRequest
+from matrix_membership.federation.messages import MatrixError, SendRequest
 from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing, missing_signers, unverified, verify
 
 
-class Sent(Protocol):
-    """The request that brings an event."""
-
-    @property
-    def origin(self) -> str:
-        """The server that sends it."""
-
-    @property
-    def room_id(self) -> str:
-        """The room in the path."""
-
-    @property
-    def event_id(self) -> str:
-        """The event ID in the path."""
-
-
 def read_member_event(
-    request: Sent,
+    request: SendRequest | InviteRequest,
     pdu: bytes | Mapping[str, JsonValue],
     room_version: RoomVersion,
     keys: KeyRing,
@@ -44,7 +28,7 @@ def read_member_event(
 
     Args:
         request: the request that brought the event.
-        pdu: the event as it came.
+        pdu: the event as it came, without what is read apart from it.
         room_version: the version of its room.
         keys: the keys that verify its signatures.
         membership: the membership that the endpoint takes.
@@ -71,7 +55,7 @@ def read_member_event(
 def _faults(
     event: Event,
     read: ReadPdu,
-    request: Sent,
+    request: SendRequest | InviteRequest,
     keys: KeyRing,
     membership: Membership,
     state_key_fault: Callable[[Event], str | None],

@@ -46,15 +46,7 @@ class SendJoinResponse:
         event: Event | None = None,
         servers_in_room: Iterable[str] | None = None,
     ) -> SendJoinResponse:
-        """Make an answer of these events.
-
-        Args:
-            state: the state before the join.
-            auth_chain: the auth chains of the state and the join.
-            event: the join with the resident server's signature.
-            servers_in_room: the servers in the room before the join, if memberships were
-                left out; None with all members.
-        """
+        """Make an answer of these events. It omits members if it names the servers."""
         return cls(
             tuple(entry.pdu for entry in state),
             tuple(entry.pdu for entry in auth_chain),
@@ -84,10 +76,6 @@ class SendJoinResponse:
 
         PDUs stay as they came; `examine` reads them and reports their defects. A reader from
         `AwaitingAcceptance.reader` needs less memory. Cost: linear, about one `json.loads`.
-
-        Args:
-            data: the body.
-            budget: the limits on the answer.
 
         Raises:
             InvalidMessage: the body has another form, or exceeds the budget.
@@ -120,14 +108,7 @@ class SendJoinResponse:
 
 
 def beside_events(body: Mapping[str, JsonValue]) -> tuple[bool, tuple[str, ...] | None]:
-    """Read the two keys of an answer to send_join that are not events.
-
-    Returns:
-        `members_omitted`, and `servers_in_room` or None.
-
-    Raises:
-        InvalidMessage: one of the two has a wrong type.
-    """
+    """Return `members_omitted` and `servers_in_room` of an answer to send_join."""
     # No other type counts as true or false: a text "false" would be true, and the state would lack
     # members whom nobody misses.
     omitted = body.get("members_omitted", False)

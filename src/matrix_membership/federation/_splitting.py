@@ -87,12 +87,7 @@ class Splitter:
         self.error: InvalidMessage | None = None
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes.
-
-        Raises:
-            InvalidMessage: the answer has another form, or exceeds the budget.
-            LocalProtocolError: `finish` was called before.
-        """
+        """Take the next bytes; raise as `SendJoinReader.feed`."""
         self.check_open()
         self.bytes += len(data)
         if self.bytes > self.budget.max_bytes:
@@ -111,9 +106,7 @@ class Splitter:
     def finish(self) -> dict[str, JsonValue]:
         """Return the values of the keys that are not events, after all came.
 
-        Raises:
-            InvalidMessage: a part is missing or has a wrong type, or `feed` raised before.
-            LocalProtocolError: `finish` was called before.
+        It raises as `SendJoinReader.finish`.
         """
         self.check_open()
         self.ended = True

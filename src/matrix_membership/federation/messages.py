@@ -93,12 +93,7 @@ class MatrixError:
 
     @classmethod
     def of(cls, errcode: str, error: str, **extra: JsonValue) -> MatrixError:
-        """Make an error with the usual HTTP status of its code.
-
-        Args:
-            errcode: the code.
-            error: the sentence.
-            extra: further keys of the body.
+        """Make an error with the usual HTTP status of its code, and further keys.
 
         >>> MatrixError.of("M_NOT_FOUND", "no such room").status
         404
@@ -109,11 +104,8 @@ class MatrixError:
     def from_json(cls, body: JsonValue, *, status: int) -> MatrixError:
         """Read the body of an answer with an error status.
 
-        It never raises: a body that is not a Matrix error gets the code `M_UNKNOWN`.
-
-        Args:
-            body: the parsed body; None if it is not JSON.
-            status: the HTTP status.
+        It never raises: a body that is not a Matrix error, or is None because it is not JSON,
+        gets the code `M_UNKNOWN`.
 
         >>> MatrixError.from_json("Bad gateway", status=502)
         MatrixError(errcode='M_UNKNOWN', error='HTTP status 502', status=502, extra={}, decision=None)

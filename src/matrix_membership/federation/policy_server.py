@@ -24,8 +24,7 @@ __all__ = ["ask", "conclude"]
 def ask(event: Event) -> Request:
     """Return the request to send to the server that `PolicyServer.lacking` names.
 
-    Args:
-        event: the event, hashed and signed by its own server.
+    The event is hashed and signed by its own server.
 
     Raises:
         InvalidEvent: the event came in client format, which lacks fields of the PDU.
@@ -38,12 +37,8 @@ def ask(event: Event) -> Request:
 def conclude(event: Event, policy: PolicyServer, answer: JsonValue) -> Event:
     """Return the event with the policy server's signature.
 
-    If the policy server answers an error, pass that on to the client and do not send the event.
-
-    Args:
-        event: the event that the policy server was asked to sign.
-        policy: the policy server.
-        answer: its parsed answer of status 200.
+    `answer` is the parsed answer of status 200. If the policy server answers an error, pass that
+    on to the client and do not send the event.
 
     Returns:
         The event to send, with the same ID and verified signers. Cost: one signature check.

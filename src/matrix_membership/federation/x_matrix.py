@@ -86,12 +86,9 @@ class Authorization:
 
     @classmethod
     def of(cls, request: Request, destination: str, *signers: Signer) -> Authorization:
-        """Sign a request.
+        """Sign a request by the keys of the asking server, usually one.
 
-        Args:
-            request: the request.
-            destination: the name of the server that is asked, before delegation.
-            signers: the keys of the asking server, usually one.
+        The destination is the name of the server that is asked, before delegation.
 
         Returns:
             The authorization, to be sent as `headers`. Cost: one encoding of the body and one
@@ -121,14 +118,11 @@ class Authorization:
 
     @classmethod
     def read(cls, headers: Iterable[str] | str) -> Authorization:
-        """Read the `Authorization` headers of a request.
+        """Read the values of all `Authorization` headers of a request, or of the one.
 
         Servers that sign by several keys send several headers. Anybody can send them, so this
         is bounded: `LONGEST_HEADER` characters each, and `MOST_SIGNATURES` of them. Unknown
         parameters are ignored.
-
-        Args:
-            headers: the values of all headers of this name. Text is the value of one.
 
         Returns:
             The authorization; nothing of it is verified yet. Cost: linear in the headers.
@@ -210,13 +204,8 @@ class Authorization:
     ) -> MatrixError | None:
         """Verify that the origin has signed a request.
 
-        Args:
-            method: the method of the request.
-            uri: the path and query as they came, still percent-encoded.
-            content: the parsed body; None without a body.
-            server_name: this server.
-            keys: the known keys.
-            at: the time now, in milliseconds since 1970.
+        `uri` is the path and query as they came, still percent-encoded, and `content` the parsed
+        body, None without one. The other arguments are those of `refusal`.
 
         Returns:
             None if the request is by `origin`: at least one signature is by a known key, and

@@ -54,6 +54,9 @@ class Examiner:
         """Add a fatal defect of the whole answer."""
         self.of_answer.append(Defect(Severity.FATAL, code, detail))
 
+    def drop(self, dropped: list[Defect], code: str, detail: str, entry: Entry) -> None:
+        dropped.append(Defect(Severity.DROPPED, code, detail, entry.event_id))
+
     def take(self, key: str, pdu: str | bytes, document: JsonValue = None) -> None:
         """Take an event: its key in the answer, its text, what `scan_usual` made."""
         if key == "event":
@@ -70,8 +73,7 @@ class Examiner:
             return
         # Before it gets a place: an event of another room must not keep one of this room out.
         if entry.room_id != self.join.room_id:
-            detail = "it belongs to another room"
-            dropped.append(Defect(Severity.DROPPED, "other_room", detail, entry.event_id))
+            self.drop(dropped, "other_room", "it belongs to another room", entry)
         elif key == "auth_chain":
             self.compare(self.chained.setdefault(entry.event_id, entry), entry, dropped)
         else:
@@ -80,8 +82,7 @@ class Examiner:
     def place(self, entry: Entry, dropped: list[Defect]) -> None:
         """Put an event in its place in the state, unless another event is there."""
         if entry.state_key is None:
-            detail = "the state has it, but it is a non-state event"
-            dropped.append(Defect(Severity.DROPPED, "no_state", detail, entry.event_id))
+            self.drop(dropped, "no_state", "the state has it, but it is a non-state event", entry)
             return
         if self.version.event_id_in_pdu:
             first = self.placed.setdefault(entry.event_id, entry)
@@ -97,16 +98,14 @@ class Examiner:
         elif entry.type == "m.room.create":
             self.two_creates = True
         else:
-            detail = f"{first.event_id} has its place"
-            dropped.append(Defect(Severity.DROPPED, "same_place", detail, entry.event_id))
+            self.drop(dropped, "same_place", f"{first.event_id} has its place", entry)
 
     def compare(self, first: Entry, entry: Entry, dropped: list[Defect]) -> None:
         """Compare an event with the first one of the same ID, which may be itself."""
         if first is entry:
             return
         if first.covered != entry.covered:
-            detail = "another event has its ID"
-            dropped.append(Defect(Severity.DROPPED, "same_id", detail, entry.event_id))
+            self.drop(dropped, "same_id", "another event has its ID", entry)
         elif (first.signatures, first.hash_matches) != (entry.signatures, entry.hash_matches):
             self.copies.append(entry)
 

@@ -105,15 +105,8 @@ def draft_invite(
 ) -> EventTemplate:
     """Draft an invite, to be completed with this server's signature.
 
-    Args:
-        sender: the user who invites, of this server.
-        user: the invited user.
-        room: the room.
-        at: the time now, in milliseconds since 1970.
-        content: further keys of the content, such as `reason` and `displayname`.
-
-    Returns:
-        The template of the invite; `EventTemplate.complete` signs it.
+    `content` has further keys, such as `reason` and `displayname`. The other arguments are those
+    of `drafts.draft`.
 
     Raises:
         InvalidEvent: the sender is not a user ID, or the content is not JSON.
@@ -123,13 +116,10 @@ def draft_invite(
 
 
 def offer(event: Event, state: RoomState) -> Offered | MatrixError:
-    """Offer an invite to the invited user's server, if the rules allow it.
+    """Offer an invite that this server signed to the invited user's server.
 
-    Send an invite of this server's own user without an offer.
-
-    Args:
-        event: the invite, complete and signed by this server, which is the sender's.
-        state: the current state of the room.
+    The current state of the room has to allow it. Send an invite of this server's own user
+    without an offer.
 
     Returns:
         The offer to send; or the error to answer to the client.
@@ -173,10 +163,7 @@ def conclude(
 ) -> Invited | Offered | MatrixError:
     """Take the signature out of the invited server's reply. Ignore the rest of it.
 
-    Args:
-        offered: the offer that was sent.
-        reply: the invited server's reply.
-        keys: the keys of the invited server; see `Offered.needs`.
+    The keys are those of `Offered.needs`.
 
     Returns:
         The invite with both signatures. If the server does not know the v2 endpoint,

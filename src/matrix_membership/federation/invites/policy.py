@@ -47,14 +47,9 @@ class InvitePolicy:
 
     @classmethod
     def from_account_data(cls, content: JsonValue) -> InvitePolicy:
-        """Read the content of a user's `m.invite_permission_config`__.
+        """Read the content of a user's `m.invite_permission_config`__; None without one.
 
-        Args:
-            content: the content, or None for a user without. Anything else than
-                `default_action` being `block` allows all invites.
-
-        Returns:
-            The policy: block all invites, or allow all.
+        The policy blocks all invites if `default_action` is `block`, and else allows all.
 
         >>> InvitePolicy.from_account_data({"default_action": "block"}).default
         <InviteVerdict.BLOCK: 'block'>
@@ -65,14 +60,7 @@ class InvitePolicy:
         return cls(default=InviteVerdict.BLOCK if action == "block" else InviteVerdict.ALLOW)
 
     def verdict(self, sender: str, room_id: str) -> InviteVerdict:
-        """Return what to do with an invite.
-
-        Args:
-            sender: the sender's user ID.
-            room_id: the room ID.
-
-        Returns:
-            The verdict. Cost: linear in the number of patterns.
+        """Return what to do with an invite. Cost: linear in the number of patterns.
 
         >>> policy = InvitePolicy(block=("*.bad.example",), allow=("@ana:*",))
         >>> policy.verdict("@ana:x.bad.example:8448", "!r:a.example")
