@@ -156,6 +156,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "fate",
             "out_of_band._verdicts",
             "out_of_band._events",
+            "out_of_band._by_another",
             "out_of_band",
         ),
     ),

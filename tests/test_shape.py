@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -20,11 +21,7 @@ LONG_FUNCTIONS: Final = MappingProxyType(
         "events._fast_read:is_usual": 56,  # runs for each PDU: a split adds calls to the hot path
     }
 )
-LONG_MODULES: Final = MappingProxyType(
-    {
-        "out_of_band": 522,
-    }
-)
+LONG_MODULES: Final[Mapping[str, int]] = MappingProxyType({})
 
 # Full comment lines in 100 lines of code. The bound only goes up. The aim is 5.
 FEWEST_COMMENTS: Final = 5

@@ -2,14 +2,7 @@
 
 A server that is not in a room has no state of it: only the invite that it accepted or the
 knock that it sent, and the few events that came with it. So it cannot judge a later event
-by the rules. Each event that comes gets one of four verdicts:
-
-- accepted: a new invite or knock, or an event by the sender of what it replaces: the
-  invite's sender withdraws it, the user rejects it or retracts the knock;
-- likely: by another user whose server was seen in the room, and nothing at hand forbids it.
-  The membership stays, and `OutOfBand.likely` says what it probably is;
-- unknown: nothing at hand can judge it; the membership stays;
-- ignored: it is void in every state of the room.
+by the rules. Each event that comes gets a `Verdict`.
 
 An event that could not be checked never ends an invite. A wrong invite costs little: the
 room refuses the user's join. A lost invite cannot be accepted. Every server can send an
@@ -21,8 +14,8 @@ held beside each other, one for each server, and none ends another:
 - its sender withdraws it, and the others that were held beside it stay;
 - the user's own leave ends it, and all that was held when the user left.
 
-At most 50 invites and the IDs of 1,000 earlier events are held. A held invite is never removed to make
-room for another server's: strangers who send many invites fill only the free places.
+At most 50 invites and the IDs of 1,000 earlier events are held. A held invite is never removed to
+make room for another server's: strangers who send many invites fill only the free places.
 """
 
 from __future__ import annotations
@@ -30,36 +23,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, server_of
-from matrix_membership.membership import (
-    INVITE,
-    JOIN,
-    KNOCK,
-    LEAVE,
-    UNKNOWN,
-    Membership,
-    Transition,
-    transition,
-)
+from matrix_membership.membership import INVITE, KNOCK, LEAVE, Membership, Transition
+from matrix_membership.out_of_band._by_another import judge_by_proofs
 from matrix_membership.out_of_band._events import (
     ASKED_OR_ASKING,
-    KINDS,
     gives_way,
     is_by_wrong_sender,
     is_proof,
     is_signed,
-    shows_power_of,
+    move,
     slot,
-    supposed_join,
+    why_void,
 )
 from matrix_membership.out_of_band._verdicts import Reason, Verdict
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.state import RoomState
 
 __all__ = ["OutOfBand", "Reason", "Verdict"]
 
@@ -106,7 +88,8 @@ class Reception:
 class OutOfBand:
     """A user's membership in a room that this server is not in.
 
-    Made by `invited` or `knocked`; it ends when the server joins the room.
+    Made by `invited` or `knocked`; it ends when the server joins the room. `at` is always the
+    time now, in milliseconds since 1970.
 
     Attributes:
         event: the event that gives the membership. Of several held ones it is the newest
@@ -154,9 +137,6 @@ class OutOfBand:
             servers: servers that are known to be in the room, beside the sender's and
                 those that signed the room state.
 
-        Returns:
-            The membership.
-
         Raises:
             LocalProtocolError: it is another event, or lacks a required signature.
 
@@ -185,17 +165,9 @@ class OutOfBand:
         room_state: Iterable[Event] = (),
         servers: Iterable[str] = (),
     ) -> OutOfBand:
-        """Hold a knock that this server sent.
+        """Hold a knock that this server sent. The other arguments are those of `invited`.
 
-        Args:
-            knock: the knock, signed.
-            at: the time now, in milliseconds since 1970.
-            room_state: the events of `knock_room_state` that can be shown.
-            servers: servers that are known to be in the room: above all the one that
-                answered the knock, `Knocked.resident`.
-
-        Returns:
-            The membership.
+        `servers` names above all the one that answered the knock, `Knocked.resident`.
 
         Raises:
             LocalProtocolError: it is another event, or lacks a required signature.
@@ -230,11 +202,7 @@ class OutOfBand:
     @property
     def membership(self) -> Membership:
         """The user's membership, as far as it could be verified."""
-        return LEAVE if self.rejected_locally else self._given
-
-    @property
-    def _given(self) -> Membership:
-        return self.event.membership or LEAVE
+        return LEAVE if self.rejected_locally else self.event.membership or LEAVE
 
     @property
     def invites(self) -> tuple[Event, ...]:
@@ -273,19 +241,14 @@ class OutOfBand:
         return tuple(dict.fromkeys([*first, *sorted(seen)]))
 
     def receive(self, event: Event, *, at: int, room_state: Iterable[Event] = ()) -> Reception:
-        """Receive an event about the user's membership.
+        """Receive an event about the user's membership. Its `signed_by` counts.
 
-        Args:
-            event: the event, verified: `signed_by` counts.
-            at: the time now, in milliseconds since 1970.
-            room_state: the events that came with it and describe the room.
-
-        Returns:
-            The reception, with the membership after it. Cost: linear in the held events,
-            their room state and `replaced`.
+        `room_state` are the events that came with it and describe the room. Cost: linear in the
+        held events, their room state and `replaced`.
         """
         held = self._replaced_by(event)
-        reason = self._void(event, held or self)
+        every = [one.event for one in (self, *self.others)]
+        reason = why_void(event, (held or self).event, every, self.replaced)
         if reason is not None:
             return Reception(Verdict.IGNORED, reason, self)
         if event.membership in ASKED_OR_ASKING:
@@ -305,12 +268,6 @@ class OutOfBand:
 
     def reject_locally(self, *, at: int) -> OutOfBand:
         """Reject the invites, or retract the knock, when no server answers.
-
-        Args:
-            at: the time now, in milliseconds since 1970.
-
-        Returns:
-            The membership after it; the same object when it was rejected locally before.
 
         Raises:
             LocalProtocolError: neither an invite nor a knock is held.
@@ -332,13 +289,9 @@ class OutOfBand:
     def with_refusal(self, servers: Iterable[str] | None = None) -> OutOfBand:
         """Return the membership after servers refused the user's join: `M_FORBIDDEN`.
 
-        Args:
-            servers: the servers that refused; None if it is not known which.
-
-        Returns:
-            The membership. An invite whose signer refused becomes `contradicted`. Any other
-            server may not have heard of the invite, so its refusal changes nothing. If it is
-            not known who refused, `likely` becomes leave. Other invites are shown first.
+        An invite whose signer refused becomes `contradicted`. Any other server may not have
+        heard of the invite, so its refusal changes nothing. If it is not known who refused
+        (None), `likely` becomes leave. Other invites are shown first.
         """
         if servers is None:
             return self._marked(self._open[0], LEAVE) if self._open else self
@@ -350,23 +303,17 @@ class OutOfBand:
         return _ordered([*kept, *marked], self.replaced) if broken else self
 
     def expire(self, *, at: int, after: int) -> OutOfBand:
-        """Reject locally each invite or knock that has been held for too long.
+        """Reject locally each invite or knock that was held for more than `after` ms.
 
-        Args:
-            at: the time now, in milliseconds since 1970.
-            after: the longest time that one may be held, in milliseconds.
-
-        Returns:
-            The membership of the invites and the knock that are still held, or the one
-            that was rejected locally; the same object when each is young enough.
+        The others stay held; if none is left, the membership is rejected locally. If each is
+        young enough, it is the same object.
         """
         fresh = [held for held in self._open if at - held.since <= after]
         if len(fresh) == len(self._open):
             return self
         if not fresh:
             return self.reject_locally(at=at)
-        kept = {held.event for held in fresh}
-        gone = [held.event.event_id for held in self._open if held.event not in kept]
+        gone = [held.event.event_id for held in self._open if held not in fresh]
         return _ordered(fresh, self._remembering(gone))
 
     @property
@@ -378,74 +325,13 @@ class OutOfBand:
 
     def _replaced_by(self, event: Event) -> OutOfBand | None:
         """Return the held membership that the event lists in its auth events, alone."""
-        listed = event.auth_events
         alone = evolve(self, replaced=(), others=())
-        found = [held for held in (alone, *self.others) if held.event.event_id in listed]
-        own = [held for held in found if held.event.sender == event.sender]
-        return next(iter((*own, *found)), None)
+        all_held = (alone, *self.others)
+        found = [held for held in all_held if held.event.event_id in event.auth_events]
+        return min(found, key=lambda held: held.event.sender != event.sender, default=None)
 
     def _remembering(self, event_ids: Iterable[EventID]) -> tuple[EventID, ...]:
         return tuple(dict.fromkeys([*self.replaced, *event_ids]))[-MAX_REMEMBERED:]
-
-    def _void(self, event: Event, before: OutOfBand) -> Reason | None:
-        """Return why an event is void in every state of the room, or None."""
-        held = self.event
-        for wrong, reason in (
-            (
-                event.room_id != held.room_id
-                or event.state_key != held.state_key
-                or event.kind not in KINDS
-                or not (before._is_of_version(event) or event.membership in ASKED_OR_ASKING),
-                Reason.ELSEWHERE,
-            ),
-            (
-                any(event == other.event for other in (self, *self.others)),
-                Reason.HELD_ALREADY,
-            ),
-            (self._came_before(event), Reason.REPLACED),
-            (not is_signed(event), Reason.UNSIGNED),
-            (is_by_wrong_sender(event), Reason.WRONG_SENDER),
-            (before._cannot_precede(event), Reason.NO_SUCH_MOVE),
-        ):
-            if wrong:
-                return reason
-        return None
-
-    def _is_of_version(self, event: Event) -> bool:
-        """Tell whether the event was read by the room version of the held one.
-
-        Invites may name different versions: a stranger's invite can claim any version.
-        """
-        return event.room_version == self.event.room_version
-
-    def _came_before(self, event: Event) -> bool:
-        """Tell whether an event was replaced: here, or by its server's later one.
-
-        A stranger's invite can list any event, so it proves nothing about other servers.
-        """
-        return event.event_id in self.replaced or any(
-            event.event_id in held.event.auth_events and slot(held.event) == slot(event)
-            for held in (self, *self.others)
-        )
-
-    def _precedes(self, event: Event) -> bool:
-        """Tell whether the event lists the held one in its auth events."""
-        return self.event.event_id in event.auth_events
-
-    def _cannot_precede(self, event: Event) -> bool:
-        """Tell whether the event cannot follow the held one, or changes nothing."""
-        by_user = event.sender == self.user_id
-        if by_user and event.membership is LEAVE:
-            return self._given not in ASKED_OR_ASKING
-        move = self._transition(event)
-        if event.membership in ASKED_OR_ASKING:
-            # An unban before an invite is not sent to this server: only a listed ban counts.
-            return move is Transition.UNEXPECTED and self._precedes(event)
-        return move is Transition.UNCHANGED
-
-    def _transition(self, event: Event) -> Transition:
-        membership = event.membership or LEAVE
-        return transition(self._given, membership, by_self=event.sender == self.user_id)
 
     def _with_another(self, event: Event, at: int, room_state: tuple[Event, ...]) -> Reception:
         """Receive an invite or a knock: hold it beside those of other servers."""
@@ -458,7 +344,7 @@ class OutOfBand:
         gone = [held.event.event_id for held in ended] if self._open else [self.event.event_id]
         reason = Reason.NEW_KNOCK if event.membership is KNOCK else Reason.NEW_INVITE
         after = _ordered([new, *kept], self._remembering(gone))
-        return Reception(Verdict.ACCEPTED, reason, after, self._transition(event))
+        return Reception(Verdict.ACCEPTED, reason, after, move(self.event, event))
 
     def _is_expected(self, event: Event) -> bool:
         """Tell whether an event comes from a server that the user has dealt with."""
@@ -483,26 +369,17 @@ class OutOfBand:
         else:
             replaced = self._remembering(gone)
             after = OutOfBand(event, at, held.room_state, servers, replaced=replaced)
-        return Reception(Verdict.ACCEPTED, reason, after, held._transition(event))
+        return Reception(Verdict.ACCEPTED, reason, after, move(held.event, event))
 
     def _by_another(self, event: Event, held: OutOfBand) -> Reception:
         """Receive a kick, ban or unban by another user, who seems to be in the room."""
-        if event.server not in held.servers_seen:
-            return Reception(Verdict.UNKNOWN, Reason.SERVER_UNSEEN, self)
-        known = [*held._verified(), held.event]
-        state = RoomState.of(held.event.room_version, known, partial=True)
-        standing = state.membership_of(event.sender)
-        if standing not in (JOIN, UNKNOWN):
-            return Reception(Verdict.UNKNOWN, Reason.SENDER_NOT_JOINED, self)
-        reason, decision = Reason.POWER_UNSEEN, None
-        if shows_power_of(event.sender, state):
-            decision = auth.check(event, state.with_event(supposed_join(event)))
-            if not decision.allowed:
-                return Reception(Verdict.UNKNOWN, Reason.POWER_LACKING, self, decision=decision)
-            reason = Reason.POWER_SEEN
+        proofs, seen = held._verified(), held.servers_seen
+        verdict, reason, decision = judge_by_proofs(event, held.event, proofs, seen)
+        if verdict is Verdict.UNKNOWN:
+            return Reception(verdict, reason, self, decision=decision)
         likely = event.membership if event.membership is not held.membership else None
-        after = self._marked(held, likely)
-        return Reception(Verdict.LIKELY, reason, after, held._transition(event), decision)
+        change = move(held.event, event)
+        return Reception(verdict, reason, self._marked(held, likely), change, decision)
 
     def _marked(self, held: OutOfBand, likely: Membership | None) -> OutOfBand:
         """Return the membership with the likely membership of one held event changed."""

@@ -1,14 +1,15 @@
-"""What an event out of band shows by itself: signatures, sender, power."""
+"""What an event out of band shows by itself, or beside the event that is held."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Container
 from typing import Final
 
 from matrix_membership.events import MEMBER_KINDS, Event
-from matrix_membership.identifiers import ServerName, server_of
-from matrix_membership.membership import BAN, INVITE, KNOCK, LEAVE
+from matrix_membership.identifiers import EventID, ServerName, server_of
+from matrix_membership.membership import BAN, INVITE, KNOCK, LEAVE, Transition, transition
+from matrix_membership.out_of_band._verdicts import Reason
 from matrix_membership.signing import missing_signers
-from matrix_membership.state import RoomState
 
 ASKED_OR_ASKING: Final = (INVITE, KNOCK)
 KINDS: Final = tuple(MEMBER_KINDS[membership] for membership in (INVITE, KNOCK, LEAVE, BAN))
@@ -28,11 +29,6 @@ def gives_way(held: Event, event: Event, servers: frozenset[ServerName]) -> bool
 
     It replaces what the same server sent. An invite of a server that the caller named also
     replaces the knock: it is the answer to the knock.
-
-    Args:
-        held: the held invite or knock.
-        event: the invite or knock that came.
-        servers: the servers that the caller named for the held one.
     """
     if slot(held) == slot(event):
         return True
@@ -61,13 +57,35 @@ def is_by_wrong_sender(event: Event) -> bool:
     return event.membership is not LEAVE and by_user is not (event.membership is KNOCK)
 
 
-def is_proof(event: Event, held: Event) -> bool:
-    """Tell whether an event of the room's description is a signed PDU of its room.
+def is_elsewhere(event: Event, held: Event) -> bool:
+    """Tell whether an event is not about the membership that a held one gives."""
+    return (
+        event.room_id != held.room_id
+        or event.state_key != held.state_key
+        or event.kind not in KINDS
+        # Invites may name different versions: a stranger's invite can claim any version.
+        or not (event.room_version == held.room_version or event.membership in ASKED_OR_ASKING)
+    )
 
-    Args:
-        event: the event.
-        held: the invite or the knock that it came with.
-    """
+
+def move(held: Event, event: Event) -> Transition:
+    """Return the change of membership that an event makes after a held one."""
+    by_self = event.sender == held.state_key
+    return transition(held.membership or LEAVE, event.membership or LEAVE, by_self=by_self)
+
+
+def cannot_follow(held: Event, event: Event) -> bool:
+    """Tell whether an event cannot come after a held one, or changes nothing."""
+    if event.sender == held.state_key and event.membership is LEAVE:
+        return held.membership not in ASKED_OR_ASKING
+    if event.membership in ASKED_OR_ASKING:
+        # An unban before an invite is not sent to this server: only a listed ban counts.
+        return move(held, event) is Transition.UNEXPECTED and held.event_id in event.auth_events
+    return move(held, event) is Transition.UNCHANGED
+
+
+def is_proof(event: Event, held: Event) -> bool:
+    """Tell whether an event that came with the held one is a signed PDU of its room."""
     return (
         bool(event.pdu)
         and event.room_id == held.room_id
@@ -79,24 +97,25 @@ def is_proof(event: Event, held: Event) -> bool:
     )
 
 
-def shows_power_of(user: str, state: RoomState) -> bool:
-    """Tell whether a state shows a user's power level, without a default."""
-    if state.create_event is None:
-        return False
-    # What was not told must not become a default: by it a moderator has 0, and the ban looks
-    # forged.
-    return state.power_levels.exists or user in state.create.privileged
+def why_void(
+    event: Event, before: Event, held: Collection[Event], replaced: Container[EventID]
+) -> Reason | None:
+    """Return why an event is void in every state of the room, or None.
 
-
-def supposed_join(event: Event) -> Event:
-    """Return a join of the sender, without which the rules reject the event."""
-    # In client format, which needs no signature: this event is neither sent nor kept.
-    return Event.from_client_event(
-        {
-            "type": "m.room.member",
-            "sender": event.sender,
-            "state_key": event.sender,
-            "content": {"membership": "join"},
-        },
-        event.room_version,
+    `before` is the one of the held events that it replaces; `replaced` are earlier ones.
+    """
+    # A stranger's invite can list any event, so it proves nothing about other servers.
+    came_before = event.event_id in replaced or any(
+        event.event_id in one.auth_events and slot(one) == slot(event) for one in held
     )
+    for wrong, reason in (
+        (is_elsewhere(event, before), Reason.ELSEWHERE),
+        (event in held, Reason.HELD_ALREADY),
+        (came_before, Reason.REPLACED),
+        (not is_signed(event), Reason.UNSIGNED),
+        (is_by_wrong_sender(event), Reason.WRONG_SENDER),
+        (cannot_follow(before, event), Reason.NO_SUCH_MOVE),
+    ):
+        if wrong:
+            return reason
+    return None

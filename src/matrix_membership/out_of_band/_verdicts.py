@@ -9,7 +9,15 @@ from enum import Enum
 # invite and a leave or a ban after a knock. `LIKELY` lets a server tell its user what probably
 # happened, without ending what it cannot judge.
 class Verdict(Enum):
-    """What becomes of an event on an out-of-band membership."""
+    """What becomes of an event on an out-of-band membership.
+
+    - `ACCEPTED`: a new invite or knock, or an event by the sender of what it replaces: the
+      invite's sender withdraws it, the user rejects it or retracts the knock.
+    - `LIKELY`: by another user whose server was seen in the room, and nothing at hand forbids
+      it. The membership stays, and `OutOfBand.likely` says what it probably is.
+    - `UNKNOWN`: nothing at hand can judge it; the membership stays.
+    - `IGNORED`: it is void in every state of the room.
+    """
 
     ACCEPTED = "accepted"
     LIKELY = "likely"
