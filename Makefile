@@ -43,6 +43,13 @@ SYNAPSE_PYTHON := $(CURDIR)/$(SYNAPSE_VENV)/bin/python
 SYNAPSE := $(SYNAPSE_VENV)/.stamp-$(firstword $(shell cksum < $(SYNAPSE_REQUIREMENTS)))
 endif
 
+# The program that asks ruma is built where there is a cargo, and left out elsewhere. To use one that was built before, set RUMA to it.
+ifeq ($(strip $(RUMA)),)
+ifneq ($(shell command -v cargo),)
+RUMA := build/ruma/release/ruma-bin
+endif
+endif
+
 .PHONY: help
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  */make \1: /p' Makefile
@@ -62,6 +69,14 @@ interop: $(DEV) $(SYNAPSE)  ## against a real Synapse on loopback
 .PHONY: oracle
 oracle: $(DEV) $(SYNAPSE)  ## ORACLE_CASES cases, judged by Synapse too
 	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' ORACLE_CASES='$(ORACLE_CASES)' $(PYTEST) -m oracle tests/oracle_synapse tests/bench_synapse
+
+.PHONY: observatory-rust
+observatory-rust: $(DEV) $(RUMA)  ## compare with ruma, where there is a cargo to build it
+ifeq ($(strip $(RUMA)),)
+	@echo 'left out: no cargo to build the program that asks ruma'
+else
+	RUMA='$(RUMA)' $(PYTEST) -m observatory tests/observatory
+endif
 
 .PHONY: statistics
 statistics: $(DEV)  ## do the strategies reach every rule of every version, and find planted mistakes?
@@ -183,6 +198,10 @@ $(SYNAPSE):
 	rm -rf $(SYNAPSE_VENV)
 	$(PYTHON) -m venv $(SYNAPSE_VENV)
 	$(SYNAPSE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(SYNAPSE_REQUIREMENTS)
+	touch $@
+
+build/ruma/release/ruma-bin: tests/observatory/rust/Cargo.toml $(wildcard tests/observatory/rust/src/*.rs)
+	CARGO_TARGET_DIR=build/ruma cargo build --quiet --release --manifest-path $<
 	touch $@
 
 $(FUZZ):
