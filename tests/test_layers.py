@@ -181,6 +181,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "proposals.situations",
             "proposals.changes",
             "proposals._page",
+            "proposals._shrinking",
             "proposals.comparing",
             "proposals.small_rooms",
             "proposals.reviewing",

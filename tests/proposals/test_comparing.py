@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
-from matrix_membership import RoomState, auth
+from matrix_membership import RoomState, RoomVersion, auth
 from matrix_membership.auth import rejects
 from matrix_membership.canonical_json import JsonObject
 from matrix_membership.events import Event
 from matrix_membership.proposals import Situation, compare
-from matrix_membership.room_versions import V2, V3, V8, V9, V10, V11, V12
-from tests.builders import BEN, CAY, a_room
+from matrix_membership.room_versions import KNOWN, V2, V3, V5, V6, V7, V8, V9, V10, V11, V12
+from tests.builders import ANA, BEN, CAY, a_room
+from tests.sources import ROOT
 
 MINE = "org.example.mine"
+
+
+def vectors() -> Iterator[Situation]:
+    """The published case of each rule that reads a state."""
+    for line in (ROOT / "docs" / "vectors" / "rules.jsonl").read_text("utf-8").splitlines():
+        case = json.loads(line)
+        if case["judged_by"] != "auth_events":
+            version = KNOWN[case["room_version"]]
+            event = Event.from_pdu(case["event"], version)
+            state = [Event.from_pdu(pdu, version) for pdu in case["state"]]
+            yield Situation.of(event.with_signers(case["event"]["signatures"]), state)
 
 
 @rejects()
@@ -84,6 +97,36 @@ class TestVerdicts:
         usual = compare(V11, V11)
         comparison = compare(V11, V11, [case])
         assert comparison.compared == usual.compared + 1
+
+    def test_come_with_the_smallest_case(self) -> None:
+        """All that both decisions can do without is left out, also of cases of one's own."""
+        room = a_room(V10).with_levels({ANA: 100, BEN: 50}, kick=50).with_member(CAY, "ban")
+        room = room.with_member(BEN, "join")
+        content = {"users": {ANA: 100, BEN: 50}, "kick": "50"}
+        odd = Situation.of(room.event("m.room.power_levels", BEN, content, ""), room.events)
+        pair = [odd.decision_in(version) for version in (V9, V10)]
+        usual, more = (
+            next(change for change in compare(V9, V10, cases).verdicts if change.after == pair[1])
+            for cases in ((), [odd])
+        )
+        assert (more.situation, more.count) == (usual.situation, usual.count + 1)
+        assert more.situation.size < odd.size
+
+    def test_need_all_that_their_case_has(self) -> None:
+        for change in compare(V9, V10).verdicts:
+            state = change.situation.state
+            for index in range(len(state)):
+                less = Situation((*state[:index], *state[index + 1 :]), change.situation.event)
+                decisions = less.decision_in(V9), less.decision_in(V10)
+                assert decisions != (change.before, change.after)
+
+    @pytest.mark.parametrize("versions", [(V5, V6), (V7, V8), (V9, V10), (V11, V12)], ids=str)
+    def test_of_the_vectors_are_all_among_the_situations(
+        self, versions: tuple[RoomVersion, RoomVersion]
+    ) -> None:
+        known = {(change.before, change.after) for change in compare(*versions).verdicts}
+        found = compare(*versions, vectors()).verdicts
+        assert {(change.before, change.after) for change in found} == known
 
     def test_leave_out_events_that_a_version_cannot_read(self) -> None:
         unreadable = Situation((), JsonObject({"type": "m.room.message", "content": {}}))

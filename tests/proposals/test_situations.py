@@ -8,13 +8,13 @@ from typing import Final
 
 import pytest
 
-from matrix_membership import RoomVersion, auth
+from matrix_membership import Event, RoomVersion, auth
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.membership import JOIN
 from matrix_membership.proposals import Situation
 from matrix_membership.proposals.situations import situations
-from matrix_membership.room_versions import V9, V11, V12
-from tests.builders import ANA, BEN, VERSIONS, a_room
+from matrix_membership.room_versions import V1, V9, V11, V12
+from tests.builders import ANA, BEN, CAY, VERSIONS, a_room
 
 ALL = tuple(situations())
 
@@ -54,6 +54,37 @@ class TestSituation:
         situation = Situation.of(room.message(ANA), room.events)
         assert dict(situation.state_in(V11).power_levels.users) == {ANA: 100, BEN: 50}
         assert dict(situation.state_in(V12).power_levels.users) == {BEN: 50}
+
+    def test_counts_the_creator_of_its_room(self) -> None:
+        room = a_room(V11)
+        create = Event.from_client_event(
+            {
+                "type": "m.room.create",
+                "sender": CAY,
+                "state_key": "",
+                "content": {"room_version": "11"},
+                "room_id": "!mine:c.example",
+            },
+            V11,
+        )
+        levels = room.with_levels({ANA: 100, CAY: 100}).events[-1]
+        situation = Situation.of(create, [create, levels])
+        assert situation.state_in(V9).create.creator == CAY
+        assert dict(situation.state_in(V12).power_levels.users) == {ANA: 100}
+        assert [situation.decision_in(version).number for version in (V9, V12)] == ["1.5", "1.5"]
+
+    def test_keeps_the_room_of_another_server(self) -> None:
+        create = a_room(V11).event("m.room.create", CAY, {}, "", prev_events=())
+        assert Situation.of(create, []).decision_in(V11).rule == "create.room_id_of_another_server"
+
+    def test_names_the_create_event_of_the_version(self) -> None:
+        room = a_room(V11)
+        create = room.events[0]
+        first = room.event("m.room.member", ANA, {"membership": "join"}, ANA)
+        first = Event.from_pdu({**first.to_pdu(), "prev_events": [create.event_id]}, V11)
+        situation = Situation.of(first, [create])
+        numbers = [situation.decision_in(version).number for version in (V1, V9, V12)]
+        assert numbers == ["5.2.1", "4.3.1", "5.3.1"]
 
     def test_takes_levels_without_users(self) -> None:
         room = a_room(V11).with_content("m.room.power_levels", {"ban": 60})

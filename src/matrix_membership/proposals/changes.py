@@ -57,7 +57,7 @@ class VerdictChange:
     Attributes:
         before: the decision of the first version.
         after: the decision of the second one.
-        situation: the first situation in which they differ so.
+        situation: the smallest situation in which they differ so.
         count: the number of situations that differ so.
     """
 

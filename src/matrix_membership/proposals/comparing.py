@@ -13,6 +13,7 @@ from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import MEMBER_KINDS
 from matrix_membership.identifiers import UserID
 from matrix_membership.proposals._page import page_of
+from matrix_membership.proposals._shrinking import shrunk
 from matrix_membership.proposals.changes import Move, RuleChange, VerdictChange
 from matrix_membership.proposals.situations import Situation, situations
 from matrix_membership.room_versions import RoomVersion, require_room_version
@@ -81,8 +82,9 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
 
     Returns:
         The rules that differ, and for each pair of rules (before, after) whose verdicts
-        differ the first situation that shows it. Cost: about a second, and linear in the
-        number of cases.
+        differ the smallest situation that shows it: the smallest one judged, with only
+        the parts that the two decisions need. Cost: about a second, and one for each
+        thousand cases.
 
     >>> from matrix_membership.room_versions import V9, V10
     >>> comparison = compare(V9, V10)
@@ -97,9 +99,8 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
     moves: set[Move] = set()
     compared = 0
     for situation in chain(situations(), cases):
-        try:
-            decisions = situation.decision_in(before), situation.decision_in(after)
-        except InvalidEvent:  # without an event there is nothing to judge
+        decisions = _decisions(situation, before, after)
+        if decisions is None:
             continue
         compared += 1
         first, second = decisions
@@ -107,14 +108,36 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
         if first.allowed is second.allowed:
             continue
         moves |= _moves(situation, second)
-        # Hundreds of situations can differ for one reason. The first one is kept, because simple
-        # situations come first.
+        # Hundreds of situations can differ for one reason: the smallest of them is kept.
         pair = first.rule, second.rule
         known = found.get(pair, VerdictChange(first, second, situation, 0))
-        found[pair] = evolve(known, count=known.count + 1)
-    changes = sorted(found.values(), key=lambda change: -change.count)
+        smallest = min(known.situation, situation, key=lambda either: either.size)
+        found[pair] = evolve(known, count=known.count + 1, situation=smallest)
+    changes = [_shrunk(change) for change in found.values()]
+    changes.sort(key=lambda change: -change.count)
     rules = _rule_changes(before, after)
     return Comparison(before, after, rules, tuple(changes), frozenset(moves), compared)
+
+
+def _shrunk(change: VerdictChange) -> VerdictChange:
+    """Leave out of the situation what the two decisions do not need."""
+    before, after = change.before, change.after
+
+    def shows(situation: Situation) -> bool:
+        decisions = _decisions(situation, before.room_version, after.room_version)
+        return decisions == (before, after)
+
+    return evolve(change, situation=shrunk(change.situation, shows))
+
+
+def _decisions(
+    situation: Situation, before: RoomVersion, after: RoomVersion
+) -> tuple[Decision, Decision] | None:
+    """Judge by both versions. Without an event there is nothing to judge: None."""
+    try:
+        return situation.decision_in(before), situation.decision_in(after)
+    except InvalidEvent:
+        return None
 
 
 def _moves(situation: Situation, after: Decision) -> set[Move]:

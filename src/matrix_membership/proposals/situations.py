@@ -8,7 +8,8 @@ other chapters it has the contents that the rules tell apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from itertools import product
 from json import dumps
 from typing import Final
@@ -18,7 +19,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
 from matrix_membership.events import Event
-from matrix_membership.identifiers import ServerName
+from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import JOIN_RULES, MEMBERSHIPS
 from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state import RoomState
@@ -53,8 +54,14 @@ class Situation:
     @staticmethod
     def of(event: Event, state: Iterable[Event]) -> Situation:
         """Make the situation of an event and the state events before it."""
-        before = tuple([_document(entry) for entry in state])
-        return Situation(before, _document(event), event.signed_by)
+        listed = tuple(state)
+        before = tuple([_document(entry) for entry in listed])
+        document = _document(event)
+        creates = [entry.event_id for entry in listed if entry.type == "m.room.create"]
+        # The create event gets another ID in each version.
+        if creates and event.prev_events == (creates[0],):
+            document = JsonObject({**document, "prev_events": (CREATE_ID,)})
+        return Situation(before, document, event.signed_by)
 
     def event_in(self, room_version: RoomVersion) -> Event:
         """Return the event as an event of a room version.
@@ -79,6 +86,11 @@ class Situation:
         """Judge the event by the rules of a version."""
         return auth.check(self.event_in(room_version), self.state_in(room_version))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """The number of events, and that of the characters in them."""
+        return len(self.state), len(str(self))
+
     def __str__(self) -> str:
         """Return the state and the event, a line for each."""
         return "\n".join([*map(_line, self.state), f"then {_line(self.event)}"])
@@ -95,8 +107,17 @@ class Situation:
 def _document(event: Event) -> JsonObject:
     # Neither hashes nor signatures: another version would have others, and `signed_by` says who
     # signed.
-    kept = ("type", "sender", "state_key", "content", "redacts", "room_id", "event_id")
+    kept = ["type", "sender", "state_key", "content", "redacts"]
+    if event.type != "m.room.create":
+        kept.append("event_id")
+    elif server_of(event.room_id) not in ("", event.server):
+        kept.append("room_id")  # of another server, which rule 1.2 is about
     document = {key: event.document[key] for key in kept if key in event.document}
+    if event.type == "m.room.create":
+        own = event.room_version.identifier
+        # Left out where it names the own version: it is then filled in for each version.
+        content = {k: v for k, v in event.content.items() if (k, v) != ("room_version", own)}
+        document["content"] = JsonObject(content)
     if event.prev_events:
         document["prev_events"] = event.prev_events
     return JsonObject(document)
@@ -110,9 +131,11 @@ def _line(document: JsonObject) -> str:
 def _read(document: JsonObject, room_version: RoomVersion) -> Event:
     require_room_version(room_version)
     if document["type"] == "m.room.create":
-        document = JsonObject({**document, "content": _created(document["content"], room_version)})
+        content = _created(document["content"], document["sender"], room_version)
+        document = JsonObject({**document, "content": content})
         if not room_version.room_id_is_create_event:
-            document = JsonObject({"room_id": "!r:a.example", **document})
+            room_id = f"!r:{server_of(str(document['sender']))}"
+            document = JsonObject({"room_id": room_id, **document})
         event_id = "$create:a.example" if room_version.event_id_in_pdu else CREATE_ID
         document = JsonObject({"event_id": event_id, **document})
     previous = document.get("prev_events", ())
@@ -124,32 +147,39 @@ def _read(document: JsonObject, room_version: RoomVersion) -> Event:
     return Event.from_client_event(document, room_version)
 
 
-def _created(content: JsonValue, room_version: RoomVersion) -> Mapping[str, JsonValue]:
+def _created(
+    content: JsonValue, sender: JsonValue, room_version: RoomVersion
+) -> Mapping[str, JsonValue]:
     """Return the content of a create event, with the fields that a version asks for."""
     given = content if isinstance(content, Mapping) else {}
     made: dict[str, JsonValue] = {"room_version": room_version.identifier}
     if room_version.creator_in_content:
-        made["creator"] = ANA
+        made["creator"] = sender
     # A key that is given as null is one that the situation is to lack.
     return {key: value for key, value in {**made, **given}.items() if value is not None}
 
 
-# A state is judged with several events by two versions, and making it costs more than a check.
-@cache
+# A state is judged with several events by two versions, and making it costs more than a check. The
+# list has 1,700 states. Cases of others come once each, and would fill the memory.
+@lru_cache(maxsize=4096)
 def _state(documents: tuple[JsonObject, ...], room_version: RoomVersion) -> RoomState:
-    events = [
-        _read(_without_creators(document, room_version), room_version) for document in documents
-    ]
-    return RoomState.of(room_version, events)
+    state = RoomState.of(room_version, [_read(entry, room_version) for entry in documents])
+    creators = state.create.privileged
+    if creators.isdisjoint(state.power_levels.users):
+        return state
+    kept = [_without(creators, entry) for entry in documents]
+    return RoomState.of(room_version, [_read(entry, room_version) for entry in kept])
 
 
-def _without_creators(document: JsonObject, room_version: RoomVersion) -> JsonObject:
+def _without(creators: AbstractSet[str], document: JsonObject) -> JsonObject:
+    """Return power levels that do not list these users; any other event as it is."""
     content = document["content"]
-    if not room_version.privileged_creators or document["type"] != "m.room.power_levels":
+    if document["type"] != "m.room.power_levels" or not isinstance(content, Mapping):
         return document
-    if not isinstance(content, Mapping) or not isinstance(content.get("users"), Mapping):
+    listed = content.get("users")
+    if not isinstance(listed, Mapping):
         return document
-    users = {user: level for user, level in content["users"].items() if user != ANA}
+    users = {user: level for user, level in listed.items() if user not in creators}
     return JsonObject({**document, "content": {**content, "users": users}})
 
 
@@ -194,6 +224,9 @@ CREATE: Final = _event("m.room.create", ANA, {}, "")
 _UNFEDERATED: Final = _event("m.room.create", ANA, {"m.federate": False}, "")
 _ANA_JOINED: Final = member_event(ANA, "join")
 _USUAL: Final = levels_event({"users": {ANA: 100}})
+_UNLISTED: Final = levels_event({"invite": 50})
+"""Power levels that give the creator nothing."""
+
 _BASE: Final = (CREATE, _ANA_JOINED, _USUAL)
 
 _BEFORE: Final = ("", *MEMBERSHIPS)
@@ -243,6 +276,12 @@ def _own_moves() -> Iterator[Situation]:
     yield Situation((CREATE,), first)
     unsigned = member_event(BEN, "join", **{VIA: ANA})
     yield Situation((*_BASE, *_rule("restricted")), unsigned, frozenset({ServerName("b.example")}))
+    for membership, sender in (
+        ("leave", BEN),
+        ("ban", ANA),
+    ):  # the key stands where it means nothing
+        named = member_event(BEN, membership, sender=sender, **{VIA: "@dan:d.example"})
+        yield Situation((*_BASE, *_had(BEN, "invite")), named)
     for membership in ("join", "knock"):  # somebody else, with all power
         yield Situation((*_BASE, *_rule("knock")), member_event(BEN, membership, sender=ANA))
     yield Situation(_BASE, _event("m.room.member", ANA, {"membership": "join"}, "ben"))
@@ -270,6 +309,7 @@ def _moves_of_others() -> Iterator[Situation]:
         move = member_event(CAY, after, sender=ANA)
         yield Situation((*_BASE, *_had(CAY, before)), move)
         yield Situation((_UNFEDERATED, _ANA_JOINED, _USUAL, *_had(CAY, before)), move)
+        yield Situation((CREATE, _ANA_JOINED, _UNLISTED, *_had(CAY, before)), move)
         # A creator as the target: somebody of the highest level that an event can give.
         levels = levels_event({"users": {ANA: 100, BEN: 2**53 - 1}})
         state = (CREATE, *_had(ANA, before), levels, member_event(BEN, "join"))
@@ -303,8 +343,9 @@ def _other_events() -> Iterator[Situation]:
         levels = levels_event({"users": {ANA: 100, BEN: level}, "invite": 50})
         state = (CREATE, _ANA_JOINED, levels, *_had(BEN, before))
         yield Situation(state, _event(kind, BEN, content, key))
-    for kind, content, key in events:  # by the creator, before there are power levels
-        yield Situation((CREATE, _ANA_JOINED), _event(kind, ANA, content, key))
+    # By the creator: before there are power levels, and if these do not list them.
+    for state, (kind, content, key) in product(((), (_UNLISTED,)), events):
+        yield Situation((CREATE, _ANA_JOINED, *state), _event(kind, ANA, content, key))
 
 
 def _level_changes() -> Iterator[Situation]:
@@ -324,6 +365,8 @@ def _level_changes() -> Iterator[Situation]:
         {"users": {ANA: 100, BEN: 50, CAY: 60}},
         {"users": {ANA: 100, BEN: 50}, "ban": 51, "events": {"m.room.name": 51}},
         {"users": {ANA: 100, BEN: 50}, "notifications": {"room": 51}},
+        {"users": {ANA: "100", BEN: "50"}},
+        {"users": {ANA: 100.5, BEN: 50.5}},
     )
     for content, before in product(contents, befores):
         state = (CREATE, _ANA_JOINED, levels_event(before), member_event(BEN, "join"))
