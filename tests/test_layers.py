@@ -3,8 +3,8 @@
 - A module imports from lower layers, and in its own layer from what stands above it. So there is no circle.
 - A private module (its name starts with an underscore) is imported by modules of the folder that holds it and of the
   folders below that one, by no other. `_attrs` lies in the package's own folder: everybody may import it.
-- The chapters of the rules know nothing of each other. Nothing imports the strategies. Only the command line reads files
-  (`tests/test_purity.py`).
+- The chapters of the rules know nothing of each other. Nothing imports the strategies; `compare --cases`, which draws
+  from them, loads them by name. Only the command line reads files (`tests/test_purity.py`).
 """
 
 from __future__ import annotations
@@ -256,6 +256,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "strategies._moves",
             "strategies.rooms",
             "strategies.agreement",
+            "strategies.drawing",
             "strategies.handshakes",
             "strategies",
         ),

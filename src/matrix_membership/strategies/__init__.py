@@ -10,7 +10,8 @@ and print as a script to paste into a test.
   `malformed_pdus`.
 - Rooms: `room_states`, `room_histories`, `forks`.
 - Handshakes: `residents`, servers that answer them, honestly or with one of `handshakes.LIES`.
-- Auth rules: `auth_cases`, and `assert_agrees`, which compares another engine with them.
+- Auth rules: `auth_cases`, and `assert_agrees`, which compares another engine with them;
+  `draw_cases` gives cases outside of a test.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 from matrix_membership.strategies.agreement import Disagreement, assert_agrees
 from matrix_membership.strategies.cases import AuthCase as AuthCase
 from matrix_membership.strategies.cases import auth_cases, room_states
+from matrix_membership.strategies.drawing import draw_cases
 from matrix_membership.strategies.events import (
     arbitrary_events,
     events,
@@ -44,6 +46,7 @@ __all__ = [
     "arbitrary_events",
     "assert_agrees",
     "auth_cases",
+    "draw_cases",
     "event_ids",
     "events",
     "forks",
