@@ -78,6 +78,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "state",
             "state.create_event",
             "state.from_client",
+            "state.of_servers",
         ),
     ),
     (  # restricted rooms

@@ -15,25 +15,28 @@ from matrix_membership.state._persistent_map import PersistentMap
 
 
 class Roster:
-    """The members of a room in their order, and how many are joined per server.
+    """The members of a room in their order, and how many each server has.
 
-    `told` are the servers of members who may have been left out.
+    `servers` counts the joined members of each server, `invited` the invited ones. `told` are
+    the servers of members who may have been left out.
     """
 
     # Two maps, since in an old room most members have left: a partial answer and the heroes would
     # walk over all of them to find five who are there.
-    __slots__ = ("absent", "present", "servers", "told")
+    __slots__ = ("absent", "invited", "present", "servers", "told")
 
     def __init__(
         self,
         present: PersistentMap[str, Event],
         absent: PersistentMap[str, Event],
         servers: PersistentMap[ServerName, int],
+        invited: PersistentMap[ServerName, int],
         told: frozenset[ServerName],
     ) -> None:
         self.present = present
         self.absent = absent
         self.servers = servers
+        self.invited = invited
         self.told = told
 
     @classmethod
@@ -41,15 +44,19 @@ class Roster:
         present: dict[str, Event] = {}
         absent: dict[str, Event] = {}
         servers: dict[ServerName, int] = {}
+        invited: dict[ServerName, int] = {}
         for user, event in members.items():
-            (present if event.membership in PRESENT else absent)[user] = event
-            if event.membership is JOIN:
-                server = server_of(user)
-                servers[server] = servers.get(server, 0) + 1
+            if event.membership not in PRESENT:
+                absent[user] = event
+                continue
+            present[user] = event
+            counted, server = servers if event.membership is JOIN else invited, server_of(user)
+            counted[server] = counted.get(server, 0) + 1
         return cls(
             PersistentMap.owning(present),
             PersistentMap.owning(absent),
             PersistentMap.owning(servers),
+            PersistentMap.owning(invited),
             told,
         )
 
@@ -67,19 +74,28 @@ class Roster:
 
     def with_member(self, user: str, event: Event) -> Roster:
         before = self.get(user)
+        was, now = None if before is None else before.membership, event.membership
+        servers, invited = self.servers, self.invited
         # Counted, not gathered: a server leaves the room with its last joined user, and nobody
         # looks through the others for one.
-        joins = (event.membership is JOIN) - (before is not None and before.membership is JOIN)
-        servers = self.servers
-        if joins:
+        if was is not now:
             server = server_of(user)
-            count = (servers.get(server) or 0) + joins
-            servers = servers.with_item(server, count) if count else servers.without(server)
-        if event.membership in PRESENT:
+            servers = _counted(servers, server, (now is JOIN) - (was is JOIN))
+            invited = _counted(invited, server, (now is INVITE) - (was is INVITE))
+        if now in PRESENT:
             present = self.present.with_item(user, event)
-            return Roster(present, self.absent.without(user), servers, self.told)
+            return Roster(present, self.absent.without(user), servers, invited, self.told)
         absent = self.absent.with_item(user, event)
-        return Roster(self.present.without(user), absent, servers, self.told)
+        return Roster(self.present.without(user), absent, servers, invited, self.told)
+
+
+def _counted(
+    counts: PersistentMap[ServerName, int], server: ServerName, more: int
+) -> PersistentMap[ServerName, int]:
+    if not more:
+        return counts
+    count = (counts.get(server) or 0) + more
+    return counts.with_item(server, count) if count else counts.without(server)
 
 
 PRESENT: Final = (JOIN, INVITE)
