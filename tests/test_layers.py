@@ -154,6 +154,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "machine",
+            "visibility",
             "fate",
             "out_of_band._verdicts",
             "out_of_band._events",

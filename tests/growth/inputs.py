@@ -34,6 +34,7 @@ from matrix_membership.restricted import authorise, servers_that_can_authorise
 from matrix_membership.room_versions import V5, V11, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 from matrix_membership.state.from_client import read_state
+from matrix_membership.visibility import timeline
 from tests.builders import (
     ANA,
     BEN,
@@ -497,6 +498,23 @@ def _document_of_keys(size: int) -> Call:
     return call
 
 
+def _seen_by(viewer: str) -> Make:
+    """A timeline of invites, each to a user of another server: every event has a state of its own."""
+
+    def make(size: int) -> Call:
+        room = a_room(V11).with_content(
+            "m.room.history_visibility", {"history_visibility": "invited"}
+        )
+        state, steps = room.state, []
+        for number in range(size):
+            event = room.invite(ANA, f"@x:s{number}.example")
+            steps.append((event, state))
+            state = state.with_event(event)
+        return lambda: timeline(viewer, steps, state)
+
+    return make
+
+
 WORST: Final[Mapping[str, Make]] = MappingProxyType(
     {
         "Event.from_pdu: content": _of(_read, with_content),
@@ -536,6 +554,8 @@ WORST: Final[Mapping[str, Make]] = MappingProxyType(
         "InviteRequest.from_json": _invited,
         "StoredInvite.from_json": _stored_keys,
         "KeyRing.from_documents": _document_of_keys,
+        "timeline: of a user": _seen_by(BEN),
+        "timeline: of a server": _seen_by("b.example"),
     }
 )
 """Entries with an input of a size."""
