@@ -6,12 +6,15 @@ The table of phrases only grows.
 from __future__ import annotations
 
 import ast
+import inspect
 import io
 import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
+
+import pytest
 
 from tests.sources import MODULES, ROOT, parsed
 
@@ -35,6 +38,9 @@ PHRASE: Final = re.compile(
     + "|".join(re.escape(phrase).replace(r"\ ", r"\s+") for phrase in BANNED)
     + r")(?:(?<=vouch)(?:ers?|e[sd]|ing)?|(?<=inviter)s?|)\b"
 )
+# A docstring starts with a verb or a noun, not with the clause that an absent verb would govern.
+CLAUSE: Final = re.compile(r"(How|That|What|When|Where|Whether|Which|Who|Whom|Whose|Why)\b")
+NOUN: Final = re.compile(r"(All|Each|Every|No|The)\b")
 CODE: Final = re.compile(r"^ *(`{3,}).*?^ *\1`*\s*$|``.*?``|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 
 
@@ -68,8 +74,34 @@ def hits() -> dict[str, int]:
     return {place: count for place, count in found.items() if count}
 
 
+def openings(tree: ast.Module) -> list[str]:
+    """The docstrings that open with a clause, and those of plain functions that open with a noun.
+
+    A property is named by its noun, and a rule by the fact that holds when it fires.
+    """
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            found += [str(node.value.value)] if CLAUSE.match(str(node.value.value).strip()) else []
+        if isinstance(node, ast.FunctionDef) and not is_named_by_a_noun(node):
+            prose = ast.get_docstring(node) or ""
+            found += [prose] if NOUN.match(prose) else []
+    return found
+
+
+def is_named_by_a_noun(function: ast.FunctionDef) -> bool:
+    """Tell whether the function is a property or a rule."""
+    decorators = map(ast.unparse, function.decorator_list)
+    return any(re.search(r"property$|^(allows|rejects)\b", name) for name in decorators)
+
+
 def test_plain_words() -> None:
     assert hits() == {}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstrings_open_plainly(module: str) -> None:
+    assert openings(parsed(module)) == []
 
 
 class TestBannedPhrases:
@@ -87,3 +119,27 @@ class TestBannedPhrases:
 
     def test_are_allowed_in_code_and_inside_words(self) -> None:
         assert banned_in("`x is None`, it is not, this note\n\n```\nis no\n```\n") == []
+
+
+class TestOpenings:
+    """Of docstrings."""
+
+    def test_of_a_clause_are_found_in_functions_classes_and_values(self) -> None:
+        source = """
+            def first(): 'Whether it is.'
+            class Second: "What it is."
+            THIRD = 3
+            "How many there are."
+        """
+        found = openings(ast.parse(inspect.cleandoc(source)))
+        assert found == ["How many there are.", "Whether it is.", "What it is."]
+
+    def test_with_a_noun_are_found_in_plain_functions(self) -> None:
+        source = """
+            def first(): 'The events.'
+            @property
+            def second(): 'The events.'
+            @rejects(v1='1.1')
+            def third(): 'The sender is banned.'
+        """
+        assert openings(ast.parse(inspect.cleandoc(source))) == ["The events."]

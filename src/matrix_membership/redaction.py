@@ -1,4 +1,4 @@
-"""Which keys of an event survive its redaction, as a table per room version.
+"""The keys of an event that survive its redaction, as a table per room version.
 
 Every event ID and every signature depends on this table, since both are computed over the
 redacted event. It follows the *Redactions* section of `each room version`__.
@@ -21,7 +21,7 @@ from matrix_membership.room_versions import RoomVersion, require_room_version
 __all__ = ["redact"]
 
 ALL: Final = frozenset({"*"})
-"""In the table: every key of the content survives."""
+"""Stands in the table where every key of the content survives."""
 
 
 @constant

@@ -44,7 +44,7 @@ NEWEST_RULES: Final = 12
 
 
 class EventIdFormat(Enum):
-    """Where an event's ID comes from."""
+    """The source of an event's ID."""
 
     IN_PDU = "in the PDU, as $opaque:server"
     BASE64 = "reference hash in standard base64"
@@ -183,12 +183,12 @@ class RoomVersion:
 
     @property
     def knocking(self) -> bool:
-        """Whether a user can knock in this version."""
+        """True if a user can knock in this version."""
         return JoinRule.KNOCK in self.join_rules
 
     @property
     def restricted_joins(self) -> bool:
-        """Whether a room of this version can let in the members of other rooms."""
+        """True if a room of this version can let in the members of other rooms."""
         return JoinRule.RESTRICTED in self.join_rules
 
 

@@ -198,7 +198,7 @@ _ASK_FOR_CREATE: Final = (
 
 
 Prepared = tuple[RoomVersion, Callable[[Case, ByMembership], ByMembership], ByMembership]
-"""What `RoomState.prepared` keeps: a version, a look-up of rows by case, the rows for other cases."""
+"""The value of `RoomState.prepared`: a version, a look-up of rows by case, the rows for other cases."""
 
 
 @constant

@@ -24,7 +24,7 @@ Selection = Callable[[Event], frozenset[StateKey]]
 # One is made for every event that comes in. Sealed classes take 2.9 us for five fields, a
 # named tuple 0.8; a class whose slots are filled by hand takes 0.5 and twice the code.
 class AuthEvents(NamedTuple):
-    """What the rules on auth events read.
+    """The input of the rules on auth events.
 
     Attributes:
         events: the events that the event lists.

@@ -141,7 +141,7 @@ def _altered_names(before: PowerLevels, after: PowerLevels) -> list[str]:
 
 
 def _changed(side: Mapping[str, int], other: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """The entries of one side that the other has not, or has otherwise."""
+    """Return the entries of one side that are missing or different on the other."""
     return ((key, value) for key, value in side.items() if other.get(key) != value)
 
 

@@ -231,7 +231,7 @@ _TOO_SMALL: Final = -(10 ** (DEFAULT_BUDGET.max_digits - 1))
 
 
 def _items(value: JsonValue) -> Iterable[JsonValue]:
-    """The items of an array or an object."""
+    """Return the items of an array or an object."""
     if isinstance(value, (list, tuple)):
         return value
     if not isinstance(value, dict):

@@ -73,7 +73,7 @@ def read_room(events: str, states: str | None, *, named: str | None) -> Room:
 
 
 def _documents(name: str) -> list[tuple[str, JsonValue]]:
-    """The documents of a file, each with its place: of a list, or of lines."""
+    """Read the documents of a file, a list or lines, each with its place."""
     data = read_bytes(name)
     try:
         # As one document first: lines fail as a document at the second line, while a document that
@@ -103,7 +103,7 @@ def _is_event(value: JsonValue) -> bool:
 
 
 def _entries(value: JsonValue, where: str) -> Iterator[tuple[str, JsonValue]]:
-    """The events or event IDs of a document: a list, or lists under known keys."""
+    """Read the events or event IDs of a document: a list, or lists under known keys."""
     if isinstance(value, tuple):
         yield from ((f"{where}[{index}]", entry) for index, entry in enumerate(value))
         return

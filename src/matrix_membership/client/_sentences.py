@@ -1,4 +1,4 @@
-"""Why a request is refused, in a sentence for the user who made it.
+"""The reason for which a request is refused, in a sentence for its user.
 
 One rejecting rule can have several causes. The sentence names a fact of the room that is true
 and that decides: if that fact alone changes, the answer or the sentence changes too. The

@@ -1,4 +1,4 @@
-"""What a server must do for a client's request: send, begin, look up, or answer."""
+"""A server's next action for a client's request: send, begin, look up or answer."""
 
 from __future__ import annotations
 
@@ -215,4 +215,4 @@ Action = (
     | NeedsExchange
     | MatrixError
 )
-"""What an endpoint function returns. An error carries the rejecting decision, if any."""
+"""The result of an endpoint function. An error carries the rejecting decision, if any."""

@@ -1,4 +1,4 @@
-"""What this server knows beside a request: the room, and its own users."""
+"""This server's knowledge beside a request: the room, and its own users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KnownRoom = ResidentRoom | OutOfBand | None
 
 @frozen
 class UserSettings:
-    """What this server has on record of its users in a request.
+    """This server's records of its own users in a request.
 
     Attributes:
         suspended: whether the requesting user is suspended. Such a user may leave

@@ -72,7 +72,7 @@ class ClientRequest:
 
     @property
     def is_by_alias(self) -> bool:
-        """Whether the room is named by an alias, which must be resolved first."""
+        """True if the room is named by an alias, which must be resolved first."""
         return self.room.startswith("#")
 
     def with_room(self, room_id: RoomID, servers: Iterable[str] = ()) -> ClientRequest:

@@ -100,7 +100,7 @@ def both_bytes(
 
 
 _Pieces = tuple[bytes, bytes, bytes]
-"""Of a usual PDU: what stands before the content, the depth, what stands after the origin."""
+"""Parts of a usual PDU: all before the content, the depth, and all after the origin."""
 
 
 def _pieces(pdu: Mapping[str, JsonValue]) -> _Pieces:
@@ -180,7 +180,7 @@ def _content_text(content: Mapping[str, JsonValue]) -> str:
 
 
 _PROFILE: Final = 3
-"""How many keys the content of such a member has."""
+"""The number of keys in the content of such a member."""
 
 _ONLY_MEMBERSHIP: Final = MappingProxyType(
     {membership: canonical_text({"membership": membership}).encode() for membership in MEMBERSHIPS}

@@ -134,7 +134,7 @@ class Signs(Protocol):
         """The ID of its key: `ed25519:` and a version."""
 
     def signature_over(self, message: bytes) -> str:
-        """The signature in unpadded base64."""
+        """Return the signature in unpadded base64."""
 
 
 _NOT_IN_TEMPLATE: Final = frozenset({"hashes", "signatures", "unsigned"})

@@ -283,7 +283,7 @@ def _look_up(levels: Mapping[str, int], default: int) -> Callable[[str], int]:
 
 
 def _named(levels: Mapping[str, int]) -> dict[str, Any]:
-    """The fields of the seven named levels, defaults filled in."""
+    """Return the fields of the seven named levels, defaults filled in."""
     return {**NAMED_LEVELS, **levels}
 
 

@@ -180,7 +180,7 @@ class Event(Facts):
 
     @property
     def origin_server_ts(self) -> int:
-        """When its server says it sent it, in milliseconds since 1970.
+        """The time at which its server says it sent it, in milliseconds since 1970.
 
         Cost: as `content`.
         """
@@ -188,7 +188,7 @@ class Event(Facts):
 
     @property
     def is_state(self) -> bool:
-        """Whether it is a state event."""
+        """True for a state event."""
         return self.state_key is not None
 
     def to_pdu(self) -> dict[str, JsonValue]:
@@ -243,7 +243,7 @@ class Event(Facts):
 
     @property
     def content_hash_matches(self) -> bool:
-        """Whether the hash that it carries is the one of its content.
+        """True if the hash that it carries is the one of its content.
 
         Cost: linear in the size of the event.
 

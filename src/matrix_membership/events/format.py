@@ -37,7 +37,7 @@ MAX_PREV_EVENTS: Final = 20
 
 @constant
 class Field:
-    """What the format says of one field of a PDU.
+    """The format of one field of a PDU.
 
     Attributes:
         kind: the class of its JSON value.
@@ -184,7 +184,7 @@ def references(
 
 
 _ANY_TEXT: Final = "surrogatepass"
-"""How text is measured: text with lone surrogates has a size too."""
+"""The way to measure text: text with lone surrogates has a size too."""
 
 _CHECKS: Final = MappingProxyType(
     {str: _check_text, dict: _check_object, int: _check_integer, list: _check_references}

@@ -46,14 +46,14 @@ from matrix_membership.room_versions import RoomVersion
 __all__ = ["OutOfBand", "Reason", "Verdict"]
 
 MAX_HELD: Final = 50
-"""How many invites and knocks are held for one user and room, one for each server.
+"""The largest number of invites and knocks held for one user and room, one for each server.
 
 An invite of the server in the room ID, or of a server that a held knock names, is held
 beyond this limit.
 """
 
 MAX_REMEMBERED: Final = 1_000
-"""How many IDs of ended events are remembered for one user and room: the newest ones."""
+"""The largest number of IDs of ended events remembered for one user and room: the newest ones."""
 
 
 @frozen

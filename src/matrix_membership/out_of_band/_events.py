@@ -1,4 +1,4 @@
-"""What an event out of band shows by itself, or beside the event that is held."""
+"""Facts that an event out of band shows by itself, or beside the held event."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from enum import Enum
 # invite and a leave or a ban after a knock. `LIKELY` lets a server tell its user what probably
 # happened, without ending what it cannot judge.
 class Verdict(Enum):
-    """What becomes of an event on an out-of-band membership.
+    """The verdict on an event of an out-of-band membership.
 
     - `ACCEPTED`: a new invite or knock, or an event by the sender of what it replaces: the
       invite's sender withdraws it, the user rejects it or retracts the knock.
@@ -29,7 +29,7 @@ class Verdict(Enum):
 
 
 class Reason(Enum):
-    """Why an event on an out-of-band membership has its verdict."""
+    """The reason for a verdict on an event of an out-of-band membership."""
 
     NEW_INVITE = "a new invite"
     NEW_KNOCK = "the user knocks"

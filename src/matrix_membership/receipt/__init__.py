@@ -44,7 +44,7 @@ AuthEventsAtHand = Iterable[Event] | Callable[[EventID], Event | None]
 
 
 class Disposition(Enum):
-    """What becomes of a PDU, from best to worst.
+    """The fate of a PDU, from best to worst.
 
     - `ACCEPTED`: it is an event of the room like any other.
     - `REDACTED`: the same, but its content is redacted, because its hash is wrong.
@@ -90,14 +90,14 @@ _CURRENT_STATE: Final = Check.CURRENT_STATE
 
 @frozen
 class Receipt:
-    """What becomes of a PDU, and why.
+    """The fate of a PDU, and the reason.
 
     It is true for an event that is used like any other: accepted or redacted. An event
     that failed the content hash and then another check has the worse disposition of the
     two, and `redacted` is true.
 
     Attributes:
-        disposition: what becomes of it.
+        disposition: its fate.
         check: the failed check that gave the disposition; None when it passed all.
         decision: the decision of the rules: the one that rejected it, else the first
             undecided one, else the last. None for an event that was dropped or refused
@@ -306,7 +306,7 @@ def reevaluate(
 
 
 class _Room:
-    """What the caller knows of the room, for one receipt."""
+    """The caller's knowledge of the room, for one receipt."""
 
     __slots__ = ("create", "current_state", "get", "rejected", "state_before", "unresolved")
 

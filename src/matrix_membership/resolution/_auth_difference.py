@@ -23,7 +23,7 @@ AuthEvents = Callable[[EventID], Sequence[EventID]]
 def full_auth_chain(
     event_ids: Iterable[EventID], auth_events: AuthEvents, known: set[EventID]
 ) -> set[EventID]:
-    """All events that authorise these ones, those that authorise them, and so on.
+    """Return the auth events of these events, their auth events, and so on.
 
     Args:
         event_ids: where to start. They are in the chain only if another one lists them.
@@ -45,7 +45,7 @@ def full_auth_chain(
 def auth_difference(
     state_sets: Iterable[StateSet], unconflicted: StateSet, auth_events: AuthEvents
 ) -> set[EventID]:
-    """The events that stand in the full auth chains of some states and not of all.
+    """Return the events in the full auth chains of some states and not of all.
 
     Args:
         state_sets: the states.
@@ -73,7 +73,7 @@ def auth_difference(
 def conflicted_state_subgraph(
     conflicted: Iterable[EventID], auth_events: AuthEvents
 ) -> set[EventID]:
-    """The events on the paths along auth events between any two conflicted ones.
+    """Return the events on paths along auth events between conflicted ones.
 
     Args:
         conflicted: the conflicted state set.

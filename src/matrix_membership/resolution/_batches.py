@@ -24,7 +24,7 @@ Batches = tuple[Mapping[_Key, _Value], ...]
 def with_batch(
     batches: Batches[_Key, _Value], batch: Mapping[_Key, _Value]
 ) -> Batches[_Key, _Value]:
-    """The batches with one more, whose entries count before older ones."""
+    """Return the batches with one more, whose entries count before older ones."""
     larger = list(batches)
     while larger and len(larger[-1]) <= 2 * len(batch):
         batch = {**larger.pop(), **batch}
@@ -32,7 +32,7 @@ def with_batch(
 
 
 def found_in(batches: Batches[_Key, _Value], key: _Key) -> _Value | None:
-    """The newest value under a key, or None."""
+    """Return the newest value under a key, or None."""
     # The newest batch first: it holds the current entry of a chain that has grown since.
     for batch in reversed(batches):
         value = batch.get(key)

@@ -28,7 +28,7 @@ __all__ = ["Inquiry", "inquiry_into"]
 # Without a bound, a server that sends thousands of events into one dispute decides how long the
 # search takes: each try resolves all states again.
 _TRIES: Final = 64
-"""How many events are tried as the cause of one reset: each costs a resolution, or two."""
+"""The largest number of events tried as the cause of one reset: each costs a resolution, or two."""
 
 
 @constant
@@ -121,7 +121,7 @@ class Inquiry:
         return answer(tried, self.resolution._graph.event).state.get(place)
 
     def _built_on(self, event_id: EventID) -> AbstractSet[EventID]:
-        """An event and all that it authorises, directly or not."""
+        """Return an event and all that it authorises, directly or not."""
         found, waiting = {event_id}, [event_id]
         while waiting:
             for name in self.listed_by.get(waiting.pop(), ()):

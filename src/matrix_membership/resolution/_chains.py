@@ -31,7 +31,7 @@ from matrix_membership.resolution._state_sets import (
 __all__ = ["ChainIndex", "Reach"]
 
 Spot = tuple[int, int]
-"""Where an event is: the number of its chain, its position there from 1."""
+"""The spot of an event: the number of its chain, its position there from 1."""
 
 Stairs = tuple[tuple[int, ...], tuple[int, ...]]
 """Edges from one chain into another: positions in the one, ascending, and how far each leads."""
@@ -42,7 +42,7 @@ Chain = tuple[int, "Place | None", Mapping[int, Stairs]]
 
 @frozen
 class Reach:
-    """What a set of events reaches along auth events.
+    """The events that a set of events reaches along auth events.
 
     Attributes:
         up_to: for each chain, by its number in the index, the last position that is reached.
@@ -81,14 +81,14 @@ class ChainIndex:
         return cls((), (), (), 0, 0).with_events(events)
 
     def __len__(self) -> int:
-        """The number of events, those that were only listed included."""
+        """Count the events, those that were only listed included."""
         return self._size
 
     def __contains__(self, event_id: object) -> bool:
         return isinstance(event_id, str) and found_in(self._spots, EventID(event_id)) is not None
 
     def with_events(self, events: Iterable[Event]) -> ChainIndex:
-        """The index with more events, each after its auth events.
+        """Return the index with more events, each after its auth events.
 
         Args:
             events: state events; those that are in the index are passed over.
@@ -109,7 +109,7 @@ class ChainIndex:
         )
 
     def reach(self, event_ids: Iterable[EventID]) -> Reach:
-        """What events reach: all in their auth chains.
+        """Find the events that these reach: all in their auth chains.
 
         Args:
             event_ids: the events. One that is not in the index reaches nothing.
@@ -139,7 +139,7 @@ class ChainIndex:
     def auth_difference(
         self, state_sets: Iterable[Mapping[Place, EventID]], *, common: Reach | None = None
     ) -> frozenset[EventID]:
-        """The auth difference of states.
+        """Return the auth difference of states.
 
         Args:
             state_sets: the states.
@@ -175,7 +175,7 @@ class ChainIndex:
         return frozenset(found)
 
     def conflicted_state_subgraph(self, conflicted: Iterable[EventID]) -> frozenset[EventID]:
-        """The events on the paths along auth events between any two conflicted ones.
+        """Return the events on paths along auth events between conflicted ones.
 
         Args:
             conflicted: the conflicted state set. Those that are not in the index are on no path.
@@ -219,20 +219,20 @@ class ChainIndex:
         return found
 
     def _edges(self, number: int, position: int) -> Iterator[Spot]:
-        """How far the events of a chain up to a position lead into other chains."""
+        """Yield the furthest spots in other chains that a chain up to a position reaches."""
         for target, (positions, ends) in self._chain(number)[2].items():
             step = bisect_right(positions, position)
             if step:
                 yield target, ends[step - 1]
 
     def _between(self, number: int, first: int, last: int) -> list[EventID]:
-        """The events of a chain from one position to another."""
+        """Return the events of a chain from one position to another."""
         spots = [(number, position) for position in range(first, last + 1)]
         return [name for spot in spots if (name := found_in(self._ids, spot)) is not None]
 
 
 class _Growing:
-    """What is added to an index: the new events, and the chains that they change."""
+    """An addition to an index: the new events, and the chains that they change."""
 
     def __init__(
         self, spots: Batches[EventID, Spot], chains: Batches[int, Chain], count: int

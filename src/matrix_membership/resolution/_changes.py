@@ -174,7 +174,7 @@ def _reset(row: _Change, step: Sequence[_Change], state: State, get: GetEvent) -
 def _cause(
     lost: Event, place: Place, step: Sequence[_Change], state: State, get: GetEvent
 ) -> tuple[EventID | None, Decision | None]:
-    """The first new event of a step by which the rules refuse the lost one."""
+    """Find the first new event of a step by which the rules refuse the lost one."""
     read = (auth.select_auth_events(lost) | {_CREATE}) - {place}
     changed = {row.place: row for row in step if row.place in read}
     older = {name: changed[name].before if name in changed else state.get(name) for name in read}
@@ -192,7 +192,7 @@ def _cause(
 
 
 def _state_of(event_ids: Iterable[EventID], get: GetEvent) -> RoomState | None:
-    """The state of some events; None without one of them or the create event."""
+    """Return the state of some events; None without one of them or the create event."""
     found = []
     for event_id in event_ids:
         event = get(event_id)

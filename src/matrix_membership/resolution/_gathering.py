@@ -34,7 +34,7 @@ __all__ = ["AwaitingEvents", "begin"]
 _CREATE: Final = ("m.room.create", "")
 _LEVELS: Final = ("m.room.power_levels", "")
 _ALWAYS: Final = frozenset({_CREATE, _LEVELS, ("m.room.join_rules", "")})
-"""What is looked up for every judgement."""
+"""The places that every judgement reads."""
 
 
 @frozen
@@ -142,7 +142,7 @@ def _ask(
 
 
 def _replayed(question: Question) -> AbstractSet[EventID] | None:
-    """The events that will be judged, if that can be told without events."""
+    """Return the events that will be judged, if that can be told without events."""
     difference, subgraph = question.auth_difference, question.conflicted_subgraph
     if question.algorithm == "1" or not question.conflicted:
         return question.conflicted_ids.keys()
@@ -154,7 +154,7 @@ def _replayed(question: Question) -> AbstractSet[EventID] | None:
 def _needed_at_first(
     question: Question, replayed: AbstractSet[EventID] | None
 ) -> Iterator[EventID]:
-    """What is needed whatever the events say."""
+    """Yield the events that are needed in any case, before one of them is read."""
     if question.conflicted_ids and _CREATE in question.common:
         yield question.common[_CREATE]
     if replayed is None:
@@ -172,7 +172,7 @@ def _needed_by(
     replayed: AbstractSet[EventID] | None,
     came: Mapping[EventID, Event | None],
 ) -> Iterator[EventID]:
-    """What authorises the events that have come, and what judges them."""
+    """Yield the auth events of the events that came, and the state that judges them."""
     for event in filter(None, came.values()):
         judged = replayed is None or event.event_id in replayed
         # The mainline leads through power levels that nobody disputes. They are not judged, but the
@@ -185,7 +185,7 @@ def _needed_by(
 
 
 def _read_by_judgement(question: Question, event: Event) -> Iterator[EventID]:
-    """What the judgement of an event reads of the unconflicted state map."""
+    """Yield the unconflicted events that the judgement of an event reads."""
     if question.room_version.room_id_is_create_event and event.type != "m.room.create":
         # In version 12 no event lists the create event, so no walk along auth events would ask for
         # it.

@@ -69,7 +69,7 @@ class Graph:
         self._listed: dict[tuple[EventID, ...], Mapping[Place, Event]] = {}
 
     def event(self, event_id: EventID) -> Event | None:
-        """The event of an ID, or None when it is missing."""
+        """Return the event of an ID, or None when it is missing."""
         found = self.events.get(event_id)
         if found is not None or event_id in self.missing:
             return found
@@ -91,12 +91,12 @@ class Graph:
         return found
 
     def stands_in(self, event_id: EventID, place: Place) -> bool:
-        """Whether an event is at hand, and its type and state key are these."""
+        """Tell whether an event is at hand, and has this type and state key."""
         found = self.event(event_id)
         return found is not None and (found.type, found.state_key) == place
 
     def links(self, event_id: EventID) -> Links:
-        """The auth events of an event, and when it was sent; none and 0 if missing."""
+        """Return an event's auth events and its time; none and 0 for a missing one."""
         found = self._links.get(event_id)
         if found is None:
             event = self.events.get(event_id) or self.event(event_id)
@@ -105,19 +105,19 @@ class Graph:
         return found
 
     def auth_events(self, event_id: EventID) -> tuple[EventID, ...]:
-        """The IDs of the events that authorise an event; none of a missing one."""
+        """Return the IDs of the auth events of an event; none for a missing one."""
         return self.links(event_id)[0]
 
     def sent(self, event_id: EventID) -> int:
-        """When an event was sent; 0 for a missing one."""
+        """Return the time at which an event was sent; 0 for a missing one."""
         return self.links(event_id)[1]
 
     def depth(self, event_id: EventID) -> int:
-        """The depth of an event that is at hand."""
+        """Return the depth of an event that is at hand."""
         return self.events[event_id].depth
 
     def listed(self, event_id: EventID) -> Mapping[Place, Event]:
-        """The auth events of an event by place, without missing and rejected ones.
+        """Return the auth events of an event by place, but missing and rejected ones.
 
         Of two for one place, for which the event is to be rejected, the first counts. In version
         12 the create event is among them: no event lists it, and the room ID names it.
@@ -141,7 +141,7 @@ class Graph:
             yield (_CREATE, ""), create
 
     def power_levels(self, event_id: EventID) -> Event | None:
-        """The power levels event among the auth events of an event, rejected or not."""
+        """Return the power levels event that an event lists, rejected or not."""
         names = self.auth_events(event_id)
         if names not in self._levels:
             # Rejected power levels count here, unlike in a judgement: the mainline only sorts, and
@@ -151,7 +151,7 @@ class Graph:
         return self._levels[names]
 
     def create_event(self, event_id: EventID) -> Event | None:
-        """The create event among the auth events of an event; in version 12, of its room."""
+        """Return the create event that an event lists; in version 12, its room's."""
         if self.room_version.room_id_is_create_event:
             return self.named_by(self.events[event_id].room_id)
         for auth_id in self.auth_events(event_id):
@@ -161,7 +161,7 @@ class Graph:
         return None
 
     def named_by(self, room_id: RoomID) -> Event | None:
-        """In version 12, the create event that a room ID names, unless it is rejected."""
+        """Return the create event that a version 12 room ID names, unless rejected."""
         create_id = EventID("$" + room_id[1:])
         if create_id in self.rejected:
             return None

@@ -1,4 +1,4 @@
-"""What resolution reads of an event: its auth events, and when it was sent.
+"""The two facts that resolution reads of an event: its auth events and its time.
 
 An `Event` keeps the bytes of its PDU and reads them again for each of these. A resolution
 of 10,000 places would spend more time on that than on everything else, so both are read at

@@ -18,7 +18,7 @@ from matrix_membership.resolution._graph import Graph
 __all__ = ["OFF_MAINLINE", "Mainline", "MainlineRank", "mainline_ordering"]
 
 MainlineRank = tuple[int, int, EventID]
-"""What events are compared by: mainline position, negated; time sent; ID."""
+"""The sort key of an event: mainline position, negated; time sent; ID."""
 
 OFF_MAINLINE: Final = 2**53
 """The position of an event that no event of the mainline authorises: more than there are."""
@@ -46,7 +46,7 @@ class Mainline:
                 pass
 
     def position(self, event_id: EventID) -> int:
-        """The mainline position of an event.
+        """Return the mainline position of an event.
 
         Cost: amortised linear in the events between it and the mainline, and in the part of the
         mainline before that position.

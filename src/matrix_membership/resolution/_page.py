@@ -24,14 +24,14 @@ __all__ = ["page_of"]
 AuthEvents = Callable[[EventID], Sequence[EventID]]
 
 _MOST: Final = 200
-"""How many events are drawn, and how many places are listed: a page has to be read."""
+"""The largest number of events drawn, and of places listed: a page has to be read."""
 
 # The picture is as wide as a small phone shows it: it is enlarged elsewhere, never shrunk.
 _WIDTH: Final = 366
 _GUTTER: Final = 74
 _LINE: Final = 15
 _LETTERS: Final = 43
-"""How many letters of the picture's font fit beside the gutter."""
+"""The number of letters of the picture's font that fit beside the gutter."""
 
 _STYLE: Final = """
 svg { display: block; width: 100%; max-width: 34rem; height: auto; }
@@ -61,7 +61,7 @@ class _Row(NamedTuple):
 
     @property
     def first_line(self) -> int:
-        """Where the baseline of the first line is."""
+        """The baseline of the first line."""
         return self.top + _LINE + (2 * _LINE if self.heading else 0)
 
 
@@ -112,7 +112,7 @@ def _more(what: str, count: int) -> str:
 
 
 def _that_matter(story: Story, auth_events: AuthEvents) -> list[Considered]:
-    """The losers, their rivals, and what authorises these, in their order."""
+    """Return the losers, their rivals, and the auth events of these, in their order."""
     lost = [entry for entry in story.considered if not entry.wins]
     contested = {entry.place for entry in lost}
     rivals = [entry for entry in story.considered if entry.place in contested]
@@ -162,7 +162,7 @@ def _rows(drawn: Iterable[Considered], state_sets: Sequence[StateSet]) -> Iterat
 
 
 def _lines(entry: Considered, states: Sequence[int]) -> Iterator[tuple[str, str]]:
-    """The lines of a row, each with its class."""
+    """Yield the lines of a row, each with its class."""
     number = f"{entry.number}. " if entry.number else ""
     kind, key = entry.place or (entry.event_id, "")
     # Types and state keys are chosen by strangers: `visible` spells out marks of direction, with
@@ -188,7 +188,7 @@ def _class_of(entry: Considered) -> str:
 
 
 def _end_of(entry: Considered) -> str:
-    """What became of an event, with the rule for a loser."""
+    """Say whether an event wins, is replaced or loses, with the rule for a loser."""
     if entry.wins:
         return "wins"
     if entry.outcome is Outcome.TAKEN:

@@ -27,10 +27,10 @@ from matrix_membership.resolution._state_sets import Place, StateMap, StateSet
 __all__ = ["PassRank", "resolve_in_passes"]
 
 PassRank = tuple[int, str, EventID]
-"""What events are compared by: depth; then the hash of the ID, the lowest last; the ID."""
+"""The sort key of an event: depth; then the hash of the ID, the lowest last; the ID."""
 
 Ends = list[tuple[PassRank, Decision | Outcome]]
-"""Events in order, each with what became of it."""
+"""Events in order, each with its decision or outcome."""
 
 _PASSES: Final[Mapping[str, Stage]] = MappingProxyType(
     {
@@ -82,7 +82,7 @@ def resolve_in_passes(
 def _conflicts(
     conflicted: Mapping[Place, tuple[EventID, ...]], graph: Graph
 ) -> tuple[dict[Place, list[EventID]], dict[Place, EventID], list[EventID]]:
-    """The places with several events, those with one, and the missing events.
+    """Return the places with several events, those with one, and missing events.
 
     A place is not in conflict if all states that have something there have the same. Then the
     event is not looked up, because no other one can stand there.
@@ -103,7 +103,7 @@ def _conflicts(
 
 
 def _newest_first(event_ids: Iterable[EventID], graph: Graph) -> list[PassRank]:
-    """The events of one place, that of the highest depth and the lowest hash first."""
+    """Return the events of one place, highest depth and lowest hash first."""
     ranks = [(graph.depth(event_id), _hash(event_id), event_id) for event_id in event_ids]
     return sorted(ranks, key=lambda rank: (-rank[0], rank[1], rank[2]))
 

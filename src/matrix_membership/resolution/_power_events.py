@@ -28,11 +28,11 @@ __all__ = [
 ]
 
 PowerRank = tuple[int, int, EventID]
-"""What power events are compared by: power level of the sender, negated; time sent; ID."""
+"""The sort key of a power event: power level of the sender, negated; time sent; ID."""
 
 
 def is_power_event(event: Event) -> bool:
-    """Whether a state event might remove somebody's ability to do something.
+    """Tell whether a state event might remove somebody's ability to do something.
 
     >>> from matrix_membership.room_versions import V11
     >>> rules = {
@@ -54,7 +54,7 @@ def is_power_event(event: Event) -> bool:
 def with_auth_chains(
     power_events: Iterable[EventID], among: AbstractSet[EventID], graph: Graph
 ) -> dict[EventID, list[EventID]]:
-    """The power events, and what authorises them among the full conflicted set.
+    """Add the events of the full conflicted set that authorise the power events.
 
     Returns:
         For each of them its auth events among them. Cost: linear in the edges.
@@ -78,7 +78,7 @@ def with_auth_chains(
 
 
 def power_of_sender(event_id: EventID, graph: Graph) -> int:
-    """The power level of an event's sender, by the event's own auth events."""
+    """Return the power level of an event's sender, by the event's own auth events."""
     # By the event's own auth events and not by the state so far: the order has to be known before
     # the first event is let in.
     create = graph.create_event(event_id)

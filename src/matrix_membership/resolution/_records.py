@@ -1,4 +1,4 @@
-"""What the algorithms write down of each event that they consider, in order."""
+"""The algorithms' records of the events that they consider, in order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Stage(Enum):
 
 
 class Outcome(Enum):
-    """What became of an event that was considered.
+    """The outcome for an event that was considered.
 
     Attributes:
         TAKEN: it was let into the state. A later one may have taken its place.
@@ -52,18 +52,18 @@ class Outcome(Enum):
 
 
 Rank = tuple[int, int | str, EventID]
-"""What an event was compared by, its ID last: see the ordering of its stage."""
+"""The sort key of an event, its ID last: see the ordering of its stage."""
 
 
 class Record(NamedTuple):
-    """One stage: the events in order, and what became of each.
+    """One stage: the events in order, and the outcome of each.
 
     Two lists instead of a value for each event, which `Resolution.story` makes when it is asked.
 
     Attributes:
         stage: the stage; None for events that came to none.
-        ranks: what the events were compared by, in order.
-        ends: for each of them the decision, or what became of it without one.
+        ranks: the sort keys of the events, in order.
+        ends: the decision on each of them, or its outcome without one.
     """
 
     stage: Stage | None

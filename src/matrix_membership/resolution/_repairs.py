@@ -23,7 +23,7 @@ from matrix_membership.state import RoomState
 __all__ = ["Repair", "repair_of"]
 
 _SENDERS: Final = 16
-"""How many powerful users are tried as the sender of a repair."""
+"""The largest number of powerful users tried as the sender of a repair."""
 
 
 @frozen
@@ -44,14 +44,14 @@ class Repair:
     first: Membership | None = None
 
     def __str__(self) -> str:
-        """Who can send what, in one line."""
+        """Name the sender and the event to send, in one line."""
         kind, key = self.place
         if self.first is not None:
             return f"{self.sender} can send {kind} {key!r} with {self.first}, then {key} can join again, as in {self.content_of}"
         return f"{self.sender} can send {kind} {key!r} again, as in {self.content_of}"
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The repair as a JSON object."""
+        """Return the repair as a JSON object."""
         return {
             "sender": self.sender,
             "content_of": self.content_of,
@@ -85,7 +85,7 @@ def repair_of(lost: Event, state: RoomState) -> Repair | None:
 
 
 def _allowed(event: Event, state: RoomState) -> bool:
-    """Whether the rules allow an event that all servers signed that have to."""
+    """Tell whether the rules allow an event with all the signatures that it needs."""
     via = event.authorised_via
     # The event does not exist yet. Its servers will sign it, and without their names rule 4.2.1
     # would refuse each restricted join.
@@ -94,7 +94,7 @@ def _allowed(event: Event, state: RoomState) -> bool:
 
 
 def _again(lost: Event, sender: UserID, content: JsonValue) -> Event:
-    """An event in the place of a lost one."""
+    """Make an event for the place of a lost one."""
     return Event.from_client_event(
         {"type": lost.type, "sender": sender, "state_key": lost.state_key, "content": content},
         lost.room_version,

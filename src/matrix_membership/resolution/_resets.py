@@ -55,7 +55,7 @@ class Reset:
     is_repair_known: bool = True
 
     def __str__(self) -> str:
-        """What happened, what caused it and what would help, one a line."""
+        """Tell the change, its cause and its repair, one a line."""
         name = " ".join(part for part in self.place if part)
         when = "" if self.at is None else f" at {self.at}"
         lines = [f"{name}: went from {self.before} to {self.after or 'nothing'}{when}"]
@@ -74,7 +74,7 @@ class Reset:
         return "who can bring it back is unknown: not all events are at hand"
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The reset as a JSON object."""
+        """Return the reset as a JSON object."""
         repair = self.repair
         return {
             "type": self.place[0],
@@ -176,6 +176,6 @@ def _reset(place: Place, before: EventID, after: EventID | None, inquiry: Inquir
 
 
 def _is_behind(cause: EventID, state_set: StateSet, resolution: Resolution) -> bool:
-    """Whether an event stands in a state or authorises it."""
+    """Tell whether an event stands in a state or in the auth chain of one that does."""
     ids = state_set.values()
     return cause in ids or cause in full_auth_chain(ids, resolution._graph.auth_events, set())

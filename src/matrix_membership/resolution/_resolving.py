@@ -56,7 +56,7 @@ ALGORITHMS: Final = ("1", "2", "2.1")
 
 @frozen
 class Question:
-    """What is to be resolved, as `resolve` and `begin` take it, read once.
+    """The arguments of `resolve` and `begin`, read once.
 
     Attributes:
         room_version: the version of the room.
@@ -130,7 +130,7 @@ class Question:
 
 @frozen
 class Resolution:
-    """What states of a room were resolved to, and how.
+    """The resolved state of a room, and the way to it.
 
     Attributes:
         room_version: the version of the room.
@@ -154,7 +154,7 @@ class Resolution:
 
     @property
     def story(self) -> Story:
-        """What was considered, why in this order, and what became of it."""
+        """The considered events, the reason for their order, and their outcomes."""
         return story_of(
             self.room_version,
             self.algorithm,
@@ -177,7 +177,7 @@ class Resolution:
         return page_of(self.story, self._graph.auth_events, self._question.state_sets, notes)
 
     def room_state(self) -> RoomState:
-        """The resolved state with its events. Cost: n log n in the state.
+        """Return the resolved state with its events. Cost: n log n in the state.
 
         Returns:
             The state. Its members stand in the order of depth, then of `origin_server_ts`,
@@ -322,7 +322,7 @@ def answer(question: Question, get: GetEvent) -> Resolution:
 
 
 def _full_conflicted_set(question: Question, graph: Graph) -> tuple[AbstractSet[EventID], StateSet]:
-    """The full conflicted set, and the state from which its events are replayed."""
+    """Return the full conflicted set, and the state to replay its events from."""
     ids, difference = question.conflicted_ids, question.auth_difference
     if difference is None:
         difference = difference_of(question.state_sets, question.common, graph.auth_events)

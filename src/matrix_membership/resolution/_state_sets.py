@@ -71,7 +71,7 @@ class StateMap(Mapping[Place, EventID]):
 
 
 def ids_of(state: RoomState) -> tuple[StateSet, dict[EventID, Event]]:
-    """The event IDs of a state by place, and its events by ID. Cost: linear.
+    """Return the event IDs of a state by place, and its events by ID. Cost: linear.
 
     Raises:
         IncompleteState: the state is over a mere look-up, or has an event without an ID.
@@ -88,14 +88,14 @@ def ids_of(state: RoomState) -> tuple[StateSet, dict[EventID, Event]]:
 
 
 def without(state_set: StateSet, rejected: AbstractSet[str]) -> StateSet:
-    """A state without its rejected events: in their places it counts as empty."""
+    """Return a state without its rejected events: their places count as empty."""
     if rejected.isdisjoint(state_set.values()):
         return state_set
     return {place: event_id for place, event_id in state_set.items() if event_id not in rejected}
 
 
 def unconflicted_state_map(state_sets: Sequence[StateSet]) -> StateSet:
-    """What stands in every state with the same event. Cost: linear in the states."""
+    """Return the places with one event in all states. Cost: linear in the states."""
     if not state_sets:
         return {}
     common, *others = state_sets
@@ -108,7 +108,7 @@ def unconflicted_state_map(state_sets: Sequence[StateSet]) -> StateSet:
 def conflicted_state_set(
     state_sets: Iterable[StateSet], unconflicted: StateSet
 ) -> dict[Place, tuple[EventID, ...]]:
-    """All other events of the states, by place and sorted. Cost: linear."""
+    """Return all other events of the states, by place and sorted. Cost: linear."""
     # Tuples of text are forgotten by the garbage collector, sets are not.
     conflicted: dict[Place, tuple[EventID, ...]] = {}
     for state_set in state_sets:

@@ -48,7 +48,7 @@ class Considered:
     wins: bool
 
     def __str__(self) -> str:
-        """The event, why it stands where it does, and what became of it, in one line."""
+        """Tell the event, the reason for its position, and its outcome, in one line."""
         what = self.event_id if self.place is None else _named(self.place, self.membership)
         sender = f" by {self.sender}" if self.sender else ""
         why = f" ({self.why})" if self.why else ""
@@ -65,7 +65,7 @@ class Considered:
         return f"{what}{sender}{why}: {end}"
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The event and what became of it as a JSON object."""
+        """Return the event and its outcome as a JSON object."""
         decision = self.decision
         return {
             "number": self.number,
@@ -98,7 +98,7 @@ class Dispute:
     candidates: tuple[Considered, ...]
 
     def __str__(self) -> str:
-        """The place, what stands there, and its candidates, one a line."""
+        """Tell the place, the event that stands there, and its candidates, one a line."""
         lines = [f"{_named(self.place, None)}: {self.winner or 'nothing stands here'}"]
         for entry in self.candidates:
             number = f"{entry.number}. " if entry.number else ""
@@ -106,7 +106,7 @@ class Dispute:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The place with its candidates as a JSON object."""
+        """Return the place with its candidates as a JSON object."""
         return {
             "type": self.place[0],
             "state_key": self.place[1],
@@ -117,7 +117,7 @@ class Dispute:
 
 @frozen
 class Story:
-    """How states were resolved.
+    """The account of a resolution.
 
     Attributes:
         room_version: the version of the room.
@@ -132,7 +132,7 @@ class Story:
     disputes: tuple[Dispute, ...]
 
     def __str__(self) -> str:
-        """An account of what happened: the events in order, then who won each place."""
+        """Tell the events in order, then the winner of each place."""
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
@@ -149,7 +149,7 @@ class Story:
             yield str(dispute)
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """The story as a JSON object."""
+        """Return the story as a JSON object."""
         return {
             "room_version": self.room_version.identifier,
             "algorithm": self.algorithm,
@@ -234,5 +234,5 @@ def _why(stage: Stage | None, rank: Rank) -> str:
 
 
 def _named(place: Place, membership: str | None) -> str:
-    """A place in a few words: the type, the membership, the state key."""
+    """Name a place in a few words: the type, the membership, the state key."""
     return " ".join(part for part in (place[0], membership, place[1]) if part)

@@ -26,7 +26,7 @@ ALGORITHM: Final = "ed25519"
 """The only algorithm of keys and signatures."""
 
 MOST_KEY_CHECKS: Final = 32
-"""How many pairs of a signature and a key of a third-party invite are tried at most.
+"""The largest number of pairs of a signature and a key that are tried for a third-party invite.
 
 Identity servers sign once, and publish two or three keys.
 """

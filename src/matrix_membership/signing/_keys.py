@@ -28,7 +28,7 @@ LONGEST_KEY_VALIDITY_MS: Final = 7 * 24 * 60 * 60 * 1000
 """The longest validity that a key can have from now on, in milliseconds."""
 
 MOST_DOCUMENT_SIGNATURES: Final = 16
-"""How many signatures by its own keys a key document may have; one with more is refused."""
+"""The largest number of signatures by its own keys in a key document; one with more is refused."""
 
 SEED_BYTES: Final = 32
 """The length of a seed, and of a public key."""

@@ -27,10 +27,10 @@ from matrix_membership.signing._ed25519 import ALGORITHM
 from matrix_membership.signing._keys import KeyRing, can_help
 
 MOST_NEEDED_KEY_IDS: Final = 8
-"""How many keys of one server are fetched at most: an event can name any number of them."""
+"""The largest number of keys of one server to fetch: an event can name any number of them."""
 
 MOST_SIGNATURES: Final = 32
-"""How many signatures of one event count, see `signatures_that_count`.
+"""The largest number of signatures of one event that count, see `signatures_that_count`.
 
 An event requires three at most. 32 verifications of Ed25519 take 2 ms.
 """
@@ -92,7 +92,7 @@ def signature_error(event: Event) -> InvalidEvent | None:
 
 @frozen
 class Unverified:
-    """Why an event lacks signatures: the servers, by what can be done about it.
+    """The servers whose signatures an event lacks, by the remedy.
 
     It is true when a signature is missing.
 

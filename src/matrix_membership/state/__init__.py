@@ -37,7 +37,7 @@ from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, view_of
 __all__ = ["RoomState", "Storage"]
 
 HEROES: Final = 5
-"""How many members describe a room without a name."""
+"""The largest number of members that describe a room without a name."""
 
 _CREATE: Final = "m.room.create"
 _MEMBER: Final = "m.room.member"

@@ -51,7 +51,7 @@ class PassedOver:
 
 @constant
 class Storage:
-    """How a server looks up a room's state without loading its members.
+    """A server's way to look up a room's state without loading its members.
 
     Attributes:
         get: gives the event of a type and a state key, or None.

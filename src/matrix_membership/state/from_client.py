@@ -241,7 +241,7 @@ def _version(events: list[object], named: RoomVersion | None) -> RoomVersion:
 _TELLS_VERSION: Final = "m.room.create, or `room_version` from the caller"
 
 _NOTHING: Final = ()
-"""In place of a content: there is not any create event."""
+"""Stands for the content of a missing create event."""
 
 
 def _create_content(events: list[object]) -> JsonValue:

@@ -40,7 +40,7 @@ _FIRST: Final = ("11", "10", "9", "8", "7", "6", "5", "4", "3")
 _LAST: Final = ("2", "1")
 _NEWER: Final = tuple(name for name in KNOWN if name not in (*_FIRST, *_LAST))
 _VERSIONS: Final = tuple(KNOWN[name] for name in (*_FIRST, *_NEWER, *_LAST))
-"""In the order of shrinking: versions with fewer special cases first."""
+"""The order of shrinking: versions with fewer special cases first."""
 
 _HOSTS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
 _BASE64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

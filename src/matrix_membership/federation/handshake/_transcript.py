@@ -129,7 +129,7 @@ class Failed:
 
     @property
     def sentence(self) -> str:
-        """What happened, for people: the most telling reply first, then the others."""
+        """An account for people: the most telling reply first, then the others."""
         told = self.most_telling
         if told is None:
             return "no server is known that is in the room"

@@ -60,7 +60,7 @@ from matrix_membership.signing import KeyRing, Signer
 __all__ = ["Attempts", "End", "Failed"]
 
 End = Joined | Knocked | Left | Failed
-"""How attempts can end: in the end of one handshake, or because every server failed."""
+"""An end of attempts: the end of one handshake, or the failure of every server."""
 
 _Step = AwaitingTemplate | AwaitingAcceptance | AwaitingKeys
 

@@ -163,7 +163,7 @@ def _version_of(
 def _read(
     request: InviteRequest, version: RoomVersion, server: ServerName, keys: KeyRing
 ) -> Event | MatrixError:
-    """The invite, verified, when it is one that this server may sign."""
+    """Return the invite, verified, if this server may sign it."""
     pdu = dict(request.event)
     if isinstance(pdu.get("unsigned"), Mapping):
         # It is read on its own, and would count towards the size of the event.

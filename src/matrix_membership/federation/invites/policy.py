@@ -14,7 +14,7 @@ __all__ = ["InvitePolicy", "InviteVerdict"]
 
 
 class InviteVerdict(Enum):
-    """What to do with an invite: show it, hide it from the user, or refuse it."""
+    """The treatment of an invite: show it, hide it from the user, or refuse it."""
 
     ALLOW = "allow"
     IGNORE = "ignore"
