@@ -47,7 +47,8 @@ def _made_once(cls: _Class) -> _Class:
 
     `value.__init__(...)` and `value.__setstate__(...)` would change a value in place. The
     look at its first field costs half a microsecond for each new value: 1.1 us, not 0.6, for
-    one of four fields. What is made for each PDU is filled through `slots` instead.
+    one of four fields. Values that are made for each PDU are filled through `slots`
+    instead.
     """
     first: str | None = None
 

@@ -1,8 +1,8 @@
 """Pages for people: their head, their colours, and strangers' text made harmless.
 
-What events hold comes from strangers. It is escaped, its control and direction marks are
-spelled out, and each piece of it is an element of its own, so that letters that run from
-right to left move nothing around them. A page forbids itself scripts and any request.
+The text of events comes from strangers. It is escaped, and its control and direction
+marks are spelled out. Each piece of it is an element of its own, so that right-to-left
+letters move nothing around them. A page forbids itself scripts and any request.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The fate of an invite: whether the invited user can accept or reject it.
 
 The rules judge an invite by the power of its sender. They allow it even if they will reject
-the user's join: in a room that is closed to other servers, or whose join rule the version
-does not know. And a server that the room's access control list shuts out gets no answer from
-the others. Ask before the invite is sent::
+the user's join. That happens in a room that is closed to other servers, or whose join rule
+the version does not know. And a server that the room's access control list shuts out gets no
+answer from the others. Ask before the invite is sent::
 
     fate = fate_of("@ben:b.example", room.state)
     if fate.can_accept is False:
@@ -142,7 +142,7 @@ def _with_invite(user: UserID, state: RoomState) -> RoomState:
             return invite
         return state.get(event_type, state_key)
 
-    # What stands at the place of a malformed event is as unknown as what was left out.
+    # The place of a malformed event is as unknown as one that was left out.
     in_part = state.is_partial or bool(state.passed_over)
     return RoomState.over(state.room_version, get, partial=in_part)
 

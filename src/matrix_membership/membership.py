@@ -1,7 +1,7 @@
 """Memberships, join rules, and the names of the moves between memberships.
 
-`transition` only names moves. Whether a move is allowed is decided by the
-rules (`matrix_membership.auth`).
+`transition` only names moves. The rules (`matrix_membership.auth`) decide which moves are
+allowed.
 """
 
 from __future__ import annotations

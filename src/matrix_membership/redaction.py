@@ -177,8 +177,9 @@ def redacted_content(
     if kept is ALL:
         return content
     redacted = {key: value for key, value in content.items() if key in kept}
-    # Without `signed`, a redacted third-party invite would be judged as a plain one, and lack the
-    # signature of its sender's server. gomatrixserverlib drops it, and computes another event ID.
+    # Without `signed`, a redacted third-party invite would be judged as a plain one. It would lack
+    # the signature of its sender's server. gomatrixserverlib drops it, and computes another event
+    # ID.
     if table.signed_of_third_party_invite and event_type == "m.room.member":
         invite = content.get("third_party_invite")
         # The specification leaves two cases open. An invite that is not an object is dropped

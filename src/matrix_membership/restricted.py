@@ -1,8 +1,7 @@
 """Restricted rooms: which condition lets a user in, and who authorises it.
 
-See `Restricted rooms`__. A user who is joined to one of the allowed rooms may join;
-a server with a joined user who may invite says so by naming that user in the join
-and signing it.
+See `Restricted rooms`__. A user who is joined to one of the allowed rooms may join. A
+server with a joined user who may invite names that user in the join and signs it.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms
 """

@@ -121,7 +121,7 @@ class RoomVersion:
     )
     # A field, not a property, since it is read several times for each PDU.
     event_id_in_pdu: bool = field(init=False, default=Factory(_is_in_pdu, takes_self=True))
-    # What `auth` has compiled of the rules. A look-up by the version costs the hash below each
+    # The compiled rules, kept here by `auth`. A look-up by the version costs the hash below each
     # time: a tenth of a check by a list of auth events.
     prepared: Any = field(init=False, default=None, repr=False)
 

@@ -131,7 +131,7 @@ def _remedy_by_return(level: int, state: RoomState) -> str:
 
 def _tombstone_open(state: RoomState) -> Iterator[Finding]:
     creators = state.create.privileged
-    # Where the creators have left, somebody else has to be able to upgrade the room.
+    # Once the creators have left, somebody else has to be able to upgrade the room.
     if not any(acts(user, state) for user in creators):
         if creators:
             need_all_members(state)

@@ -32,9 +32,9 @@ def lint(state: RoomState) -> tuple[Finding, ...]:
         The findings, those that hurt now first. A partial state gives those that are
         certain, and a last one, `not-told`, which names what it leaves out. Cost: linear in
         the power levels, the access control list and the servers in the room, plus at most
-        50,000 comparisons of a server with a pattern. It is linear in the members if the
-        room has such a list or is closed to other servers, if nobody can lift a ban, and
-        for the first question to a state of `RoomState.of`.
+        50,000 comparisons of a server with a pattern. It is linear in the members for the
+        first question to a state of `RoomState.of`, and if the room has an access control
+        list, is closed to other servers, or has nobody who can lift a ban.
 
     Raises:
         IncompleteState: the state is over a look-up function, which cannot list members.

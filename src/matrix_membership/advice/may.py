@@ -141,9 +141,9 @@ class May:
     def invite(self, user: str) -> Permission:
         """Invite a user.
 
-        The answer is a no too if the user can never accept, as `fate.fate_of` tells: the
+        The answer is also false if `fate.fate_of` tells that the user can never accept: the
         room is closed to their server, or its access control list bans it. It is unknown if
-        that is.
+        that is unknown.
         """
         answer = self._membership(user, INVITE)
         # Only then: a user who may not invite at all should hear that first.
@@ -245,8 +245,8 @@ class May:
         rooms = {event.room_id, "" if create is None else create.room_id} - {""}
         if len(rooms) > 1:
             return "the event is in another room"
-        # From version 3 on the rules allow every redaction. What servers apply is decided by these
-        # two.
+        # From version 3 on the rules allow every redaction. These two decide which list servers
+        # apply.
         own, needed = self.state.power_level_of(self.user), self.state.power_levels.redact
         if event.sender == self.user or own >= needed:
             return ""

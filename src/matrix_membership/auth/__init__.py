@@ -4,7 +4,7 @@
 - `explain` says why: every rule tried, the facts read, what would help.
 - `check_auth_events` judges the events that it lists by the rules before that.
 - `select_auth_events` and `auth_chain` find out which events those are.
-- `rules_of` is the rule list of a room version, to read or to print; `rulebook` is the same
+- `rules_of` is the rule list of a room version, to read or to print. `rulebook` is the same
   list as a value to amend, for a room version of your own.
 
 A malformed event raises nothing: it is rejected, and a `Decision` is a value.
@@ -194,9 +194,10 @@ def explain(event: Event, state: RoomState) -> Explanation:
         The decision with every rule tried, the facts that the rules read, and where each
         fact comes from. A rejection also has remedies, each of them tried with the same
         rules. With a partial state, the rules tried are shown as if the users left out were
-        invited; a rule that reads anything else that is missing is unknown. Cost: some hundred checks. It is linear in the size of the event and of the
-        power levels and, for the first question to a state of `RoomState.of`, in its
-        members. For an event that changes thousands of levels fewer remedies are tried.
+        invited. A rule that reads anything else that is missing is unknown. Cost: some hundred
+        checks. It is linear in the size of the event and of the power levels and, for the first
+        question to a state of `RoomState.of`, in its members. For an event that changes thousands
+        of levels fewer remedies are tried.
 
     >>> from matrix_membership.room_versions import V11
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}

@@ -69,8 +69,8 @@ class Probe:
     __str__ = __repr__ = __format__ = _ask
 
 
-# Not a text: a rule that reads the characters of a user ID has to be told that they are unknown,
-# and a made-up ID would give it an answer.
+# Not a text: a rule that reads the characters of a user ID has to be told that they are unknown. A
+# made-up ID would give it an answer.
 class Name:
     """A user ID of unknown spelling that can be compared with another one.
 
@@ -135,7 +135,7 @@ Rows = tuple[Any, Any]
 ByMembership = Mapping[Membership | None, Rows]
 """Rows by the membership of the sender; the key None stands for a user without a member event.
 
-Where the rows depend on the target user's membership too, the value is a second such mapping
+Some rows depend on the target user's membership too. Then the value is a second such mapping
 in place of the rows, and None in place of the decision.
 """
 

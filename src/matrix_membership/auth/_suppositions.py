@@ -4,8 +4,8 @@
 # For every combination of them a state is made that answers as if the members were there, and the
 # rules run on it as on any other. If all runs end in the same decision, what is missing does not
 # matter. Otherwise the decision is undecided, and names each user whose membership alone changes
-# the outcome. What stripped state leaves out is not supposed: no list of possible join rules or
-# power levels is short enough. A rule that reads it ends the run.
+# the outcome. The events that stripped state leaves out are not supposed: the list of possible join
+# rules or power levels would be too long. A rule that reads it ends the run.
 
 from __future__ import annotations
 

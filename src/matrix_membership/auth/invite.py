@@ -10,8 +10,8 @@ from matrix_membership.signing import signed_by_key
 from matrix_membership.state import RoomState
 
 
-# Tested first. What an identity server signs does not expire, so after a kick the same invite works
-# again; a ban stops it here. gomatrixserverlib never tests it.
+# Tested first. The signature of an identity server does not expire, so after a kick the same invite
+# works again. A ban stops it here. gomatrixserverlib never tests it.
 @rejects(v1="5.3.1.1", v6="4.3.1.1", v8="4.4.1.1", v12="5.4.1.1")
 def third_party_target_banned(event: Event, state: RoomState) -> bool:
     """The invited user is banned."""

@@ -76,8 +76,8 @@ def _documents(name: str) -> list[tuple[str, JsonValue]]:
     """Read the documents of a file, a list or lines, each with its place."""
     data = read_bytes(name)
     try:
-        # As one document first: lines fail as a document at the second line, while a document that
-        # is indented would fail as lines at the first, with an error that helps nobody.
+        # As one document first: lines fail as a document at the second line. An indented document
+        # would fail as lines at the first one, with an error that helps nobody.
         whole = decode(data, strict=False, budget=_BUDGET)
     except InvalidJson as error:
         lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]

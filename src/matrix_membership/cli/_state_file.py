@@ -67,7 +67,7 @@ def read_state_file(
         InvalidMessage: with the file and the place in it.
     """
     listed = _listed(value, name, room_id)
-    # What the events say counts before the key under which an answer to `/sync` has them.
+    # The events' own text counts before the key under which an answer to `/sync` has them.
     found = _room_of(listed.entries) or listed.room_id
     if listed.stripped and complete is None:
         complete = False

@@ -203,7 +203,7 @@ class NeedsExchange:
 
 
 # One union in place of a callback for each: the caller's `match` shows a type checker that no
-# answer was forgotten. What is still needed is an answer too, since nothing in this package waits.
+# answer was forgotten. A need is an answer too, since nothing in this package waits.
 Action = (
     Send
     | Begin

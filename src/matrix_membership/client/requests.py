@@ -270,8 +270,8 @@ def _fields(body: bytes, *, required: bool = False) -> JsonObject:
     if not body and not required:
         return JsonObject()
     try:
-        # Strict, although room versions 1 to 5 take floats: what a client writes goes into events
-        # of any version, and the fault should be told where it is made.
+        # Strict, although room versions 1 to 5 take floats. A client's content goes into events of
+        # any version, and the client should be told of the fault.
         value = decode(body, strict=True)
     except InvalidJson as error:
         raise _Wrong(MatrixError.of("M_NOT_JSON", str(error))) from error

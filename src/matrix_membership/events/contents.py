@@ -111,8 +111,8 @@ class Create:
         additional_creators_readable: `additional_creators` is absent or a list of
             user IDs.
         federate: users of other servers may take part. A value that is neither a boolean nor
-            null closes the room, as every server does that was read: one that left it open
-            would have members whom no other server has.
+            null closes the room, as in every server that was read. A server that left the
+            room open would have members whom no other server has.
         room_version: what the content says of the version; "1" when it says nothing.
         has_room_id: the event carries a `room_id`, which version 12 forbids.
     """

@@ -34,8 +34,8 @@ class Event(Facts):
     Attributes:
         event_id: its ID; empty for an event in client format that carries none.
         room_version: the version of its room.
-        room_id: the ID of its room; in version 12, of a create event, the one that
-            it makes; empty for an event in client format that carries none.
+        room_id: the ID of its room. A create event of version 12 has the ID of the room
+            that it makes. Empty for an event in client format that carries none.
         type: its type.
         sender: the user who sent it.
         server: the server part of `sender`.
@@ -43,9 +43,8 @@ class Event(Facts):
         membership: of a member event, the membership it gives; None when its
             content has none, and for all other events.
         authorised_via: of a member event, the user named in
-            `join_authorised_via_users_server`; empty when the key holds anything else than a
-            user ID; None when the key is missing, and in versions 1 to 7, where it means
-            nothing.
+            `join_authorised_via_users_server`. Empty when the key holds anything but a user
+            ID. None when the key is missing, and in versions 1 to 7, where it means nothing.
         authorising_server: the server part of `authorised_via`.
         kind: the name under which rules are found: its type; for a member event also the
             membership, unless that or the state key cannot be read. Empty for a type
@@ -330,8 +329,8 @@ _CLIENT_MAY_HAVE: Final = (
 
 
 def _check_client_event(event: Mapping[str, JsonValue], room_version: RoomVersion) -> None:
-    # A client is told less than a server. What it is told must have the format of a PDU,
-    # since rules and callers read it later; the size limits are those of PDUs alone.
+    # A client is told less than a server. The event must have the format of a PDU, since rules and
+    # callers read it later. Only the size limits are left out: they are for PDUs.
     for name in _CLIENT_NEEDS:
         check_field(name, event.get(name), room_version)
     for name in _CLIENT_MAY_HAVE:

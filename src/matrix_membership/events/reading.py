@@ -175,8 +175,8 @@ def read_scanned(
     known: KnownNames,
 ) -> ReadPdu:
     """Read a PDU as `read_into` does, faster as text with what `scan_usual` made."""
-    # The caller scanned the PDU inside a larger answer. What is unusual is read again from its
-    # text, so that one place alone says what is wrong.
+    # The caller scanned the PDU inside a larger answer. An unusual PDU is read again from its text,
+    # so that one place alone names the faults.
     if isinstance(pdu, str) and is_usual(document, pdu, room_version, known.are_good):
         return _read(make, pdu.encode(), document, USUAL, room_version, None)
     return read_into(make, pdu, room_version)

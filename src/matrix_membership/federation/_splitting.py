@@ -294,8 +294,8 @@ class Splitter:
             yield from self.more(len(text) - place)
         self.count(end - place)
         self.place = end
-        # What the scanner cannot read is passed on undecoded: the reader of the event says what is
-        # wrong with it, and the other events of the answer stay.
+        # Text that the scanner cannot read is passed on undecoded. The reader of the event names
+        # its fault, and the other events of the answer stay.
         document: JsonValue = None
         try:
             document, _ = scan_usual(text, place)
@@ -355,8 +355,8 @@ def _end_of_object(text: str, place: int) -> int | None:
     return None
 
 
-# Possessive: after a text that does not end, a match that can go back would try all shorter ones,
-# and text of a stranger would cost the square of its length.
+# Possessive: after a text that does not end, a match that can go back would try all shorter ones. A
+# stranger's text would cost the square of its length.
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}"]', re.DOTALL)
 _after_space: Final[Callable[[str, int], re.Match[str]]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment]  # it always matches
 

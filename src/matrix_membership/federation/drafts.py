@@ -84,7 +84,7 @@ def draft_fields(
         "prev_events": _referred(room.prev_events, room),
     }
     event = Event.from_client_event(fields, version)
-    # Sorted, so that the events of a room list the same in the same order: a server that judges
+    # Sorted, so that the events of a room list the same in the same order. A server that judges
     # many of them can then judge a list once.
     found = [room.state.get(*place) for place in sorted(auth.select_auth_events(event))]
     fields["auth_events"] = _referred([entry.event_id for entry in found if entry], room)

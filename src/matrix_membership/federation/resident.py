@@ -408,8 +408,8 @@ def _join_answer(
         # The same join came before, and its answer was lost on the way.
         before = _membership_before(event, room)
         shown = [entry for entry in shown if entry != event] + before
-    # Of the join too, which Synapse and tuwunel leave out: what it lists need not stand in the
-    # state.
+    # Of the join too, which Synapse and tuwunel leave out: an event that it lists need not stand in
+    # the state.
     listed = auth.auth_chain([*shown, event], room.get_event)
     if omit_members:
         for entry in shown:

@@ -36,8 +36,8 @@ class ResidentRoom:
         state_after: returns the state after some events, resolved where they are on different
             branches; None if one of them is unknown. It is asked for the state before an event
             that does not follow exactly the newest events. Without it (the default), `get_event`
-            must know those events, and the current state stands for the state before: an event
-            on a branch from before the room changed is then judged by today's rules alone.
+            must know those events, and the current state stands for the state before. An event
+            on an older branch is then judged by today's state alone.
     """
 
     server_name: ServerName

@@ -252,10 +252,10 @@ def answer_on_bind(
     `rooms` are those rooms of the invites that this server is in, by room ID.
 
     Returns:
-        For each of `request.invites`: the invite to send, when this server is in the
-        room; the request to send to the sender's server, when it is not; or an error.
-        For a user of another server, the error to answer. Cost: one signature for each
-        invite to a room that this server is in.
+        For each of `request.invites`, the invite to send if this server is in the room,
+        else the request to send to the sender's server; or an error. For a user of
+        another server, the error to answer. Cost: one signature for each invite to a room
+        that this server is in.
     """
     if server_of(request.mxid) != signer.server_name:
         sentence = f"{request.mxid} is not a user of {signer.server_name}"

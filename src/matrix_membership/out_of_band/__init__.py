@@ -1,8 +1,8 @@
 """Out-of-band membership: invites and a knock for a room of other servers.
 
-A server that is not in a room has no state of it: only the invite that it accepted or the
-knock that it sent, and the few events that came with it. So it cannot judge a later event
-by the rules. Each event that comes gets a `Verdict`.
+A server that is not in a room has no state of it. It has the invite that it accepted or
+the knock that it sent, and the few events that came with it. So it cannot judge a later
+event by the rules. Each event that comes gets a `Verdict`.
 
 An event that could not be checked never ends an invite. A wrong invite costs little: the
 room refuses the user's join. A lost invite cannot be accepted. Every server can send an
@@ -305,8 +305,8 @@ class OutOfBand:
     def expire(self, *, at: int, after: int) -> OutOfBand:
         """Reject locally each invite or knock that was held for more than `after` ms.
 
-        The others stay held; if none is left, the membership is rejected locally. If each is
-        young enough, it is the same object.
+        The others stay held. If all are too old, the membership is rejected locally; if all
+        are young enough, the same object is returned.
         """
         fresh = [held for held in self._open if at - held.since <= after]
         if len(fresh) == len(self._open):

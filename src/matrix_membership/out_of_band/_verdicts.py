@@ -42,11 +42,11 @@ class Reason(Enum):
     SERVER_UNSEEN = "the sender's server is not known to be in the room"
     REPLACES_ANOTHER = "it replaces a membership event that is not at hand"
     ELSEWHERE = "it is about another room or user, or no membership event of a known kind"
-    # Servers repeat what they got no answer to, so these two are usual.
+    # Servers repeat requests that were not answered, so these two are usual.
     HELD_ALREADY = "it is at hand already"
     REPLACED = "it was replaced before"
-    # The newcomer is refused and what is held stays: if the oldest went, strangers could push the
-    # real invite out.
+    # A new invite is refused, and those that are held stay: if the oldest went, strangers could
+    # push the real invite out.
     TOO_MANY = "the limit of held invites is reached, all of other servers"
     UNSIGNED = "it lacks a required signature"
     WRONG_SENDER = "no user can send this about that user"

@@ -1,7 +1,7 @@
 """The differences between two room versions, as one HTML page.
 
-The page shows the moves of membership that changed, then the verdicts, each folded open to the
-explanations on both sides, then the two rule lists beside each other.
+The page shows the moves of membership that changed, then the verdicts, then the two rule lists
+beside each other. Each verdict unfolds to the explanations of both sides.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rooms of two users, and every state that events can bring them to.
 
 The search is exhaustive in a small scope: the memberships of two users, some power levels
-and join rules. What goes wrong in a large room mostly goes wrong in a small one too.
+and join rules. Most faults of a large room show in a small one too.
 """
 
 from __future__ import annotations
@@ -182,8 +182,7 @@ def _allowed(document: JsonObject, state: RoomState) -> bool:
 
 def _with(room: Room, event: JsonObject) -> Room:
     place = (str(event["type"]), str(event["state_key"]))
-    # Who sent it does not matter to the rules. One form of each event lets two ways to one
-    # state meet.
+    # The rules do not ask who sent it. One form of each event lets two ways to one state meet.
     user = place[1] if place[0] == "m.room.member" else ANA
     kept = JsonObject({**event, "sender": user})
     return tuple(sorted({**dict(room), place: kept}.items(), key=lambda entry: entry[0]))

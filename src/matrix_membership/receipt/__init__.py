@@ -419,8 +419,8 @@ def _by_rules(
     """Run checks 4 to 6.
 
     Returns:
-        The first failed check; its decision, else the first undecided one, else the last;
-        whether the result may change once the missing events and members are known.
+        The first failed check. Its decision, else the first undecided one, else the last.
+        True if the result may change once the missing events and members are known.
     """
     before, current = room.state_before, room.current_state
     selected = auth.select_auth_events(event)
@@ -492,5 +492,5 @@ def _hangs_on_missing(
         return create is None
     if decision.rule == "auth_events.no_create_event":
         return bool(missing)
-    # The other rules on the list reject what is in it, which no further event mends.
+    # The other rules on the list reject something in it, and no further event mends that.
     return bool(missing) and not decision.rule.startswith(("auth_events.", "create."))

@@ -1,9 +1,9 @@
 """Judge an event by the events that it lists, check 4 on receipt.
 
-Every server that judges a PDU does it by this one function: the receiving server, the
-resident server, and the joining server for each event of a send_join answer. The create
-event of version 12, which no event lists, is added here alone. See `Checks performed on
-receipt of a PDU`__.
+Every server judges a PDU by this one function: the receiving server, the resident server,
+and the joining server for each event of a send_join answer. The create event of version
+12, which no event lists, is added here alone. See
+`Checks performed on receipt of a PDU`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
 """

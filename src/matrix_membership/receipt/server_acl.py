@@ -1,7 +1,7 @@
 """Server access control lists: which servers may speak to a room.
 
-They are separate from the authorisation rules. A server applies them to the requests of
-other servers: to whole requests at some endpoints (`ServerAcl.protects`), to each event of a
+They are separate from the authorisation rules. A server applies them to other servers'
+requests: to whole requests at some endpoints (`ServerAcl.protects`), to each event of a
 transaction, and to the EDUs of a room (`ServerAcl.EDUS`). The server that asks counts, not the
 server of an event's sender. See `Server access control lists`__.
 
@@ -11,7 +11,7 @@ __ https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-
 # How it works: a list may hold thousands of patterns, and each event of a transaction is tested.
 # Plain names and `*.name` are looked up in sets, by every length of ending that the list has. Only
 # patterns with more wildcards are compared one by one. Each of those is matched in one pass from
-# the left, without going back: after a star the first place that fits a part is as good as any
+# the left. It never goes back: after a star, the first place that fits a part is as good as any
 # later one.
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """State resolution: which state a room has where its history forks.
 
-`resolve` takes the states at the ends of the branches and gives the state of the room, by the
-algorithm of its version: 1 for room version 1, 2 for versions 2 to 11, 2.1 for version 12.
+`resolve` takes the states at the ends of the branches and gives the state of the room. It
+uses the algorithm of the version: 1 for room version 1, 2 for versions 2 to 11, 2.1 for
+version 12.
 """
 
 from __future__ import annotations

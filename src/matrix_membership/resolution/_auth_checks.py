@@ -8,8 +8,8 @@ __ https://spec.matrix.org/v1.19/rooms/v12/#definitions
 
 # Each judgement reads a state that the one before it may have changed. A new `RoomState` for each
 # event would prepare the same power levels and join rules thousands of times. So the state is a
-# view: `PartialState` holds what was let in, `Judge` keeps one `RoomState` over it for each create
-# event, power levels and join rules, and only the members are looked up anew.
+# view. `PartialState` holds the events that were let in. `Judge` keeps one `RoomState` over it for
+# each create event, power levels and join rules. Only the members are looked up anew.
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ class PartialState(dict[Place, "Event | None"]):
 class Judge:
     """Judges one event after another by a partially resolved state.
 
-    The rules look up the members that they ask for. What the other events of the state say is
-    read once for each create event, power levels and join rules that come together: most events
-    are judged by the same three.
+    The rules look up the members that they ask for. The rest of the state is read once for each
+    create event, power levels and join rules that come together: most events are judged by the
+    same three.
 
     Attributes:
         partial: the partially resolved state.

@@ -30,7 +30,7 @@ def full_auth_chain(
         auth_events: gives the auth events of an event.
         known: events whose chains are known; they are left out.
     """
-    # The events to start from are left out on purpose: by the definition, an event is in its own
+    # The events to start from are left out on purpose. By the definition, an event is in its own
     # chain only when another one of the set lists it.
     chain: set[EventID] = set()
     waiting = list(event_ids)
@@ -63,8 +63,8 @@ def auth_difference(
     ]
     if not any(differing):
         return set()
-    # Walking the common part for each state would cost the size of the room times the number of
-    # branches; the chain below what all states share is in all of them, so it cannot differ.
+    # The chain below the common part is in the chains of all states, so it cannot differ. To walk
+    # it for each state would cost the size of the room times the number of branches.
     in_all = full_auth_chain(unconflicted.values(), auth_events, set())
     chains = [full_auth_chain(event_ids, auth_events, in_all) for event_ids in differing]
     return set[EventID]().union(*chains) - chains[0].intersection(*chains[1:])
@@ -82,8 +82,8 @@ def conflicted_state_subgraph(
     Returns:
         The IDs, the conflicted events included. Cost: linear in their auth chains.
     """
-    # Below a conflicted event are the events of its chain; above one are those whose chains
-    # it is in. What lies on a path is both.
+    # Below a conflicted event are the events of its chain; above it are those whose chains it is
+    # in. An event on a path is below one and above another.
     ends = set(conflicted)
     below = ends | full_auth_chain(ends, auth_events, set())
     listed_by: dict[EventID, list[EventID]] = {}

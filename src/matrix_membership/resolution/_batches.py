@@ -4,9 +4,9 @@ A new batch is merged with those that are not more than twice as large. So n ent
 n log n times in all, however small the batches are, and a look-up asks log n dicts.
 """
 
-# An immutable mapping that grows needs either a copy for each addition, which costs the square, or
-# a tree, which costs a step of Python at each level. This is the logarithmic method: a few plain
-# dicts, each more than twice as large as the next. Python's own dict does the look-ups.
+# An immutable mapping that grows needs a copy for each addition or a tree. A copy costs the square,
+# a tree a step of Python at each level. This is the logarithmic method: a few plain dicts, each
+# more than twice as large as the next. Python's own dict does the look-ups.
 
 from __future__ import annotations
 

@@ -114,7 +114,8 @@ class Inquiry:
             rejected=question.rejected | without,
             algorithm=question.algorithm,
             unconflicted=common,
-            # What led to an event explains its branch still, though the event itself is left out.
+            # The difference is that of the states with the event: its auth events still explain its
+            # branch.
             auth_difference=self.difference,
             conflicted_subgraph=question.conflicted_subgraph,
         )

@@ -1,14 +1,14 @@
 """The chain index: auth differences and subgraphs without walking auth chains.
 
-An event of a room mostly replaces one that it lists among its auth events: power levels list
-the power levels before them, a member event the one before it. So the auth graph falls into
-chains: in each of them an event authorises the next. Whatever reaches an event of a chain
-reaches all before it, and what a set of events reaches is told by one number for each chain.
+Most events replace one of their auth events: power levels list the power levels before them,
+a member event the one before it. So the auth graph falls into chains: in each of them an
+event authorises the next. An event that reaches one of a chain reaches all before that
+one. So one number for each chain tells which events a set reaches.
 
-Between two chains only those edges are kept that lead further up than the ones before: a
-staircase, in which a search by halves finds how far an event of the one reaches into the other.
-The number of chains that matter to authorisation is that of the users who had power and of
-those in dispute; how long the chains are makes no difference.
+Between two chains only those edges are kept that lead further up than the ones before. They are
+a staircase: a search by halves finds how far an event of the one reaches into the other. The
+chains that matter to authorisation are as many as the users who had power or are in dispute.
+Their length makes no difference.
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ class ChainIndex:
 
         Returns:
             The event IDs. Cost: linear in the states and in the difference, and in the chains
-            that they reach with the edges between them; not in the length of the chains.
+            that they reach with the edges between them. The length of the chains does not
+            matter.
         """
         sets = list(state_sets)
         unconflicted = unconflicted_state_map(sets)
@@ -167,9 +168,9 @@ class ChainIndex:
         found: list[EventID] = []
         for number in set[int]().union(*reaches):
             ends = [reach.get(number, 0) for reach in reaches]
-            # Up to `min(ends)` every state reaches the chain, and up to `shared` what all have in
-            # common does. What lies above both, and below the furthest reach, is in some chains and
-            # not in all.
+            # Up to `min(ends)` every state reaches the chain, and up to `shared` their common part
+            # does. The events above both, up to the furthest reach, are in some chains and not in
+            # all.
             first = max(min(ends), shared.get(number, 0))
             found += self._between(number, first + 1, max(ends))
         return frozenset(found)
@@ -250,8 +251,8 @@ class _Growing:
         listed = [self._spot(name) or self._begin(name, None) for name in links_of(event)[0]]
         place = event.type, event.state_key or ""
         # The place is compared as well as the position. An event may cite the newest of many
-        # chains, and appending it to any of them would keep the graph right; but only successors of
-        # one place make long chains, and long chains are what makes the index small.
+        # chains, and any of them could take it. But only events of one place make long chains, and
+        # only long chains make the index small.
         for number, position in listed:
             length, of_chain, _ = self._chain(number)
             if of_chain == place and position == length:

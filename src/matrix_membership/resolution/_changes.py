@@ -63,10 +63,10 @@ def resets_in(
 ) -> tuple[Reset, ...]:
     """Find state resets in the rows of one room's state changes.
 
-    A place was reset when an event stands in it that stood there before, or that is older than the
-    one before it, or when it became empty. An event counts as older as for `resets`; without the
-    events at hand, only one that has stood there before can be told. A step that takes the
-    create event away is the end of the room for that server, and resets nothing.
+    A place was reset when it became empty, or got an event that stood there before or that is
+    older than the one before it. An event counts as older as for `resets`; without the events at
+    hand, only one that has stood there before can be told. A step that takes the create event
+    away is the end of the room for that server, and resets nothing.
 
     Args:
         changes: the rows in order: stream ID, type, state key, event ID or None, previous event ID
@@ -225,8 +225,8 @@ def _read(changes: bytes | str | Iterable[Row]) -> Iterator[_Change]:
 
 
 def _rows(changes: bytes | str | Iterable[Row]) -> Iterator[tuple[str, JsonValue]]:
-    # Rows of a database are numbered from 0 as in the caller's list, lines of text from 1 as in an
-    # editor: the error is read beside the one or the other.
+    # Rows of a database are numbered from 0, as in the caller's list, and lines of text from 1, as
+    # in an editor. The error is read beside the one or the other.
     if not isinstance(changes, (bytes, str)):
         yield from ((f"changes[{index}]", row) for index, row in enumerate(changes))
         return

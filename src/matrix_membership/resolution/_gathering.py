@@ -1,15 +1,15 @@
 """Resolving over a storage that has to be waited for, in batches of events.
 
-The step that `begin` gives names the events it needs. Which ones those are follows from the
-events that came before: the auth chains of the states, unless the caller knows what of them
-matters. When nothing is left to ask for, `resolve` is run on what has come.
+The step that `begin` gives names the events it needs. The events that came tell the next
+ones to ask for: the auth chains of the states, unless the caller knows the part of them
+that matters. When nothing is left to ask for, `resolve` is run on what has come.
 """
 
 # The alternative is an asynchronous twin of the algorithms, which would have to change with them
 # for good. Instead the needs are computed beside them, and the algorithms run once, when everything
-# has come. What is asked for may be more than the run reads; if it were less, the event would count
-# as missing, and the result would be wrong. A law compares `begin` with `resolve` on generated
-# rooms, and checks that no ID is asked for twice.
+# has come. More may be asked for than the run reads, never less: an event that was not asked for
+# would count as missing, and the result would be wrong. A law compares `begin` with `resolve` on
+# generated rooms, and checks that no ID is asked for twice.
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The events of one resolution: each looked up once, and read once.
 
-What a look-up gives is not trusted. An event counts as missing when the look-up does not
-have it, when it carries another ID, when it is not a state event, and when it belongs to
-another room than the one that is resolved. Nothing in a resolution raises for it: a missing
-event cannot be judged, and nothing is known of what authorises it.
+The events that a look-up gives are not trusted. An event counts as missing when the look-up
+does not have it, or gives one with another ID, of another room, or without a state key.
+Nothing in a resolution raises for it: a missing event cannot be judged, and nothing is
+known of what authorises it.
 """
 
 from __future__ import annotations
@@ -73,13 +73,13 @@ class Graph:
         found = self.events.get(event_id)
         if found is not None or event_id in self.missing:
             return found
-        # A storage is asked once for each ID, a missing event too: its answer may change while a
-        # resolution runs, and a result made of both answers is one that no other server has.
+        # A storage is asked once for each ID, a missing event too. Its answer may change while a
+        # resolution runs, and no other server would have a result made of both answers.
         found = self._get(event_id)
         if (
             found is None
             # A look-up by a hash of another room version, or a cache with a mixed-up key, must not
-            # put one event under the name of another: all servers would then disagree with this
+            # put one event under the name of another. All servers would then disagree with this
             # one.
             or found.event_id != event_id
             or found.state_key is None
@@ -171,8 +171,9 @@ class Graph:
     def settle(self, create_id: EventID | None, event_ids: Iterable[EventID]) -> None:
         """Find out which room this is, and count the events of other rooms as missing.
 
-        It is the room of the create event that all states have in common; without one, the
-        room of most of these events, of two with equally many that of the smaller ID.
+        It is the room of the create event that all states have in common. Without one, it
+        is the room of most of these events, or of several with equally many the smallest
+        ID.
 
         Args:
             create_id: the ID of that create event, if there is one.

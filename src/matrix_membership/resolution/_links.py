@@ -1,8 +1,8 @@
 """The two facts that resolution reads of an event: its auth events and its time.
 
 An `Event` keeps the bytes of its PDU and reads them again for each of these. A resolution
-of 10,000 places would spend more time on that than on everything else, so both are read at
-once, and of most PDUs without decoding the JSON.
+of 10,000 places would spend more time on that than on everything else. So both are read at
+once, and from most PDUs without decoding the JSON.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def links_of(event: Event, lists: Lists | None = None) -> Links:
     found = _scanned(event.pdu, {} if lists is None else lists)
     if found is not None:
         return found
-    # Everything that the scan does not take lands here: versions 1 and 2, whose references are
-    # pairs with a hash, and events that a caller made without a PDU.
+    # The scan leaves these: versions 1 and 2, whose references are pairs with a hash, and events
+    # that a caller made without a PDU.
     document = event.to_pdu() if event.pdu else event.document
     sent = document.get("origin_server_ts")
     listed = references(document, "auth_events", event.room_version)

@@ -71,13 +71,13 @@ class Mainline:
                 before = power_levels(before.event_id)
             reached = self._walk_on()
             if found is None and reached in passed:
-                # What lies behind it is not known yet.
+                # The events behind it are not known yet.
                 found = positions[reached]
                 names = list(passed)
                 passed = dict.fromkeys(names[: names.index(reached)])
         position = OFF_MAINLINE if found is None else found
-        # What was passed on the way has the same position. Kept, it shortens the walks of the next
-        # events.
+        # All events that were passed on the way have the same position. Kept, it shortens the walks
+        # of the next events.
         positions.update(dict.fromkeys(passed, position))
         return position
 

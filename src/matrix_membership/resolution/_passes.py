@@ -1,6 +1,6 @@
 """Algorithm 1, of room version 1: one kind of event after another.
 
-See `State resolution`__ of room version 1. Where the text is silent it does what servers do:
+See `State resolution`__ of room version 1. If the text is silent, it does as servers do:
 
 - A pass judges every place against what the passes before it resolved, and the places of one
   pass do not see each other. Otherwise the result would hang on the order of the members.

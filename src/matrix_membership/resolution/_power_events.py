@@ -98,8 +98,8 @@ def reverse_topological_power_ordering(
         graph: where the events are.
 
     Returns:
-        The events in order, each as what it was compared by; then those that cannot be
-        ordered, since they authorise themselves or wait for one that does. Cost: n log n.
+        The events in order, as their sort keys; then those that cannot be ordered, since
+        they authorise themselves or wait for one that does. Cost: n log n.
     """
     # Kahn's algorithm with a heap. A depth-first ordering is also topological, but depends on where
     # it starts; two servers could then replay a ban and a promotion the other way round.
@@ -123,6 +123,7 @@ def reverse_topological_power_ordering(
             open_edges[event_id] -= 1
             if open_edges[event_id] == 0:
                 heappush(ready, rank(event_id))
-    # What is left waits for itself. IDs of versions 1 and 2 are not hashes, so a server can write
-    # two events that authorise each other; no topological ordering has a turn for them.
+    # The events that are left wait for themselves. IDs of versions 1 and 2 are not hashes, so a
+    # server can write two events that authorise each other. No topological ordering has a turn for
+    # them.
     return ordered, open_edges.keys()

@@ -58,8 +58,8 @@ def resolve_by_replay(
     other_ranks = mainline_ordering(others, line, graph)
     other_ends = iterative_auth_checks([rank[2] for rank in other_ranks], partial, graph)
 
-    # Only what was let in: the start state stays where it is, so that the result of 100 disputed
-    # places costs 100 entries and not one for each member.
+    # Only the events that were let in. The start state stays where it is, so that the result of 100
+    # disputed places costs 100 entries, not one for each member.
     resolved = {place: event.event_id for place, event in partial.resolved.items()}
     return resolved, (
         Record(Stage.POWER_EVENTS, power_ranks, power_ends),

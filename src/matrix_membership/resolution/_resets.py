@@ -97,8 +97,8 @@ def resets(
     """Find the places that a resolution put back to an older event, or emptied.
 
     An event counts as older when it authorises the state before, directly or not, or when both
-    its depth and its `origin_server_ts` are smaller. What a newer event of another branch
-    replaced is a change, not a reset. Nothing is lost with an event that was rejected.
+    its depth and its `origin_server_ts` are smaller. A newer event of another branch
+    makes a change, not a reset. Nothing is lost with an event that was rejected.
 
     Args:
         before: the state before the branches met, as the newest branch had it.

@@ -96,7 +96,7 @@ class Question:
         auth_difference: AbstractSet[EventID] | None,
         conflicted_subgraph: AbstractSet[EventID] | None,
     ) -> Question:
-        """Read the states, and separate what they have in common."""
+        """Read the states, and separate their common part."""
         require_room_version(room_version)
         chosen = room_version.state_resolution if algorithm is None else algorithm
         if chosen not in ALGORITHMS:
@@ -213,7 +213,7 @@ def resolve(
 
     The result does not depend on the order of the states. An event cannot win if it is
     not at hand, belongs to another room or is not a state event; `Resolution.missing` names it.
-    What all states have in common stands in the result, at hand or not.
+    The events that all states have in common stand in the result, at hand or not.
 
     Args:
         room_version: the version of the room.

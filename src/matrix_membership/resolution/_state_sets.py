@@ -1,4 +1,4 @@
-"""The states to resolve: what they have in common, and what they differ in.
+"""The states to resolve: their common part, and the places that differ.
 
 Both are defined in the `definitions`__ of algorithm 2; a place is a type with a state key.
 

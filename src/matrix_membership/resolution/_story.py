@@ -1,4 +1,4 @@
-"""The story of a resolution: what was considered, and what became of it."""
+"""The story of a resolution: the events that were considered, and their outcomes."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def story_of(
     state: Mapping[Place, EventID],
     events: Mapping[EventID, Event],
 ) -> Story:
-    """Tell the story of what was written down. Cost: n log n in it."""
+    """Tell the story of some records. Cost: n log n in it."""
     # A missing event has no type to show, but the states said where it stands. So the story can
     # name the place of an event that nobody could look up.
     listed = {event_id: place for place, ids in conflicted.items() for event_id in ids}

@@ -138,7 +138,7 @@ class KeyRing:
 
         A document is signed by its own server only, so it proves nothing about others: it
         is good for a server that was asked for. The order of the documents does not matter,
-        see `with_keys`. One bad document spoils the call; read those of a notary one by
+        see `with_keys`. One bad document spoils the call. Read those of a notary one by
         one, so that a server with a bad document does not hide the keys of others.
 
         Args:
@@ -168,9 +168,9 @@ class KeyRing:
     def with_keys(self, other: KeyRing) -> KeyRing:
         """Merge two rings; the order does not matter.
 
-        Of the keys with one ID, one counts: one that its server called expired, by the
-        earliest end that the server named; otherwise the one of the longest validity. So a
-        stale document takes nothing back that a newer one said, whichever comes first.
+        Of the keys with one ID, one counts. If its server called one expired, the earliest
+        end that it named counts; otherwise the longest validity. So a stale document takes
+        nothing back that a newer one said, whichever comes first.
 
         Returns:
             The merged ring. Cost: linear in `other` and in the number of servers here.

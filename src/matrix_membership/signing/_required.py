@@ -6,9 +6,9 @@ __ https://spec.matrix.org/v1.19/server-server-api/#validating-hashes-and-signat
 """
 
 # How it works: one list of servers, those whose signature somebody asks for, answers all questions
-# here. What is missing from `signed_by` is told apart by the keys at hand: a key that was usable
-# and still did not verify is a forgery; a key that a fetch could bring is a need; anything else is
-# as good as unsigned. No signature is verified a second time for that.
+# here. The keys at hand sort the servers that `signed_by` lacks. A signature that a usable key does
+# not verify is a forgery, a key that a fetch could bring is a need, and anything else is as good as
+# unsigned. No signature is verified a second time for that.
 
 from __future__ import annotations
 
@@ -211,10 +211,10 @@ def _told_apart(
 def signatures_that_count(pdu: Mapping[str, JsonValue]) -> dict[ServerName, dict[str, JsonValue]]:
     """Choose the signatures of a PDU that are worth a verification.
 
-    Up to `MOST_SIGNATURES`, all of them. Of more, servers count in this order while all
-    of their signatures fit: the sender's, the one that the event ID names, the authorising
-    user's, the target user's, then the others by name. So the cost of a check is bounded,
-    and all servers choose the same signatures, whichever keys they know.
+    Up to `MOST_SIGNATURES`, all of them. If there are more, servers count in this order
+    while all of their signatures fit: the sender's, the one that the event ID names, the
+    authorising user's, the target user's, then the others by name. So the cost of a check
+    is bounded, and all servers choose the same signatures, whichever keys they know.
 
     Args:
         pdu: a PDU whose format was checked.

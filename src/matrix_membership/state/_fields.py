@@ -2,8 +2,8 @@
 
 # How it works: a new state is an object of `Fields` while its slots are filled, and becomes a
 # `RoomState` by setting its class. After a member event everything but the roster is taken over as
-# it is. After any other event the views are read again, whatever it was about: that takes three
-# look-ups, where asking what it was about would take as many comparisons.
+# it is. After any other event the views are read again, whatever its type: that takes three
+# look-ups, and asking for its type would take three comparisons.
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Roster:
     the servers of members who may have been left out.
     """
 
-    # Two maps, since in an old room most members have left: a partial answer and the heroes would
+    # Two maps, since in an old room most members have left. A partial answer and the heroes would
     # walk over all of them to find five who are there.
     __slots__ = ("absent", "invited", "present", "servers", "told")
 

@@ -27,7 +27,7 @@ _MEMBER = "m.room.member"
 class PassedOver:
     """A malformed event that a state was made without.
 
-    What the room holds at its place is unknown.
+    The room's own event at its place is unknown.
 
     Attributes:
         index: its position among the events that were given, from 0.
@@ -71,8 +71,8 @@ class Storage:
 class Stored:
     """A storage, and the events that changed since.
 
-    A stripped one may lack events of every type: it raises for what it lacks, and so does
-    one that was made without malformed events for their places.
+    A stripped state may lack events of every type, and raises for the places that it
+    lacks. So does a state made without its malformed events, for their places.
     """
 
     __slots__ = ("changes", "passed_over", "storage", "stripped", "unreadable")

@@ -13,8 +13,8 @@ from matrix_membership.state import RoomState
 def second_create_event(event: Event, *states: RoomState) -> InvalidEvent | None:
     """Return what speaks against a create event in a room that has one already.
 
-    Rule 1 of the authorisation rules does not look at the state: by its letter, any user
-    of the room ID's server could replace the create event, even one who is banned. An event of
+    Rule 1 of the authorisation rules does not look at the state. By its letter, any user of
+    the room ID's server could replace the create event, even one who is banned. An event of
     this type with any other state key, or with none, counts as a second one too.
 
     Args:
@@ -22,9 +22,9 @@ def second_create_event(event: Event, *states: RoomState) -> InvalidEvent | None
         states: states of its room.
 
     Returns:
-        An error that names both; None when one of the states has this very event, when
-        none of them has a create event, and for events of other types. Cost: constant; in versions 1
-        and 2, where an ID is not a hash, linear in the two create events.
+        An error that names both. None if a state has this very event, if no state has a create
+        event, and for events of other types. Cost: constant; in versions 1 and 2, where an ID is
+        not a hash, linear in the two create events.
 
     >>> from matrix_membership.room_versions import V11
     >>> create = {"type": "m.room.create", "sender": "@a:a", "state_key": "", "content": {}}

@@ -1,8 +1,8 @@
 """Room state from a client's events: `/sync`, `/state`, stripped state, objects.
 
-A bot has events in client format, as JSON or as the objects of a client library. What
-stripped state leaves out is unknown: a question that needs it raises `IncompleteState`,
-which `advice.may.may` turns into an answer that says so.
+A bot has events in client format, as JSON or as the objects of a client library. The
+events that stripped state leaves out are unknown. A question that needs them raises
+`IncompleteState`, and `advice.may.may` answers that it is unknown.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def read_event(event: object, room_version: RoomVersion) -> Event:
     """
     fields = _fields(event)
     if fields.get("type") == "m.room.power_levels" and _is_made(event):
-        # mautrix writes `invite: 50` where the room names none and 0 counts. What the room
-        # says is lost then, and a wrong level would decide who may do what.
+        # mautrix writes `invite: 50` where the room names none and 0 counts. The room's own setting
+        # is lost then, and a wrong level would decide who may do what.
         expected = "the JSON that the server sent, since an object may fill in levels"
         raise InvalidEvent("m.room.power_levels", expected, type(event).__name__)
     # Servers that show PDUs to their administrators add the ID that others compute.
@@ -182,7 +182,7 @@ def _text(value: JsonValue) -> str:
 def _fields(event: object) -> Mapping[str, JsonValue]:
     if isinstance(event, Mapping):
         return event
-    # What came is better than what an object makes of it, so `source` is asked first.
+    # The JSON that came is better than an object's own version of it, so `source` is asked first.
     source = getattr(event, "source", None)
     if isinstance(source, Mapping):
         return source

@@ -69,7 +69,7 @@ _TIMES: Final = st.integers(0, 2**41)
 _DEPTHS: Final = st.integers(1, 1000)
 _REMARKS: Final = st.sampled_from(("displayname", "reason"))
 _MEMBERSHIPS: Final = st.sampled_from(tuple(MEMBERSHIPS))
-# What readers of IDs stumble over: a slash and a plus, an IPv6 literal with a port, letters beyond
+# Readers of IDs stumble over these: a slash and a plus, an IPv6 literal with a port, letters beyond
 # ASCII.
 _SOME_IDS: Final = MappingProxyType(
     {

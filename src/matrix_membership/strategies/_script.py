@@ -37,7 +37,8 @@ class Writer:
         documents = [event.document for event in events if event.pdu]
         usual: dict[str, JsonValue] = {}
         for key in _USUAL:
-            # What most events share is written once, so that what differs can be seen.
+            # The fields that most events share are written once, so that a reader sees those that
+            # differ.
             values = Counter(encode(document.get(key), strict=False) for document in documents)
             for value, count in values.most_common(1):
                 if count > 1 and value != b"null":

@@ -311,7 +311,7 @@ _REASONS: Final[Mapping[Chapter, tuple[str, ...]]] = MappingProxyType(
 """The chapters, and for each the reasons to allow or reject.
 
 A reason stands twice where it alone reaches a rule, or where another rule often decides
-first. Shrinking goes from a reason to the one before it, so the order matters: a join
+first. Shrinking goes from a reason to the one before it, so the order matters. A join
 that nothing allows stands before the joins that become one by a change of the room. In
 another order, 8 of 60 failures kept a third user or an odd join rule.
 """

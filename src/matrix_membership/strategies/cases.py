@@ -70,7 +70,7 @@ class AuthCase:
         """Python that rebuilds the case and asserts its decision."""
         in_state = tuple(self.state.events)
         writer = Writer.of(self.event.room_version, (*in_state, self.event))
-        # What stands in the state is named by its place: written out twice, it would double the
+        # An event of the state is named by its place: written out twice, it would double the
         # script.
         cited = [
             _place(event) if event in in_state else writer.event(event)
@@ -125,9 +125,9 @@ def auth_cases(
         unsound_auth_events: whether some events list the wrong auth events. Turn it off
             for an engine that takes only an event and a state.
         impossible_levels: whether some rooms have power levels that the rules of their
-            version keep out, such as text from version 10 on, and some events levels that
-            no rule of their version reads, such as a `ban` of `[]` before it. Engines
-            differ on these.
+            version keep out, such as text from version 10 on. Some events then have
+            levels that no rule of their version reads, such as a `ban` of `[]` before it.
+            Engines differ on these.
         signed: whether to hash and sign all events, with `signer_of` their servers.
             Otherwise only `signed_by` names the signers.
 

@@ -79,7 +79,7 @@ class RoomHistory:
             "prev_events": [_reference(event) for event in self.events[-1:]],
             **fields,
         }
-        # Which auth events it has to list depends on its type, sender, state key and content.
+        # The auth events that it has to list depend on its type, sender, state key and content.
         draft = Event.from_client_event({**fields, "sender": sender, "room_id": ROOM}, version)
         cited = [
             event for place in sorted(select_auth_events(draft)) if (event := state.get(*place))

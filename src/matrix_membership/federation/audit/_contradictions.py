@@ -1,6 +1,6 @@
 """Find signs that the state in an answer is not that before the join.
 
-None of them proves a lie, so all are only noted: state resolution can undo an event, and a
+None of them proves a lie, so all are only noted. State resolution can undo an event, and a
 server that sends a join twice is in the room the second time.
 """
 
@@ -34,7 +34,7 @@ def contradictions(
         if event.state_key is None:
             continue
         there = state.get(event.type, event.state_key)
-        # Where members were omitted, an absent one contradicts nothing.
+        # If members were omitted, an absent one contradicts nothing.
         left_out = state.is_partial and event.type == "m.room.member"
         if there is not None and there.event_id in entries[event_id].auth_events:
             detail = f"{event_id} of the chain has replaced it"

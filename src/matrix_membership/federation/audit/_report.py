@@ -44,10 +44,10 @@ class Defect:
 
     Attributes:
         severity: its effect on the answer.
-        code: its name, such as `unknown_key` (fetching a key could save the event) or
-            `bad_signature` (a signature is bad or missing, and a key cannot help);
-            `redacted_form` (the event came as redaction leaves it) or `bad_hash` (it came
-            with content that its hash does not cover).
+        code: its name. With `unknown_key`, fetching a key could save the event; with
+            `bad_signature`, a signature is bad or missing, and a key cannot help. With
+            `redacted_form`, the event came as redaction leaves it; with `bad_hash`, with
+            content that its hash does not cover.
         detail: a sentence for people.
         event_id: the event that has the defect; empty if it concerns the whole answer.
         root: the first dropped event on which this event depends; otherwise empty.

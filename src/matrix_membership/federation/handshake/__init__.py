@@ -323,7 +323,7 @@ class AwaitingAcceptance:
                     resident=self.destination,
                 )
                 return AwaitingKeys(examination, self.destination)
-            # What was read for another join says nothing of this one.
+            # An answer that was read for another join says nothing of this one.
             case Examination() if self.handshake is JOINING and message.join == self.event:
                 return AwaitingKeys(message, self.destination)
             case SendKnockResponse() if self.handshake is KNOCKING:

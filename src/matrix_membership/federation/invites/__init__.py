@@ -220,8 +220,8 @@ def _refused(offered: Offered, error: MatrixError) -> Offered | MatrixError:
 
 def _check_unchanged(event: Event, reply: InviteResponse) -> None:
     """Raise if the reply holds another event than the invite that was sent."""
-    # Equal event IDs do not prove equal content: in versions 1 and 2 the sender chooses
-    # the ID, and in later ones it covers the content only through `hashes`.
+    # Equal event IDs do not prove equal content. In versions 1 and 2 the sender chooses the ID; in
+    # later ones it covers the content only through `hashes`.
     came = Event.from_pdu(_bare(reply.event), event.room_version)
     if came.event_id != event.event_id:
         raise _lie(f"the invite {event.event_id}", came.event_id)

@@ -87,8 +87,8 @@ def graded(
 ) -> tuple[tuple[Event, ...], dict[MatrixError, bool]]:
     """Do as `examined`, and tell for each fault whether it is grave.
 
-    The fault of a stripped event is not, unless it is the create event: it claims nothing
-    that a signature could prove, and older servers send no other.
+    The fault of a stripped event is not, except in the create event: it claims nothing
+    that a signature could prove, and older servers send only stripped ones.
     """
     # One more than the bound shows that there are more, however many a stranger sends.
     entries = tuple(islice(entries, MOST_DESCRIBING + 1))
@@ -160,8 +160,8 @@ def _examined(entry: JsonValue, about: Event, keys: KeyRing) -> tuple[Event | No
 
 def _stripped(entry: Mapping[str, JsonValue], version: RoomVersion) -> Event | None:
     """Return a stripped state event, as servers sent them before they sent PDUs."""
-    # What has hashes or signatures claims to be a PDU. If it could pass as stripped after it failed
-    # as one, a forged event would be shown all the same.
+    # An event with hashes or signatures claims to be a PDU. If it could pass as stripped after it
+    # failed as one, a forged event would be shown all the same.
     if "hashes" in entry or "signatures" in entry or "state_key" not in entry:
         return None
     try:
