@@ -177,12 +177,12 @@ def _used(event: Event, version: RoomVersion) -> None:
         may(ANA, state).invite(BEN)
         permits(state, "a.example")
         admit(event, state)
-        assert pickle.loads(pickle.dumps(state)) == state  # noqa: S301 - our own
+        assert pickle.loads(pickle.dumps(state)) == state
     assert isinstance(event.depth + event.origin_server_ts, int)
     assert all(map(names.is_event_id, (*event.prev_events, *event.auth_events)))
     assert event.to_client_event()["type"] == event.to_stripped()["type"] == event.type
     assert freeze(event.document) == event.document
-    assert pickle.loads(pickle.dumps(event)) == event  # noqa: S301 - our own
+    assert pickle.loads(pickle.dumps(event)) == event
     assert repr(event)
 
 

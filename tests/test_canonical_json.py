@@ -208,7 +208,7 @@ class TestJsonObject:
         assert hash(value) == hash(freeze({"a": {"b": [1]}}))
         assert copy.copy(value) is value
         assert copy.deepcopy(value) is value
-        again = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(value))
         assert (again, type(again), type(again["a"])) == (value, JsonObject, JsonObject)
         assert freeze(value) is not None
 
@@ -220,7 +220,7 @@ class TestJsonObject:
 class TestJsonFloat:
     def test_is_a_value(self) -> None:
         value = JsonFloat("1.50")
-        again = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(value))
         assert (again, again.text, again + 1) == (1.5, "1.50", 2.5)
 
     def test_does_not_change(self) -> None:

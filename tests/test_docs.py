@@ -93,7 +93,7 @@ class TestPage:
             if not block.is_session and block.why is None:
                 # Empty lines before it, so that a traceback names the line of the page.
                 source = "\n" * block.line + block.code
-                exec(compile(source, str(page), "exec"), namespace)  # noqa: S102 - our own pages
+                exec(compile(source, str(page), "exec"), namespace)
 
     def test_ends_sessions_with_an_empty_line(self, page: Path) -> None:
         # Otherwise doctest takes the closing fence for expected output.

@@ -31,7 +31,7 @@ ALL = [
 class TestErrors:
     @pytest.mark.parametrize("error", ALL, ids=str)
     def test_are_values(self, error: MatrixMembershipError) -> None:
-        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(error))
         assert again == error
         assert hash(again) == hash(error)
         assert error != MatrixMembershipError(*error.args)

@@ -68,7 +68,8 @@ def _made_once(cls: _Class) -> _Class:
     made.__setstate__ = restored
     if made.__repr__ is object.__repr__:
         made.__repr__ = _shown
-    return made  # type: ignore[no-any-return]  # attrs gives a class
+    frozen_class: _Class = made
+    return frozen_class
 
 
 # attrs writes source text for these methods and compiles it, for each of a hundred classes. That

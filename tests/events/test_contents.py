@@ -305,7 +305,7 @@ class TestPowerLevels:
 
     def test_can_be_pickled_and_shown(self) -> None:
         levels = view({"users": {ANA: 5}, "ban": 7, "events": {"x": 1}}, V12)
-        again = pickle.loads(pickle.dumps(levels))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(levels))
         assert repr(again) == repr(levels)
         assert (again.level_of(ANA), again.level_of(BEN)) == (5, 0)
         assert "level_of" not in repr(levels)

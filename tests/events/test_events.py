@@ -205,7 +205,7 @@ class TestFacts:
 
     def test_are_small_and_can_be_pickled(self) -> None:
         event = a_room(V10).with_levels({ANA: 50}).events[-1]
-        again = pickle.loads(pickle.dumps(event))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(event))
         assert (again, again.pdu, again.signed_by) == (event, event.pdu, event.signed_by)
         assert isinstance(again.view, PowerLevels)
         assert again.view.users == {ANA: 50}

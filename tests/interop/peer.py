@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from http import HTTPStatus
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
@@ -175,9 +175,9 @@ class Peer:
             return web.json_response({"errcode": "M_UNRECOGNIZED", "error": "no"}, status=404)
         answer: web.StreamResponse = await handler(request)
         if isinstance(answer, web.Response) and answer.status >= HTTPStatus.BAD_REQUEST:
-            self.refused.append(json.loads(cast("bytes", answer.body))["errcode"])
+            self.refused.append(json.loads(answer.text or "{}")["errcode"])
         if self.twist is not None and isinstance(answer, web.Response) and answer.status == 200:
-            body = json.loads(cast("bytes", answer.body))
+            body = json.loads(answer.text or "{}")
             return web.json_response(self.twist(request.path, body))
         return answer
 

@@ -56,7 +56,7 @@ C: Final = ServerName("c.example")
 ROOM: Final = RoomID("!r:a.example")
 
 COPIES: Final[dict[str, Callable[[Any], Any]]] = {
-    "pickled": lambda value: pickle.loads(pickle.dumps(value)),  # noqa: S301 - our own
+    "pickled": lambda value: pickle.loads(pickle.dumps(value)),
     "deeply": copy.deepcopy,
     "flatly": copy.copy,
 }

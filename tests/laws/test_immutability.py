@@ -244,7 +244,7 @@ class TestJsonObject:
 
     def test_can_be_pickled(self) -> None:
         value = freeze({"a": [{"b": 1}]})
-        again = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(value))
         assert again == value
         assert type(again) is type(again["a"][0]) is JsonObject
 

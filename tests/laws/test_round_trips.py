@@ -64,7 +64,7 @@ def test_events_survive_the_client_format(event: Event) -> None:
 @settings(max_examples=50)
 @given(ANY_EVENT)
 def test_events_survive_pickling(event: Event) -> None:
-    again = pickle.loads(pickle.dumps(event))  # noqa: S301 - our own bytes
+    again = pickle.loads(pickle.dumps(event))
     assert (facts(again), again.signed_by) == (facts(event), event.signed_by)
 
 
@@ -78,4 +78,4 @@ def test_templates_complete_to_the_same_event(event: Event) -> None:
 @settings(max_examples=75)
 @given(strategies.room_states())
 def test_states_survive_pickling(state: RoomState) -> None:
-    assert pickle.loads(pickle.dumps(state)) == state  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(state)) == state

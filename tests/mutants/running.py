@@ -67,7 +67,7 @@ class _Replaced(MetaPathFinder, InspectLoader):
         return self.package
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(compile(self.source, self.path, "exec"), module.__dict__)  # noqa: S102 - our own module
+        exec(compile(self.source, self.path, "exec"), module.__dict__)
 
 
 def prepare() -> None:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self, TypeAlias, TypedDict, cast
+from typing import Any, Self, TypeAlias, TypedDict
 
 from tests.interop.synapse import synapse_python
 
@@ -115,7 +115,7 @@ class SynapseOracle:
 
 
 def _checked(case: Case, line: bytes) -> Answer:
-    answer: dict[str, Any] = json.loads(line)
+    answer: Answer = json.loads(line)
     if "fault" in answer or answer["id"] != case["id"]:
         raise OracleFailed(f"case {case!r} was answered with {answer!r}")
-    return cast("Answer", answer)
+    return answer

@@ -197,7 +197,7 @@ RULE_OF: Final = {"expired, join": "restricted"}
 
 def a_planted_history(seed: int) -> History:
     """The planted history of a seed. Each run of seeds has all shapes equally often."""
-    draw = random.Random(seed)  # noqa: S311 - a seed, not a key
+    draw = random.Random(seed)
     shape = list(PLANTS)[seed % len(PLANTS)]
     plant, versions, branches = PLANTS[shape]
     sketch = _begun(
@@ -214,7 +214,7 @@ def a_planted_history(seed: int) -> History:
 
 def a_clean_history(seed: int) -> History:
     """The clean history of a seed: what is not as before was changed by something newer."""
-    draw = random.Random(seed)  # noqa: S311 - a seed, not a key
+    draw = random.Random(seed)
     sketch = _begun(draw, draw.choice(VERSIONS), draw.choice(("public", "public", "invite")))
     shape = draw.choice(("grown", "apart", "rivals", "kicked", "banned"))
     room, late = sketch.room, sketch.late

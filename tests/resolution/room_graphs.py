@@ -195,7 +195,7 @@ _MOVES: Final = (
 
 def a_case(seed: int, version: RoomVersion | None = None) -> Case:
     """The case of a seed."""
-    draw = random.Random(seed)  # noqa: S311 - a seed, not a key
+    draw = random.Random(seed)
     version = version or VERSIONS[seed % len(VERSIONS)]
     graph = Graph(version, draw)
     branches = [graph.begin()]

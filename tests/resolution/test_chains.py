@@ -148,7 +148,7 @@ class TestChainIndex:
     def test_is_a_value(self) -> None:
         fork = a_fork(V11)
         index = ChainIndex.of(fork.events.values())
-        again = pickle.loads(pickle.dumps(index))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(index))
         assert again == index
         assert hash(again) == hash(index)
         reach = index.reach(fork.state.values())

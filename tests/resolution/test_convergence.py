@@ -109,7 +109,7 @@ class TestPartitions:
         ids=["kick-promotion", "demotion-kick", "ban-join", "join-rules"],
     )
     def test_end_with_the_same_members(self, version: RoomVersion, script: list[Step]) -> None:
-        network = healed(version, script, random.Random(0))  # noqa: S311 - a seed, not a key
+        network = healed(version, script, random.Random(0))
         check_agreement(network)
         first, *others = (set(server.state.joined_members()) for server in network.servers[:2])
         assert others == [first]
@@ -123,7 +123,7 @@ class TestSoftFailure:
         state of the whole graph is the same for both all the same.
         """
         script: list[Step] = [Act(0, "join", 0), Act(0, "ban", 1), Act(1, "join")]
-        network = healed(V1, script, random.Random(0))  # noqa: S311 - a seed, not a key
+        network = healed(V1, script, random.Random(0))
         check_agreement(network)
         of_ana, of_ben, _ = network.servers
         assert of_ana.soft_failed
@@ -141,7 +141,7 @@ def test_a_fault_shrinks_to_a_few_events() -> None:
     def disagree(script: list[Step]) -> bool:
         network = Network(V11, kinds=(Server, Server, LastParent))
         network.play(script)
-        network.heal(random.Random(0))  # noqa: S311 - a seed, not a key
+        network.heal(random.Random(0))
         try:
             check_agreement(network)
         except AssertionError:

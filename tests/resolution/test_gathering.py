@@ -125,7 +125,7 @@ class TestAwaitingEvents:
     def test_is_a_value(self) -> None:
         left, right = a_dispute()
         first = begin(V11, [left.state, right.state])
-        second = pickle.loads(pickle.dumps(first))  # noqa: S301 - our own
+        second = pickle.loads(pickle.dumps(first))
         assert first == second
         assert hash(first) == hash(second)
         assert first != begin(V11, [left.state, {}])

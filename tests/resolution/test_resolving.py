@@ -392,7 +392,7 @@ class TestResolution:
     def test_can_be_pickled(self) -> None:
         left, right = two_topics(V11)
         found = resolve(V11, [left.state, right.state], left.events.get)
-        again = pickle.loads(pickle.dumps(found))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(found))
         assert again == found
         assert again.room_state() == found.room_state()
 

@@ -120,7 +120,7 @@ class TestState:
 
     def test_stays_so_when_it_is_pickled(self) -> None:
         state = spoiled(BEN)
-        again = pickle.loads(pickle.dumps(state))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(state))
         assert again.passed_over == state.passed_over
         assert again.membership_of(BEN) is UNKNOWN
 

@@ -101,7 +101,7 @@ class TestStrippedState:
         assert list(stripped(room).members) == [ANA, BEN, CAY, DAN]
 
     def test_stays_so_when_it_is_pickled(self) -> None:
-        state = pickle.loads(pickle.dumps(stripped()))  # noqa: S301 - our own
+        state = pickle.loads(pickle.dumps(stripped()))
         assert state.join_rule is JoinRule.KNOCK
         assert not state.knows("m.room.power_levels")
 

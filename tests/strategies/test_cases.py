@@ -155,7 +155,7 @@ class TestScript:
 def run(case: AuthCase) -> dict[str, Any]:
     """What a script leaves behind; it asserts its own decision."""
     names: dict[str, Any] = {}
-    exec(case.script, names)  # noqa: S102 - our own script
+    exec(case.script, names)
     return names
 
 

@@ -6,6 +6,7 @@ the sender's server.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
@@ -103,7 +104,7 @@ class Binding:
         if asked.destination == self.server.name:
             return await self.by_address.exchanged(asked)
         answer = await self.server.transport.ask(asked.destination, asked.request)
-        if answer.status == 200:  # noqa: PLR2004 - success, in HTTP
+        if answer.status == HTTPStatus.OK:
             return None
         return MatrixError.from_json(answer.content, status=answer.status)
 

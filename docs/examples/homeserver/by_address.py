@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from base64 import urlsafe_b64encode
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any, Final
 
 from homeserver.answers import Answer
@@ -109,7 +110,7 @@ class ByAddress:
             authorization=f"Bearer {asked.id_access_token}",
         )
         content = answer.content
-        if answer.status != 200 or not isinstance(content, dict):  # noqa: PLR2004 - success, in HTTP
+        if answer.status != HTTPStatus.OK or not isinstance(content, dict):
             error = MatrixError.from_json(content, status=answer.status)
             raise RemoteProtocolError("an answer", str(error))
         return content
@@ -159,5 +160,5 @@ class ByAddress:
             base = f"{transport.scheme}://{name}"
             if question.uri.startswith(base + "/"):
                 answer = await transport.call(name, "GET", question.uri.removeprefix(base))
-                return answer.content if answer.status == 200 else None  # noqa: PLR2004 - the same
+                return answer.content if answer.status == HTTPStatus.OK else None
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 
 import attrs
@@ -119,7 +120,7 @@ class Doing:
         asked = Request("GET", path, (("room_alias", alias),))
         answer = await self.server.transport.ask(server, asked)
         found = answer.content
-        if answer.status != 200 or not isinstance(found, JsonObject):  # noqa: PLR2004 - success, in HTTP
+        if answer.status != HTTPStatus.OK or not isinstance(found, JsonObject):
             return MatrixError.of("M_NOT_FOUND", f"{server} does not know {alias}")
         room_id, servers = found.get("room_id"), found.get("servers")
         if not is_room_id(room_id) or not isinstance(servers, tuple):

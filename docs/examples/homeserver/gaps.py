@@ -10,6 +10,7 @@ Strangers cause these requests. So one transaction causes few of them, and an an
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any, Final
 
 from homeserver.rooms import MOST_PREV_EVENTS, Room
@@ -85,7 +86,7 @@ class Gaps:
             return JsonObject()
         self.left -= 1
         answer = await self.server.transport.ask(self.origin, request)
-        content = answer.content if answer.status == 200 else None  # noqa: PLR2004 - success, in HTTP
+        content = answer.content if answer.status == HTTPStatus.OK else None
         return content if isinstance(content, JsonObject) else JsonObject()
 
     async def read(self, room: Room, pdus: Any, most: int) -> list[tuple[ReadPdu, KeyRing]]:

@@ -54,7 +54,7 @@ def lint(state: RoomState) -> tuple[Finding, ...]:
         try:
             # Not a comprehension: a check may find something before it misses something.
             for finding in check(state):
-                found.append(finding)  # noqa: PERF402
+                found.append(finding)  # noqa: PERF402 - see above
         except IncompleteState as incomplete:
             # A state over a look-up cannot list its members. Its caller hears of it, instead of a
             # list of findings that is short for another reason than it says.

@@ -124,8 +124,8 @@ def check(event: Event, state: RoomState) -> Decision:
     # judging a public join against a prepared state takes.
     for applies, decision in rows:
         if applies(event, state):
-            return decision  # type: ignore[no-any-return]  # as the next
-    return end  # type: ignore[no-any-return]  # a decision
+            return decision  # type: ignore[no-any-return]  # see `Rows`
+    return end  # type: ignore[no-any-return]  # not None by now
 
 
 # A state is immutable, but it may remember which rows serve it. The first check against a state

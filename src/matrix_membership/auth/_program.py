@@ -130,7 +130,10 @@ def outcome_of(applies: Applies, event: Any, state: Any) -> bool | str:
 
 Row = tuple[Applies, Decision]
 Rows = tuple[Any, Any]
-"""Rules that may fire, in order, and the decision of the rule that ends the list."""
+"""Rules that may fire, in order, and the decision of the rule that ends the list.
+
+Any, not `tuple[Row, ...]` and `Decision`: see `ByMembership` for the exception.
+"""
 
 ByMembership = Mapping[Membership | None, Rows]
 """Rows by the membership of the sender; the key None stands for a user without a member event.
@@ -156,11 +159,13 @@ class Chosen:
 
     def judge(self, event: Event, state: Any) -> Decision:
         """Run the rules in order; the first that fires decides."""
+        end: Decision
         rows, end = self.find(event.case) or self.otherwise
+        decision: Decision
         for applies, decision in rows:
             if applies(event, state):
-                return decision  # type: ignore[no-any-return]  # as the next
-        return end  # type: ignore[no-any-return]  # a decision
+                return decision
+        return end
 
     def judge_in_part(self, event: Event, state: Any) -> Decision:
         """Run the rules on a state that may raise `IncompleteState` for what they read.
@@ -168,17 +173,19 @@ class Chosen:
         The first rule that fires decides. A rule that cannot be tried may fire or not: the
         verdict is undecided there.
         """
+        end: Decision
         rows, end = self.find(event.case) or self.otherwise
+        decision: Decision
         for applies, decision in rows:
             try:
                 if applies(event, state):
-                    return decision  # type: ignore[no-any-return]  # as the next
+                    return decision
             # The rules behind this one are not tried: they decide only if it stays silent, which
             # nobody can tell.
             except IncompleteState as incomplete:
                 if not is_silent_for_lack_of(incomplete, decision.rule):
-                    return decision.undecided_for_lack_of(incomplete.missing)  # type: ignore[no-any-return]  # a decision
-        return end  # type: ignore[no-any-return]  # a decision
+                    return decision.undecided_for_lack_of(incomplete.missing)
+        return end
 
 
 def is_silent_for_lack_of(incomplete: IncompleteState, rule: str) -> bool:

@@ -180,6 +180,7 @@ def rulebook(room_version: RoomVersion) -> Rulebook:
     require_room_version(room_version)
     if room_version.rules is None:
         return _of_the_specification(room_version.auth_rules)
+    # `RoomVersion` cannot name the class, which stands in a layer above it.
     return cast("Rulebook", room_version.rules)
 
 
@@ -199,8 +200,10 @@ def _rows_of(rows: Rows, auth_rules: int) -> Iterator[Row]:
         if number is None:
             continue
         if isinstance(row, Section):
-            row = evolve(row, rules=tuple(_rows_of(row.rules, auth_rules)))  # noqa: PLW2901
-        yield _under(row, number)
+            section = evolve(row, rules=tuple(_rows_of(row.rules, auth_rules)))
+            yield _under(section, number)
+        else:
+            yield _under(row, number)
 
 
 # ------------------------------------------------------------------ numbers

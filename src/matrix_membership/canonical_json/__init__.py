@@ -61,18 +61,18 @@ class JsonObject(dict[str, JsonValue]):
         raise TypeError("a JsonObject does not change; dict(value) is a copy that does")
 
     # To a type checker these take what no caller has, so that `event.content["x"] = 1` is an error
-    # before it runs. None of them returns `Never`: mypy skips what stands after such a call. They
-    # are declared one by one, because two type checkers infer different types otherwise.
+    # before it runs. None of them returns `Never`: mypy skips all code after such a call. They are
+    # declared one by one, because two type checkers infer different types otherwise.
     __setitem__: Callable[[Never, Never], None] = _refuse  # type: ignore[assignment]  # dict's take more
-    __delitem__: Callable[[Never], None] = _refuse  # type: ignore[assignment]
-    __ior__: Callable[[Never], Self] = _refuse  # type: ignore[assignment]
+    __delitem__: Callable[[Never], None] = _refuse  # type: ignore[assignment]  # the same
+    __ior__: Callable[[Never], Self] = _refuse  # type: ignore[assignment]  # the same
     __setattr__: Callable[..., None] = _refuse
     __delattr__: Callable[..., None] = _refuse
-    clear: Callable[[Never], None] = _refuse  # type: ignore[assignment]
-    pop: Callable[[Never], JsonValue] = _refuse  # type: ignore[assignment]
-    popitem: Callable[[Never], tuple[str, JsonValue]] = _refuse  # type: ignore[assignment]
-    setdefault: Callable[[Never], JsonValue] = _refuse  # type: ignore[assignment]
-    update: Callable[[Never], None] = _refuse  # type: ignore[assignment]
+    clear: Callable[[Never], None] = _refuse  # type: ignore[assignment]  # dict's take nothing
+    pop: Callable[[Never], JsonValue] = _refuse  # type: ignore[assignment]  # dict's take more
+    popitem: Callable[[Never], tuple[str, JsonValue]] = _refuse  # type: ignore[assignment]  # dict's take nothing
+    setdefault: Callable[[Never], JsonValue] = _refuse  # type: ignore[assignment]  # dict's take more
+    update: Callable[[Never], None] = _refuse  # type: ignore[assignment]  # the same
 
     def __hash__(self) -> int:  # type: ignore[override]  # dict says None
         return hash(frozenset(self.items()))

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership import auth
-from matrix_membership.advice.may import May, Permission, may
+from matrix_membership.advice.may import Permission, may
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.cli._page import print_json, print_page
 from matrix_membership.cli._reading import (
@@ -141,11 +141,9 @@ def _event_document(options: Namespace) -> Mapping[str, JsonValue]:
 
 def _answer(state: RoomState, question: str, user: str, by: str | None) -> Permission:
     with located(f"--{question}" if by is None else f"--{question} and --by"):
-        if by is None:
-            asked: Permission = getattr(may(user, state), question)()
-            return asked
-        about: May = may(by, state)
-        return getattr(about, question)(user)  # type: ignore[no-any-return]  # one of its questions
+        about = may(user if by is None else by, state)
+        asked: Permission = getattr(about, question)(*([] if by is None else [user]))
+        return asked
 
 
 def _permission(name: str, document: Mapping[str, JsonValue], told: StateFile) -> Permission:

@@ -106,7 +106,8 @@ class Event(Facts):
         event = facts_of(document, room_version, known_id)
         event.pdu = data
         event.__class__ = Event  # sealed as `_sealed` does it, which would be one more call
-        return event  # type: ignore[no-any-return]  # the line above made it one
+        made: Event = event
+        return made
 
     @classmethod
     def from_client_event(cls, event: Mapping[str, JsonValue], room_version: RoomVersion) -> Event:
@@ -148,12 +149,14 @@ class Event(Facts):
     @property
     def content(self) -> JsonObject:
         """The content, immutable. Cost: linear in the size of the event."""
-        return self.document["content"]  # type: ignore[no-any-return]  # checked when read
+        content: JsonObject = self.document["content"]
+        return content
 
     @property
     def document(self) -> JsonObject:
         """The whole event, immutable. Cost: linear in the size of the event."""
-        return decode(self.pdu or self.client_form, strict=False)  # type: ignore[no-any-return]  # an object
+        document: JsonObject = decode(self.pdu or self.client_form, strict=False)
+        return document
 
     def _once(self) -> Mapping[str, JsonValue]:
         """Return the keys of the event, to be looked at once.
@@ -301,7 +304,8 @@ def _copied(event: Facts) -> Any:
 
 def _sealed(facts: Any) -> Event:
     facts.__class__ = Event
-    return facts  # type: ignore[no-any-return]  # the line above made it one
+    event: Event = facts
+    return event
 
 
 _CLIENT_KEYS: Final = (

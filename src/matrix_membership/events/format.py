@@ -167,7 +167,7 @@ def _is_pair(reference: JsonValue) -> bool:
     # Synapse sends pairs with empty hash objects too.
     return (
         isinstance(reference, (list, tuple))
-        and len(reference) == 2  # noqa: PLR2004 - a pair
+        and len(reference) == _PAIR
         and is_event_id(reference[0])
         and isinstance(reference[1], dict)
     )
@@ -182,6 +182,8 @@ def references(
         return tuple([pair[0] for pair in listed])
     return tuple(listed)
 
+
+_PAIR: Final = 2
 
 _ANY_TEXT: Final = "surrogatepass"
 """The way to measure text: text with lone surrogates has a size too."""

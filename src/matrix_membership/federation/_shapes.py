@@ -79,6 +79,8 @@ def unpaired(body: JsonValue) -> JsonValue:
     """Return the object of a v1 answer, which is the pair of 200 and the object."""
     # By its form, not by the endpoint that was asked: an object cannot be taken for the pair, so
     # the caller need not name the endpoint.
-    if isinstance(body, (list, tuple)) and len(body) == 2 and body[0] == 200:  # noqa: PLR2004 - a pair
-        return body[1]
-    return body
+    match body:
+        case [200, answer]:
+            return answer
+        case _:
+            return body

@@ -62,13 +62,6 @@ class StateMap(Mapping[Place, EventID]):
     def __len__(self) -> int:
         return len(self.unconflicted) + len(self.resolved)
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Mapping):
-            return NotImplemented
-        return dict(self) == dict(other)
-
-    __hash__ = None  # type: ignore[assignment]  # as of every mapping
-
 
 def ids_of(state: RoomState) -> tuple[StateSet, dict[EventID, Event]]:
     """Return the event IDs of a state by place, and its events by ID. Cost: linear.

@@ -57,6 +57,7 @@ class PersistentMap(Generic[_Key, _Value]):
         """Return the map without a key."""
         if self.get(key) is None:
             return self
+        # Readers of a level know the mark: typed, it would be in every signature here.
         return self._changed(key, cast("_Value", _GONE), self._size - 1)
 
     def __len__(self) -> int:

@@ -135,7 +135,12 @@ def auth_cases(
     >>> print(find(auth_cases(), lambda case: True).decision)
     allowed by rule 10 of room version 11: nothing speaks against this event
     """
-    return _auth_cases(room_version, unsound_auth_events, impossible_levels, signed)
+    return _auth_cases(
+        room_version,
+        unsound=unsound_auth_events,
+        impossible_levels=impossible_levels,
+        signed=signed,
+    )
 
 
 def room_states(
@@ -151,11 +156,11 @@ def room_states(
     >>> find(room_states(), lambda state: True)
     <state of !room:a.example, version 11>
     """
-    return _room_states(room_version, signed)
+    return _room_states(room_version, signed=signed)
 
 
 @st.composite
-def _room_states(draw: DrawFn, room_version: RoomVersion | None, signed: bool) -> RoomState:  # noqa: FBT001 - private
+def _room_states(draw: DrawFn, room_version: RoomVersion | None, *, signed: bool) -> RoomState:
     version = room_version or draw(_VERSIONS)
     room, _ = draw_room(draw, version)
     return RoomState.of(version, room.events(signed=signed))
@@ -168,9 +173,10 @@ _VERSIONS: Final = room_versions()
 def _auth_cases(
     draw: DrawFn,
     room_version: RoomVersion | None,
-    unsound: bool,  # noqa: FBT001 - private
-    impossible_levels: bool,  # noqa: FBT001 - private
-    signed: bool,  # noqa: FBT001 - private
+    *,
+    unsound: bool,
+    impossible_levels: bool,
+    signed: bool,
 ) -> AuthCase:
     version = room_version or draw(_VERSIONS)
     trial = draw_trial(draw, version, impossible_levels=impossible_levels)

@@ -168,7 +168,7 @@ class TestGoodAnswer:
     def test_can_be_examined_in_another_process(self) -> None:
         step, response = with_ben_of(V11)
         examination = examine(response, step.event, asked_to_omit=False, resident="a.example")
-        again = pickle.loads(pickle.dumps(examination))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(examination))
         assert again.audit(KEYS).state == examination.audit(KEYS).state
         for event_id, entry in examination.entries.items():
             assert again.entries[event_id].event.pdu == entry.pdu

@@ -395,7 +395,7 @@ class TestSteps:
     def test_can_be_stored(self) -> None:
         room = a_public_room(V12)
         step = signed(room)
-        again = pickle.loads(pickle.dumps(step))  # noqa: S301 - our own
+        again = pickle.loads(pickle.dumps(step))
         assert (again.event, again.request) == (step.event, step.request)
 
     def test_errors_are_of_one_tree(self) -> None:

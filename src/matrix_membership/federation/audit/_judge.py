@@ -112,7 +112,7 @@ class Examination:
         self,
         keys: KeyRing,
         *,
-        map: Callable[..., Iterable[Any]] = map,  # noqa: A002 - it is one
+        map: Callable[..., Iterable[Any]] = map,
         piece: int = 256,
     ) -> Audit:
         """Check all signatures and judge every event.

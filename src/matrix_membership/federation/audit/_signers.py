@@ -17,7 +17,7 @@ def usable(entry: Entry, keys: KeyRing) -> list[tuple[ServerName, str, bytes, An
     """Return server, key ID, key and signature of each one that can be checked."""
     find, sent, flat = keys.servers.get, entry.sent, iter(entry.signatures)
     found = []
-    for server, key_id, signature in zip(flat, flat, flat):  # noqa: B905 - its length is a multiple of three
+    for server, key_id, signature in zip(flat, flat, flat, strict=True):
         known = find(server)
         key = None if known is None else known.get(key_id)
         if key is not None and (sent is None or key.good_at(sent)):

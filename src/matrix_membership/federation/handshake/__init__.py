@@ -355,7 +355,7 @@ class AwaitingKeys:
         self,
         keys: object,
         *,
-        map: Callable[..., Iterable[Any]] = map,  # noqa: A002 - it is one
+        map: Callable[..., Iterable[Any]] = map,
     ) -> Joined:
         """Take the keys, and audit the answer.
 

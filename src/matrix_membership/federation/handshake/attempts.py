@@ -224,7 +224,7 @@ class Attempts:
         self,
         keys: KeyRing,
         *,
-        map: Callable[..., Iterable[Any]] = map,  # noqa: A002 - it is one
+        map: Callable[..., Iterable[Any]] = map,
     ) -> Attempts | End:
         """Take the keys that verify the answer to a join.
 
