@@ -10,7 +10,10 @@ server knows it, and do what it returns::
         case NeedsAlias() | NeedsMemberships(): …  # look it up, and ask again
         case MatrixError() as error: …
 
-See `Room membership`__.
+A request comes from the reader of its endpoint, `room` is the room as this server knows it, `at`
+the time now in milliseconds since 1970, and `settings` what is on record of the users in the
+request: whether the user who makes it is suspended, and what the endpoint reads. See `Room
+membership`__.
 
 __ https://spec.matrix.org/v1.19/client-server-api/#room-membership
 """

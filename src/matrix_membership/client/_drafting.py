@@ -63,17 +63,10 @@ def sent(
     answer_with: JsonObject = _NOTHING,
     offer_to: ServerName | None = None,
 ) -> Send | Answer | MatrixError:
-    """Return the member event that a request asks for.
+    """Return the member event by which the target user gets a membership.
 
-    Args:
-        request: the request.
-        room: the room.
-        membership: the membership that the target user is to have.
-        at: the time now, in milliseconds since 1970.
-        settings: the target user's profile; a key that the client sends replaces it.
-        more: further keys of the content, which only this server can set.
-        answer_with: the body of the answer.
-        offer_to: the server that has to sign an invite first.
+    `more` are further keys of the content, which only this server can set; `answer_with` and
+    `offer_to` are those of `Send`.
 
     Returns:
         The event to send; the answer alone when the room holds the same event

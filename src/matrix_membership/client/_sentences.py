@@ -23,12 +23,7 @@ Sentence = Callable[[Event, RoomState], str]
 
 
 def refused(decision: Decision, event: Event, state: RoomState) -> MatrixError:
-    """Return the error that answers a request which the rules do not allow.
-
-    Args:
-        decision: the rejecting decision.
-        event: the event that the request would have sent.
-        state: the state that the event was judged against.
+    """Return the error for a request whose event a decision rejects in this state.
 
     Returns:
         403 `M_FORBIDDEN` with the reason. While the room's members are not all known

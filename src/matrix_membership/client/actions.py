@@ -100,13 +100,7 @@ class Begin:
     ) -> AwaitingTemplate:
         """Return the first step of the handshake with one of the servers.
 
-        Args:
-            server: the server.
-            signer: this server's key.
-            room_versions: the room versions that this server supports.
-
-        Raises:
-            LocalProtocolError: the user belongs to another server than the signer.
+        The arguments are those of `Handshake.begin`.
         """
         return self.handshake.begin(
             self.user,

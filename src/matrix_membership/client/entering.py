@@ -48,13 +48,8 @@ def join(
 ) -> Action:
     """Join a room, by ID or alias.
 
-    Args:
-        request: the request, read by `read_join`.
-        room: the room as this server knows it.
-        at: the time now, in milliseconds since 1970.
-        settings: whether the user is suspended, and the user's profile.
-        memberships: for a restricted room, the user's membership in each room that
-            `NeedsMemberships` named; None for a room that this server cannot see.
+    For a restricted room, `memberships` has the user's membership in each room that
+    `NeedsMemberships` named; None for a room that this server cannot see.
 
     Returns:
         What to do. The answer to a successful join holds the room ID.
@@ -121,17 +116,7 @@ def _let_in(
 def knock(
     request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
 ) -> Action:
-    """Knock on a room, by ID or alias.
-
-    Args:
-        request: the request, read by `read_knock`.
-        room: the room as this server knows it.
-        at: the time now, in milliseconds since 1970.
-        settings: whether the user is suspended, and the user's profile.
-
-    Returns:
-        What to do. The answer to a successful knock holds the room ID.
-    """
+    """Knock on a room, by ID or alias. The answer to a successful knock holds its ID."""
     if request.is_by_alias:
         return NeedsAlias(request.room, request)
     if not isinstance(room, ResidentRoom):

@@ -36,14 +36,8 @@ def invite(
 ) -> Action:
     """Invite a user, by user ID or by address.
 
-    Args:
-        request: the request, read by `read_invite`.
-        room: the room as this server knows it.
-        at: the time now, in milliseconds since 1970.
-        settings: whether the sender is suspended; and whose invites the target user
-            takes, when that user is of this server.
-        stored: for an invite by address, the identity server's answer when it stored
-            the invite; see `NeedsIdentityServer`.
+    For an invite by address, `stored` is the identity server's answer when it stored the invite;
+    see `NeedsIdentityServer`.
 
     Returns:
         What to do. An invite of another server's user must be offered to that server
@@ -66,7 +60,8 @@ def _by_user_id(
 ) -> Action:
     state = room.state
     of_this_server = server_of(request.target) == room.server_name
-    if of_this_server and _is_blocked(request, room, settings):
+    verdict = settings.invites.verdict(request.user, room.room_id)
+    if of_this_server and verdict is InviteVerdict.BLOCK:
         return MatrixError.of("M_INVITE_BLOCKED", f"{request.target} does not take this invite")
     joined = state.membership_of(request.user) is JOIN
     # Synapse sends another invite unless it says the same. Here a client that repeats its request
@@ -89,10 +84,6 @@ def _hopeless(request: ClientRequest, room: ResidentRoom) -> MatrixError | None:
     # A server ACL stands in the way of a join that the rules would allow.
     rejected = not (joining.allowed or joining.undecided)
     return evolve(error, decision=joining if rejected else None)
-
-
-def _is_blocked(request: ClientRequest, room: ResidentRoom, settings: UserSettings) -> bool:
-    return settings.invites.verdict(request.user, room.room_id) is InviteVerdict.BLOCK
 
 
 def _by_address(

@@ -39,11 +39,6 @@ _STILL: Final[Mapping[Membership, str]] = MappingProxyType(
 def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Action:
     """Leave a room, reject an invite, or retract a knock. Suspended users may.
 
-    Args:
-        request: the request, read by `read_leave`.
-        room: the room as this server knows it.
-        at: the time now, in milliseconds since 1970.
-
     Returns:
         What to do. For a user who has left already: an empty answer. For a room that
         this server is not in: the handshake with the servers known to be in it. When
@@ -77,14 +72,7 @@ def kick(
 ) -> Action:
     """Remove a user from a room, withdraw an invite, or deny a knock.
 
-    Args:
-        request: the request, read by `read_target`.
-        room: the room as this server knows it.
-        at: the time now, in milliseconds since 1970.
-        settings: whether the requesting user is suspended.
-
-    Returns:
-        What to do; `M_FORBIDDEN` for a target user who has left or is banned.
+    `M_FORBIDDEN` for a target user who has left or is banned.
     """
     wrong = MatrixError.of("M_FORBIDDEN", f"{request.target} is not in this room")
     # The event of a kick is that of an unban: kicking a banned user would lift the ban.
@@ -94,18 +82,14 @@ def kick(
 def ban(
     request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
 ) -> Action:
-    """Ban a user from a room. The arguments are those of `kick`."""
+    """Ban a user from a room."""
     return _removed(request, room, BAN, at, settings, {})
 
 
 def unban(
     request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
 ) -> Action:
-    """Lift a ban. The arguments are those of `kick`.
-
-    Returns:
-        What to do; `M_BAD_STATE` for a target user who is not banned.
-    """
+    """Lift a ban; `M_BAD_STATE` for a target user who is not banned."""
     wrong = MatrixError.of("M_BAD_STATE", f"{request.target} is not banned from this room")
     # The other way round: unbanning a member would remove the member.
     return _removed(request, room, LEAVE, at, settings, dict.fromkeys((*_PRESENT, LEAVE), wrong))
@@ -114,12 +98,7 @@ def unban(
 def forget(request: ClientRequest, room: KnownRoom) -> Forget | MatrixError:
     """Forget a room that the user has left.
 
-    Args:
-        request: the request, read by `read_forget`.
-        room: the room as this server knows it.
-
-    Returns:
-        What to forget; 400 `M_UNKNOWN` while the user is joined, invited or knocking.
+    400 `M_UNKNOWN` while the user is joined, invited or knocking.
     """
     current = LEAVE
     if isinstance(room, ResidentRoom):

@@ -35,12 +35,7 @@ _PROFILE_KEYS: Final = (("displayname", "display_name"), ("avatar_url", "avatar_
 def joined_members(request: ClientRequest, room: KnownRoom) -> Answer | MatrixError:
     """Answer a joined member who asks for the joined members of a room.
 
-    Args:
-        request: the request, read by `read_joined_members`.
-        room: the room as this server knows it.
-
-    Returns:
-        The answer, or 403 for a user who is not joined. Cost: linear in the members.
+    Any other user gets a 403. Cost: linear in the members.
 
     Raises:
         IncompleteState: the room's state is over a look-up, which cannot list members.
@@ -71,18 +66,8 @@ def set_membership(
 ) -> Action:
     """Set a membership through the endpoint for state events.
 
-    This does what the endpoint of that membership does, and the answer holds the event
-    ID. The server must be in the room.
-
-    Args:
-        request: the request, read by `read_membership`.
-        room: the room as this server knows it.
-        at: the time now, in milliseconds since 1970.
-        settings: as `join`, `invite` and `kick` take them.
-        memberships: for a restricted room, as `join` takes them.
-
-    Returns:
-        What to do.
+    This does what the endpoint of that membership does, with the same arguments, and the answer
+    holds the event ID. The server must be in the room.
     """
     if not isinstance(room, ResidentRoom):
         return not_resident(room)

@@ -35,11 +35,6 @@ class TokenBucket:
     def full(cls, *, per_second: float, burst: float, at: int) -> TokenBucket:
         """Return a full bucket.
 
-        Args:
-            per_second: how many tokens are added each second.
-            burst: the most tokens that the bucket holds.
-            at: the time now, in milliseconds since 1970.
-
         Raises:
             ValueError: the rate is not above 0, or the bucket cannot hold one token.
         """
@@ -48,12 +43,9 @@ class TokenBucket:
         return cls(per_second, burst, burst, at)
 
     def take(self, *, at: int, tokens: float = 1) -> TokenBucket | MatrixError:
-        """Take tokens for one request.
+        """Take the tokens that one request costs, at most `burst`.
 
-        Args:
-            at: the time now, in milliseconds since 1970. A time before the last
-                request counts as the time of that request.
-            tokens: how many tokens the request costs, at most `burst`.
+        A time before the last request counts as the time of that request.
 
         Returns:
             The bucket afterwards; or, when it holds too few tokens, the error to

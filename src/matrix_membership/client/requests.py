@@ -78,9 +78,7 @@ class ClientRequest:
     def with_room(self, room_id: RoomID, servers: Iterable[str] = ()) -> ClientRequest:
         """Return the same request with its alias resolved.
 
-        Args:
-            room_id: the room ID of the alias.
-            servers: the servers that the directory names; put after the client's own.
+        The servers that the directory names come after the client's own.
         """
         found = (*self.via, *map(ServerName, servers))
         return evolve(self, room=room_id, via=tuple(dict.fromkeys(found)))
@@ -147,9 +145,6 @@ def read_join(
         query: the decoded names and values of the query: those of `via`, or without
             any, those of the older `server_name`.
         body: the body; it may be empty.
-
-    Returns:
-        The request, or the error to answer.
 
     >>> read_join("@ben:b.example", "#talk:a.example", query=[("via", "a.example")]).via
     ('a.example',)
@@ -236,15 +231,7 @@ def read_membership(
 ) -> ClientRequest | MatrixError:
     """Read a membership that is set through the endpoint for state events.
 
-    Args:
-        user: the user who makes the request.
-        room_id: the room ID in the path.
-        state_key: the state key in the path.
-        body: the content of the event to send.
-
-    Returns:
-        The request, without the keys of the content that only a server can set; or
-        the error to answer.
+    The keys of the content that only a server can set are left out.
     """
     fields = _fields(body, required=True)
     if not is_user_id(state_key):
