@@ -28,6 +28,8 @@ FOR_TESTS: Mapping[str, JsonValue] = {
         "destination_max_retry_interval": "2s",
         "max_short_retries": 1,
         "max_short_retry_delay": "1s",
+        # A transaction that failed is sent again after at most this, not after 4, 16 and 60 s.
+        "max_long_retry_delay": "1s",
     },
 }
 """What makes Synapse talk to peers on loopback, answer freshly and try again soon."""
