@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +10,10 @@ import pytest
 from homeserver import joining
 from homeserver.rooms import MOST_PREV_EVENTS, Room
 from homeserver.server import Homeserver
-from matrix_membership import Event, RoomState
+from matrix_membership import Event, RoomState, RoomVersion
 from matrix_membership.federation import Joined
 from matrix_membership.membership import BAN, JOIN
+from matrix_membership.resolution import resolve
 from tests.test_examples import between_two
 
 SIX_VERSIONS = pytest.mark.parametrize("version", ["1", "2", "6", "10", "11", "12"])
@@ -183,5 +184,33 @@ def test_a_branch_too_many_does_not_push_out_another_one() -> None:
         assert len(host.prev_events) == MOST_PREV_EVENTS
         assert host.state.membership_of(room.cay) is BAN
         assert all(host.knows(event.event_id) for event in branches)
+
+    apart("11", acts)
+
+
+def test_messages_on_a_branch_cost_no_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a large room with many branches, strangers could keep a server busy by them."""
+    resolved = []
+
+    def counted(
+        version: RoomVersion, states: Sequence[RoomState], *events: Any, **options: Any
+    ) -> Any:
+        resolved.append(len(states))
+        return resolve(version, states, *events, **options)
+
+    monkeypatch.setattr("homeserver.rooms.resolve", counted)
+
+    async def acts(room: Apart) -> None:
+        room.acts(room.ana, "m.room.topic", {"topic": "x"})
+        room.acts(room.ben, "m.room.name", {"name": "x"})
+        for number in range(10):
+            room.acts(room.ben, "m.room.message", {"body": str(number)}, None)
+        first = room.untold[0][0].event_id
+        await room.host.tell([room.guest.name], *room.untold[0])
+        assert resolved == [2]
+        await room.guest.tell([room.host.name], *room.untold[1])
+        assert resolved == [2, 2]
+        assert set(room.rooms[0].prev_events) == {first, room.untold[1][-1].event_id}
+        assert same(*(found.state for found in room.rooms))
 
     apart("11", acts)
