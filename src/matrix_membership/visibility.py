@@ -1,10 +1,10 @@
-"""Who may see which event of a room, and which state.
+"""The visibility of a room's events and state, to users and to servers.
 
 See `Room History Visibility`__ and `Guest Access`__. A room says in
 `m.room.history_visibility` who may see its events. The value counts that held when an event
 was sent, so each question takes the state before the event. The viewer is a user or a server: a
-server may see what one of its users may see. Nothing here looks at rejected and soft-failed
-events, which no user is shown.
+server may see what one of its users may see. Leave out rejected and soft-failed events,
+which no user is shown: nothing here looks at them.
 
 __ https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
 __ https://spec.matrix.org/v1.19/client-server-api/#guest-access
@@ -104,8 +104,8 @@ class Visibility:
     def shown(self) -> Event | None:
         """The event in the form in which to serve it; None if a user may not see it.
 
-        A server gets what it may not see in redacted form: without the event it could not
-        follow the room's history.
+        A server gets an event that it may not see in redacted form: without the event it
+        could not follow the room's history.
 
         Raises:
             InvalidEvent: the event must be redacted and came in client format.
@@ -410,7 +410,8 @@ def _see(
     redacts = False
     if event.sender in erased:
         then = erased[event.sender]
-        # That everybody could read the event does not count: then nobody would get it redacted.
+        # The history that everybody may read does not count: then nobody would get the event
+        # redacted.
         redacts = not (joined or (then is not None and viewer.joined(then)))
     return Visibility(viewer.name, event, reason, values, joined, invited, since, redacts)
 
@@ -420,9 +421,9 @@ _SHOWN: Final = (Reason.WORLD_READABLE, Reason.JOINED, Reason.JOINED_SINCE, Reas
 
 def _reason(
     values: tuple[HistoryVisibility | None, ...],
-    joined: bool | None,  # noqa: FBT001 - a fact, as the two below
-    invited: bool | None,  # noqa: FBT001
-    since: bool | None,  # noqa: FBT001
+    joined: bool | None,  # noqa: FBT001 - a fact, as are the two below
+    invited: bool | None,  # noqa: FBT001 - the same
+    since: bool | None,  # noqa: FBT001 - the same
 ) -> Reason:
     """Return the first rule of the specification's list that shows an event."""
     # By the place of the rule: its condition, and the values with which it shows the event.

@@ -37,8 +37,8 @@ def _shows_power_of(user: str, state: RoomState) -> bool:
     """Tell whether a state shows a user's power level, without a default."""
     if state.create_event is None:
         return False
-    # What was not told must not become a default: by it a moderator has 0, and the ban looks
-    # forged.
+    # Levels that were not told must not become defaults: by default a moderator has 0, and the ban
+    # looks forged.
     return state.power_levels.exists or user in state.create.privileged
 
 
