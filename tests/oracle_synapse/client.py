@@ -21,13 +21,14 @@ DRIVER = Path(__file__).with_name("driver.py")
 
 
 class Answer(TypedDict, total=False):
-    """What Synapse says: `dropped`, or the three other fields together."""
+    """What Synapse says: `dropped`, or the three fields before it; of a state DAG `selected` too."""
 
     id: Any
     allowed: bool
     error: str | None
     crash: str | None
     dropped: str
+    selected: list[list[Any]] | None
 
 
 class OracleFailed(Exception):

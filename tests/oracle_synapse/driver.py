@@ -17,6 +17,10 @@ A case has
   it among its checks on receipt. The signature of the sender's own server counts as given.
 - ``received``: true sends the PDU through the checks of one that came over federation first, and
   nothing is filled in.
+- ``kind`` may also be ``"state_dag"``, for a room version whose events list no auth events but
+  ``prev_state_events``: both kinds of rules are asked. ``auth_events`` holds what authorises the
+  event; ``prev_state_events`` holds such pairs too. The answer has ``selected``, the types and state
+  keys that Synapse selects.
 - ``id``: comes back.
 
 Ids need not be hashes, nor hashes be right: where Synapse finds another id than the one given, the
@@ -32,13 +36,14 @@ from __future__ import annotations
 import json
 import marshal
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from synapse.api.errors import SynapseError
-from synapse.api.room_versions import KNOWN_ROOM_VERSIONS, EventFormatVersions
+from synapse.api.room_versions import KNOWN_ROOM_VERSIONS, EventFormatVersions, RoomVersions
 from synapse.event_auth import (
+    auth_types_for_event,
     check_state_dependent_auth_rules,
     check_state_independent_auth_rules,
     validate_event_for_room_version,
@@ -57,7 +62,10 @@ SynapseEvent: TypeAlias = Any
 RoomVersion: TypeAlias = Any
 
 CREATE = "m.room.create"
+REFERENCES = ("prev_events", "auth_events", "prev_state_events")
 AUTHORISER = "join_authorised_via_users_server"
+# Off unless a flag in a server's configuration is set.
+KNOWN_ROOM_VERSIONS.add_room_version(RoomVersions.MSC4242v12)
 SIGNATURE = {"ed25519:driver": "A" * 86}  # only its presence is looked at
 
 
@@ -100,20 +108,32 @@ def answer(line: bytes) -> Answer:
     try:
         case: Case = json.loads(line)
         id = case.get("id")
-        event, auth_events = events_of(case)
+        event, auth_events, previous = events_of(case)
     except Dropped as why:
         return {"id": id, "dropped": str(why)}
     except Exception as fault:  # noqa: BLE001 - whatever it is, the next case is to be answered
         return {"id": id, "fault": _name(fault)}
-    return {"id": id, **verdict(case, event, auth_events)}
+    if case["kind"] == "state_dag":
+        event.internal_metadata.calculated_auth_event_ids = [each.event_id for each in auth_events]
+        judged = verdict(case, event, auth_events, [*auth_events, *previous])
+        return {"id": id, "selected": _selected(event), **judged}
+    return {"id": id, **verdict(case, event, auth_events, auth_events)}
 
 
-def verdict(case: Case, event: SynapseEvent, auth_events: list[SynapseEvent]) -> Answer:
-    """Returns what Synapse decides about the event."""
+def verdict(
+    case: Case,
+    event: SynapseEvent,
+    auth_events: list[SynapseEvent],
+    known: list[SynapseEvent],
+) -> Answer:
+    """Returns what Synapse decides about the event; its store has those that are known."""
     try:
         if "signed_by" in case and AUTHORISER in event.content:
             validate_event_for_room_version(event)
-        CHECKS[case["kind"]](event, auth_events)
+        if case["kind"] != "state":
+            _check_auth_events(event, known)
+        if case["kind"] != "auth_events" and event.type != CREATE:
+            check_state_dependent_auth_rules(event, auth_events)
     except SynapseError as error:
         return {"allowed": False, "error": str(error), "crash": None}
     except (KeyboardInterrupt, SystemExit):
@@ -121,6 +141,13 @@ def verdict(case: Case, event: SynapseEvent, auth_events: list[SynapseEvent]) ->
     except BaseException as crash:  # noqa: BLE001 - a panic in Synapse's Rust is no Exception
         return {"allowed": False, "error": None, "crash": _name(crash)}
     return {"allowed": True, "error": None, "crash": None}
+
+
+def _selected(event: SynapseEvent) -> list[list[Json]] | None:
+    try:
+        return [list(place) for place in auth_types_for_event(event.room_version, event)]
+    except Exception:  # noqa: BLE001 - a malformed event has no selection
+        return None
 
 
 def _check_auth_events(event: SynapseEvent, auth_events: list[SynapseEvent]) -> None:
@@ -132,30 +159,32 @@ def _check_auth_events(event: SynapseEvent, auth_events: list[SynapseEvent]) -> 
     raise RuntimeError("Synapse waits for something that the driver does not have")
 
 
-CHECKS: Mapping[str, Callable[[SynapseEvent, list[SynapseEvent]], None]] = {
-    "state": check_state_dependent_auth_rules,
-    "auth_events": _check_auth_events,
-}
+KINDS = ("state", "auth_events", "state_dag")
 
 
-def events_of(case: Case) -> tuple[SynapseEvent, list[SynapseEvent]]:
-    """Makes Synapse's events of the PDUs of a case: the one to judge, and its auth events."""
+def events_of(case: Case) -> tuple[SynapseEvent, list[SynapseEvent], list[SynapseEvent]]:
+    """Makes Synapse's events of the PDUs of a case.
+
+    Returns:
+        The one to judge, its auth events, and the state events that it follows.
+    """
     version = KNOWN_ROOM_VERSIONS[case["version"]]
-    if case["kind"] not in CHECKS:
+    if case["kind"] not in KINDS:
         raise LookupError(case["kind"])
     rejected = frozenset(case.get("rejected", ()))
     renamed: dict[str, str] = {}
     # In version 12 every room id refers to the create event.
     pairs = sorted(case["auth_events"], key=lambda pair: pair[1].get("type") != CREATE)
-    auth_events = []
-    for event_id, pdu in pairs:
+    made = []
+    for event_id, pdu in [*pairs, *case.get("prev_state_events", ())]:
         event = _auth_event(event_id, _with_names(pdu, renamed), version, event_id in rejected)
-        auth_events.append(event)
+        made.append(event)
         if event.event_id != event_id:
             renamed[event_id] = event.event_id
             if version.msc4291_room_ids_as_hashes:
                 renamed[f"!{event_id[1:]}"] = f"!{event.event_id[1:]}"
-    return _judged(case, _with_names(case["event"], renamed), version), auth_events
+    event = _judged(case, _with_names(case["event"], renamed), version)
+    return event, made[: len(pairs)], made[len(pairs) :]
 
 
 def _judged(case: Case, pdu: Pdu, version: RoomVersion) -> SynapseEvent:
@@ -196,9 +225,7 @@ def _completed(event_id: str, pdu: Pdu, version: RoomVersion) -> Pdu:
 def _with_names(pdu: Pdu, renamed: Mapping[str, str]) -> Pdu:
     if not renamed:
         return pdu
-    lists = {
-        key: pdu[key] for key in ("prev_events", "auth_events") if isinstance(pdu.get(key), list)
-    }
+    lists = {key: pdu[key] for key in REFERENCES if isinstance(pdu.get(key), list)}
     changed = {key: [_renamed(id, renamed) for id in ids] for key, ids in lists.items()}
     if "room_id" in pdu:
         changed["room_id"] = _renamed(pdu["room_id"], renamed)

@@ -89,13 +89,29 @@ class TestCalculatedAuthEvents:
     def test_are_not_listed(self) -> None:
         message = self.room.message(BEN)
         assert auth.select_auth_events(message) == frozenset()
-        assert msc4242.check(message, self.room.state).number == "11"
+        decision = msc4242.check(message, self.room.state, self.room.events[-1:])
+        assert decision.number == "11"
 
-    def test_must_not_be_listed(self) -> None:
-        listed = self.room.events[-1:]
-        create = self.room.state.create_event
-        decision = auth.check_auth_events(self.room.message(BEN), listed, create=create)
-        assert decision.number == "3.2"
+    def test_give_way_to_state_events_that_were_accepted(self) -> None:
+        message, last = self.room.message(BEN), self.room.events[-1]
+        elsewhere = self.room.event("m.room.topic", BEN, {}, "", room_id="!" + "o" * 43)
+        for followed, rejected, number in (
+            ([message], (), "3.1"),
+            ([last], {last.event_id}, "3.3"),
+            ([elsewhere], (), "3.4"),
+            ([last, last], (), "11"),
+            ([], (), "11"),
+        ):
+            decision = msc4242.check(
+                message, self.room.state, followed, rejected=frozenset(rejected)
+            )
+            assert decision.number == number
+
+    def test_are_not_asked_for_a_create_event(self) -> None:
+        content = {"room_version": msc4242.VERSION.identifier}
+        create = self.room.event("m.room.create", ANA, content, "", prev_events=())
+        empty = RoomState.of(msc4242.VERSION, [])
+        assert msc4242.check(create, empty, ()).number == "1.5"
 
     def test_come_from_the_state(self) -> None:
         found = msc4242.calculated_auth_events(self.room.message(BEN), self.room.state)
@@ -109,5 +125,5 @@ def test_access_list_survives_redaction() -> None:
     content = {"allow": ["*"], "deny": ["b.example"], "allow_ip_literals": False, "note": "x"}
     pdu = {"type": "m.room.server_acl", "content": content}
     del content["note"]
-    assert redact(pdu, msc2870.VERSION)["content"] == content
+    assert redact(pdu, msc2870.ON_V11)["content"] == content
     assert redact(pdu, V11)["content"] == {}

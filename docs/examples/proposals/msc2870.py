@@ -7,9 +7,15 @@ https://github.com/matrix-org/matrix-spec-proposals/blob/main/proposals/2870-pro
 
 from __future__ import annotations
 
-from matrix_membership import V11
+from matrix_membership import V11, V12, RoomVersion
 
-VERSION = V11.evolve(
-    identifier="org.matrix.msc2870",
-    redaction_content={"m.room.server_acl": {"allow", "deny", "allow_ip_literals"}},
-)
+
+def _with_kept_access_lists(base: RoomVersion) -> RoomVersion:
+    return base.evolve(
+        identifier=f"org.matrix.msc2870.{base}",
+        redaction_content={"m.room.server_acl": {"allow", "deny", "allow_ip_literals"}},
+    )
+
+
+ON_V11 = _with_kept_access_lists(V11)
+ON_V12 = _with_kept_access_lists(V12)
