@@ -49,6 +49,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "events.format",
             "events._fast_read",
             "events._fast_write",
+            "events._accepted",
             "events._decode",
             "events.contents",
             "events.facts",
@@ -146,7 +147,6 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "receipt.server_acl",
             "receipt.policy_server",
-            "receipt.listed_events",
             "receipt",
         ),
     ),

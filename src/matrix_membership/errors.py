@@ -11,6 +11,7 @@
     ├── InvalidRulebook        (ValueError)  an amendment that does not fit the rules
     ├── UnknownRoomVersion     (ValueError)  a room version that the caller does not know
     ├── IncompleteState        (LookupError) a question that needs more state than is at hand
+    │   └── MissingEvents                    state events that a store has not loaded yet
     └── ProtocolError
         ├── LocalProtocolError               this side did something out of turn
         └── RemoteProtocolError              the other side did; has `errcode` and `status`
@@ -31,6 +32,7 @@ __all__ = [
     "InvalidRulebook",
     "LocalProtocolError",
     "MatrixMembershipError",
+    "MissingEvents",
     "RemoteProtocolError",
     "UnknownRoomVersion",
 ]
@@ -135,6 +137,21 @@ class IncompleteState(MatrixMembershipError, LookupError):
 
     def __str__(self) -> str:
         return f"{_cut(self.question)}: expected {_cut(self.missing)}, which the state leaves out"
+
+
+class MissingEvents(IncompleteState):
+    """State events that `RoomState.of_ids` was not given.
+
+    Fetch them all, and make the state again.
+
+    Attributes:
+        event_ids: the IDs of all that are missing.
+    """
+
+    def __init__(self, event_ids: tuple[str, ...]) -> None:
+        super().__init__("the events of a state", ", ".join(event_ids))
+        self.args = (event_ids,)
+        self.event_ids = event_ids
 
 
 class ProtocolError(MatrixMembershipError):

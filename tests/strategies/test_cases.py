@@ -134,6 +134,12 @@ class TestScript:
         case = AuthCase(Event.from_client_event(message, V11), RoomState.of(V11, []))
         assert run(case)["event"].client_form == case.event.client_form
 
+    def test_takes_events_that_a_host_accepted(self) -> None:
+        message = {"type": "m.room.message", "sender": "@ana:under_score", "content": {}}
+        case = AuthCase(Event.accepted(message, V11), RoomState.of(V11, []))
+        made = run(case)
+        assert made["event"].document == case.event.document
+
     def test_names_a_version_of_ones_own(self) -> None:
         mine = V11.evolve(identifier="org.example.mine")
         case = any_of(strategies.auth_cases(room_version=mine), lambda case: True)

@@ -58,7 +58,7 @@ def _allow_entries(state: RoomState) -> Iterator[Finding]:
     if event is None or not is_restricted(state):
         return
     allow = event.content.get("allow")
-    entries = allow if isinstance(allow, tuple) else ()
+    entries = allow if isinstance(allow, (list, tuple)) else ()
     # Servers pass over such an entry without a word, so nobody notices.
     odd = [f"allow[{index}]" for index, entry in enumerate(entries) if not _leads_somewhere(entry)]
     if odd:

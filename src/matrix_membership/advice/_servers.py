@@ -101,7 +101,7 @@ def _unmatched(state: RoomState) -> Iterator[Finding]:
     found = []
     for name in ("allow", "deny"):
         entries = event.content.get(name)
-        if isinstance(entries, tuple):
+        if isinstance(entries, (list, tuple)):
             odd = [(i, entry) for i, entry in enumerate(entries) if not _can_match(entry)]
             found += [f"{name}[{index}] {shown(entry)}" for index, entry in odd]
         elif name in event.content:

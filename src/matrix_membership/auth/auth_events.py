@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from matrix_membership.auth._rule import allows, rejects
 from matrix_membership.events import Event
 from matrix_membership.events.contents import SignedInvite
 from matrix_membership.identifiers import EventID
-from matrix_membership.membership import INVITE, JOIN, KNOCK
+from matrix_membership.membership import INVITE, JOIN, KNOCK, LEAVE
 
 StateKey = tuple[str, str]
 Selection = Callable[[Event], frozenset[StateKey]]
@@ -194,6 +194,55 @@ def selected_by_specification(event: Event) -> frozenset[StateKey]:
         ):
             selected.append(("m.room.member", event.authorised_via))
     return frozenset(selected)
+
+
+def needed_state(event: Event) -> frozenset[StateKey]:
+    """Return every place of the state that `check` may read for an event.
+
+    Only its type, sender, state key and content decide. A state of these places alone gives the
+    decision that the whole state gives: load them, and no other event.
+
+    Args:
+        event: any event.
+
+    Returns:
+        Pairs of type and state key; version 12's create event is among them. Rules of one's own
+        may read more: those of an amended rulebook add the places of its selection, and a check
+        that reads another place that is unknown is undecided, and names it.
+
+    >>> from matrix_membership.room_versions import V12
+    >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
+    >>> sorted(needed_state(Event.from_client_event(message, V12)))
+    [('m.room.create', ''), ('m.room.member', '@ana:a.example'), ('m.room.power_levels', '')]
+    """
+    rules = event.room_version.rules
+    needed = _needed(event)
+    return needed if rules is None else needed | rules.selection(event)
+
+
+def _needed(event: Event) -> frozenset[StateKey]:
+    if event.type == "m.room.create":
+        return frozenset()
+    places: list[StateKey] = [_CREATE, ("m.room.member", event.sender)]
+    if event.type != "m.room.member":
+        # Aliases of versions 1 to 5 need no level. They are too few to be told apart.
+        places.append(_POWER_LEVELS)
+    elif event.kind != event.type:  # well-formed
+        membership, target = event.membership, event.state_key
+        if membership is JOIN or membership is KNOCK:
+            places.append(_JOIN_RULES)
+            if membership is JOIN and event.authorised_via:
+                places += (_POWER_LEVELS, ("m.room.member", event.authorised_via))
+        elif target is not None and (target != event.sender or membership is not LEAVE):
+            places += (_POWER_LEVELS, ("m.room.member", target))
+            if membership is INVITE and isinstance(event.view, SignedInvite):
+                places.append(("m.room.third_party_invite", event.view.token or ""))
+    return frozenset(places)
+
+
+_CREATE: Final = ("m.room.create", "")
+_POWER_LEVELS: Final = ("m.room.power_levels", "")
+_JOIN_RULES: Final = ("m.room.join_rules", "")
 
 
 def auth_chain(

@@ -9,7 +9,6 @@ from matrix_membership.auth.join import JOIN_SECTION
 from matrix_membership.auth.knock import KNOCK_SECTION
 from matrix_membership.auth.leave import LEAVE_SECTION
 from matrix_membership.events import Event
-from matrix_membership.identifiers import is_user_id
 from matrix_membership.state import RoomState
 
 
@@ -17,8 +16,9 @@ from matrix_membership.state import RoomState
 def no_state_key_or_membership(event: Event, _: RoomState) -> bool:
     """The event has no user ID as its state key, or no membership."""
     # The text asks for a state key and is silent on its form. Synapse wants a colon, ruma a user
-    # ID. Here it has to be a user ID: nothing else can have a membership.
-    return event.membership is None or not is_user_id(event.state_key)
+    # ID. Here it has to be a user ID: nothing else can have a membership. Reading the event found
+    # out which it is; of an event that a host accepted, any text that names a server passes.
+    return event.kind == MALFORMED
 
 
 # Comes before the memberships are told apart, so it holds for leaves and bans too. Synapse and

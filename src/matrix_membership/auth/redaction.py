@@ -21,7 +21,7 @@ def of_an_event_of_the_same_server(event: Event, _: RoomState) -> bool:
     """The redacted event's ID is of the same server as the redaction's."""
     # The two event IDs are compared, as the text says, where gomatrixserverlib takes the sender's
     # domain. A `redacts` that is not text, which Synapse allows, falls to the next rule.
-    redacts = event.document.get("redacts")
+    redacts = event.redacts
     return (
         is_event_id(redacts) and ":" in redacts and server_of(redacts) == server_of(event.event_id)
     )

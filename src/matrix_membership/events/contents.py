@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 from attrs import field
 
 from matrix_membership._attrs import constant
-from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
 from matrix_membership.identifiers import RoomID, UserID, is_room_id, is_user_id
 from matrix_membership.membership import JOIN_RULES, JoinRule
 from matrix_membership.room_versions import RoomVersion
@@ -132,12 +132,13 @@ def create_view(
     *,
     sender: str,
     has_room_id: bool,
+    is_user: Callable[[object], bool] = is_user_id,
 ) -> Create:
     """View the content of an `m.room.create` event."""
     creator: JsonValue = content.get("creator") if room_version.creator_in_content else sender
     others = content.get("additional_creators", ()) if room_version.privileged_creators else ()
     others_listed = isinstance(others, (list, tuple))
-    users = [user for user in others if is_user_id(user)] if others_listed else []
+    users = [user for user in others if is_user(user)] if others_listed else []
     federate = content.get("m.federate")
     return Create(
         # Not read as a user ID: rule 4.3.1 compares texts, and rule 1.4 asks only whether the key
@@ -298,7 +299,11 @@ NO_POWER_LEVELS: Final = PowerLevels(
 """The power levels of a room that has no such event."""
 
 
-def power_levels_view(content: Mapping[str, JsonValue], room_version: RoomVersion) -> PowerLevels:
+def power_levels_view(
+    content: Mapping[str, JsonValue],
+    room_version: RoomVersion,
+    is_user: Callable[[object], bool] = is_user_id,
+) -> PowerLevels:
     """View the content of an `m.room.power_levels` event. Cost: linear in its size."""
     named: dict[str, int] = {}
     readable = in_range = True
@@ -327,7 +332,7 @@ def power_levels_view(content: Mapping[str, JsonValue], room_version: RoomVersio
         maps_readable=events_readable and notifications_readable,
         # A float that binary64 cannot hold makes the whole event unreadable.
         users_readable=users_readable
-        and all(is_user_id(user) for user in content.get("users", ()))
+        and all(is_user(user) for user in content.get("users", ()))
         and in_range
         and events_in_range
         and notifications_in_range
@@ -364,7 +369,8 @@ def signed_invite_view(value: JsonValue) -> SignedInvite:
     mxid, token = signed.get("mxid"), signed.get("token")
     return SignedInvite(
         has_signed=has_signed,
-        signed=freeze(signed),
+        # A host's own mapping need not be a dict.
+        signed=freeze(signed if isinstance(signed, dict) else thaw(signed)),
         mxid=mxid if isinstance(mxid, str) else None,
         token=token if isinstance(token, str) else None,
         has_names="mxid" in signed and "token" in signed,
@@ -417,11 +423,11 @@ def unpadded_base64(text: JsonValue) -> bytes | None:
         return None
 
 
-def authoriser(value: JsonValue) -> UserID:
+def authoriser(value: JsonValue, is_user: Callable[[object], bool] = is_user_id) -> UserID:
     """Return the user whom a member event's `join_authorised_via_users_server` names.
 
     Returns:
         The user ID; the empty text for anything else, so that no server can have
         signed for it.
     """
-    return value if is_user_id(value) else UserID("")
+    return UserID(value if is_user(value) else "")

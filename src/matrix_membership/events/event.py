@@ -10,8 +10,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from matrix_membership._attrs import constant
-from matrix_membership.canonical_json import JsonObject, JsonValue, decode, encode, read, thaw
+from matrix_membership.canonical_json import (
+    JsonObject,
+    JsonValue,
+    decode,
+    encode,
+    freeze,
+    read,
+    thaw,
+)
 from matrix_membership.errors import InvalidEvent, InvalidJson
+from matrix_membership.events._accepted import accepted_fields, has_a_server
 from matrix_membership.events._decode import decoded, given_id
 from matrix_membership.events._fast_write import content_hash_matches, covered_bytes, document_of
 from matrix_membership.events.facts import Facts, View, case_from, facts_of, unfilled
@@ -57,6 +66,8 @@ class Event(Facts):
             `signing.verify`, so that forgetting it rejects instead of accepting.
         pdu: the PDU's bytes; empty for an event in client format.
         client_form: the bytes of an event in client format; otherwise empty.
+        host_form: what `accepted` read of a host's event, under the names of a PDU; otherwise
+            None.
     """
 
     def __eq__(self, other: object) -> bool:
@@ -146,16 +157,81 @@ class Event(Facts):
         facts.client_form = client_form
         return _sealed(facts)
 
+    @classmethod
+    def accepted(
+        cls, source: Any, room_version: RoomVersion, *, signed_by: Iterable[str] = ()
+    ) -> Event:
+        """Take over an event that a host judged and stored before.
+
+        Nothing is checked again, hashed or encoded: names that break the grammar pass. `content`
+        stays the host's own mapping, and is read now for what the rules ask: it must not change
+        afterwards.
+
+        Args:
+            source: the host's event. An object with `type`, `sender`, `content` and perhaps
+                `state_key`, `event_id`, `room_id`, `redacts`, `depth`, `origin_server_ts`,
+                `prev_event_ids`, `auth_event_ids` as attributes, the last two methods or lists;
+                or a mapping or a row with the keys of a PDU and `event_id`. A missing state
+                key may be None.
+            room_version: the version of its room.
+            signed_by: the servers whose signatures the host verified.
+
+        Returns:
+            An event that rules can judge and states can hold. It has no PDU. It does not hold
+            `source`, so a weak cache by that object works. Cost: constant, but for the contents
+            that the rules read: power levels, join rules, a create event's.
+
+        Raises:
+            InvalidEvent: the type or the sender is missing or no text, or the content is
+                missing or no object.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> row = {
+        ...     "type": "m.room.name",
+        ...     "sender": "@a:under_score",
+        ...     "content": {},
+        ...     "state_key": "",
+        ... }
+        >>> Event.accepted(row, V11)
+        <m.room.name '' by @a:under_score >
+        """
+        if room_version.__class__ is not RoomVersion:
+            require_room_version(room_version)
+        fields = accepted_fields(source)
+        event_id = EventID(fields["event_id"] or "")
+        if room_version.room_id_is_create_event and fields["type"] == "m.room.create":
+            # Hosts tell the room ID that the event makes. Only another one stands in its PDU.
+            room_id = fields["room_id"]
+            if not room_id or room_id[1:] == event_id[1:]:
+                del fields["room_id"]
+        facts = facts_of(fields, room_version, event_id, is_user=has_a_server)
+        facts.host_form = fields
+        if signed_by:
+            facts.signed_by = frozenset(signed_by)
+        return _sealed(facts)
+
+    # A host's mapping may be of any class. To a type checker it is one that does not change.
     @property
     def content(self) -> JsonObject:
-        """The content, immutable. Cost: linear in the size of the event."""
-        content: JsonObject = self.document["content"]
+        """The content, immutable; of an accepted event, the host's own mapping.
+
+        Cost: linear in the size of the event; constant for an accepted event.
+        """
+        host_form = self.host_form
+        content: JsonObject = (self.document if host_form is None else host_form)["content"]
         return content
 
     @property
     def document(self) -> JsonObject:
-        """The whole event, immutable. Cost: linear in the size of the event."""
-        document: JsonObject = decode(self.pdu or self.client_form, strict=False)
+        """The whole event, immutable. Cost: linear in the size of the event.
+
+        Of an accepted event, what was read of it.
+        """
+        document: JsonObject
+        if self.host_form is None:
+            document = decode(self.pdu or self.client_form, strict=False)
+        else:
+            document = freeze(thaw(_document_of(self.host_form, self.room_version)))
         return document
 
     def _once(self) -> Mapping[str, JsonValue]:
@@ -163,22 +239,30 @@ class Event(Facts):
 
         Making them immutable costs more than reading them.
         """
+        if self.host_form is not None:
+            return self.host_form
         return read(self.pdu, strict=False)[0] if self.pdu else self.document
 
     @property
     def auth_events(self) -> tuple[EventID, ...]:
         """The IDs of the events that it says authorise it. Cost: as `content`."""
+        if self.host_form is not None:
+            listed: tuple[EventID, ...] = self.host_form["auth_events"]
+            return listed
         return references(self._once(), "auth_events", self.room_version)
 
     @property
     def prev_events(self) -> tuple[EventID, ...]:
         """The IDs of the events that came before it. Cost: as `content`."""
+        if self.host_form is not None:
+            listed: tuple[EventID, ...] = self.host_form["prev_events"]
+            return listed
         return references(self._once(), "prev_events", self.room_version)
 
     @property
     def depth(self) -> int:
         """Its depth; 0 for an event in client format. Cost: as `content`."""
-        return int(self._once().get("depth", 0))
+        return int(self._once().get("depth") or 0)
 
     @property
     def origin_server_ts(self) -> int:
@@ -186,7 +270,16 @@ class Event(Facts):
 
         Cost: as `content`.
         """
-        return int(self._once().get("origin_server_ts", 0))
+        return int(self._once().get("origin_server_ts") or 0)
+
+    @property
+    def redacts(self) -> JsonValue:
+        """What a redaction redacts: an event ID, if it is well-formed.
+
+        None if it names nothing. From version 11 on it stands in the content. Cost: as `content`.
+        """
+        in_content = self.room_version.redaction_rules >= _FIRST_WITH_REDACTS_IN_CONTENT
+        return (self.content if in_content else self._once()).get("redacts")
 
     @property
     def is_state(self) -> bool:
@@ -206,7 +299,11 @@ class Event(Facts):
     def to_client_event(self) -> dict[str, JsonValue]:
         """Return the event in the format that clients get, as a fresh dict."""
         # `read` gives a fresh dict, so nothing has to be made immutable and thawed again.
-        document = read(self.pdu or self.client_form, strict=False)[0]
+        document = (
+            read(self.pdu or self.client_form, strict=False)[0]
+            if self.host_form is None
+            else thaw(_document_of(self.host_form, self.room_version))
+        )
         kept = {key: document[key] for key in _CLIENT_KEYS if key in document}
         return {**kept, "room_id": self.room_id, "event_id": self.event_id}
 
@@ -299,7 +396,17 @@ def _copied(event: Facts) -> Any:
     copy.membership, copy.authorised_via = event.membership, event.authorised_via
     copy.authorising_server = event.authorising_server
     copy.pdu, copy.client_form = event.pdu, event.client_form
+    copy.host_form = event.host_form
     return copy
+
+
+def _document_of(fields: Mapping[str, Any], room_version: RoomVersion) -> dict[str, JsonValue]:
+    """Return what `accepted` read, as the keys of a PDU of the room version."""
+    document = {key: value for key, value in fields.items() if value is not None}
+    if room_version.event_id_in_pdu:
+        for name in ("auth_events", "prev_events"):
+            document[name] = tuple([(event_id, {}) for event_id in document[name]])
+    return document
 
 
 def _sealed(facts: Any) -> Event:
@@ -307,6 +414,8 @@ def _sealed(facts: Any) -> Event:
     event: Event = facts
     return event
 
+
+_FIRST_WITH_REDACTS_IN_CONTENT: Final = 11
 
 _CLIENT_KEYS: Final = (
     "type",

@@ -115,6 +115,7 @@ class Facts:
     signed_by: frozenset[ServerName]
     pdu: bytes
     client_form: bytes
+    host_form: Mapping[str, Any] | None
 
 
 unfilled: Final[Any] = Facts
@@ -126,6 +127,8 @@ def facts_of(
     room_version: RoomVersion,
     event_id: EventID,
     make: Any = unfilled,
+    *,
+    is_user: Callable[[object], bool] = is_user_id,
 ) -> Any:
     """Fill in the facts of an event of good format; the caller sets its bytes.
 
@@ -134,6 +137,7 @@ def facts_of(
         room_version: the version of its room.
         event_id: its ID.
         make: what to make; a class that has more slots than these.
+        is_user: tells whether a value is a user ID.
     """
     facts = make()
     facts.room_version = room_version
@@ -141,10 +145,11 @@ def facts_of(
     # Nobody, until signatures were verified: a caller who forgets to verify gets a rejection.
     facts.signed_by = NOBODY
     facts.pdu = facts.client_form = b""
+    facts.host_form = None
     facts.type = facts.kind = event_type = document["type"]
     facts.sender = sender = document["sender"]
     # All after the first colon, as `server_of` says.
-    facts.server = sender[sender.index(":") + 1 :]
+    facts.server = sender.partition(":")[2]
     state_key = document.get("state_key")
     # Most members send their own membership: one string serves both, and saves memory.
     facts.state_key = sender if state_key == sender else state_key
@@ -155,27 +160,28 @@ def facts_of(
         facts.case = event_type
     else:
         facts.case = MESSAGE if state_key is None else ""
-    if event_type == "m.room.member":
-        _add_membership(facts, document["content"])
-    elif event_type in _VIEWS:
-        facts.view = _VIEWS[event_type](document["content"], room_version)
-    elif event_type == "m.room.create":
-        _add_create(facts, document)
-    elif event_type in _MEMBER_KINDS:  # a type that only looks like a member's kind
-        # Otherwise anybody could send an event of the type `m.room.member join`, and have it judged
-        # as a join.
-        facts.kind = ""
+    read = _READERS.get(event_type)
+    if read is not None:
+        read(facts, document, is_user)
     return facts
 
 
-def _add_membership(facts: Any, content: Mapping[str, JsonValue]) -> None:
-    case = 0
+_Read = Callable[[Any, Mapping[str, Any], Callable[[object], bool]], None]
+"""Fills in what the content of an event says: takes its facts, the event, and what a user ID is."""
+
+
+def _add_membership(
+    facts: Any, document: Mapping[str, Any], is_user: Callable[[object], bool]
+) -> None:
+    content, case = document["content"], 0
     # Before version 8 no rule knows the key: any user can write it, and it means nothing.
     if (
         "join_authorised_via_users_server" in content
         and facts.room_version.auth_rules >= _FIRST_WITH_AUTHORISERS
     ):
-        facts.authorised_via = user = authoriser(content["join_authorised_via_users_server"])
+        facts.authorised_via = user = authoriser(
+            content["join_authorised_via_users_server"], is_user
+        )
         facts.authorising_server = server_of(user)
         case = _AUTHORISED
     if "third_party_invite" in content:
@@ -188,7 +194,7 @@ def _add_membership(facts: Any, content: Mapping[str, JsonValue]) -> None:
         # The sender was checked as a user ID, so most members need no second look at the grammar.
         if facts.state_key is facts.sender:
             facts.kind, facts.case = kind, cases[case]
-        elif is_user_id(facts.state_key):
+        elif is_user(facts.state_key):
             facts.kind, facts.case = kind, cases[case + _BY_ANOTHER]
 
 
@@ -220,23 +226,48 @@ _KINDS: Final = MappingProxyType(
 _UNRECOGNISED_KIND: Final = _cases(UNRECOGNISED)
 
 
-def _add_create(facts: Any, document: Mapping[str, JsonValue]) -> None:
+def _add_create(facts: Any, document: Mapping[str, Any], is_user: Callable[[object], bool]) -> None:
     has_room_id = "room_id" in document
     version = facts.room_version
     facts.view = create_view(
-        document["content"], version, sender=facts.sender, has_room_id=has_room_id
+        document["content"],
+        version,
+        sender=facts.sender,
+        has_room_id=has_room_id,
+        is_user=is_user,
     )
     # A create event that carries a room ID keeps it: rule 1.2 has to see and reject it.
     if version.room_id_is_create_event and document.get("room_id") is None:
         facts.room_id = RoomID("!" + facts.event_id[1:])
 
 
-_VIEWS: Final[Mapping[str, Callable[[Mapping[str, JsonValue], RoomVersion], View]]] = (
-    MappingProxyType(
-        {
-            "m.room.power_levels": power_levels_view,
-            "m.room.join_rules": lambda content, _: join_rules_view(content),
-            "m.room.third_party_invite": lambda content, _: third_party_invite_view(content),
-        }
-    )
+def _add_power_levels(
+    facts: Any, document: Mapping[str, Any], is_user: Callable[[object], bool]
+) -> None:
+    facts.view = power_levels_view(document["content"], facts.room_version, is_user)
+
+
+def _add_join_rules(facts: Any, document: Mapping[str, Any], _: object) -> None:
+    facts.view = join_rules_view(document["content"])
+
+
+def _add_third_party_invite(facts: Any, document: Mapping[str, Any], _: object) -> None:
+    facts.view = third_party_invite_view(document["content"])
+
+
+def _add_no_kind(facts: Any, _: object, __: object) -> None:
+    # The type only looks like a member's kind. Otherwise anybody could send an event of the type
+    # `m.room.member join`, and have it judged as a join.
+    facts.kind = ""
+
+
+_READERS: Final[Mapping[str, _Read]] = MappingProxyType(
+    {
+        "m.room.create": _add_create,
+        "m.room.join_rules": _add_join_rules,
+        "m.room.member": _add_membership,
+        "m.room.power_levels": _add_power_levels,
+        "m.room.third_party_invite": _add_third_party_invite,
+        **dict.fromkeys(_MEMBER_KINDS, _add_no_kind),
+    }
 )

@@ -36,7 +36,6 @@ from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
 from matrix_membership.machine import admit
 from matrix_membership.membership import INVITE, JOIN, KNOCK, Membership
-from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import (
@@ -261,7 +260,7 @@ def _judge_before(event: Event, before: RoomState, room: ResidentRoom) -> auth.D
     """Judge an event by what it lists and by the state before it."""
     listed = event.auth_events
     found = map(room.get_event, listed)
-    decision = judge_by_listed_events(
+    decision = auth.judge(
         event,
         [entry for entry in found if entry is not None],
         create=room.state.create_event,

@@ -236,7 +236,7 @@ def _awaiting_validity(invite: Event, stored: Event, signed: JsonObject) -> Awai
 def _key_entries(content: JsonObject) -> Iterator[Mapping[str, JsonValue]]:
     """Yield the entries of `public_keys`, and the older one in the content itself."""
     listed = content.get("public_keys")
-    for entry in (content, *(listed if isinstance(listed, tuple) else ())):
+    for entry in (content, *(listed if isinstance(listed, (list, tuple)) else ())):
         if isinstance(entry, Mapping):
             yield entry
 

@@ -22,7 +22,6 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, ReadPdu, read_pdu
 from matrix_membership.identifiers import EventID, ServerName
-from matrix_membership.receipt.listed_events import judge_by_listed_events
 from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.resolution import state_after
 from matrix_membership.room_versions import RoomVersion
@@ -428,7 +427,7 @@ def _by_rules(
     create = room.create or before.create_event
     # The state before nearly always holds the listed events: then one judgement serves for both.
     same = not missing and create is before.create_event and _selects(before, selected, found)
-    by_list = judge_by_listed_events(
+    by_list = auth.judge(
         event,
         found,
         create=create,

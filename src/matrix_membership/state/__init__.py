@@ -7,32 +7,40 @@ amortised constant time and leaves the old one valid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, Never
 
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
-from matrix_membership.events.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
 from matrix_membership.identifiers import ServerName, UserID
 from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, Membership
-from matrix_membership.room_versions import RoomVersion, require_room_version
+from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state._fields import (
-    NOT_TO_PREPARE,
     TO_PREPARE,
     Fields,
+    fill_in,
     fill_in_views,
-    levels_looked_up,
+    looked_up,
+    unpickled,
     with_member,
     with_other,
 )
-from matrix_membership.state._members import ABSENT, PRESENT, Roster
-from matrix_membership.state._storage import GetEvent, Storage, Stored, stored_in_part
+from matrix_membership.state._members import ABSENT, PRESENT
+from matrix_membership.state._storage import (
+    GetEvent,
+    Name,
+    StateKey,
+    Storage,
+    Stored,
+    filtered,
+    held_by_ids,
+    stored_in_part,
+)
 from matrix_membership.state._storage import PassedOver as PassedOver
 from matrix_membership.state._views import CREATOR_POWER_LEVEL as CREATOR_POWER_LEVEL
 from matrix_membership.state._views import FIRST_CREATOR_POWER_LEVEL as FIRST_CREATOR_POWER_LEVEL
-from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, view_of
 
 __all__ = ["RoomState", "Storage"]
 
@@ -117,7 +125,7 @@ class RoomState(Fields):
             told = stored_in_part(
                 events, servers, partial=partial, stripped=stripped, passed_over=passed_over
             )
-            return _looked_up(room_version, told.get, told, partial=partial or stripped)
+            return _sealed(looked_up(room_version, told.get, told, partial=partial or stripped))
         members: dict[str, Event] = {}
         single: dict[str, Event] = {}
         keyed: dict[str, dict[str, Event]] = {}
@@ -174,19 +182,63 @@ class RoomState(Fields):
         """
         if isinstance(source, Storage):
             stored = Stored(source)
-            state = _looked_up(room_version, stored.get, stored, partial=partial)
+            state = _sealed(looked_up(room_version, stored.get, stored, partial=partial))
         else:
-            state = _looked_up(room_version, source, None, partial=partial)
+            state = _sealed(looked_up(room_version, source, None, partial=partial))
         if prepare and not partial and state.create_event is not None and state.create.federate:
             _keep(state, "prepared", TO_PREPARE)
         return state
+
+    @classmethod
+    def of_ids(
+        cls,
+        ids: Mapping[StateKey, Name],
+        get: Mapping[Name, Event] | Callable[[Sequence[Name]], Mapping[Name, Event]],
+        *,
+        needed: Collection[StateKey] | None = None,
+        room_version: RoomVersion | None = None,
+    ) -> RoomState:
+        """Make a state of the event IDs that a host keeps for each place.
+
+        Args:
+            ids: the event ID for each type and state key.
+            get: the events by ID: a mapping; or a function that takes all IDs wanted at once,
+                and returns such a mapping.
+            needed: the places that `ids` was filtered to, or that are wanted of it, such as
+                `auth.needed_state` of an event. What other places hold is unknown. None if
+                `ids` is the whole state.
+            room_version: the version of the room, if there may be no event to tell it.
+
+        Returns:
+            The state. Cost: linear in `needed`, or in `ids` for a whole state.
+
+        Raises:
+            MissingEvents: `get` lacks events. It names all of them, so that a store fetches once.
+            IncompleteState: no event tells the room version.
+
+        >>> from matrix_membership.room_versions import V11
+        >>> create = {"type": "m.room.create", "sender": "@a:a", "content": {}, "state_key": ""}
+        >>> ids, events = {("m.room.create", ""): "$1"}, {"$1": Event.accepted(create, V11)}
+        >>> state = RoomState.of_ids(ids, events, needed=[("m.room.create", "")])
+        >>> state.knows("m.room.create"), state.knows("m.room.power_levels")
+        (True, False)
+        """
+        held = held_by_ids(ids, get, needed)
+        version = room_version or next((event.room_version for event in held.values()), None)
+        if version is None:
+            raise IncompleteState("the room version", "an event, or `room_version` from the caller")
+        if needed is None:
+            return cls.of(version, held.values())
+        state = looked_up(version, filtered(held, frozenset(needed)), None, partial=True)
+        state._unseen = LEAVE  # a needed place without an ID holds nothing
+        return _sealed(state)
 
     def get(self, event_type: str, state_key: str = "") -> Event | None:
         """Return the event of a type and a state key, or None.
 
         Raises:
-            IncompleteState: the state is stripped, and lacks this event of a type other than
-                `m.room.member`.
+            IncompleteState: the state is stripped and lacks this event, which is not a member
+                event; or it was filtered, and the place is not among those needed.
         """
         if event_type == _MEMBER:
             return self.get_member(state_key)
@@ -227,7 +279,12 @@ class RoomState(Fields):
         A partial state gives unknown instead, because the event may have been left out. So
         does every state for a user whose member event was malformed.
         """
-        event = self.get_member(user)
+        try:
+            event = self.get_member(user)
+        except IncompleteState:
+            if self.is_partial:  # a state of `of_ids`
+                return UNKNOWN
+            raise
         if event is None:
             if self._members is None and self._stored and self._stored.could_not_read(user):
                 return UNKNOWN
@@ -259,7 +316,8 @@ class RoomState(Fields):
             return self  # also for a redacted copy of the first one, which says less
         if self._members is None:
             stored = self._in_storage("a changed state").with_event(event)
-            return _looked_up(self.room_version, stored.get, stored, partial=self.is_partial)
+            made = looked_up(self.room_version, stored.get, stored, partial=self.is_partial)
+            return _sealed(made)
         if event.type == _MEMBER:
             return _sealed(with_member(self, state_key, event))
         return _sealed(with_other(self, state_key, event))
@@ -332,7 +390,7 @@ class RoomState(Fields):
 
         Args:
             excluding: the user for whom the room is described.
-            at_most: the number of members wanted.
+            at_most: the number of members wanted, by default as many as describe a room.
 
         Returns:
             Their user IDs. Cost: linear in `at_most`, and in at most a sixteenth of the
@@ -401,7 +459,7 @@ class RoomState(Fields):
             "servers": self._roster.told if self.is_partial and servers is not None else servers,
             "passed_over": self.passed_over,
         }
-        return _unpickled, (self.room_version, events, more, servers)
+        return unpickled, (RoomState.of, self.room_version, events, more, servers)
 
     def _whole(self, question: str) -> Mapping[str, Event]:
         if self._members is None:
@@ -429,33 +487,9 @@ class RoomState(Fields):
 _keep = object.__setattr__
 
 
-def _fill_in(state: RoomState, name: str) -> Any:
-    """Look up an attribute of a looked-up state that was not needed until now."""
-    match name:
-        case "create" | "create_event":
-            event = state.get(_CREATE)
-            _keep(state, "create_event", event)
-            _keep(state, "create", view_of(event, Create, NO_CREATE))
-        case "power_levels":
-            levels = view_of(state.get("m.room.power_levels"), PowerLevels, NO_POWER_LEVELS)
-            _keep(state, "power_levels", levels)
-        case "power_level_of":
-            _keep(state, "power_level_of", levels_looked_up(state))
-        case "join_rule" | "allow":
-            rules = view_of(state.get("m.room.join_rules"), JoinRules, NO_JOIN_RULES)
-            _keep(state, "join_rule", rules.join_rule)
-            _keep(state, "allow", rules.allow)
-        case "_roster":
-            told = (state.is_partial and state._servers) or frozenset()
-            _keep(state, "_roster", Roster.of(state._whole("the order of members"), told))
-        case _:
-            raise AttributeError(f"RoomState has no attribute {name!r}")
-    return getattr(state, name)
-
-
 # Python calls it for an empty slot. It is attached from outside because with a `__getattr__` in
 # the class body type checkers accept every attribute, `state.heros()` as well.
-type.__setattr__(RoomState, "__getattr__", _fill_in)
+type.__setattr__(RoomState, "__getattr__", fill_in)
 
 
 def _places(state: RoomState) -> dict[tuple[str, str | None], Event]:
@@ -467,33 +501,3 @@ def _sealed(state: Fields) -> RoomState:
     made.__class__ = RoomState
     sealed: RoomState = made
     return sealed
-
-
-def _looked_up(
-    room_version: RoomVersion, get: GetEvent, stored: Stored | None, *, partial: bool
-) -> RoomState:
-    require_room_version(room_version)
-    state = Fields()
-    state.room_version = room_version
-    state._lookup = get
-    state._stored = stored
-    state._members = None
-    state.get_member = lambda user: get(_MEMBER, user)
-    state._unseen = UNKNOWN if partial else LEAVE
-    state._servers = None
-    state.is_partial = partial
-    state.prepared = NOT_TO_PREPARE
-    return _sealed(state)
-
-
-def _unpickled(
-    room_version: RoomVersion,
-    events: tuple[Event, ...],
-    more: Mapping[str, Any],
-    servers: frozenset[ServerName] | None,
-) -> RoomState:
-    state = RoomState.of(room_version, events, **more)
-    if servers != more["servers"]:
-        _fill_in(state, "_roster")  # before the servers of later members hide what was told
-        _keep(state, "_servers", servers)
-    return state

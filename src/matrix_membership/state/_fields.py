@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
-from matrix_membership.events.contents import NO_POWER_LEVELS, Create, PowerLevels
+from matrix_membership.events.contents import NO_POWER_LEVELS, Create, JoinRules, PowerLevels
 from matrix_membership.identifiers import RoomID, ServerName
-from matrix_membership.membership import JoinRule, Membership
+from matrix_membership.membership import LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state._members import Members, Roster
 from matrix_membership.state._persistent_map import SmallMap, with_item
 from matrix_membership.state._storage import GetEvent, Stored
-from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users
+from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users, view_of
 
 NOT_TO_PREPARE: Final = (None, False, None)
 TO_PREPARE: Final = (None, True, None)
@@ -143,7 +143,67 @@ def with_other(before: Fields, state_key: str, event: Event) -> Fields:
     return state
 
 
-def levels_looked_up(state: Fields) -> Callable[[str], int]:
+def looked_up(
+    room_version: RoomVersion, get: GetEvent, stored: Stored | None, *, partial: bool
+) -> Fields:
+    """Return a state over a look-up, which `fill_in` fills when it is asked."""
+    require_room_version(room_version)
+    state = Fields()
+    state.room_version = room_version
+    state._lookup = get
+    state._stored = stored
+    state._members = None
+    state.get_member = lambda user: get("m.room.member", user)
+    state._unseen = UNKNOWN if partial else LEAVE
+    state._servers = None
+    state.is_partial = partial
+    state.prepared = NOT_TO_PREPARE
+    return state
+
+
+def fill_in(state: Any, name: str) -> Any:
+    """Look up an attribute of a looked-up state that was not needed until now."""
+    match name:
+        case "create" | "create_event":
+            event = state.get("m.room.create")
+            _keep(state, "create_event", event)
+            _keep(state, "create", view_of(event, Create, NO_CREATE))
+        case "power_levels":
+            levels = view_of(state.get("m.room.power_levels"), PowerLevels, NO_POWER_LEVELS)
+            _keep(state, "power_levels", levels)
+        case "power_level_of":
+            _keep(state, "power_level_of", _levels_looked_up(state))
+        case "join_rule" | "allow":
+            rules = view_of(state.get("m.room.join_rules"), JoinRules, NO_JOIN_RULES)
+            _keep(state, "join_rule", rules.join_rule)
+            _keep(state, "allow", rules.allow)
+        case "_roster":
+            told = (state.is_partial and state._servers) or frozenset()
+            _keep(state, "_roster", Roster.of(state._whole("the order of members"), told))
+        case _:
+            raise AttributeError(f"RoomState has no attribute {name!r}")
+    return getattr(state, name)
+
+
+_keep = object.__setattr__
+
+
+def unpickled(
+    make: Callable[..., Fields],
+    room_version: RoomVersion,
+    events: tuple[Event, ...],
+    more: Mapping[str, Any],
+    servers: frozenset[ServerName] | None,
+) -> Fields:
+    """Make a pickled state again by `RoomState.of`."""
+    state = make(room_version, events, **more)
+    if servers != more["servers"]:
+        fill_in(state, "_roster")  # before the servers of later members hide what was told
+        _keep(state, "_servers", servers)
+    return state
+
+
+def _levels_looked_up(state: Fields) -> Callable[[str], int]:
     """Return the function that gives the power level of a user, of a looked-up state."""
     try:
         return levels_of_users(state.create, state.power_levels)

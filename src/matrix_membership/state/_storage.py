@@ -8,16 +8,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from matrix_membership._attrs import constant, frozen
-from matrix_membership.errors import IncompleteState, InvalidEvent
+from matrix_membership.errors import IncompleteState, InvalidEvent, MissingEvents
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import JOIN, Membership
 from matrix_membership.state._persistent_map import PersistentMap
 
+StateKey = tuple[str, str]
 GetEvent = Callable[[str, str], Event | None]
+Name = TypeVar("Name", bound=str)
 
 _CREATE = "m.room.create"
 _MEMBER = "m.room.member"
@@ -221,6 +224,39 @@ class _Told:
         if self.partial:
             raise IncompleteState("servers in the room", "all members")
         return map(_server, self.members((JOIN,)))
+
+
+def held_by_ids(
+    ids: Mapping[StateKey, Name],
+    get: Mapping[Name, Event] | Callable[[Sequence[Name]], Mapping[Name, Event]],
+    needed: Iterable[StateKey] | None,
+) -> dict[StateKey, Event]:
+    """Return the events of some places, asked for at once.
+
+    Raises:
+        MissingEvents: some are missing.
+    """
+    if needed is not None:
+        ids = {place: ids[place] for place in needed if place in ids}
+    found = get if isinstance(get, Mapping) else get(tuple(ids.values()))
+    events = {place: found.get(event_id) for place, event_id in ids.items()}
+    held = {place: event for place, event in events.items() if event is not None}
+    if len(held) < len(ids):
+        raise MissingEvents(tuple([ids[place] for place in ids if place not in held]))
+    return held
+
+
+def filtered(held: Mapping[StateKey, Event], known: frozenset[StateKey]) -> GetEvent:
+    """Return the look-up of a state that knows these places alone."""
+
+    def get(event_type: str, state_key: str) -> Event | None:
+        event = held.get((event_type, state_key))
+        if event is None and (event_type, state_key) not in known:
+            missing = f"{event_type} {state_key}".rstrip()
+            raise IncompleteState("what was filtered out of the state", missing)
+        return event
+
+    return get
 
 
 def _place(event: Event) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from matrix_membership._attrs import frozen
-from matrix_membership.canonical_json import JsonValue, encode, read
+from matrix_membership.canonical_json import JsonValue, encode, read, thaw
 from matrix_membership.events import Event
 from matrix_membership.room_versions import KNOWN, RoomVersion
 
@@ -75,6 +75,8 @@ class Writer:
         return [f"    {self.event(event)}," for event in events]
 
     def _unsigned(self, event: Event) -> str:
+        if event.host_form is not None:
+            return f"Event.accepted({thaw(event.document)!r}, {self.version})"
         if not event.pdu:
             said = _literal(event.client_form)
             return f"Event.from_client_event({said}, {self.version})"

@@ -11,6 +11,7 @@ from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, UserID, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, JoinRule, Membership
+from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 
 VIA: Final = "join_authorised_via_users_server"
@@ -160,7 +161,8 @@ def state_event(change: Repair, sender: UserID, state: RoomState) -> Event:
         "sender": sender,
         "content": change.content,
     }
-    return Event.from_client_event(fields, state.room_version)
+    create = state.create_event if state.knows("m.room.create") else None
+    return _made(fields, state.room_version, create)
 
 
 # Not `with_event`: its first call on a state of `RoomState.of` is linear in the members, and a
@@ -181,12 +183,19 @@ def sent_by(user: UserID, event: Event) -> Event:
     """Return the event as another user would send it."""
     # Another sender makes another event, with another ID, which nobody knows before it is made.
     fields = {key: value for key, value in event.document.items() if key != "event_id"}
-    sent = Event.from_client_event({**fields, "sender": user}, event.room_version)
+    sent = _made({**fields, "sender": user}, event.room_version, event)
     return sent.with_signers({*event.signed_by, sent.server})
 
 
 def rewritten(event: Event, content: Mapping[str, JsonValue], signers: Iterable[str]) -> Event:
     """Return the event with another content."""
     fields = {key: value for key, value in event.document.items() if key != "event_id"}
-    made = Event.from_client_event({**fields, "content": content}, event.room_version)
+    made = _made({**fields, "content": content}, event.room_version, event)
     return made.with_signers(signers)
+
+
+def _made(fields: Mapping[str, JsonValue], room_version: RoomVersion, like: Event | None) -> Event:
+    """Make an event in the form of another one: names pass that a host accepted."""
+    if like is not None and like.host_form is not None:
+        return Event.accepted(fields, room_version)
+    return Event.from_client_event(fields, room_version)

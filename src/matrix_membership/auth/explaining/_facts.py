@@ -123,10 +123,10 @@ def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterat
 
 def _membership(user: str, state: RoomState) -> Fact:
     name = f"membership of {user}"
+    if state.membership_of(user) is UNKNOWN:
+        return Fact(name, "unknown", Origin.UNKNOWN, "the state leaves members out")
     event = state.get("m.room.member", user)
     if event is None:
-        if state.membership_of(user) is UNKNOWN:
-            return Fact(name, "unknown", Origin.UNKNOWN, "the state leaves members out")
         return Fact(name, "leave", Origin.DEFAULT, "never seen in the room")
     return Fact(name, str(state.membership_of(user)), Origin.STATE, "m.room.member", _id(event))
 

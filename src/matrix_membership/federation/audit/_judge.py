@@ -39,10 +39,6 @@ from matrix_membership.federation.audit._signers import (
     usable,
 )
 from matrix_membership.identifiers import EventID, ServerName, server_of
-from matrix_membership.receipt.listed_events import (
-    judge_by_listed_events,
-    state_of_listed_events,
-)
 from matrix_membership.signing import (
     ALGORITHM,
     KeyRing,
@@ -387,13 +383,17 @@ class Judgement:
         create = self.good.get(self.read.create) if self.read.create else None
         state = listed.state
         if state is None:
-            state = state_of_listed_events(self.version, listed.events, create=create)
+            # As in `auth.judge`: up to version 11 an event lists its create event.
+            held = list(listed.events)
+            if self.version.room_id_is_create_event and create is not None:
+                held.append(create)
+            state = RoomState.of(self.version, held)
             listed.state = state
         known = event.case in listed.cases
         if known or (listed.in_order and listed.places <= auth.select_auth_events(event)):
             decision = auth.check(event, state)
         else:
-            decision = judge_by_listed_events(
+            decision = auth.judge(
                 event, listed.events, create=create, listed_ids=listed.ids, state=state
             )
         # The rules on a create event do not read its list, so they prove nothing about it.

@@ -1,0 +1,124 @@
+"""A state of the event IDs that a host keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from matrix_membership import Event, RoomState, RoomVersion, auth
+from matrix_membership.auth import rejects, rulebook
+from matrix_membership.errors import IncompleteState, MissingEvents
+from matrix_membership.membership import LEAVE, UNKNOWN
+from matrix_membership.room_versions import V11, V12
+from tests.builders import ANA, BEN, CAY, VERSIONS, Room, a_room
+
+EVERY_VERSION = pytest.mark.parametrize("version", VERSIONS, ids=str)
+StateKey = tuple[str, str]
+
+
+def ids_of(room: Room) -> dict[StateKey, str]:
+    """The IDs that a host keeps for each place."""
+    return {(event.type, event.state_key or ""): event.event_id for event in room.events}
+
+
+class Store:
+    """A store that counts what it is asked for."""
+
+    def __init__(self, room: Room) -> None:
+        self.by_id: dict[str, Event] = {event.event_id: event for event in room.events}
+        self.asked: list[tuple[str, ...]] = []
+
+    def get(self, wanted: Sequence[str]) -> Mapping[str, Event]:
+        self.asked.append(tuple(wanted))
+        return {event_id: self.by_id[event_id] for event_id in wanted if event_id in self.by_id}
+
+
+@EVERY_VERSION
+class TestOfIds:
+    def test_is_the_whole_state(self, version: RoomVersion) -> None:
+        room = a_room(version).with_join_rule("public")
+        store = Store(room)
+        assert RoomState.of_ids(ids_of(room), store.by_id) == room.state
+        assert RoomState.of_ids(ids_of(room), store.get) == room.state
+        assert store.asked == [tuple(ids_of(room).values())]
+
+    def test_loads_only_what_is_needed(self, version: RoomVersion) -> None:
+        room = a_room(version).with_join_rule("public").with_member(BEN, "join")
+        store = Store(room)
+        join = room.join(CAY)
+        needed = auth.needed_state(join)
+        state = RoomState.of_ids(ids_of(room), store.get, needed=needed)
+        (asked,) = store.asked
+        assert set(asked) == {ids_of(room)[place] for place in needed if place in ids_of(room)}
+        assert auth.check(join, state) == auth.check(join, room.state)
+
+
+class TestFilteredPlaces:
+    def test_are_unknown(self) -> None:
+        room = a_room(V11).with_join_rule("public").with_member(BEN, "join")
+        needed = [("m.room.create", ""), ("m.room.member", CAY)]
+        state = RoomState.of_ids(ids_of(room), Store(room).get, needed=needed)
+        assert state.knows("m.room.create")
+        assert state.knows("m.room.member", CAY)
+        assert state.membership_of(CAY) is LEAVE
+        assert state.membership_of(BEN) is UNKNOWN
+        assert not state.knows("m.room.member", BEN)
+        assert not state.knows("m.room.join_rules")
+        with pytest.raises(IncompleteState):
+            _ = state.join_rule
+        with pytest.raises(IncompleteState):
+            state.heroes()
+
+    def test_leave_a_verdict_open(self) -> None:
+        room = a_room(V11).with_join_rule("public").with_member(BEN, "join")
+        needed = auth.needed_state(room.join(CAY))
+        state = RoomState.of_ids(ids_of(room), Store(room).get, needed=needed)
+        judged = auth.check(room.message(BEN), state)
+        assert judged.undecided
+        assert f"m.room.member {BEN}" in judged.missing
+        assert auth.explain(room.message(BEN), state).decision == judged
+        judged = auth.check(room.kick(CAY, BEN), state)
+        assert not judged.allowed
+
+    def test_that_a_rule_of_ones_own_reads_leave_it_open(self) -> None:
+        @rejects("4.3.0a")
+        def without_a_name(event: Event, state: RoomState) -> bool:
+            """The room has no name."""
+            return state.get("m.room.name") is None
+
+        book = rulebook(V11).insert(without_a_name, before="join.first_join_of_the_creator")
+        mine = V11.evolve(identifier="mine", rules=book)
+        room = a_room(mine).with_join_rule("public")
+        join = room.join(CAY)
+        state = RoomState.of_ids(
+            ids_of(room), Store(room).get, needed=auth.needed_state(join), room_version=mine
+        )
+        assert auth.check(join, state).missing == ("m.room.name",)
+
+
+class TestMissingEvents:
+    def test_are_told_all_at_once(self) -> None:
+        room = a_room(V11).with_join_rule("public")
+        ids = ids_of(room)
+        with pytest.raises(MissingEvents) as caught:
+            RoomState.of_ids(ids, {})
+        assert caught.value == MissingEvents(tuple(ids.values()))
+        assert caught.value.event_ids == tuple(ids.values())
+        assert isinstance(caught.value, IncompleteState)
+
+    def test_of_a_function_are_told_all_at_once(self) -> None:
+        room = a_room(V12).with_join_rule("public")
+        store = Store(a_room(V12))
+        with pytest.raises(MissingEvents) as caught:
+            RoomState.of_ids(ids_of(room), store.get)
+        assert caught.value.event_ids == (room.events[-1].event_id,)
+
+
+class TestRoomVersion:
+    def test_is_told_by_an_event_or_by_the_caller(self) -> None:
+        with pytest.raises(IncompleteState):
+            RoomState.of_ids({}, {})
+        assert RoomState.of_ids({}, {}, room_version=V11) == RoomState.of(V11, [])
+        empty = RoomState.of_ids({}, {}, needed=[("m.room.create", "")], room_version=V11)
+        assert auth.check(a_room(V11).join(ANA), empty).number == "2.4"
