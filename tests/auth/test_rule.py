@@ -138,6 +138,7 @@ class TestDecision:
             "missing": [],
             "rule": "join.public_room",
             "number": "4.3.6",
+            "category": "allowed",
             "room_version": "11",
             "text": "The join rule is public.",
             "url": "https://spec.matrix.org/v1.19/rooms/v11/#authorisation-rules",

@@ -21,7 +21,16 @@ from typing import Final
 
 from matrix_membership._attrs import frozen
 from matrix_membership.auth._program import Chosen, Program, compile_program
-from matrix_membership.auth._rule import Decision, Rule, Section, allows, rejects, rows_in, table_of
+from matrix_membership.auth._rule import (
+    Category,
+    Decision,
+    Rule,
+    Section,
+    allows,
+    rejects,
+    rows_in,
+    table_of,
+)
 from matrix_membership.auth._rulebook import Rulebook as Rulebook
 from matrix_membership.auth._rulebook import rulebook
 from matrix_membership.auth._suppositions import judge_in_part
@@ -41,6 +50,7 @@ from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state import RoomState
 
 __all__ = [
+    "Category",
     "Decision",
     "Rule",
     "Section",

@@ -7,9 +7,12 @@ room version that has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
 from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import Any, Final
+
+from attrs import field
 
 from matrix_membership._attrs import constant, evolve, frozen
 from matrix_membership.canonical_json import JsonValue
@@ -28,11 +31,51 @@ Applies = Callable[[Event, Any], bool]
 Numbers = Mapping[int, str | None]
 
 
+class Category(StrEnum):
+    """Why an event was rejected, in a word that is the same in all versions.
+
+    A host maps it to its own errors. Every rule that rejects has one; the values stay the same,
+    and compare equal to their texts.
+    """
+
+    ALLOWED = "allowed"
+    """The event is allowed."""
+    UNDECIDED = "undecided"
+    """The verdict hangs on what a partial state leaves out."""
+    MALFORMED = "malformed"
+    """The event itself has a form that no room allows."""
+    AUTH_EVENTS = "auth events"
+    """Its list of auth events is wrong, or one of them was rejected."""
+    FEDERATION = "federation"
+    """The room is not federated, and the sender is of another server."""
+    OF_ANOTHER = "of another"
+    """Only another user, or another server, may send this."""
+    BANNED = "banned"
+    """The user is banned."""
+    NOT_JOINED = "not joined"
+    """The sender is not joined, or has nothing to leave."""
+    NOT_INVITED = "not invited"
+    """The join rule lets in invited users only, or nobody."""
+    ALREADY_JOINED = "already joined"
+    """The user is joined already; invited or banned are told by the same rules."""
+    JOIN_RULE = "join rule"
+    """The join rule does not let anybody knock."""
+    AUTHORISER = "authoriser"
+    """No user who may invite, or not their server, authorises the restricted join."""
+    THIRD_PARTY_INVITE = "third-party invite"
+    """The third-party invite is unknown, or another user's, or not signed by its keys."""
+    POWER = "power"
+    """Somebody's power level is too low: `auth.explain` tells had and needed levels."""
+    OTHER = "other"
+    """A rule of one's own that names no category, or a list in which no rule fires."""
+
+
 @frozen
 class Decision:
     """The verdict on an event, with the rule that gave it.
 
-    A decision is true if the event is allowed, and false if it is rejected or undecided.
+    A decision is true if the event is allowed, and false if it is rejected or undecided. So
+    `decision or error` loses a decision that rejects: compare with None, or ask `allowed`.
 
     Attributes:
         allowed: whether the event is allowed.
@@ -44,6 +87,7 @@ class Decision:
             undecided event is not allowed.
         missing: of an undecided event, what it depends on: types, each with its state key
             unless that is empty, such as `m.room.join_rules`.
+        category: why, in a word to be mapped to a host's own errors.
     """
 
     allowed: bool
@@ -53,6 +97,8 @@ class Decision:
     text: str
     undecided: bool = False
     missing: tuple[str, ...] = ()
+    # Not compared: it follows from the rule.
+    category: Category = field(default=Category.OTHER, eq=False)
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -68,7 +114,9 @@ class Decision:
         """Return the decision as one that hangs on what the state leaves out."""
         # Never allowed: a caller who tests only the truth of a decision must not let an undecided
         # event in.
-        return evolve(self, allowed=False, undecided=True, missing=missing)
+        return evolve(
+            self, allowed=False, undecided=True, missing=missing, category=Category.UNDECIDED
+        )
 
     @property
     def url(self) -> str:
@@ -83,6 +131,7 @@ class Decision:
             "missing": list(self.missing),
             "rule": self.rule,
             "number": self.number,
+            "category": str(self.category),
             "room_version": self.room_version.identifier,
             "text": self.text,
             "url": self.url,
@@ -99,6 +148,7 @@ class Rule:
         numbers: its number from a version on; None where it ends.
         text: the fact that holds when it fires.
         applies: the function that tells whether it fires.
+        category: the category of its decisions.
     """
 
     name: str
@@ -106,6 +156,7 @@ class Rule:
     numbers: Numbers
     text: str
     applies: Applies
+    category: Category = Category.OTHER
 
     def __call__(self, event: Event, state: Any) -> bool:
         """Tell whether the rule fires."""
@@ -128,7 +179,9 @@ class Rule:
 
     def decision(self, room_version: RoomVersion, number: str) -> Decision:
         """Return the decision of the rule in a version where it has this number."""
-        return Decision(self.allows, self.name, number, room_version, self.text)
+        return Decision(
+            self.allows, self.name, number, room_version, self.text, category=self.category
+        )
 
 
 @constant
@@ -218,22 +271,25 @@ def allows(number: str | None = None, /, **versions: str | None) -> Callable[[Ap
             without: it takes over the other's number.
         versions: its number from a version on; None where it ends.
     """
-    return _rule_maker(number, versions, allowing=True)
+    return _rule_maker(number, versions, Category.ALLOWED)
 
 
-def rejects(number: str | None = None, /, **versions: str | None) -> Callable[[Applies], Rule]:
+def rejects(
+    number: str | None = None, /, *, category: Category = Category.OTHER, **versions: str | None
+) -> Callable[[Applies], Rule]:
     """Turn a function into a rule that rejects when it fires.
 
     Args:
         number: its number in an amended rulebook. A rule that replaces another one can do
             without: it takes over the other's number.
+        category: the category of its decisions.
         versions: its number from a version on; None where it ends.
     """
-    return _rule_maker(number, versions, allowing=False)
+    return _rule_maker(number, versions, category)
 
 
 def _rule_maker(
-    number: str | None, versions: Mapping[str, str | None], *, allowing: bool
+    number: str | None, versions: Mapping[str, str | None], category: Category
 ) -> Callable[[Applies], Rule]:
     if number is not None:
         # From version 1 on means in any version: an amended rulebook holds the rows of one version
@@ -245,7 +301,8 @@ def _rule_maker(
         # The docstring is what a decision says. A second text beside it would drift away from the
         # rule.
         text = (applies.__doc__ or "").partition("\n")[0]
-        return Rule(f"{chapter}.{applies.__name__}", allowing, numbers_of(versions), text, applies)
+        name, allowing = f"{chapter}.{applies.__name__}", category is Category.ALLOWED
+        return Rule(name, allowing, numbers_of(versions), text, applies, category)
 
     return make
 

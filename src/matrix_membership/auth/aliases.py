@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
+from matrix_membership.auth._rule import Category, Section, allows, numbers_of, rejects
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
 
 # Version 6 dropped the rule. From then on aliases are judged as any other state event, and a server
 # name as state key carries no right.
-@rejects(v1="4.1", v6=None)
+@rejects(v1="4.1", v6=None, category=Category.MALFORMED)
 def no_state_key(event: Event, _: RoomState) -> bool:
     """The event has no state key."""
     return event.state_key is None
 
 
-@rejects(v1="4.2", v6=None)
+@rejects(v1="4.2", v6=None, category=Category.OF_ANOTHER)
 def state_key_of_another_server(event: Event, _: RoomState) -> bool:
     """The state key is not the sender's server."""
     return event.state_key != event.server

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
-from matrix_membership.auth._rule import allows, rejects
+from matrix_membership.auth._rule import Category, allows, rejects
 from matrix_membership.events import Event
 from matrix_membership.events.contents import SignedInvite
 from matrix_membership.identifiers import EventID
@@ -68,7 +68,7 @@ class AuthEvents(NamedTuple):
         )
 
 
-@rejects(v12="2")
+@rejects(v12="2", category=Category.AUTH_EVENTS)
 def room_id_of_no_accepted_create_event(event: Event, auth: AuthEvents) -> bool:
     """The room ID is not that of an accepted create event."""
     create = auth.create
@@ -81,7 +81,7 @@ def room_id_of_no_accepted_create_event(event: Event, auth: AuthEvents) -> bool:
     )
 
 
-@rejects(v1="2.1", v12="3.1")
+@rejects(v1="2.1", v12="3.1", category=Category.AUTH_EVENTS)
 def duplicates(event: Event, auth: AuthEvents) -> bool:
     """Two auth events have the same type and state key."""
     # A store gives an event once, even if it is listed twice. So the IDs count too.
@@ -98,13 +98,13 @@ def duplicates(event: Event, auth: AuthEvents) -> bool:
 
 # Only what is too much rejects: an event that lists too few auth events passes. gomatrixserverlib
 # checks neither this nor duplicates.
-@rejects(v1="2.2", v12="3.2")
+@rejects(v1="2.2", v12="3.2", category=Category.AUTH_EVENTS)
 def unexpected(event: Event, auth: AuthEvents) -> bool:
     """An auth event is not one that such an event needs."""
     return not auth.places <= auth.selected
 
 
-@rejects(v1="2.3", v12="3.3")
+@rejects(v1="2.3", v12="3.3", category=Category.AUTH_EVENTS)
 def rejected(event: Event, auth: AuthEvents) -> bool:
     """An auth event was itself rejected."""
     return bool(auth.rejected) and not auth.rejected.isdisjoint(
@@ -112,14 +112,14 @@ def rejected(event: Event, auth: AuthEvents) -> bool:
     )
 
 
-@rejects(v1="2.4", v12=None)
+@rejects(v1="2.4", v12=None, category=Category.AUTH_EVENTS)
 def no_create_event(event: Event, auth: AuthEvents) -> bool:
     """The auth events contain no create event."""
     # A create event with another state key was already rejected as unexpected.
     return ("m.room.create", "") not in auth.places
 
 
-@rejects(v1="2.5", v12="3.4")
+@rejects(v1="2.5", v12="3.4", category=Category.AUTH_EVENTS)
 def of_another_room(event: Event, auth: AuthEvents) -> bool:
     """An auth event belongs to another room."""
     room_id = event.room_id

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
+from matrix_membership.auth._rule import Category, Section, allows, numbers_of, rejects
 from matrix_membership.events import Event
 from matrix_membership.membership import BAN, JOIN
 from matrix_membership.state import RoomState
 
 
-@rejects(v1="5.5.1", v6="4.5.1", v8="4.6.1", v12="5.6.1")
+@rejects(v1="5.5.1", v6="4.5.1", v8="4.6.1", v12="5.6.1", category=Category.NOT_JOINED)
 def sender_not_joined(event: Event, state: RoomState) -> bool:
     """The sender is not joined."""
     return state.membership_of(event.sender) is not JOIN
@@ -23,7 +23,7 @@ def sender_may_ban(event: Event, state: RoomState) -> bool:
     return level >= state.power_levels.ban and state.power_level_of(event.state_key or "") < level
 
 
-@rejects(v1="5.5.3", v6="4.5.3", v8="4.6.3", v12="5.6.3")
+@rejects(v1="5.5.3", v6="4.5.3", v8="4.6.3", v12="5.6.3", category=Category.POWER)
 def otherwise(event: Event, _: RoomState) -> bool:
     """The sender is below the ban level or has no more power than the user."""
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
+from matrix_membership.auth._rule import Category, Section, allows, numbers_of, rejects
 from matrix_membership.events import Event
 from matrix_membership.membership import BAN, INVITE, JOIN, JoinRule
 from matrix_membership.state import RoomState
@@ -29,13 +29,13 @@ def first_join_of_the_creator(event: Event, state: RoomState) -> bool:
     return create is not None and event.prev_events == (create.event_id,)
 
 
-@rejects(v1="5.2.2", v6="4.2.2", v8="4.3.2", v12="5.3.2")
+@rejects(v1="5.2.2", v6="4.2.2", v8="4.3.2", v12="5.3.2", category=Category.OF_ANOTHER)
 def of_another_user(event: Event, _: RoomState) -> bool:
     """The sender is not the user who is to join."""
     return event.sender != event.state_key
 
 
-@rejects(v1="5.2.3", v6="4.2.3", v8="4.3.3", v12="5.3.3")
+@rejects(v1="5.2.3", v6="4.2.3", v8="4.3.3", v12="5.3.3", category=Category.BANNED)
 def while_banned(event: Event, state: RoomState) -> bool:
     """The sender is banned."""
     return state.membership_of(event.sender) is BAN
@@ -65,7 +65,7 @@ def invited_to_restricted_room(event: Event, state: RoomState) -> bool:
 
 # The rules never ask whether the user is in an allowed room: they cannot see other rooms. The
 # authorising server looked, and rule 4.2.1 asked for its signature.
-@rejects(v8="4.3.5.2", v12="5.3.5.2")
+@rejects(v8="4.3.5.2", v12="5.3.5.2", category=Category.AUTHORISER)
 def authoriser_may_not_invite(event: Event, state: RoomState) -> bool:
     """No joined user who may invite authorises the join."""
     authoriser = event.authorised_via
@@ -93,7 +93,7 @@ def public_room(event: Event, state: RoomState) -> bool:
     return state.join_rule is _PUBLIC
 
 
-@rejects(v1="5.2.6", v6="4.2.6", v8="4.3.7", v12="5.3.7")
+@rejects(v1="5.2.6", v6="4.2.6", v8="4.3.7", v12="5.3.7", category=Category.NOT_INVITED)
 def otherwise(event: Event, _: RoomState) -> bool:
     """No other rule allows this join."""
     return True

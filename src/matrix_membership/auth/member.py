@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix_membership.auth._rule import MALFORMED, Section, numbers_of, rejects
+from matrix_membership.auth._rule import MALFORMED, Category, Section, numbers_of, rejects
 from matrix_membership.auth.ban import BAN_SECTION
 from matrix_membership.auth.invite import INVITE_SECTION
 from matrix_membership.auth.join import JOIN_SECTION
@@ -12,7 +12,7 @@ from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
 
-@rejects(v1="5.1", v6="4.1", v12="5.1")
+@rejects(v1="5.1", v6="4.1", v12="5.1", category=Category.MALFORMED)
 def no_state_key_or_membership(event: Event, _: RoomState) -> bool:
     """The event has no user ID as its state key, or no membership."""
     # The text asks for a state key and is silent on its form. Synapse wants a colon, ruma a user
@@ -23,14 +23,14 @@ def no_state_key_or_membership(event: Event, _: RoomState) -> bool:
 
 # Comes before the memberships are told apart, so it holds for leaves and bans too. Synapse and
 # gomatrixserverlib ask for this signature on joins only.
-@rejects(v8="4.2.1", v12="5.2.1")
+@rejects(v8="4.2.1", v12="5.2.1", category=Category.AUTHORISER)
 def unsigned_by_the_authoriser(event: Event, _: RoomState) -> bool:
     """The authorising user's server has not signed the event."""
     server = event.authorising_server
     return server is not None and server not in event.signed_by
 
 
-@rejects(v1="5.6", v6="4.6", v7="4.7", v8="4.8", v12="5.8")
+@rejects(v1="5.6", v6="4.6", v7="4.7", v8="4.8", v12="5.8", category=Category.MALFORMED)
 def unknown_membership(event: Event, _: RoomState) -> bool:
     """The membership is not one that this room version knows."""
     return True

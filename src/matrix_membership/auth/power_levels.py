@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
+from matrix_membership.auth._rule import Category, Section, allows, numbers_of, rejects
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS, NO_POWER_LEVELS, PowerLevels
 from matrix_membership.state import RoomState
@@ -17,26 +17,26 @@ from matrix_membership.state import RoomState
 
 # Before version 10 only `users` had to be readable. The other levels counted as their defaults if
 # they could not be read.
-@rejects(v10="9.1", v12="10.1")
+@rejects(v10="9.1", v12="10.1", category=Category.MALFORMED)
 def named_level_not_an_integer(event: Event, _: RoomState) -> bool:
     """A level that the event names is not an integer."""
     return not _new(event).named_readable
 
 
-@rejects(v10="9.2", v12="10.2")
+@rejects(v10="9.2", v12="10.2", category=Category.MALFORMED)
 def map_of_other_than_integers(event: Event, _: RoomState) -> bool:
     """The levels of events or notifications are not all integers."""
     return not _new(event).maps_readable
 
 
-@rejects(v1="10.1", v6="9.1", v10="9.3", v12="10.3")
+@rejects(v1="10.1", v6="9.1", v10="9.3", v12="10.3", category=Category.MALFORMED)
 def users_unreadable(event: Event, _: RoomState) -> bool:
     """The levels of users are not all levels of user IDs."""
     return not _new(event).users_readable
 
 
 # A creator's level cannot be lowered, so an entry for one would show a level that does not count.
-@rejects(v12="10.4")
+@rejects(v12="10.4", category=Category.MALFORMED)
 def creator_listed(event: Event, state: RoomState) -> bool:
     """A creator of the room is among the users."""
     return any(user in _new(event).users for user in state.create.privileged)
@@ -50,7 +50,7 @@ def first_power_levels(event: Event, state: RoomState) -> bool:
 
 # A level that is added or removed changes from or to its default. Synapse compares only those that
 # are present.
-@rejects(v1="10.3.1", v6="9.3.1", v10="9.5.1", v12="10.6.1")
+@rejects(v1="10.3.1", v6="9.3.1", v10="9.5.1", v12="10.6.1", category=Category.POWER)
 def changes_named_level_above_own(event: Event, state: RoomState) -> bool:
     """A level that is changed was above the sender's."""
     current, level = state.power_levels, state.power_level_of(event.sender)
@@ -60,7 +60,7 @@ def changes_named_level_above_own(event: Event, state: RoomState) -> bool:
     )
 
 
-@rejects(v1="10.3.2", v6="9.3.2", v10="9.5.2", v12="10.6.2")
+@rejects(v1="10.3.2", v6="9.3.2", v10="9.5.2", v12="10.6.2", category=Category.POWER)
 def sets_named_level_above_own(event: Event, state: RoomState) -> bool:
     """A level is changed to one above the sender's."""
     new, level = _new(event), state.power_level_of(event.sender)
@@ -71,14 +71,14 @@ def sets_named_level_above_own(event: Event, state: RoomState) -> bool:
 
 
 # Versions 1 to 5 leave `notifications` unprotected. Version 6 added it to rules 9.4 and 9.5.
-@rejects(v1="10.4.1", v6=None)
+@rejects(v1="10.4.1", v6=None, category=Category.POWER)
 def changes_event_level_above_own(event: Event, state: RoomState) -> bool:
     """The level of an event type that is changed was above the sender's."""
     before, after = state.power_levels, _new(event)
     return _highest_changed(before.events, after.events) > state.power_level_of(event.sender)
 
 
-@rejects(v6="9.4.1", v10="9.6.1", v12="10.7.1")
+@rejects(v6="9.4.1", v10="9.6.1", v12="10.7.1", category=Category.POWER)
 def changes_event_or_notification_level_above_own(event: Event, state: RoomState) -> bool:
     """The changed level of an event type or notification was above the sender's."""
     before, after = state.power_levels, _new(event)
@@ -89,14 +89,14 @@ def changes_event_or_notification_level_above_own(event: Event, state: RoomState
     )
 
 
-@rejects(v1="10.5.1", v6=None)
+@rejects(v1="10.5.1", v6=None, category=Category.POWER)
 def sets_event_level_above_own(event: Event, state: RoomState) -> bool:
     """The level of an event type is set above the sender's."""
     before, after = state.power_levels, _new(event)
     return _highest_changed(after.events, before.events) > state.power_level_of(event.sender)
 
 
-@rejects(v6="9.5.1", v10="9.7.1", v12="10.8.1")
+@rejects(v6="9.5.1", v10="9.7.1", v12="10.8.1", category=Category.POWER)
 def sets_event_or_notification_level_above_own(event: Event, state: RoomState) -> bool:
     """The level of an event type or notification is set above the sender's."""
     before, after = state.power_levels, _new(event)
@@ -109,7 +109,7 @@ def sets_event_or_notification_level_above_own(event: Event, state: RoomState) -
 
 # Equal level protects too, or two administrators could demote each other. Lowering oneself stays
 # allowed.
-@rejects(v1="10.6.1", v6="9.6.1", v10="9.8.1", v12="10.9.1")
+@rejects(v1="10.6.1", v6="9.6.1", v10="9.8.1", v12="10.9.1", category=Category.POWER)
 def changes_user_not_below_own(event: Event, state: RoomState) -> bool:
     """A user whose level is changed was not below the sender."""
     before, after = state.power_levels.users, _new(event).users
@@ -117,7 +117,7 @@ def changes_user_not_below_own(event: Event, state: RoomState) -> bool:
     return any(value >= level for user, value in _changed(before, after) if user != event.sender)
 
 
-@rejects(v1="10.7.1", v6="9.7.1", v10="9.9.1", v12="10.10.1")
+@rejects(v1="10.7.1", v6="9.7.1", v10="9.9.1", v12="10.10.1", category=Category.POWER)
 def sets_user_above_own(event: Event, state: RoomState) -> bool:
     """A user's level is set above the sender's."""
     before, after = state.power_levels.users, _new(event).users

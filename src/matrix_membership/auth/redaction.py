@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
+from matrix_membership.auth._rule import Category, Section, allows, numbers_of, rejects
 from matrix_membership.events import Event
 from matrix_membership.identifiers import is_event_id, server_of
 from matrix_membership.state import RoomState
@@ -27,7 +27,7 @@ def of_an_event_of_the_same_server(event: Event, _: RoomState) -> bool:
     )
 
 
-@rejects(v1="11.3", v3=None)
+@rejects(v1="11.3", v3=None, category=Category.POWER)
 def otherwise(event: Event, _: RoomState) -> bool:
     """The sender is below the redact level and the event is another server's."""
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matrix_membership.auth._rule import Section, allows, numbers_of, rejects
+from matrix_membership.auth._rule import Category, Section, allows, numbers_of, rejects
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
@@ -15,7 +15,7 @@ def sender_may_invite(event: Event, state: RoomState) -> bool:
 
 # This ends the list. The general rules on levels (8) and on state keys (9) are not asked, so a
 # token may start with @.
-@rejects(v1="7.1", v6="6.1", v12="7.1")
+@rejects(v1="7.1", v6="6.1", v12="7.1", category=Category.POWER)
 def otherwise(event: Event, _: RoomState) -> bool:
     """The sender is below the invite level."""
     return True
