@@ -1,18 +1,19 @@
-"""Sealed immutable classes: the only two class decorators of this package.
+"""Immutable classes: two class decorators, and the base of enums of words.
 
-`frozen` compares by value, `constant` by identity. Both use slots and refuse
-subclasses, so that no subclass can change what a value means.
+`frozen` compares by value, `constant` by identity. Both use slots and refuse subclasses, so
+that no subclass can change what a value means. An enum of this package is a `Word`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from operator import attrgetter
-from typing import Any, Never, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Never, TypeVar, dataclass_transform
 
 import attrs
 
-__all__ = ["constant", "evolve", "frozen", "slots"]
+__all__ = ["Word", "constant", "evolve", "frozen", "slots"]
 
 _Class = TypeVar("_Class", bound=type)
 _Value = TypeVar("_Value")
@@ -113,3 +114,16 @@ def _sealed(cls: _Class) -> _Class:
 def evolve(value: _Value, **changes: object) -> _Value:
     """Make a copy with some fields changed, with a type that checkers understand."""
     return attrs.evolve(value, **changes)  # type: ignore[misc]  # our decorators hide attrs' protocol
+
+
+class Word(Enum):
+    """An enum whose members print as their values."""
+
+    _value_: str
+
+    def __str__(self) -> str:
+        return self._value_
+
+    # Members are equal when they are the same. `Enum.__hash__` is Python code, and takes 90 ns
+    # longer.
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
 from matrix_membership import auth
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import Word, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event
@@ -22,7 +21,7 @@ from matrix_membership.state.create_event import second_create_event
 __all__ = ["Evidence", "admit"]
 
 
-class Evidence(Enum):
+class Evidence(Word):
     """The evidence that an event comes from its sender.
 
     - `SIGNATURES`: it is a PDU, and `signed_by` has every required signer.
@@ -34,9 +33,6 @@ class Evidence(Enum):
     SIGNATURES = "signatures"
     CALLER = "the caller's trust"
     MISSING = "missing"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 # An attribute of an enum class costs four times as much to read as a module's name.

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import Word, frozen
 from matrix_membership.errors import IncompleteState, InvalidIdentifier
 from matrix_membership.events import Event
 from matrix_membership.identifiers import (
@@ -39,7 +38,7 @@ _MEMBER: Final = "m.room.member"
 _PLACE: Final = "m.room.history_visibility"
 
 
-class HistoryVisibility(Enum):
+class HistoryVisibility(Word):
     """The values of `m.room.history_visibility`."""
 
     WORLD_READABLE = "world_readable"
@@ -47,11 +46,8 @@ class HistoryVisibility(Enum):
     INVITED = "invited"
     JOINED = "joined"
 
-    def __str__(self) -> str:
-        return self._value_
 
-
-class Reason(Enum):
+class Reason(Word):
     """The rule that shows an event, or why none does."""
 
     WORLD_READABLE = "everybody may read the history"
@@ -60,9 +56,6 @@ class Reason(Enum):
     INVITED = "invited at the event, and the history is for invited users"
     HIDDEN = "no rule shows it"
     UNKNOWN = "hangs on what the state leaves out"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 @frozen

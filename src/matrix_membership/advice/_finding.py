@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import Word, frozen
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
 
-class Weight(Enum):
+class Weight(Word):
     """The weight of a finding: it hurts now, it may hurt, or it is good to know."""
 
     HURTS = "hurts"
     MAY_HURT = "may hurt"
     NOTE = "note"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 @frozen

@@ -6,27 +6,21 @@ type checker sees it only in annotated code.
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
-
-def require_state(value: object) -> None:
-    """Refuse anything else than a state.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    if not isinstance(value, RoomState):
-        kind = type(value).__name__
-        raise TypeError(f"expected a RoomState, as read_state makes of JSON, got {kind}")
+_EXPECTED: Final = MappingProxyType(
+    {
+        Event: "an Event, as Event.from_client_event makes of JSON",
+        RoomState: "a RoomState, as read_state makes of JSON",
+    }
+)
 
 
-def require_event(value: object) -> None:
-    """Refuse anything else than an event.
-
-    Raises:
-        TypeError: it is something else.
-    """
-    if not isinstance(value, Event):
-        kind = type(value).__name__
-        raise TypeError(f"expected an Event, as Event.from_client_event makes of JSON, got {kind}")
+def require(kind: type[Event | RoomState], value: object) -> None:
+    """Raise `TypeError` for anything but a value of this kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {_EXPECTED[kind]}, got {type(value).__name__}")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from matrix_membership.advice._finding import Check, Finding, Weight
-from matrix_membership.advice._given import require_event, require_state
+from matrix_membership.advice._given import require
 from matrix_membership.advice._join_rules import JOIN_RULE_CHECKS
 from matrix_membership.advice._power import POWER_CHECKS
 from matrix_membership.advice._servers import SERVER_CHECKS
@@ -44,7 +44,7 @@ def lint(state: RoomState) -> tuple[Finding, ...]:
     >>> [finding.kind for finding in lint(RoomState.of(V11, []))]
     ['no-create-event']
     """
-    require_state(state)
+    require(RoomState, state)
     if state.knows("m.room.create") and state.create_event is None:
         sentence = "nothing can happen in a room without m.room.create"
         return (Finding("no-create-event", Weight.HURTS, None, (), sentence, "make another room"),)
@@ -93,7 +93,7 @@ def lint_change(state: RoomState, event: Event) -> tuple[tuple[Finding, ...], tu
     >>> lint_change(RoomState.of(V11, []), Event.from_client_event(message, V11))
     ((), ())
     """
-    require_event(event)
+    require(Event, event)
     before, after = lint(state), lint(state.with_event(event))
     return _beyond(before, after), _beyond(after, before)
 

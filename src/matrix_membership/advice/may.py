@@ -14,7 +14,7 @@ from typing import Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.advice._given import require_event, require_state
+from matrix_membership.advice._given import require
 from matrix_membership.advice._left_out import lacks_members
 from matrix_membership.advice._permission import Permission
 from matrix_membership.auth.explaining.levels import levels_content
@@ -222,7 +222,7 @@ class May:
 
         __ https://spec.matrix.org/v1.19/rooms/v11/#handling-redactions
         """
-        require_event(event)
+        require(Event, event)
         version = self.state.room_version
         redacts: dict[str, JsonValue] = {"redacts": event.event_id}
         if version.event_id_in_pdu:
@@ -366,7 +366,7 @@ def may(user: str, state: RoomState) -> May:
     >>> print(may("@ben:b.example", state).ban("@ana:a.example"))
     rejected by rule 4.6.1 of room version 11: the sender is not joined
     """
-    require_state(state)
+    require(RoomState, state)
     return May(read_user_id(user), state)
 
 
@@ -466,7 +466,7 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
     >>> list(who_may(RoomState.of(V11, []), lambda user: user.ban("@ana:a.example")))
     []
     """
-    require_state(state)
+    require(RoomState, state)
     # Raised at the end: the users that are found before it are certain.
     missing = "all members" if lacks_members(state) else ""
     for user in state.joined_members():

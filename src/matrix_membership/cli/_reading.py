@@ -30,6 +30,13 @@ Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
 _BUDGET: Final = Budget(max_bytes=2**31)
 
 
+def add_common_options(parser: ArgumentParser, printed: str, when: str) -> None:
+    """Add `--json` and `--room-version`."""
+    parser.add_argument("--json", action="store_true", help=f"print {printed} as JSON")
+    help_text = f"the room's version, when {when}"
+    parser.add_argument("--room-version", metavar="VERSION", help=help_text)
+
+
 class UnreadableError(MatrixMembershipError):
     """An error with the file that it is about."""
 

@@ -15,6 +15,7 @@ from matrix_membership.cli._reading import (
     NO,
     YES,
     Commands,
+    add_common_options,
     event_of,
     is_create,
     located,
@@ -70,13 +71,8 @@ def add_to(commands: Commands) -> None:
         "event", metavar="EVENT", nargs="?", help="JSON: the event; - for standard input"
     )
     _add_questions(parser)
-    parser.add_argument("--json", action="store_true", help="print the explanation as JSON")
+    add_common_options(parser, "the explanation", "the state has no create event")
     parser.add_argument("--room", metavar="ROOM_ID", help="the room, in an answer to /sync")
-    parser.add_argument(
-        "--room-version",
-        metavar="VERSION",
-        help="the room's version, when the state has no create event",
-    )
     parser.add_argument("--partial", action="store_true", help="the state leaves members out")
     whole = parser.add_mutually_exclusive_group()
     whole.add_argument(

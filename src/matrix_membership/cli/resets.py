@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from matrix_membership.cli._page import print_json, print_text
-from matrix_membership.cli._reading import NO, YES, Commands, read_bytes
+from matrix_membership.cli._reading import NO, YES, Commands, add_common_options, read_bytes
 from matrix_membership.cli._room_files import read_room
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.resolution import resets_in
@@ -30,12 +30,7 @@ def add_to(commands: Commands) -> None:
         nargs="?",
         help="JSON: the PDUs that are at hand, as for resolve; with them causes and repairs are told",
     )
-    parser.add_argument("--json", action="store_true", help="print the resets as JSON")
-    parser.add_argument(
-        "--room-version",
-        metavar="VERSION",
-        help="the room's version, when the create event does not say it",
-    )
+    add_common_options(parser, "the resets", "the create event does not say it")
     parser.set_defaults(run=run)
 
 

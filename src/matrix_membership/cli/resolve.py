@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.cli._page import print_json, print_text
-from matrix_membership.cli._reading import NO, YES, Commands
+from matrix_membership.cli._reading import NO, YES, Commands, add_common_options
 from matrix_membership.cli._room_files import read_room
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.resolution import Reset, Resolution, resets, resolve
@@ -34,7 +34,6 @@ def add_to(commands: Commands) -> None:
         "or auth_chain; - for standard input",
     )
     parser.add_argument("--html", metavar="FILE", help="write a page with a picture")
-    parser.add_argument("--json", action="store_true", help="print all as JSON")
     parser.add_argument(
         "--algorithm", choices=("1", "2", "2.1"), help="by default that of the room version"
     )
@@ -45,11 +44,7 @@ def add_to(commands: Commands) -> None:
         default=[],
         help="the ID of an event that was rejected; may be given again",
     )
-    parser.add_argument(
-        "--room-version",
-        metavar="VERSION",
-        help="the room's version, when the create event does not say it",
-    )
+    add_common_options(parser, "all", "the create event does not say it")
     parser.set_defaults(run=run)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from matrix_membership._attrs import Word
 
 
 # In a room that it is not in, Synapse takes the withdrawal of an invite, and ignores a ban after an
 # invite and a leave or a ban after a knock. `LIKELY` lets a server tell its user what probably
 # happened, without ending what it cannot judge.
-class Verdict(Enum):
+class Verdict(Word):
     """The verdict on an event of an out-of-band membership.
 
     - `ACCEPTED`: a new invite or knock, or an event by the sender of what it replaces: the
@@ -24,11 +24,8 @@ class Verdict(Enum):
     UNKNOWN = "unknown"
     IGNORED = "ignored"
 
-    def __str__(self) -> str:
-        return self._value_
 
-
-class Reason(Enum):
+class Reason(Word):
     """The reason for a verdict on an event of an out-of-band membership."""
 
     NEW_INVITE = "a new invite"
@@ -51,6 +48,3 @@ class Reason(Enum):
     UNSIGNED = "it lacks a required signature"
     WRONG_SENDER = "no user can send this about that user"
     NO_SUCH_MOVE = "this membership cannot come after the one held"
-
-    def __str__(self) -> str:
-        return self._value_

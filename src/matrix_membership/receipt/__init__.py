@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership import auth
-from matrix_membership._attrs import evolve, frozen
+from matrix_membership._attrs import Word, evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
@@ -42,7 +42,7 @@ __all__ = ["Disposition", "Receipt", "receive", "reevaluate"]
 AuthEventsAtHand = Iterable[Event] | Callable[[EventID], Event | None]
 
 
-class Disposition(Enum):
+class Disposition(Word):
     """The fate of a PDU, from best to worst.
 
     - `ACCEPTED`: it is an event of the room like any other.
@@ -58,9 +58,6 @@ class Disposition(Enum):
     SOFT_FAILED = "soft-failed"
     REJECTED = "rejected"
     DROPPED = "dropped"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 class Check(Enum):

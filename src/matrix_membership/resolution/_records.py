@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from enum import Enum
 from typing import NamedTuple
 
+from matrix_membership._attrs import Word
 from matrix_membership.auth import Decision
 from matrix_membership.identifiers import EventID
 
 __all__ = ["Outcome", "Rank", "Record", "Stage", "without_end"]
 
 
-class Stage(Enum):
+class Stage(Word):
     """The step of an algorithm in which an event is considered."""
 
     POWER_EVENTS = "power events"
@@ -22,11 +22,8 @@ class Stage(Enum):
     MEMBERS = "members"
     OTHERS = "other events"
 
-    def __str__(self) -> str:
-        return self._value_
 
-
-class Outcome(Enum):
+class Outcome(Word):
     """The outcome for an event that was considered.
 
     Attributes:
@@ -46,9 +43,6 @@ class Outcome(Enum):
     UNORDERED = "in a cycle of auth events"
     MISSING = "not at hand"
     UNDISPUTED = "in no conflict"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 Rank = tuple[int, int | str, EventID]

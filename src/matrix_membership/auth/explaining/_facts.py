@@ -9,10 +9,9 @@ creator.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from enum import Enum
 from typing import Final
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import Word, frozen
 from matrix_membership.auth.explaining.levels import Needed, needed_levels
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events import Event
@@ -24,7 +23,7 @@ from matrix_membership.state import RoomState
 StateKey = tuple[str, str]
 
 
-class Origin(Enum):
+class Origin(Word):
     """The source of a fact.
 
     `STATE`: the content of a state event. `EVENT`: the content of the event that is judged.
@@ -37,9 +36,6 @@ class Origin(Enum):
     DEFAULT = "default"
     CREATOR = "creator"
     UNKNOWN = "unknown"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 @frozen

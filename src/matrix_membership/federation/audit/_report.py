@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final
 
-from matrix_membership._attrs import constant, frozen, slots
+from matrix_membership._attrs import Word, constant, frozen, slots
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.events import Event
@@ -22,7 +21,7 @@ from matrix_membership.state import RoomState
 OTHER_VERSION: Final = "other_room_version"
 
 
-class Severity(Enum):
+class Severity(Word):
     """The effect of a defect on the answer.
 
     `FATAL`: the room cannot be joined with it. `DROPPED`: the event is left out. `REDACTED`:
@@ -33,9 +32,6 @@ class Severity(Enum):
     DROPPED = "dropped"
     REDACTED = "redacted"
     NOTED = "noted"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 @frozen

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from matrix_membership._attrs import evolve, frozen
+from matrix_membership._attrs import Word, evolve, frozen
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import ServerName
 
 
-class Reply(Enum):
+class Reply(Word):
     """The outcome of one failed attempt, the least telling first.
 
     After `OLDER` the same server is asked at its older endpoint. The last four end the search,
@@ -31,9 +30,6 @@ class Reply(Enum):
     REFUSED = "refused the request"
     INCOMPATIBLE = "speaks of a room version that is not known here"
     FORBIDDEN = "forbids it"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 # Two speak for the room, one for the request, which would be the same elsewhere. And a server that

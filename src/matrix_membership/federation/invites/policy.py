@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from fnmatch import fnmatchcase
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import Word, frozen
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.identifiers import server_of
 
 __all__ = ["InvitePolicy", "InviteVerdict"]
 
 
-class InviteVerdict(Enum):
+class InviteVerdict(Word):
     """The treatment of an invite: show it, hide it from the user, or refuse it."""
 
     ALLOW = "allow"
     IGNORE = "ignore"
     BLOCK = "block"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 @frozen
