@@ -32,7 +32,7 @@ Numbers = Mapping[int, str | None]
 
 
 class Category(StrEnum):
-    """Why an event was rejected, in a word that is the same in all versions.
+    """The reason for a rejection, in a word that is the same in all versions.
 
     A host maps it to its own errors. Every rule that rejects has one; the values stay the same,
     and compare equal to their texts.

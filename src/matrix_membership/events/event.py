@@ -274,7 +274,7 @@ class Event(Facts):
 
     @property
     def redacts(self) -> JsonValue:
-        """What a redaction redacts: an event ID, if it is well-formed.
+        """The event that a redaction redacts: an event ID, if it is well-formed.
 
         None if it names nothing. From version 11 on it stands in the content. Cost: as `content`.
         """

@@ -49,6 +49,7 @@ HEROES: Final = 5
 
 _CREATE: Final = "m.room.create"
 _MEMBER: Final = "m.room.member"
+_keep = object.__setattr__
 
 
 class RoomState(Fields):
@@ -484,9 +485,6 @@ class RoomState(Fields):
         return self._stored
 
 
-_keep = object.__setattr__
-
-
 # Python calls it for an empty slot. It is attached from outside because with a `__getattr__` in
 # the class body type checkers accept every attribute, `state.heros()` as well.
 type.__setattr__(RoomState, "__getattr__", fill_in)
@@ -497,7 +495,6 @@ def _places(state: RoomState) -> dict[tuple[str, str | None], Event]:
 
 
 def _sealed(state: Fields) -> RoomState:
-    made: Any = state
-    made.__class__ = RoomState
-    sealed: RoomState = made
-    return sealed
+    sealed: Any = state
+    sealed.__class__ = RoomState
+    return sealed  # type: ignore[no-any-return]  # the line above made it one
