@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from matrix_membership.errors import UnknownRoomVersion
+from matrix_membership.errors import InvalidRulebook, UnknownRoomVersion
+from matrix_membership.membership import JoinRule
 from matrix_membership.room_versions import KNOWN, V11, V12, RoomVersion, room_version
 from tests.builders import VERSIONS
 
@@ -73,3 +74,19 @@ class TestVersionOfOnesOwn:
         with pytest.raises(UnknownRoomVersion) as raised:
             V11.evolve(identifier="org.example.mine", **{field: number})
         assert raised.value == UnknownRoomVersion(number)
+
+    def test_has_join_rules_of_its_own(self) -> None:
+        rules = {*V11.join_rules, "org.example.b", "org.example.a"}
+        mine = V11.evolve(identifier="org.example.mine", join_rules=rules)
+        assert mine.own_join_rules == ("org.example.a", "org.example.b")
+        assert pickle.loads(pickle.dumps(mine)) == mine  # noqa: S301 - our own
+        assert V11.own_join_rules == ()
+
+    def test_reads_known_join_rules_in_text(self) -> None:
+        mine = V11.evolve(identifier="org.example.mine", join_rules=["public", "knock"])
+        assert mine.join_rules == {JoinRule.PUBLIC, JoinRule.KNOCK}
+        assert mine.knocking
+
+    def test_refuses_one_join_rule_in_place_of_a_set(self) -> None:
+        with pytest.raises(InvalidRulebook):
+            V11.evolve(identifier="org.example.mine", join_rules="public")

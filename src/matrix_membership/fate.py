@@ -124,6 +124,8 @@ def unknown_join_rule(state: RoomState) -> str | None:
     # A room without the event has the join rule invite, which all versions know.
     event = state.get("m.room.join_rules")
     named = event and event.content.get("join_rule")
+    if named in state.room_version.own_join_rules:
+        return None
     return (
         f"the join rule of this room, {shown(named)}, lets nobody in: "
         f"room version {state.room_version} does not know it"

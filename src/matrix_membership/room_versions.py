@@ -18,7 +18,7 @@ from attrs import Factory, field
 
 from matrix_membership._attrs import constant, evolve
 from matrix_membership.errors import InvalidRulebook, UnknownRoomVersion
-from matrix_membership.membership import JoinRule
+from matrix_membership.membership import JOIN_RULES, JoinRule
 
 __all__ = [
     "KNOWN",
@@ -74,6 +74,13 @@ def _kept_keys(
     return tuple(sorted((event_type, frozenset(keys)) for event_type, keys in pairs))
 
 
+def _named_join_rules(named: Iterable[JoinRule | str]) -> frozenset[JoinRule | str]:
+    """Read the texts of the specification's join rules as these."""
+    if isinstance(named, str):  # it would count as its letters
+        raise InvalidRulebook("join_rules", "a set of join rules", named)
+    return frozenset(JOIN_RULES.get(str(rule), rule) for rule in named)
+
+
 @constant
 class RoomVersion:
     """One room version: how its events look and which rule list judges them.
@@ -92,7 +99,8 @@ class RoomVersion:
         float_levels: power levels may be floats.
         creator_in_content: `content.creator` of the create event names the creator.
         privileged_creators: creators have an infinite power level.
-        join_rules: the join rules by which somebody may join or knock.
+        join_rules: the join rules by which somebody may join or knock; those of one's own
+            are text.
         state_resolution: the name of its state resolution algorithm.
         rules: an amended rulebook, of `auth.rulebook`; None for the list of the specification.
         redaction_content: the keys of contents that survive redaction, by event type, where
@@ -113,7 +121,7 @@ class RoomVersion:
     float_levels: bool
     creator_in_content: bool
     privileged_creators: bool
-    join_rules: frozenset[JoinRule]
+    join_rules: frozenset[JoinRule | str] = field(converter=_named_join_rules)
     state_resolution: str
     rules: Rules | None = None
     redaction_content: tuple[tuple[str, frozenset[str]], ...] = field(
@@ -178,6 +186,12 @@ class RoomVersion:
 
         >>> acl = {"m.room.server_acl": {"allow", "deny", "allow_ip_literals"}}
         >>> mine = V11.evolve(identifier="org.example.acl", redaction_content=acl)
+
+        A version with one more join rule, for a rulebook that has a rule on it:
+
+        >>> more = V11.join_rules | {"org.example.level"}
+        >>> V11.evolve(identifier="org.example.mine", join_rules=more).own_join_rules
+        ('org.example.level',)
         """
         return evolve(self, identifier=identifier, **changes)
 
@@ -185,6 +199,11 @@ class RoomVersion:
     def knocking(self) -> bool:
         """True if a user can knock in this version."""
         return JoinRule.KNOCK in self.join_rules
+
+    @property
+    def own_join_rules(self) -> tuple[str, ...]:
+        """The join rules that the specification does not have, sorted."""
+        return tuple(sorted(rule for rule in self.join_rules if isinstance(rule, str)))
 
     @property
     def restricted_joins(self) -> bool:

@@ -150,7 +150,7 @@ class TestInsert:
     def test_refuses_the_number_of_another_section(self) -> None:
         with pytest.raises(InvalidRulebook) as caught:
             rulebook(V11).insert(below_knock_level, after="ban.sender_may_ban")
-        assert caught.value.expected == "a number that starts with 4.6"
+        assert caught.value.expected == "a number in 4.6, such as 4.6.1a"
 
     def test_refuses_a_number_that_is_taken(self) -> None:
         with pytest.raises(InvalidRulebook) as caught:

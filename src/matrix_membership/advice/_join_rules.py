@@ -14,16 +14,18 @@ from matrix_membership.state import RoomState
 
 def _join_rule_unknown(state: RoomState) -> Iterator[Finding]:
     event = state.get("m.room.join_rules")
-    if event is not None and state.join_rule not in state.room_version.join_rules:
-        named = event.content.get("join_rule")
+    if event is None:
+        return
+    named = event.content.get("join_rule")
+    known = state.room_version.join_rules
+    if state.join_rule not in known and named not in state.room_version.own_join_rules:
         yield Finding(
             "join-rule-unknown",
             Weight.HURTS,
             event,
             (str(named),),
             f"nobody can join: room version {state.room_version} does not know the join rule",
-            "set one that it knows: "
-            + ", ".join(sorted(str(rule) for rule in state.room_version.join_rules)),
+            "set one that it knows: " + ", ".join(sorted(map(str, known))),
         )
 
 

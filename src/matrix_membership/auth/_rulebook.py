@@ -267,7 +267,7 @@ def _check_headings(rows: Rows, heading: str) -> None:
         if _NUMBER.fullmatch(number) is None:
             raise InvalidRulebook(name, "a number such as 5.3.1 or 5.3.1a", number)
         if heading and not f"{number}.".startswith(f"{heading}."):
-            raise InvalidRulebook(name, f"a number that starts with {heading}", number)
+            raise InvalidRulebook(name, f"a number in {heading}, such as {heading}.1a", number)
         if isinstance(row, Section):
             _check_headings(row.rules, number)
 

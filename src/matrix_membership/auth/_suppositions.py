@@ -17,7 +17,7 @@ from matrix_membership.auth._rule import Decision
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.identifiers import UserID, is_user_id
-from matrix_membership.membership import MEMBERSHIPS, UNKNOWN, Membership
+from matrix_membership.membership import MEMBERSHIPS, UNKNOWN, UNRECOGNISED, Membership
 from matrix_membership.state import RoomState
 
 # Five memberships cover all cases. Rule 4.8 keeps any other one out of a state, and a user without
@@ -76,10 +76,14 @@ def suppositions(event: Event, state: RoomState) -> Iterator[tuple[Guess, RoomSt
         state: the partial state.
 
     Yields:
-        Memberships of these users, and the state in which they have them: at most 5 ** 3.
+        Memberships of these users, and the state in which they have them: at most 5 ** 3,
+        or 6 ** 3 by an amended rulebook.
     """
     missing = _left_out(event, state)
-    for guess in product(MEMBERSHIPS.values(), repeat=len(missing)):
+    possible = tuple(MEMBERSHIPS.values())
+    if state.room_version.rules is not None:  # an amended list may let in a membership of its own
+        possible += (UNRECOGNISED,)
+    for guess in product(possible, repeat=len(missing)):
         yield guess, _supposing(state, dict(zip(missing, guess, strict=True)))
 
 

@@ -16,7 +16,7 @@ from matrix_membership.auth import Decision
 from matrix_membership.events import Event
 from matrix_membership.fate import unknown_join_rule
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.membership import BAN, INVITE
+from matrix_membership.membership import BAN, INVITE, JoinRule
 from matrix_membership.state import RoomState
 
 Sentence = Callable[[Event, RoomState], str]
@@ -45,7 +45,10 @@ def members_unknown() -> MatrixError:
 
 def _no_join(_: Event, state: RoomState) -> str:
     # The join rule comes first: where no rule knows it, an invite does not help.
-    return unknown_join_rule(state) or "you are not invited to this room"
+    unknown = unknown_join_rule(state)
+    if unknown is None and state.join_rule is JoinRule.UNRECOGNISED:  # of a version of one's own
+        return "the join rule of this room does not let you in"
+    return unknown or "you are not invited to this room"
 
 
 def _no_condition(_: Event, state: RoomState) -> str:

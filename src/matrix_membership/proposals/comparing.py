@@ -98,7 +98,8 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
     found: dict[tuple[str, str], VerdictChange] = {}
     moves: set[Move] = set()
     compared = 0
-    for situation in chain(situations(), cases):
+    own = sorted({*before.own_join_rules, *after.own_join_rules})
+    for situation in chain(situations(own), cases):
         decisions = _decisions(situation, before, after)
         if decisions is None:
             continue

@@ -143,7 +143,7 @@ _BEYOND = ("auth_events.", "invite.third_party")
 
 
 def _judged(room_version: RoomVersion) -> Iterator[tuple[Situation, Decision]]:
-    for situation in situations():
+    for situation in situations(room_version.own_join_rules):
         with suppress(InvalidEvent):
             yield situation, situation.decision_in(room_version)
 

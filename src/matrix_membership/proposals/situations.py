@@ -186,13 +186,18 @@ def _without(creators: AbstractSet[str], document: JsonObject) -> JsonObject:
 # ------------------------------------------------------------------ the list
 
 
-def situations() -> Iterator[Situation]:
-    """Yield the situations, simple ones first. There are some thousands."""
+def situations(own_join_rules: Iterable[str] = ()) -> Iterator[Situation]:
+    """Yield the situations, simple ones first. There are some thousands.
+
+    Args:
+        own_join_rules: further join rules, of a version of one's own.
+    """
     yield from _creations()
     yield from _own_moves()
     yield from _moves_of_others()
     yield from _other_events()
     yield from _level_changes()
+    yield from _by_join_rules(own_join_rules)
 
 
 def _event(
@@ -289,6 +294,17 @@ def _own_moves() -> Iterator[Situation]:
     for before, after in product(_BEFORE, _AFTER):
         base = (_UNFEDERATED, _ANA_JOINED, *_rule("public"), *_had(BEN, before))
         yield Situation(base, member_event(BEN, after))
+
+
+def _by_join_rules(join_rules: Iterable[str]) -> Iterator[Situation]:
+    """Yield what users of several levels do by join rules that no version has."""
+    cases = product(join_rules, (0, 49, 50, 100), _BEFORE, _AFTER)
+    for join_rule, level, before, after in cases:
+        levels = levels_event({"users": {ANA: 100, BEN: level}})
+        state = (CREATE, _ANA_JOINED, levels, *_rule(join_rule), *_had(BEN, before))
+        yield Situation(state, member_event(BEN, after))
+        if after == "join":
+            yield Situation(state, member_event(BEN, after, **{VIA: ANA}))
 
 
 _NEEDED: Final = 50

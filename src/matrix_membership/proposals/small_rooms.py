@@ -198,5 +198,5 @@ def _moves(room_version: RoomVersion) -> Iterator[JsonObject]:
             for membership in MEMBERSHIPS:
                 yield member_event(user, membership, sender=sender)
         yield from (levels_event(levels, sender=sender) for levels in _levels(room_version))
-        for rule in _JOIN_RULES:
+        for rule in (*_JOIN_RULES, *room_version.own_join_rules):
             yield join_rule_event(str(rule), sender=sender)

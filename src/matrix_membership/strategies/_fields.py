@@ -203,11 +203,12 @@ def power_levels_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
 
 def join_rules_fields(draw: DrawFn, version: RoomVersion, _: str) -> Fields:
     """Draw a join rules event, with a rule of its version."""
-    rule = draw(_RULES)
-    if rule != "private" and JOIN_RULES[rule] not in version.join_rules:
+    own = version.own_join_rules
+    rule = draw(st.sampled_from((*_JOIN_RULES, *own)) if own else _RULES)
+    if rule != "private" and JOIN_RULES.get(rule, rule) not in version.join_rules:
         rule = "invite"
     content: Fields = {"join_rule": rule}
-    if "restricted" in rule:
+    if rule in ("restricted", "knock_restricted"):
         content["allow"] = [
             {"type": "m.room_membership", "room_id": room_id} for room_id in draw(_ROOMS)
         ]

@@ -11,7 +11,14 @@ from matrix_membership.identifiers import server_of
 from matrix_membership.strategies._fields import signed_invite, signer_of, stored_invite
 from matrix_membership.strategies._json import Fields
 from matrix_membership.strategies._sketch import ANA, CLEO, DAN, JOIN_RULES, Sketch
-from matrix_membership.strategies._trials import MAYBE, MEMBERSHIPS, Trial, member, with_levels
+from matrix_membership.strategies._trials import (
+    MAYBE,
+    MEMBERSHIPS,
+    Trial,
+    member,
+    with_join_rule,
+    with_levels,
+)
 
 __all__ = ["answer", "ban", "invite", "join", "knock", "leave", "odd_member", "restricted_join"]
 
@@ -45,10 +52,10 @@ def join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
         case _:
             # The specification reserves `private` without a meaning: it lets nobody in, as does a
             # word that no version knows.
-            rule = draw(st.sampled_from(("invite", "knock", "private", "odd")))
-            return Trial(room.with_(JOIN_RULES, {"join_rule": rule}).with_member(ben, None), event)
+            return Trial(with_join_rule(draw, room, _CLOSED).with_member(ben, None), event)
 
 
+_CLOSED: Final = st.sampled_from(("invite", "knock", "private", "odd"))
 _GONE: Final = st.sampled_from(("leave", None))
 _NOT_BANNED: Final = st.sampled_from((None, "invite", "join", "leave", "knock"))
 
@@ -141,7 +148,7 @@ def knock(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
         if reason == "rule"
         else ("knock", "knock", "knock_restricted")
     )
-    room = room.with_(JOIN_RULES, {"join_rule": draw(st.sampled_from(rules))})
+    room = with_join_rule(draw, room, st.sampled_from(rules))
     inside = st.sampled_from(("join", "invite", "ban") if reason == "inside" else (None, "knock"))
     sender = CLEO if reason == "of another" else ben
     return Trial(room.with_member(ben, draw(inside)), member(sender, ben, "knock"))

@@ -104,7 +104,15 @@ def draw_room(draw: DrawFn, version: RoomVersion) -> tuple[Sketch, str]:
 
 
 def _with_rule(draw: DrawFn, room: Sketch, _: str) -> Sketch:
-    rule = draw(_RULES)
+    return with_join_rule(draw, room, _RULES)
+
+
+def with_join_rule(draw: DrawFn, room: Sketch, rules: SearchStrategy[str | None]) -> Sketch:
+    """Return the room with one of these join rules, or one that its version adds."""
+    own = room.room_version.own_join_rules
+    if bool(own) and draw(MAYBE):
+        return room.with_(JOIN_RULES, {"join_rule": draw(st.sampled_from(own))})
+    rule = draw(rules)
     return room if rule is None else room.with_(JOIN_RULES, {"join_rule": rule})
 
 

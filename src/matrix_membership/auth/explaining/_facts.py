@@ -192,6 +192,9 @@ def _join_rule(state: RoomState) -> Iterator[Fact]:
         yield Fact("join rule", rule, Origin.DEFAULT, "the room has no m.room.join_rules")
         return
     if "join_rule" in event.content:
+        named = event.content["join_rule"]
+        if named in state.room_version.own_join_rules:
+            rule = str(named)
         yield Fact("join rule", rule, Origin.STATE, "m.room.join_rules: join_rule", _id(event))
     else:
         yield Fact("join rule", rule, Origin.DEFAULT, "m.room.join_rules without join_rule")
