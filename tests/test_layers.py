@@ -209,6 +209,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.audit",
             "federation.audit.sufficiency",
             "federation.resident_room",
+            "federation._access",
             "federation.drafts",
             "federation.invites.messages",
             "federation._arrival",

@@ -16,8 +16,8 @@ from typing import Final
 from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonValue, freeze
-from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
+from matrix_membership.federation._access import denied, takes_part
 from matrix_membership.federation._arrival import read_member_event
 from matrix_membership.federation.drafts import draft_fields
 from matrix_membership.federation.handshake import Handshake
@@ -37,7 +37,6 @@ from matrix_membership.identifiers import ServerName, UserID, is_user_id, server
 from matrix_membership.machine import admit
 from matrix_membership.membership import INVITE, JOIN, KNOCK, Membership
 from matrix_membership.receipt.policy_server import PolicyServer
-from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import (
     Authorisation,
     Forbidden,
@@ -281,19 +280,9 @@ def _reached(
         # Without all members, rules on other servers' users cannot be decided here.
         return MatrixError.of("M_NOT_FOUND", f"this server is still joining {room_id}")
     # After its last user has left, no server sends it events: its state is out of date.
-    if room is None or room.room_id != room_id or not _takes_part(room):
+    if room is None or room.room_id != room_id or not takes_part(room):
         return MatrixError.of("M_NOT_FOUND", f"this server is not in {room_id}")
-    if not permits(room.state, origin):
-        return MatrixError.of("M_FORBIDDEN", f"the room's access control list denies {origin}")
-    return room
-
-
-def _takes_part(room: ResidentRoom) -> bool:
-    """Tell whether a user of this server is joined; true if that cannot be told."""
-    try:
-        return room.server_name in room.state.servers_in_room
-    except IncompleteState:  # a state over a look-up: the caller, who passed it, knows
-        return True
+    return denied(origin, room) or room
 
 
 def _authorised(user: str, room: ResidentRoom) -> Authorisation:
