@@ -51,6 +51,7 @@ from matrix_membership.federation import (
     SendKnockResponse,
     SendLeaveResponse,
     StoredInvite,
+    history,
 )
 from matrix_membership.federation import policy_server as policy
 from matrix_membership.federation.invites.messages import key_ids_of
@@ -90,6 +91,12 @@ def _receive(value: Any, version: RoomVersion) -> object:
     return receive(
         value, version, keys=KEYS, auth_events=at_hand.get, state_before=state, current_state=state
     )
+
+
+def _history(version: RoomVersion) -> history.KnownHistory:
+    room = a_signed_room(version)
+    newest = {room.prev_events[0]: room.state}
+    return history.KnownHistory(room, newest.get)
 
 
 def _judge(kind: str, key: str | None) -> Entry:
@@ -378,6 +385,9 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         ),
         "federation.handshake.attempts.Attempts.receive": _attempted,
         "resolution._changes.resets_in": _resets,
+        "federation.history.answer_missing_events": lambda v, r: history.answer_missing_events(
+            "a.example", v, _history(r)
+        ),
         "state.from_client.read_event": read_event,
         "state.from_client.read_state": lambda v, r: read_state([v], room_version=r),
         **{f"client.requests.{name}": _client_request(name) for name in READERS},

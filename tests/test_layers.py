@@ -210,6 +210,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.audit.sufficiency",
             "federation.resident_room",
             "federation._access",
+            "federation.history",
             "federation.drafts",
             "federation.invites.messages",
             "federation._arrival",

@@ -3,6 +3,7 @@
 - `JOINING`, `KNOCKING`, `LEAVING`: handshakes of a server that is not in the room.
 - `Attempts`: one of these handshakes with several servers in turn.
 - `resident`: the answers of a server that is in the room.
+- `history`: the answers to servers that ask for the events and the state of a room.
 - `drafts`: draft state events of a room that this server is in.
 - `invites`: invite a user of another server, or answer such an invite.
 - `third_party`: invite by e-mail address or phone number.
@@ -15,7 +16,14 @@
 
 from __future__ import annotations
 
-from matrix_membership.federation import drafts, invites, policy_server, resident, third_party
+from matrix_membership.federation import (
+    drafts,
+    history,
+    invites,
+    policy_server,
+    resident,
+    third_party,
+)
 from matrix_membership.federation.audit import AnswerBudget, SendJoinReader
 from matrix_membership.federation.audit import Audit as Audit
 from matrix_membership.federation.audit import Examination as Examination
@@ -103,6 +111,7 @@ __all__ = [
     "SendRequest",
     "StoredInvite",
     "drafts",
+    "history",
     "invites",
     "policy_server",
     "resident",
