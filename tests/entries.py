@@ -55,6 +55,7 @@ from matrix_membership.federation import (
 )
 from matrix_membership.federation import policy_server as policy
 from matrix_membership.federation.invites.messages import key_ids_of
+from matrix_membership.federation.transactions import read_transaction
 from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.hashing import content_hash, event_id, reference_hash, signed_bytes
 from matrix_membership.identifiers import RoomID, UserID
@@ -97,6 +98,20 @@ def _history(version: RoomVersion) -> history.KnownHistory:
     room = a_signed_room(version)
     newest = {room.prev_events[0]: room.state}
     return history.KnownHistory(room, newest.get)
+
+
+def _transaction(value: Any, version: RoomVersion) -> object:
+    """Read a value as a body, as a PDU and an EDU of a room that denies the server, and answer."""
+    state = a_room(version).with_content("m.room.server_acl", {}).state
+    pdu = {"room_id": "!r:a.example", "content": value}
+    for body in (
+        value,
+        {"pdus": [value, pdu], "edus": [value, {"edu_type": "m.receipt", "content": value}]},
+    ):
+        found = read_transaction(body, "b.example", lambda _: state)
+        if not isinstance(found, MatrixError):
+            found.answer({})
+    return None
 
 
 def _judge(kind: str, key: str | None) -> Entry:
@@ -388,6 +403,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "federation.history.answer_missing_events": lambda v, r: history.answer_missing_events(
             "a.example", v, _history(r)
         ),
+        "federation.transactions.read_transaction": _transaction,
         "state.from_client.read_event": read_event,
         "state.from_client.read_state": lambda v, r: read_state([v], room_version=r),
         **{f"client.requests.{name}": _client_request(name) for name in READERS},

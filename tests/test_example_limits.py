@@ -20,7 +20,7 @@ from homeserver.client_endpoints import MOST_USERS
 from homeserver.doing import MOST_SERVERS
 from homeserver.inviting import MOST_OF_A_SERVER, MOST_OF_A_USER
 from homeserver.server import MOST_REFUSALS, MOST_TASKS, Homeserver
-from homeserver.transactions import MOST_EDUS, MOST_PDUS, Transactions
+from homeserver.transactions import Transactions
 from homeserver.transport import LARGEST_ANSWER, LARGEST_ERROR, on_loopback
 from matrix_membership import KNOWN, Event
 from matrix_membership.canonical_json import encode
@@ -32,6 +32,7 @@ from matrix_membership.federation import (
     Refused,
     Request,
 )
+from matrix_membership.federation.transactions import Transaction
 from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.membership import INVITE
 from tests.stranger import FEDERATION, Stranger, attacked, forged, raw
@@ -183,7 +184,9 @@ class TestDestinations:
 
 
 class TestTransactions:
-    @pytest.mark.parametrize(("name", "most"), [("pdus", MOST_PDUS), ("edus", MOST_EDUS)])
+    @pytest.mark.parametrize(
+        ("name", "most"), [("pdus", Transaction.MOST_PDUS), ("edus", Transaction.MOST_EDUS)]
+    )
     def test_are_counted(self, name: str, most: int) -> None:
         async def scenario(host: Homeserver, stranger: Stranger) -> list[int]:
             bodies: list[dict[str, Any]] = [

@@ -211,6 +211,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.resident_room",
             "federation._access",
             "federation.history",
+            "federation.transactions",
             "federation.drafts",
             "federation.invites.messages",
             "federation._arrival",

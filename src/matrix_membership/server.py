@@ -63,6 +63,7 @@ from matrix_membership.federation import (
 from matrix_membership.federation.audit import examine
 from matrix_membership.federation.invites.messages import key_ids_of
 from matrix_membership.federation.messages import path_of
+from matrix_membership.federation.transactions import Transaction, read_transaction
 from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.hashing import reference_hash
 from matrix_membership.identifiers import (
@@ -138,6 +139,7 @@ __all__ = [
     "ServerName",
     "Storage",
     "StoredInvite",
+    "Transaction",
     "UserID",
     "admit",
     "authorise",
@@ -157,6 +159,7 @@ __all__ = [
     "permits",
     "policy_server",
     "read_pdu",
+    "read_transaction",
     "receive",
     "reevaluate",
     "reference_hash",
