@@ -261,22 +261,15 @@ def reevaluate(
     """Judge an event again, when more is known than at its provisional receipt.
 
     Judge many events in the order in which they came, and add those that are rejected now
-    to `rejected`: then the events that list them are rejected as well.
-
-    Args:
-        receipt: the receipt of the event.
-        auth_events: as for `receive`.
-        state_before: as for `receive`.
-        current_state: as for `receive`.
-        rejected: as for `receive`.
-        create: as for `receive`.
+    to `rejected`: then the events that list them are rejected as well. The other arguments are
+    those of `receive`.
 
     Returns:
         The revision, if the disposition changed or the receipt ceased to be provisional;
         otherwise None, as for a dropped PDU without an event. Judge a receipt again until
-        it ceases to be provisional. Cost: that of the judgements; signatures and hash are not checked again. An
-        event without a required signature is dropped, as one that was read again and not
-        verified.
+        it ceases to be provisional. Cost: that of the judgements; signatures and hash are not
+        checked again. An event without a required signature is dropped, as one that was read
+        again and not verified.
 
     >>> from matrix_membership.room_versions import V11
     >>> dropped, empty = Receipt(Disposition.DROPPED, Check.FORMAT), RoomState.of(V11, [])

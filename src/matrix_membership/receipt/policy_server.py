@@ -48,9 +48,6 @@ class PolicyServer:
     def of(cls, state: RoomState) -> PolicyServer | None:
         """Return the policy server of a room, or None for a room that does not use one.
 
-        Args:
-            state: the current state of the room.
-
         >>> from matrix_membership.room_versions import V11
         >>> PolicyServer.of(RoomState.of(V11, [])) is None
         True
@@ -76,11 +73,7 @@ class PolicyServer:
 
         A server in the room asks it for the signature before it sends the event to other
         servers: `federation.policy_server`. An event that came without it is soft-failed.
-
-        Args:
-            event: the event.
-            state: the current state of the room.
-            covered: the bytes that the event's signatures cover, when they are at hand.
+        `covered` are the bytes that its signatures cover, when they are at hand.
 
         Raises:
             InvalidEvent: the event came in client format, which is not all of it.
@@ -98,15 +91,7 @@ class PolicyServer:
         return event.type != _EVENT_TYPE or event.state_key != ""
 
     def has_signed(self, event: Event, *, covered: bytes | None = None) -> bool:
-        """Tell whether an event carries its signature, and the signature is good.
-
-        Args:
-            event: the event.
-            covered: the bytes that its signatures cover, when they are at hand.
-
-        Raises:
-            InvalidEvent: the event came in client format, which is not all of it.
-        """
+        """Tell whether an event carries its good signature; the rest is as for `lacking`."""
         pdu = event.to_pdu()
         raw = unpadded_base64(self.public_key)
         of_server = pdu["signatures"].get(self.server_name)

@@ -94,9 +94,8 @@ class ServerAcl:
     def from_content(cls, content: Mapping[str, JsonValue]) -> ServerAcl:
         """Read the content of an `m.room.server_acl` event.
 
-        Args:
-            content: the content. A value that is not a list counts as empty; non-string
-                entries are ignored; only the literal `false` forbids IP literals.
+        A value that is not a list counts as empty; non-string entries are ignored; only the
+        literal `false` forbids IP literals.
 
         >>> ServerAcl.from_content({"allow": ["*"], "deny": "evil.example"})
         ServerAcl(allow=('*',), deny=(), allow_ip_literals=True)
@@ -123,8 +122,7 @@ class ServerAcl:
     def protects(path: str) -> bool:
         """Tell whether a request is refused as a whole when its server may not speak.
 
-        Args:
-            path: the path of the request, with or without the part after the endpoint.
+        The path may lack the part after the endpoint.
 
         >>> ServerAcl.protects("/_matrix/federation/v1/state_ids/!r:a.example")
         True
@@ -137,14 +135,9 @@ class ServerAcl:
     def allows(self, server: str) -> bool:
         """Tell whether a server may speak to the room.
 
-        Args:
-            server: the name of the server that asks; its port is ignored, and letters
-                match in either case.
-
-        Returns:
-            The verdict; false for a name of more than 255 characters, which breaks the
-            grammar. Cost: constant, and linear in the size of the patterns that have a
-            question mark, or a star after their first character.
+        Its port is ignored, and letters match in either case. A name of more than 255 characters,
+        which breaks the grammar, may not. Cost: constant, and linear in the size of the patterns
+        of `odd_patterns`.
 
         >>> acl = ServerAcl(allow=("*",), deny=("*.evil.example",))
         >>> acl.allows("a.example:8448"), acl.allows("X.EVIL.example")
@@ -164,15 +157,9 @@ class ServerAcl:
 
 
 def permits(state: RoomState, server: str) -> bool:
-    """Tell whether a server may speak to a room.
+    """Tell whether a server may speak to a room: any may to one without a list.
 
-    Args:
-        state: the current state of the room.
-        server: the name of the server that asks.
-
-    Returns:
-        The verdict: true for a room without a list. Cost: that of `ServerAcl.of`; keep
-        the list if you ask often.
+    Cost: that of `ServerAcl.of`; keep the list if you ask often.
 
     >>> from matrix_membership.room_versions import V11
     >>> permits(RoomState.of(V11, []), "a.example")

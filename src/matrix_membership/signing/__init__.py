@@ -56,12 +56,8 @@ __all__ = [
 def sign(event: Event, signer: Signs) -> Event:
     """Add a server's signature to an event. Its ID does not change.
 
-    Args:
-        event: the event. Its `signed_by` is kept, and grows by the signer's server.
-        signer: the key that signs, such as a `Signer`.
-
-    Returns:
-        The signed event. Cost: two encodings of the event and one Ed25519 signature.
+    Its `signed_by` grows by the signer's server. Cost: two encodings of the event and one
+    Ed25519 signature.
 
     Raises:
         InvalidEvent: the event came in client format, which is not all of it.
@@ -111,14 +107,7 @@ def verify(event: Event | ReadPdu, keys: KeyRing) -> Event:
 def signers_of(
     pdu: Mapping[str, JsonValue], covered: bytes, room_version: RoomVersion, keys: KeyRing
 ) -> frozenset[ServerName]:
-    """Return the servers that signed a PDU, as `verify` says.
-
-    Args:
-        pdu: a PDU just read.
-        covered: the bytes that its signatures cover.
-        room_version: the version of its room.
-        keys: the keys of servers, as far as they are known.
-    """
+    """Return the servers that signed a PDU just read, as `verify` says."""
     # Before version 5 the specification wants the end of a key's validity ignored.
     sent = pdu["origin_server_ts"] if room_version.enforces_key_validity else None
     signers = []
@@ -148,16 +137,10 @@ SignatureCheck = tuple[bytes, bytes, JsonValue]
 
 
 def check_signatures(checks: Iterable[SignatureCheck]) -> list[bool]:
-    """Check signatures that were gathered elsewhere.
+    """Tell for each of some signatures whether it is good.
 
     A pure function of plain data, made to be mapped over pieces of a big answer by a
     pool of threads or processes.
-
-    Args:
-        checks: what to check.
-
-    Returns:
-        For each check whether the signature is good.
     """
     listed = list(checks)
     # libsodium reads 32 bytes of whatever it gets as a key. So the length is checked, once for each

@@ -97,12 +97,8 @@ def is_signature(message: bytes, verify_key: bytes, signature: JsonValue) -> boo
 def sign_json(document: Mapping[str, JsonValue], signer: Signs) -> dict[str, JsonValue]:
     """Sign a JSON object other than an event: `Signing JSON`__.
 
-    Args:
-        document: any object; `signatures` and `unsigned` are not signed.
-        signer: the key that signs, such as a `Signer`.
-
-    Returns:
-        A copy with the signature added.
+    The result is a copy with the signature added, which does not cover `signatures` and
+    `unsigned`.
 
     Raises:
         InvalidJson: canonical JSON cannot write a value of the object.
@@ -134,16 +130,8 @@ def verify_json(
     An object has no time of its own, as an event has, so it needs a key that is valid
     now: an expired key verifies events only (`Publishing keys`__).
 
-    Args:
-        document: the object.
-        server: the server that should have signed it.
-        key_id: the ID of the key.
-        key: the key.
-        at: the time now, in milliseconds since 1970.
-
-    Returns:
-        Whether the key is valid at that time and its signature is good. Cost: one encoding
-        of the object and one Ed25519 verification.
+    `at` is the time now, in milliseconds since 1970. Cost: one encoding of the object and one
+    Ed25519 verification.
 
     Raises:
         InvalidJson: canonical JSON cannot write a value of the object.
@@ -164,15 +152,10 @@ def signed_by_key(document: Mapping[str, JsonValue], keys: Iterable[bytes]) -> b
 
     Server names and key IDs are ignored, as the rules on third-party invites ask.
 
-    Args:
-        document: the object.
-        keys: the public keys, 32 bytes each.
-
-    Returns:
-        The verdict; false, without a look at any signature, where signatures times keys
-        are more than `MOST_KEY_CHECKS`. Signatures are tried in the order of the
-        object, each with the keys in their order. Cost: one encoding of the object, and
-        at most `MOST_KEY_CHECKS` verifications of Ed25519, 50 us each.
+    It is false, without a look at any signature, where signatures times keys are more than
+    `MOST_KEY_CHECKS`. Signatures are tried in the order of the object, each with the keys, of 32
+    bytes, in their order. Cost: one encoding of the object, and at most `MOST_KEY_CHECKS`
+    verifications of Ed25519, 50 us each.
 
     Raises:
         InvalidJson: canonical JSON cannot write a value of the object.

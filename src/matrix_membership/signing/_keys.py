@@ -84,11 +84,7 @@ class Signer:
         return KeyRing.of({self.server_name: {self.key_id: self.verify_key}})
 
     def signature_over(self, message: bytes) -> str:
-        """Sign bytes.
-
-        Returns:
-            The signature in unpadded base64.
-        """
+        """Return the signature over bytes, in unpadded base64."""
         return _base64(self._key.sign(message).signature)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -107,10 +103,7 @@ class KeyRing:
 
     @classmethod
     def of(cls, servers: Mapping[str, Mapping[str, str]]) -> KeyRing:
-        """Make a ring of keys that are valid at any time.
-
-        Args:
-            servers: for each server, its public keys in base64 by key ID.
+        """Make a ring of keys in base64 that are valid at any time, by server and ID.
 
         Raises:
             InvalidKey: a key is not 32 bytes in base64.
@@ -170,10 +163,8 @@ class KeyRing:
 
         Of the keys with one ID, one counts. If its server called one expired, the earliest
         end that it named counts; otherwise the longest validity. So a stale document takes
-        nothing back that a newer one said, whichever comes first.
-
-        Returns:
-            The merged ring. Cost: linear in `other` and in the number of servers here.
+        nothing back that a newer one said, whichever comes first. Cost: linear in `other` and
+        in the number of servers here.
         """
         servers = dict(self.servers)
         for name, keys in other.servers.items():
@@ -233,10 +224,7 @@ def _ring(servers: Mapping[ServerName, Mapping[str, PublishedKey]]) -> KeyRing:
 
 
 def can_help(key: PublishedKey | None, at: int | None) -> bool:
-    """Tell whether a newer document could make a key usable at a time.
-
-    None is any time.
-    """
+    """Tell whether a newer document could make a key usable at a time; None is any."""
     return key is None or not (at is None or key.is_expired or key.good_at(at))
 
 
@@ -258,12 +246,8 @@ def _published(keys: JsonValue, server: str, valid_until_ts: int | None) -> dict
     }
 
 
-# Not an error: a server may publish keys of algorithms to come beside today's.
 def _is_supported(key_id: object) -> bool:
-    """Tell whether a key is of our algorithm.
-
-    Other keys and their signatures are ignored.
-    """
+    # Other keys are not an error: a server may publish some of algorithms to come beside today's.
     return str(key_id).startswith(f"{ALGORITHM}:")
 
 

@@ -63,11 +63,7 @@ def required_signers(event: Facts) -> frozenset[ServerName]:
 
 
 def missing_signers(event: Event) -> frozenset[ServerName]:
-    """Return the required signers of an event that `signed_by` lacks.
-
-    Args:
-        event: an event in the form in which it is to be kept: see `required_signers`.
-    """
+    """Return the required signers of an event that `signed_by` lacks."""
     # Nearly every event ends here, without a set being made.
     if event.server in event.signed_by and not event.room_version.event_id_in_pdu:
         return NOBODY
@@ -75,14 +71,7 @@ def missing_signers(event: Event) -> frozenset[ServerName]:
 
 
 def signature_error(event: Event) -> InvalidEvent | None:
-    """Return the error of an event that lacks a required signature.
-
-    Args:
-        event: an event in the form in which it is to be kept: see `required_signers`.
-
-    Returns:
-        An error that names the missing signers and those found; None when none is missing.
-    """
+    """Return the error of an event that lacks a required signature, or None."""
     missing = missing_signers(event)
     if not missing:
         return None
@@ -142,13 +131,8 @@ def unverified(event: Event, keys: KeyRing) -> Unverified:
     The servers are those of `required_signers`, and the authorising server of a
     restricted join, which the authorisation rules ask for.
 
-    Args:
-        event: an event whose `signed_by` was found with these keys (`verify`).
-        keys: the same keys.
-
-    Returns:
-        The lacking signatures by what can be done about them. Cost: the event is read
-        once more; nothing is verified again.
+    The event's `signed_by` was found with these keys (`verify`). Cost: the event is read once
+    more; nothing is verified again.
 
     Raises:
         InvalidEvent: the event came in client format, which is not all of it.
@@ -162,13 +146,8 @@ def needed_keys(read: ReadPdu) -> dict[ServerName, frozenset[str]]:
 
     Only servers whose signature is asked for are named: at most three, whatever else the
     event has under `signatures`, with `MOST_NEEDED_KEY_IDS` keys each.
-    `KeyRing.missing` says which of them are not at hand.
-
-    Args:
-        read: a PDU just read. One with a wrong content hash counts as it will be kept.
-
-    Returns:
-        The key IDs by server.
+    `KeyRing.missing` says which of them are not at hand. A PDU with a wrong content hash counts
+    as it will be kept.
     """
     # The altered form may name other servers, whose keys would be fetched for nothing.
     event = read.event if read.content_hash_matches else read.event.redacted()
@@ -214,13 +193,8 @@ def signatures_that_count(pdu: Mapping[str, JsonValue]) -> dict[ServerName, dict
     Up to `MOST_SIGNATURES`, all of them. If there are more, servers count in this order
     while all of their signatures fit: the sender's, the one that the event ID names, the
     authorising user's, the target user's, then the others by name. So the cost of a check
-    is bounded, and all servers choose the same signatures, whichever keys they know.
-
-    Args:
-        pdu: a PDU whose format was checked.
-
-    Returns:
-        Signatures by server and key ID. Cost: linear in the signatures.
+    is bounded, and all servers choose the same signatures, whichever keys they know. Cost:
+    linear in the signatures.
     """
     found = {
         server: of_server
