@@ -9,14 +9,12 @@ __ https://spec.matrix.org/v1.19/server-server-api/#asking-for-a-policy-server-s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent, RemoteProtocolError
 from matrix_membership.events import Event
 from matrix_membership.federation.messages import Request
 from matrix_membership.receipt.policy_server import POLICY_KEY_ID, PolicyServer
-from matrix_membership.signing import with_signatures
+from matrix_membership.signing import signatures_by, with_signatures
 
 __all__ = ["ask", "conclude"]
 
@@ -47,8 +45,7 @@ def conclude(event: Event, policy: PolicyServer, answer: JsonValue) -> Event:
         RemoteProtocolError: the answer lacks a good signature by the key in the room's state.
             Do not send the event.
     """
-    of_server = answer.get(policy.server_name) if isinstance(answer, Mapping) else None
-    signature = of_server.get(POLICY_KEY_ID) if isinstance(of_server, Mapping) else None
+    signature = signatures_by({"signatures": answer}, policy.server_name).get(POLICY_KEY_ID)
     if isinstance(signature, str):
         signed = with_signatures(event, policy.server_name, {POLICY_KEY_ID: signature})
         # Checked before the event is sent: the other servers would soft-fail it, and its sender

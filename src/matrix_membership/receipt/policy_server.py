@@ -18,7 +18,7 @@ from matrix_membership.events import Event
 from matrix_membership.events.contents import unpadded_base64
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName
-from matrix_membership.signing import SEED_BYTES, PublishedKey
+from matrix_membership.signing import SEED_BYTES, PublishedKey, signatures_by
 from matrix_membership.state import RoomState
 
 __all__ = ["PolicyServer"]
@@ -94,14 +94,14 @@ class PolicyServer:
         """Tell whether an event carries its good signature; the rest is as for `lacking`."""
         pdu = event.to_pdu()
         raw = unpadded_base64(self.public_key)
-        of_server = pdu["signatures"].get(self.server_name)
-        if raw is None or len(raw) != SEED_BYTES or not isinstance(of_server, Mapping):
+        signature = signatures_by(pdu, self.server_name).get(POLICY_KEY_ID)
+        if raw is None or len(raw) != SEED_BYTES or signature is None:
             return False
         if covered is None:
             covered = signed_bytes(pdu, event.room_version)
         # The room's state gives the key, not the server's key document: its owner cannot change it
         # without the room.
-        return PublishedKey(raw).verifies(covered, of_server.get(POLICY_KEY_ID))
+        return PublishedKey(raw).verifies(covered, signature)
 
 
 def _is_in_room(server: str, state: RoomState) -> bool | None:

@@ -23,7 +23,14 @@ from matrix_membership.identifiers import ServerName
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing._ed25519 import ALGORITHM as ALGORITHM
 from matrix_membership.signing._ed25519 import MOST_KEY_CHECKS as MOST_KEY_CHECKS
-from matrix_membership.signing._ed25519 import PublishedKey, is_signature, sign_json, verify_json
+from matrix_membership.signing._ed25519 import (
+    PublishedKey,
+    is_signature,
+    sign_json,
+    verify_json,
+    with_added,
+)
+from matrix_membership.signing._ed25519 import signatures_by as signatures_by
 from matrix_membership.signing._ed25519 import signed_by_key as signed_by_key
 from matrix_membership.signing._keys import LONGEST_KEY_VALIDITY_MS as LONGEST_KEY_VALIDITY_MS
 from matrix_membership.signing._keys import MOST_DOCUMENT_SIGNATURES as MOST_DOCUMENT_SIGNATURES
@@ -69,11 +76,7 @@ def sign(event: Event, signer: Signs) -> Event:
 
 def with_signatures(event: Event, server: ServerName, added: Mapping[str, JsonValue]) -> Event:
     """Return the event with good signatures of a server added, by key ID."""
-    pdu = event.to_pdu()
-    signatures = dict(pdu["signatures"])
-    own = signatures.get(server)
-    signatures[server] = {**(own if isinstance(own, Mapping) else {}), **added}
-    data = encode({**pdu, "signatures": signatures}, strict=False)
+    data = encode(with_added(event.to_pdu(), server, added), strict=False)
     # The ID stays: hashes cover no signatures, and in versions 1 and 2 it stands in the PDU.
     return evolve(event, pdu=data, signed_by=event.signed_by | {server})
 

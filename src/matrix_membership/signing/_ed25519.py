@@ -110,16 +110,27 @@ def sign_json(document: Mapping[str, JsonValue], signer: Signs) -> dict[str, Jso
 
     __ https://spec.matrix.org/v1.19/appendices/#signing-json
     """
+    signature = signer.signature_over(bare_bytes(document))
+    return with_added(document, signer.server_name, {signer.key_id: signature})
+
+
+def with_added(
+    document: Mapping[str, JsonValue], server: str, added: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Return a copy of an object with signatures of a server added."""
     signatures = document.get("signatures")
-    signatures = dict(signatures) if isinstance(signatures, Mapping) else {}
-    own = signatures.get(signer.server_name)
-    signatures[signer.server_name] = {
-        # A server may sign with several keys, and several servers may sign one object: nothing that
-        # was there goes.
-        **(own if isinstance(own, Mapping) else {}),
-        signer.key_id: signer.signature_over(bare_bytes(document)),
-    }
-    return {**document, "signatures": signatures}
+    # A server may sign with several keys, and several servers may sign one object: nothing that was
+    # there goes.
+    others = signatures if isinstance(signatures, Mapping) else {}
+    own = {**signatures_by(document, server), **added}
+    return {**document, "signatures": {**others, server: own}}
+
+
+def signatures_by(document: Mapping[str, JsonValue], server: str) -> Mapping[str, JsonValue]:
+    """Return the signatures of a server on an object, by key ID."""
+    signatures = document.get("signatures")
+    found = signatures.get(server) if isinstance(signatures, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def verify_json(
@@ -141,9 +152,7 @@ def verify_json(
     # Before the object is encoded, which costs its size. A stolen old key must not sign requests.
     if key.is_expired or not key.good_at(at):
         return False
-    signatures = document.get("signatures")
-    of_server = signatures.get(server) if isinstance(signatures, Mapping) else None
-    signature = of_server.get(key_id) if isinstance(of_server, Mapping) else None
+    signature = signatures_by(document, server).get(key_id)
     return signature is not None and key.verifies(bare_bytes(document), signature)
 
 

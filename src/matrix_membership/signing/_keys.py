@@ -22,7 +22,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidJson, InvalidKey
 from matrix_membership.events.contents import unpadded_base64
 from matrix_membership.identifiers import ServerName, is_server_name, read_server_name
-from matrix_membership.signing._ed25519 import ALGORITHM, PublishedKey, bare_bytes
+from matrix_membership.signing._ed25519 import ALGORITHM, PublishedKey, bare_bytes, signatures_by
 
 LONGEST_KEY_VALIDITY_MS: Final = 7 * 24 * 60 * 60 * 1000
 """The longest validity that a key can have from now on, in milliseconds."""
@@ -114,14 +114,7 @@ class KeyRing:
         """
         if not isinstance(servers, Mapping):
             raise InvalidKey("keys", "an object of servers", servers)
-        return cls(
-            MappingProxyType(
-                {
-                    ServerName(name): MappingProxyType(_published(keys, name, None))
-                    for name, keys in servers.items()
-                }
-            )
-        )
+        return _ring({ServerName(name): _published(servers[name], name, None) for name in servers})
 
     @classmethod
     def from_documents(
@@ -306,9 +299,7 @@ def _check_signatures(
 ) -> None:
     """Raise unless a key of the document signed it and no signature by one is bad."""
     where = "key document.signatures"
-    signatures = document.get("signatures")
-    own = signatures.get(server) if isinstance(signatures, Mapping) else None
-    listed = own.items() if isinstance(own, Mapping) else ()
+    listed = signatures_by(document, server).items()
     # The text asks for a signature by the listed keys. Synapse wants the first of them good,
     # gomatrixserverlib one by every key; here one is needed, and none may be bad.
     by_keys = [(keys[key_id], signature) for key_id, signature in listed if key_id in keys]

@@ -28,6 +28,7 @@ from matrix_membership.federation._shapes import (
 from matrix_membership.federation.messages import Request, path_of
 from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
 from matrix_membership.room_versions import KNOWN
+from matrix_membership.signing import signatures_by
 
 __all__ = [
     "ExchangeRequest",
@@ -328,9 +329,7 @@ class ExchangeRequest:
 
 def key_ids_of(pdu: Mapping[str, JsonValue], server: str) -> frozenset[str]:
     """Return the key IDs of a server's signatures on an event."""
-    signatures = pdu.get("signatures")
-    of_server = signatures.get(server) if isinstance(signatures, Mapping) else None
-    return frozenset(of_server) if isinstance(of_server, Mapping) else frozenset()
+    return frozenset(signatures_by(pdu, server))
 
 
 def key_needs_of(
