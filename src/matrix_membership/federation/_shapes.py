@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeGuard, TypeVar
 
-from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import InvalidJson, InvalidMessage
 from matrix_membership.identifiers import is_room_id, is_user_id
 
@@ -66,13 +66,6 @@ def _frozen(value: JsonValue, where: str) -> Any:
         return freeze(value)
     except InvalidJson as error:
         raise InvalidMessage(where, "JSON values", str(error)) from error
-
-
-def bytes_of(value: Mapping[str, JsonValue]) -> bytes:
-    """Return an event as the bytes that `Event.from_pdu` reads, however wrong it is."""
-    # Not strict: what the room version forbids has to reach the reader of the event, which names it
-    # as the defect of this event. Refused here, one bad event would cost the whole answer.
-    return encode(value, strict=False)
 
 
 def unpaired(body: JsonValue) -> JsonValue:
