@@ -36,7 +36,6 @@ from matrix_membership.signing._keys import LONGEST_KEY_VALIDITY_MS as LONGEST_K
 from matrix_membership.signing._keys import MOST_DOCUMENT_SIGNATURES as MOST_DOCUMENT_SIGNATURES
 from matrix_membership.signing._keys import SEED_BYTES as SEED_BYTES
 from matrix_membership.signing._keys import KeyRing, Signer
-from matrix_membership.signing._keys import can_help as can_help
 from matrix_membership.signing._required import ALL_VERIFIED as ALL_VERIFIED
 from matrix_membership.signing._required import MOST_NEEDED_KEY_IDS as MOST_NEEDED_KEY_IDS
 from matrix_membership.signing._required import MOST_SIGNATURES as MOST_SIGNATURES
@@ -45,6 +44,7 @@ from matrix_membership.signing._required import missing_signers, needed_keys
 from matrix_membership.signing._required import required_signers as required_signers
 from matrix_membership.signing._required import signature_error as signature_error
 from matrix_membership.signing._required import signatures_that_count as signatures_that_count
+from matrix_membership.signing._required import told_apart as told_apart
 from matrix_membership.signing._required import unverified as unverified
 
 __all__ = [

@@ -163,11 +163,22 @@ def _concerned(event: Facts) -> frozenset[ServerName]:
 def _told_apart(
     event: Event, pdu: Mapping[str, JsonValue], servers: Iterable[ServerName], keys: KeyRing
 ) -> Unverified:
-    """Return why these servers are not among the signers."""
     sent = event.origin_server_ts if event.room_version.enforces_key_validity else None
+    return told_apart(signatures_that_count(pdu), servers, keys, sent)
+
+
+def told_apart(
+    counting: Mapping[ServerName, Iterable[str]],
+    servers: Iterable[ServerName],
+    keys: KeyRing,
+    sent: int | None,
+) -> Unverified:
+    """Return why these servers are not among the signers, by their key IDs that count.
+
+    `sent` is when the keys had to be valid; None is any time.
+    """
     unknown: set[tuple[ServerName, str]] = set()
     forged, unsigned = set(), set()
-    counting = signatures_that_count(pdu)
     for server in servers:
         used = [
             (key_id, keys.key(server, key_id))

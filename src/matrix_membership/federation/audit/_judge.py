@@ -40,12 +40,11 @@ from matrix_membership.federation.audit._signers import (
 )
 from matrix_membership.identifiers import EventID, ServerName, server_of
 from matrix_membership.signing import (
-    ALGORITHM,
     KeyRing,
-    can_help,
     check_signatures,
     required_signers,
     signature_error,
+    told_apart,
     with_signatures,
 )
 from matrix_membership.state import RoomState
@@ -284,22 +283,17 @@ class Judgement:
     def lack(self, entry: Entry, missing: Signers) -> tuple[str, str]:
         """Return the code and detail of the defect of an event that lacks signatures.
 
-        A server in `missing` that has a usable key made a bad signature. One bad signature is
-        enough: fetching another key cannot save the event. Otherwise the keys that could save
-        it join `needs`.
+        One bad signature is enough: fetching another key cannot save the event. Otherwise the
+        keys that could save it join `needs`.
         """
         servers = ", ".join(sorted(missing))
-        forged = any(server in missing for server, *_ in usable(entry, self.keys))
-        helpful = [
-            (server, key_id)
-            for server, key_id, _ in entry.signed
-            if server in missing
-            and key_id.startswith(f"{ALGORITHM}:")
-            and can_help(self.keys.key(server, key_id), entry.sent)
-        ]
-        if forged or not missing <= {server for server, _ in helpful}:
+        counting: dict[ServerName, list[str]] = {}
+        for server, key_id, _ in entry.signed:
+            counting.setdefault(server, []).append(key_id)
+        why = told_apart(counting, missing, self.keys, entry.sent)
+        if why.forged or why.unsigned:
             return "bad_signature", f"no good signature of {servers} is on it"
-        for server, key_id in helpful:
+        for server, key_id in sorted(why.unknown_keys):
             self.needs.add(server, key_id)
         return "unknown_key", f"no key is known for the signature of {servers}"
 
