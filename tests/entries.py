@@ -53,7 +53,6 @@ from matrix_membership.federation import (
     StoredInvite,
     history,
 )
-from matrix_membership.federation import policy_server as policy
 from matrix_membership.federation.invites.messages import key_ids_of
 from matrix_membership.federation.transactions import read_transaction
 from matrix_membership.federation.x_matrix import Authorization
@@ -256,8 +255,8 @@ def _concluded(value: Any, version: RoomVersion) -> object:
     event = a_signed_room(version).state.create_event
     assert event is not None
     with suppress(RemoteProtocolError):
-        policy.conclude(event, POLICED, {POLICED.server_name: {POLICY_KEY_ID: value}})
-    return policy.conclude(event, POLICED, value)
+        POLICED.read_answer(event, {POLICED.server_name: {POLICY_KEY_ID: value}})
+    return POLICED.read_answer(event, value)
 
 
 def _resets(value: Any, _: RoomVersion) -> object:
@@ -363,7 +362,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             SendJoinResponse.from_bytes(v if isinstance(v, bytes) else b"")
         ),
         "federation.audit.SendJoinReader.feed": _fed,
-        "federation.policy_server.conclude": _concluded,
+        "receipt.policy_server.PolicyServer.read_answer": _concluded,
         "federation.messages.SendKnockResponse.from_json": lambda v, _: SendKnockResponse.from_json(
             v
         ),
@@ -464,6 +463,7 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "federation.messages.MatrixError.of": "takes what its own server says",
         "advice.may.May.send": "takes what its own user wants",
         "advice.may.May.set": "the same",
+        "receipt.policy_server.PolicyServer.ask": "takes an event",
         "receipt.policy_server.PolicyServer.has_signed": "takes an event",
         "receipt.policy_server.PolicyServer.lacking": "takes an event",
         "room_versions.RoomVersion.evolve": "takes what a programmer writes",

@@ -2,7 +2,7 @@
 
 - A module imports from lower layers, and in its own layer from what stands above it. So there is no circle.
 - A private module (its name starts with an underscore) is imported by modules of the folder that holds it and of the
-  folders below that one, by no other. `_attrs` lies in the package's own folder: everybody may import it.
+  folders below that one, by no other. `_attrs` and `_request` lie in the package's own folder: everybody may import them.
 - The chapters of the rules know nothing of each other. Nothing imports the strategies; `compare --cases`, which draws
   from them, loads them by name. Only the command line reads files (`tests/test_purity.py`).
 """
@@ -39,6 +39,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "canonical_json._text",
             "canonical_json",
+            "_request",
             "redaction",
             "hashing",
         ),
@@ -197,7 +198,6 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation._splitting",
             "federation._join_answer",
             "federation.messages",
-            "federation.policy_server",
             "federation.x_matrix",
             "federation._needs",
             "federation.audit._report",

@@ -56,7 +56,6 @@ from matrix_membership.federation import (
     drafts,
     history,
     invites,
-    policy_server,
     resident,
     third_party,
 )
@@ -157,7 +156,6 @@ __all__ = [
     "needed_keys",
     "path_of",
     "permits",
-    "policy_server",
     "read_pdu",
     "read_transaction",
     "receive",

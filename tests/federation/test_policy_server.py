@@ -9,9 +9,9 @@ import pytest
 from matrix_membership import V1, V11, V12, Event, RoomVersion, client
 from matrix_membership.errors import InvalidEvent, RemoteProtocolError
 from matrix_membership.federation import JOINING, Accepted
-from matrix_membership.federation import policy_server as policy
 from matrix_membership.federation.resident import answer_send
 from matrix_membership.hashing import signed_bytes
+from matrix_membership.identifiers import ServerName
 from matrix_membership.receipt.policy_server import POLICY_KEY_ID, PolicyServer
 from matrix_membership.signing import Signer
 from tests.builders import ANA, BEN, KEYS
@@ -43,15 +43,16 @@ def answered(event: Event, signer: Signer = POLICY) -> dict[str, Any]:
 @pytest.mark.parametrize("version", [V1, V11, V12], ids=str)
 class TestEvent:
     def test_is_sent_as_it_is(self, version: RoomVersion) -> None:
-        event = signed(policed(version)).event
-        request = policy.ask(event)
+        room = policed(version)
+        event = signed(room).event
+        request = owed(room, event).ask(event)
         assert (request.method, request.uri) == ("POST", "/_matrix/policy/v1/sign")
         assert request.content == event.document
 
     def test_gets_the_signature_beside_its_own(self, version: RoomVersion) -> None:
         room = policed(version)
         event = signed(room).event
-        after = policy.conclude(event, owed(room, event), answered(event))
+        after = owed(room, event).read_answer(event, answered(event))
         assert PolicyServer.lacking(after, room.state) is None
         assert (after.event_id, after.signed_by) == (event.event_id, event.signed_by)
         assert set(after.document["signatures"]) == {"a.example", "b.example"}
@@ -66,13 +67,13 @@ class TestAnswer:
         room = policed(V11)
         event = signed(room).event
         with pytest.raises(RemoteProtocolError):
-            policy.conclude(event, owed(room, event), answer)
+            owed(room, event).read_answer(event, answer)
 
     def test_by_another_key_is_refused(self) -> None:
         room = policed(V11)
         event = signed(room).event
         with pytest.raises(RemoteProtocolError):
-            policy.conclude(event, owed(room, event), answered(event, A))
+            owed(room, event).read_answer(event, answered(event, A))
 
     def test_keeps_what_the_policy_server_signed_as_the_sender(self) -> None:
         room = policed(V11)
@@ -80,7 +81,7 @@ class TestAnswer:
         assert isinstance(template, client.Send)
         event = template.template.complete(A)
         assert template.policy_server is not None
-        after = policy.conclude(event, template.policy_server, answered(event))
+        after = template.policy_server.read_answer(event, answered(event))
         assert set(after.document["signatures"]["a.example"]) == {A.key_id, POLICY_KEY_ID}
 
 
@@ -88,7 +89,7 @@ class TestRequest:
     def test_takes_a_whole_event_only(self) -> None:
         event = Event.from_client_event({"type": "x", "sender": BEN, "content": {}}, V11)
         with pytest.raises(InvalidEvent):
-            policy.ask(event)
+            PolicyServer(ServerName("a.example"), POLICY.verify_key, True).ask(event)
 
 
 class TestAcceptedJoin:

@@ -46,7 +46,7 @@ class Send:
             (`federation.invites.offer`); None when only this server signs.
         tells_event_id: whether the answer holds the event ID.
         policy_server: the room's policy server, when it must sign before the event is
-            sent (`federation.policy_server`). Answer the client with the error that it
+            sent (`PolicyServer.ask`). Answer the client with the error that it
             answers, if any.
     """
 

@@ -7,7 +7,6 @@
 - `drafts`: draft state events of a room that this server is in.
 - `invites`: invite a user of another server, or answer such an invite.
 - `third_party`: invite by e-mail address or phone number.
-- `policy_server`: get the signature of a room's policy server.
 - `audit`: find the defects of an answer to send_join.
 - `sufficiency`: check an answer to send_join that this server made.
 - `messages`, `invites.messages`: requests, answers and errors.
@@ -16,14 +15,7 @@
 
 from __future__ import annotations
 
-from matrix_membership.federation import (
-    drafts,
-    history,
-    invites,
-    policy_server,
-    resident,
-    third_party,
-)
+from matrix_membership.federation import drafts, history, invites, resident, third_party
 from matrix_membership.federation.audit import AnswerBudget, SendJoinReader
 from matrix_membership.federation.audit import Audit as Audit
 from matrix_membership.federation.audit import Examination as Examination
@@ -113,7 +105,6 @@ __all__ = [
     "drafts",
     "history",
     "invites",
-    "policy_server",
     "resident",
     "third_party",
 ]

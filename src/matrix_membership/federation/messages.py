@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from matrix_membership._attrs import evolve, frozen
+from matrix_membership._request import Request
 from matrix_membership.auth import Decision
-from matrix_membership.canonical_json import JsonObject, JsonValue, decode, freeze, thaw
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
 from matrix_membership.errors import InvalidJson
 from matrix_membership.federation._join_answer import SendJoinResponse
 from matrix_membership.federation._shapes import frozen_of, object_of, objects_of, text_of, unpaired
@@ -34,33 +35,6 @@ __all__ = [
 ]
 
 PREFIX: Final = "/_matrix/federation"
-
-
-@frozen
-class Request:
-    """An HTTP request for the caller to send.
-
-    Attributes:
-        method: `GET` or `PUT`.
-        path: the path, percent-encoded.
-        query: names and values, in order, not percent-encoded.
-        body: the JSON body as bytes; None if the request has no body.
-    """
-
-    method: str
-    path: str
-    query: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
-
-    @property
-    def uri(self) -> str:
-        """The path and query, in the form that the X-Matrix signature covers."""
-        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
-
-    @property
-    def content(self) -> JsonValue:
-        """The parsed body; None if the request has no body."""
-        return None if self.body is None else decode(self.body, strict=False)
 
 
 def path_of(version: str, *parts: str) -> str:

@@ -71,7 +71,7 @@ class Accepted:
         state: the state after the event.
         send_to: the other servers in the room, to which the event must be sent.
         policy_server: the room's policy server, if the event needs its signature before it is
-            sent: see `federation.policy_server`. None otherwise.
+            sent: see `PolicyServer.ask`. None otherwise.
         repeated: whether the event was known. Then send the answer and do nothing else: `state`
             is the current state, in which the user may have left since, and `send_to` is empty.
     """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from enum import Enum, StrEnum
+from enum import Enum
 from types import MappingProxyType
 from typing import Final
 

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from matrix_membership._attrs import frozen
-from matrix_membership.errors import IncompleteState
+from matrix_membership._request import Request
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import IncompleteState, InvalidEvent, RemoteProtocolError
 from matrix_membership.events import Event
 from matrix_membership.events.contents import unpadded_base64
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName
-from matrix_membership.signing import SEED_BYTES, PublishedKey, signatures_by
+from matrix_membership.signing import SEED_BYTES, PublishedKey, signatures_by, with_signatures
 from matrix_membership.state import RoomState
 
 __all__ = ["PolicyServer"]
@@ -72,7 +74,7 @@ class PolicyServer:
         """Return the policy server whose signature an event lacks, or None.
 
         A server in the room asks it for the signature before it sends the event to other
-        servers: `federation.policy_server`. An event that came without it is soft-failed.
+        servers: `ask`, then `read_answer`. An event that came without it is soft-failed.
         `covered` are the bytes that its signatures cover, when they are at hand.
 
         Raises:
@@ -102,6 +104,39 @@ class PolicyServer:
         # The room's state gives the key, not the server's key document: its owner cannot change it
         # without the room.
         return PublishedKey(raw).verifies(covered, signature)
+
+    def ask(self, event: Event) -> Request:
+        """Return the request to send to this server: `Asking for its signature`__.
+
+        The event is hashed and signed by its own server.
+
+        Raises:
+            InvalidEvent: the event came in client format, which lacks fields of the PDU.
+
+        __ https://spec.matrix.org/v1.19/server-server-api/#asking-for-a-policy-server-signature-on-an-event
+        """
+        if not event.pdu:
+            raise InvalidEvent("event", "one read from a PDU", repr(event))
+        return Request("POST", "/_matrix/policy/v1/sign", (), event.pdu)
+
+    def read_answer(self, event: Event, answer: JsonValue) -> Event:
+        """Return the event to send, with this server's signature.
+
+        Its ID and verified signers stay. `answer` is the parsed answer of status 200 to `ask`. If the policy server answers an
+        error, pass that on to the client and do not send the event. Cost: one signature check.
+
+        Raises:
+            RemoteProtocolError: the answer lacks a good signature by the key in the room's
+                state. Do not send the event.
+        """
+        signature = signatures_by({"signatures": answer}, self.server_name).get(POLICY_KEY_ID)
+        if isinstance(signature, str):
+            signed = with_signatures(event, self.server_name, {POLICY_KEY_ID: signature})
+            # Checked before the event is sent: the other servers would soft-fail it, and its sender
+            # would never hear of it.
+            if self.has_signed(signed):
+                return signed.with_signers(event.signed_by)
+        raise RemoteProtocolError(f"a signature of {self.server_name} by {POLICY_KEY_ID}", answer)
 
 
 def _is_in_room(server: str, state: RoomState) -> bool | None:

@@ -173,7 +173,7 @@ def told_apart(
     keys: KeyRing,
     sent: int | None,
 ) -> Unverified:
-    """Return why these servers are not among the signers, by their key IDs that count.
+    """Return why servers are not among the signers, by their key IDs that count.
 
     `sent` is when the keys had to be valid; None is any time.
     """
