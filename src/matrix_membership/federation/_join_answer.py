@@ -12,7 +12,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue, encode, read
 from matrix_membership.errors import InvalidJson, InvalidMessage
 from matrix_membership.events import Event
-from matrix_membership.federation._splitting import DEFAULT_BUDGET, AnswerBudget, Splitter
+from matrix_membership.federation._splitting import ANSWER_BUDGET, AnswerBudget, Splitter
 from matrix_membership.identifiers import is_server_name
 
 
@@ -67,7 +67,7 @@ class SendJoinResponse:
             raise InvalidMessage("send_join answer", "JSON values", str(error)) from error
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinResponse:
+    def from_bytes(cls, data: bytes, *, budget: AnswerBudget = ANSWER_BUDGET) -> SendJoinResponse:
         """Read the whole body at once.
 
         PDUs stay as they came; `examine` reads them and reports their defects. A reader from

@@ -6,7 +6,7 @@ from matrix_membership.identifiers import ServerName, is_server_name
 from matrix_membership.signing import ALGORITHM, MOST_NEEDED_KEY_IDS
 
 
-class Needs:
+class KeysToFetch:
     """Collects servers and key IDs, up to a bound.
 
     Each server in it costs a request. Without the bound, one message full of invented senders

@@ -60,7 +60,7 @@ class AnswerBudget:
     max_value_bytes: int = 8 * 1024 * 1024
 
 
-DEFAULT_BUDGET: Final = AnswerBudget()
+ANSWER_BUDGET: Final = AnswerBudget()
 
 
 class Splitter:

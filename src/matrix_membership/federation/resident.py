@@ -57,7 +57,7 @@ MOST_MOVES_SINCE: Final = 20
 _SEES_ROOM: Final = (JOIN, INVITE, KNOCK)
 """The memberships of users who may see the description of the room."""
 
-Answer = SendJoinResponse | SendKnockResponse | SendLeaveResponse
+SendResponse = SendJoinResponse | SendKnockResponse | SendLeaveResponse
 
 
 @frozen
@@ -76,7 +76,7 @@ class Accepted:
             is the current state, in which the user may have left since, and `send_to` is empty.
     """
 
-    response: Answer
+    response: SendResponse
     event: Event
     state: RoomState
     send_to: frozenset[ServerName]
@@ -372,7 +372,7 @@ def _answer(
     request: SendRequest,
     before: RoomState,
     room: ResidentRoom,
-) -> Answer:
+) -> SendResponse:
     if handshake.membership is JOIN:
         return _join_answer(event, before, room, omit_members=request.omit_members)
     if handshake.membership is KNOCK:

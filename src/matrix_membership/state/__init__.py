@@ -29,7 +29,7 @@ from matrix_membership.state._fields import (
 )
 from matrix_membership.state._members import ABSENT, PRESENT
 from matrix_membership.state._storage import (
-    GetEvent,
+    LookUp,
     Name,
     StateKey,
     Storage,
@@ -156,7 +156,7 @@ class RoomState(Fields):
     def over(
         cls,
         room_version: RoomVersion,
-        source: GetEvent | Storage,
+        source: LookUp | Storage,
         *,
         partial: bool = False,
         prepare: bool = False,

@@ -18,7 +18,7 @@ from matrix_membership.membership import LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state._members import Members, Roster
 from matrix_membership.state._persistent_map import SmallMap, with_item
-from matrix_membership.state._storage import GetEvent, Stored
+from matrix_membership.state._storage import LookUp, Stored
 from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users, view_of
 
 NOT_TO_PREPARE: Final = (None, False, None)
@@ -71,7 +71,7 @@ class Fields:
     _keyed: SmallMap[SmallMap[Event]]
     _roster: Roster
     _servers: frozenset[ServerName] | None
-    _lookup: GetEvent
+    _lookup: LookUp
     _stored: Stored | None
 
 
@@ -144,7 +144,7 @@ def with_other(before: Fields, state_key: str, event: Event) -> Fields:
 
 
 def looked_up(
-    room_version: RoomVersion, get: GetEvent, stored: Stored | None, *, partial: bool
+    room_version: RoomVersion, get: LookUp, stored: Stored | None, *, partial: bool
 ) -> Fields:
     """Return a state over a look-up, which `fill_in` fills when it is asked."""
     require_room_version(room_version)

@@ -19,7 +19,7 @@ from matrix_membership.membership import JOIN, Membership
 from matrix_membership.state._persistent_map import PersistentMap
 
 StateKey = tuple[str, str]
-GetEvent = Callable[[str, str], Event | None]
+LookUp = Callable[[str, str], Event | None]
 Name = TypeVar("Name", bound=str)
 
 _CREATE = "m.room.create"
@@ -65,7 +65,7 @@ class Storage:
         servers: gives the servers that have a joined member.
     """
 
-    get: GetEvent
+    get: LookUp
     others: Callable[[], Iterable[Event]]
     members: Callable[[tuple[Membership, ...] | None], Iterable[Event]]
     servers: Callable[[], Iterable[str]]
@@ -246,7 +246,7 @@ def held_by_ids(
     return held
 
 
-def filtered(held: Mapping[StateKey, Event], known: frozenset[StateKey]) -> GetEvent:
+def filtered(held: Mapping[StateKey, Event], known: frozenset[StateKey]) -> LookUp:
     """Return the look-up of a state that knows these places alone."""
 
     def get(event_type: str, state_key: str) -> Event | None:

@@ -16,7 +16,7 @@ from matrix_membership._attrs import constant
 from matrix_membership.events import Event
 from matrix_membership.federation._join_answer import SendJoinResponse, beside_events
 from matrix_membership.federation._splitting import (
-    DEFAULT_BUDGET,
+    ANSWER_BUDGET,
     SEND_JOIN,
     STATE,
     AnswerBudget,
@@ -63,7 +63,7 @@ class SendJoinReader:
         *,
         asked_to_omit: bool,
         resident: str,
-        budget: AnswerBudget = DEFAULT_BUDGET,
+        budget: AnswerBudget = ANSWER_BUDGET,
         of_state: bool = False,
     ) -> None:
         """Make a reader for one answer.

@@ -19,7 +19,7 @@ from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import Event
 from matrix_membership.events.event import with_evidence
 from matrix_membership.events.facts import Facts
-from matrix_membership.federation._needs import Needs
+from matrix_membership.federation._needs import KeysToFetch
 from matrix_membership.federation.audit._contradictions import contradictions, untold
 from matrix_membership.federation.audit._order import in_order
 from matrix_membership.federation.audit._report import (
@@ -88,7 +88,7 @@ class Examination:
         then those of the auth chain, then those of the state. The audit drops the events of
         the servers beyond them, with the defect `unknown_key`. Cost: linear in the answer.
         """
-        needs = Needs(MOST_SERVERS_OF_ANSWER)
+        needs = KeysToFetch(MOST_SERVERS_OF_ANSWER)
         # This server made the other signatures of the join itself.
         if self.returned is not None and self.join.authorised_via:
             authorising = self.join.authorising_server
@@ -202,7 +202,7 @@ class Judgement:
         self.fallen: dict[EventID, EventID] = {}
         self.lists: dict[tuple[EventID, ...], _Listed] = {}
         # The keys with which a dropped event could have been kept.
-        self.needs = Needs(MOST_SERVERS_OF_ANSWER)
+        self.needs = KeysToFetch(MOST_SERVERS_OF_ANSWER)
 
     def found(
         self,

@@ -26,7 +26,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import LocalProtocolError, RemoteProtocolError
 from matrix_membership.events import Event, EventTemplate
-from matrix_membership.federation._splitting import DEFAULT_BUDGET, AnswerBudget
+from matrix_membership.federation._splitting import ANSWER_BUDGET, AnswerBudget
 from matrix_membership.federation.audit import Examination, SendJoinReader, examine
 from matrix_membership.federation.handshake._ends import Joined, Knocked, Left, Refused
 from matrix_membership.federation.handshake._template import completed
@@ -268,7 +268,7 @@ class AwaitingAcceptance:
             self.event.pdu,
         )
 
-    def reader(self, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinReader:
+    def reader(self, *, budget: AnswerBudget = ANSWER_BUDGET) -> SendJoinReader:
         """Return a reader for the answer to a join, to be fed while it comes in.
 
         Feed it each piece of the body, and pass its result to `receive`::

@@ -27,7 +27,7 @@ from typing import Any, Final
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.errors import InvalidMessage, LocalProtocolError, RemoteProtocolError
-from matrix_membership.federation._splitting import DEFAULT_BUDGET, AnswerBudget
+from matrix_membership.federation._splitting import ANSWER_BUDGET, AnswerBudget
 from matrix_membership.federation.audit import SendJoinReader
 from matrix_membership.federation.handshake import (
     JOINING,
@@ -170,7 +170,7 @@ class Attempts:
         """True if `receive_keys` comes next, even if `needs` is empty."""
         return isinstance(self.step, AwaitingKeys)
 
-    def reader(self, *, budget: AnswerBudget = DEFAULT_BUDGET) -> SendJoinReader | None:
+    def reader(self, *, budget: AnswerBudget = ANSWER_BUDGET) -> SendJoinReader | None:
         """Return a reader for the answer that comes now, if that can be large.
 
         Feed it the body of a successful answer, and pass it to `receive` in place of the body.

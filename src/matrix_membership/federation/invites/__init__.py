@@ -24,7 +24,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonValue, encode, freeze
 from matrix_membership.errors import InvalidEvent, LocalProtocolError, RemoteProtocolError
 from matrix_membership.events import Event, EventTemplate, read_pdu
-from matrix_membership.federation._needs import Needs
+from matrix_membership.federation._needs import KeysToFetch
 from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.invites._receiving import Countersigned, answer
 from matrix_membership.federation.invites.messages import InviteRequest, InviteResponse, key_ids_of
@@ -78,7 +78,7 @@ class Offered:
         """Return the keys to fetch before `conclude`: key IDs of the invited server."""
         # Only the invited server's signature is new. Asking for others would let that server choose
         # whom this one asks.
-        needs = Needs(1)
+        needs = KeysToFetch(1)
         for key_id in sorted(key_ids_of(response.event, self.destination)):
             needs.add(self.destination, key_id)
         return needs.given()

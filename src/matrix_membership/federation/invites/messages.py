@@ -15,7 +15,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, encode, thaw
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.events.contents import unpadded_base64
-from matrix_membership.federation._needs import Needs
+from matrix_membership.federation._needs import KeysToFetch
 from matrix_membership.federation._shapes import (
     frozen_of,
     list_of,
@@ -344,7 +344,7 @@ def key_needs_of(
     Returns:
         At most `MOST_SERVERS_OF_ROOM_STATE` servers, those of the first PDUs.
     """
-    needs = Needs(MOST_SERVERS_OF_ROOM_STATE)
+    needs = KeysToFetch(MOST_SERVERS_OF_ROOM_STATE)
     for pdu in pdus:
         if isinstance(pdu, Mapping):
             for name in ("sender", "event_id") if event_id_in_pdu else ("sender",):
