@@ -26,14 +26,8 @@ def read_member_event(
 ) -> Event | MatrixError:
     """Read a member event, verify it, and check it against the request.
 
-    Args:
-        request: the request that brought the event.
-        pdu: the event as it came, without what is read apart from it.
-        room_version: the version of its room.
-        keys: the keys that verify its signatures.
-        membership: the membership that the endpoint takes.
-        state_key_fault: says what is wrong with the state key; None when it is right.
-        noun: what to call the event in an error.
+    `membership` is the one that the endpoint takes. `state_key_fault` says what is wrong with the
+    state key; `noun` names the event in an error.
 
     Returns:
         The event with its verified signers; or the error to answer, for the first fault.

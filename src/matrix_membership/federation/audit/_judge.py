@@ -20,8 +20,7 @@ from matrix_membership.events import Event
 from matrix_membership.events.event import with_evidence
 from matrix_membership.events.facts import Facts
 from matrix_membership.federation._needs import KeysToFetch
-from matrix_membership.federation.audit._contradictions import contradictions, untold
-from matrix_membership.federation.audit._order import in_order
+from matrix_membership.federation.audit._order import Listed, in_order
 from matrix_membership.federation.audit._report import (
     OTHER_VERSION,
     Audit,
@@ -148,42 +147,6 @@ def _worth(entry: Entry, signers: Signers) -> tuple[bool, bool, int]:
     return not required_signers(entry) - signers, entry.hash_matches, len(signers)
 
 
-class _Listed:
-    """A list of auth events, and what judging one event by it proved for the next.
-
-    Most members list the same few auth events. In a room of thousands of members the list is
-    checked and made a state once, not once for each of them.
-    """
-
-    __slots__ = ("cases", "events", "ids", "in_order", "places", "root", "state")
-
-    def __init__(self, ids: tuple[EventID, ...], events: list[Event], root: EventID | None) -> None:
-        self.ids = ids
-        self.events = events
-        # The first event that was dropped, if one in the list is dropped or missing.
-        self.root = root
-        self.state: RoomState | None = None
-        # True once rules 1 to 3 allowed one event with this list. They then allow every event
-        # of this room that may list these places: they read nothing else of an event.
-        self.in_order = False
-        self.places = {(event.type, event.state_key) for event in events}
-        # The cases of events that may list these places. It is filled only if no place
-        # belongs to a user: then the case alone decides.
-        self.cases: set[str] = set()
-
-    def learn(self, event: Event) -> None:
-        """Remember that the rules let this event list them."""
-        self.in_order = True
-        # All malformed member events share one case, although their memberships may differ.
-        if self.places <= _OF_NO_USER and event.case != "m.room.member":
-            self.cases.add(event.case)
-
-
-_OF_NO_USER: Final = frozenset(
-    {("m.room.create", ""), ("m.room.join_rules", ""), ("m.room.power_levels", "")}
-)
-
-
 class Judgement:
     """Judges the events of one answer, given the signers of each. Used once."""
 
@@ -200,7 +163,7 @@ class Judgement:
         self.kept: list[Event] = []
         # For each dropped event, the first dropped event that it depends on.
         self.fallen: dict[EventID, EventID] = {}
-        self.lists: dict[tuple[EventID, ...], _Listed] = {}
+        self.lists: dict[tuple[EventID, ...], Listed] = {}
         # The keys with which a dropped event could have been kept.
         self.needs = KeysToFetch(MOST_SERVERS_OF_ANSWER)
 
@@ -231,8 +194,7 @@ class Judgement:
             for event_id, event in self.good.items()
             if event.state_key is None or state.get(event.type, event.state_key) is not event
         }
-        told = [self.entries[event_id] for event_id in self.read.in_state]
-        self.defects += contradictions(state, told, auth_chain, self.entries, join)
+        self.contradictions(state, auth_chain, join)
         self.judge_join(join, state)
         fatal = [defect for defect in self.defects if defect.severity is Severity.FATAL]
         others = [defect for defect in self.defects if defect.severity is not Severity.FATAL]
@@ -354,14 +316,14 @@ class Judgement:
             detail = "it is listed and absent"
             self.found(Severity.NOTED, "missing_auth_event", detail, event_id)
 
-    def listed(self, auth_events: tuple[EventID, ...]) -> _Listed:
+    def listed(self, auth_events: tuple[EventID, ...]) -> Listed:
         """Return what is known of a list of auth events, after each was judged."""
         listed = self.lists.get(auth_events)
         if listed is None:
             good = self.good
             root = next((found for found in auth_events if found not in good), None)
             events = [good[found] for found in auth_events if found in good]
-            listed = _Listed(auth_events, events, root and self.fallen.get(root, root))
+            listed = Listed(auth_events, events, root and self.fallen.get(root, root))
             self.lists[auth_events] = listed
         return listed
 
@@ -372,7 +334,7 @@ class Judgement:
         detail = f"{root}, on which it depends, fell or is missing"
         self.found(Severity.DROPPED, "depends_on_fallen", detail, event.event_id, root=root)
 
-    def judge(self, event: Event, listed: _Listed) -> Decision:
+    def judge(self, event: Event, listed: Listed) -> Decision:
         """Judge an event by its auth events."""
         create = self.good.get(self.read.create) if self.read.create else None
         state = listed.state
@@ -436,10 +398,40 @@ class Judgement:
         if read.servers is None:
             return state
         shown = frozenset(map(server_of, state.joined_members()))
-        self.defects += untold(shown - read.servers)
+        for server in sorted(shown - read.servers):
+            detail = f"{server} has a joined member, and is not among the servers in the room"
+            self.found(Severity.NOTED, "server_untold", detail)
         if not read.members_omitted:
             return state
         return RoomState.of(self.version, state.events, partial=True, servers=read.servers | shown)
+
+    def contradictions(
+        self, state: RoomState, auth_chain: Mapping[EventID, Event], join: Event
+    ) -> None:
+        """Note signs that the state in the answer is not that before the join.
+
+        None of them proves a lie. State resolution can undo an event, and a server that sends a
+        join twice is in the room the second time.
+        """
+        # As it was told, with what the audit dropped: a place whose event fell is not empty, and
+        # its event has a defect already.
+        told = (self.entries[event_id] for event_id in self.read.in_state)
+        places = {(entry.type, entry.state_key) for entry in told}
+        if state.get("m.room.member", join.sender) == join:
+            detail = "the state is the one after the join"
+            self.found(Severity.NOTED, "after_join", detail, join.event_id)
+        for event_id, event in auth_chain.items():
+            if event.state_key is None:
+                continue
+            there = state.get(event.type, event.state_key)
+            # If members were omitted, an absent one contradicts nothing.
+            left_out = state.is_partial and event.type == "m.room.member"
+            if there is not None and there.event_id in self.entries[event_id].auth_events:
+                detail = f"{event_id} of the chain has replaced it"
+                self.found(Severity.NOTED, "replaced", detail, there.event_id)
+            elif not left_out and (event.type, event.state_key) not in places:
+                detail = "nothing in the state has its place"
+                self.found(Severity.NOTED, "absent_from_state", detail, event_id)
 
     def to_store(self, join: Event) -> tuple[Event, ...]:
         """Return the good events and the join, each after the events that it cites."""

@@ -24,12 +24,17 @@ from typing import Any, Final
 
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
-from matrix_membership.errors import LocalProtocolError, RemoteProtocolError
+from matrix_membership.errors import (
+    InvalidEvent,
+    InvalidJson,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation._splitting import ANSWER_BUDGET, AnswerBudget
 from matrix_membership.federation.audit import Examination, SendJoinReader, examine
+from matrix_membership.federation.drafts import chosen_id
 from matrix_membership.federation.handshake._ends import Joined, Knocked, Left, Refused
-from matrix_membership.federation.handshake._template import completed
 from matrix_membership.federation.messages import (
     MakeResponse,
     MatrixError,
@@ -43,6 +48,7 @@ from matrix_membership.identifiers import (
     RoomID,
     ServerName,
     UserID,
+    is_user_id,
     read_room_id,
     read_user_id,
     server_of,
@@ -199,18 +205,9 @@ class AwaitingTemplate:
         if not isinstance(message, MakeResponse):
             raise _unexpected(self, message)
         template = EventTemplate.of(message.event, self._version(message))
-        event = completed(
-            template,
-            self.handshake.membership,
-            self.user_id,
-            self.room_id,
-            content=self.content,
-            signer=self.signer,
-            at=at,
-        )
         return AwaitingAcceptance(
             self.handshake,
-            event,
+            self._completed(template, at),
             self.resident,
             self.handshake.send_versions[0],
             self.omit_members and self.handshake.membership is JOIN,
@@ -226,6 +223,61 @@ class AwaitingTemplate:
                 "a room version that was offered", named, "M_INCOMPATIBLE_ROOM_VERSION"
             )
         return version
+
+    def _completed(self, template: EventTemplate, at: int) -> Event:
+        """Return the member event of a template, hashed and signed.
+
+        It takes only three things from the template: the references, the depth and, on a join,
+        the authorising user. Anything else would let the resident server choose what the user
+        says.
+        """
+        # gomatrixserverlib and tuwunel overwrite what does not fit, Synapse the membership. A
+        # server that answers another question cannot be relied on for the references either, so
+        # here it is refused.
+        for field, came, asked in (
+            ("type", template.get("type"), "m.room.member"),
+            ("room_id", template.get("room_id"), self.room_id),
+            ("sender", template.get("sender"), self.user_id),
+            ("state_key", template.get("state_key"), self.user_id),
+            ("membership", template.content.get("membership"), str(self.handshake.membership)),
+        ):
+            if came != asked:
+                raise RemoteProtocolError(f"a template whose {field} is {asked}", came)
+        fields: dict[str, Any] = {
+            "type": "m.room.member",
+            "room_id": self.room_id,
+            "sender": self.user_id,
+            "state_key": self.user_id,
+            "content": self._content(template),
+            # Version 11 took it out of the event format, but the schemas of send_* still require it.
+            "origin": self.signer.server_name,
+            "origin_server_ts": at,
+            **{name: template.get(name) for name in ("depth", "auth_events", "prev_events")},
+        }
+        chosen = template.room_version.event_id_in_pdu
+        event_id = chosen_id(fields, self.signer.server_name) if chosen else None
+        try:
+            made = EventTemplate.of(fields, template.room_version)
+            return made.complete(self.signer, event_id=event_id)
+        except (InvalidEvent, InvalidJson) as error:
+            raise RemoteProtocolError("a template of an event", str(error)) from error
+
+    def _content(self, template: EventTemplate) -> dict[str, JsonValue]:
+        """Return the user's content, with the authorising user that the template names."""
+        said = {key: self.content[key] for key in self.content if key != _AUTHORISER}
+        said["membership"] = str(self.handshake.membership)
+        authoriser = template.content.get(_AUTHORISER)
+        # Keep the key on joins only: by its rule, any event with the key needs that server's
+        # signature, and a knock or leave would never get it.
+        restricted = self.handshake.membership is JOIN and template.room_version.restricted_joins
+        if authoriser is None or not restricted:
+            return said
+        if not is_user_id(authoriser):
+            raise RemoteProtocolError("a template whose authorising user is a user ID", authoriser)
+        return {**said, _AUTHORISER: authoriser}
+
+
+_AUTHORISER: Final = "join_authorised_via_users_server"
 
 
 @frozen
