@@ -196,7 +196,6 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "federation._shapes",
             "federation._splitting",
-            "federation._join_answer",
             "federation.messages",
             "federation.x_matrix",
             "federation._needs",

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from matrix_membership._attrs import constant
 from matrix_membership.events import Event
-from matrix_membership.federation._join_answer import SendJoinResponse, beside_events
 from matrix_membership.federation._splitting import (
     ANSWER_BUDGET,
     SEND_JOIN,
@@ -27,6 +26,7 @@ from matrix_membership.federation.audit._read import Examiner
 from matrix_membership.federation.audit._report import Audit as Audit
 from matrix_membership.federation.audit._report import Defect as Defect
 from matrix_membership.federation.audit._report import Severity as Severity
+from matrix_membership.federation.messages import SendJoinResponse, beside_events
 from matrix_membership.identifiers import ServerName
 
 __all__ = ["AnswerBudget", "SendJoinReader", "examine"]

@@ -167,19 +167,6 @@ class Judgement:
         # The keys with which a dropped event could have been kept.
         self.needs = KeysToFetch(MOST_SERVERS_OF_ANSWER)
 
-    def found(
-        self,
-        severity: Severity,
-        code: str,
-        detail: str,
-        event_id: str = "",
-        *,
-        root: str = "",
-        decision: Decision | None = None,
-    ) -> None:
-        """Add a defect."""
-        self.defects.append(Defect(severity, code, detail, event_id, root, decision))
-
     def audit(self) -> Audit:
         """Judge everything, and return what is left."""
         better = self.better() if self.read.copies else {}
@@ -226,7 +213,7 @@ class Judgement:
                 worse[event_id] = None
         for event_id in worse:
             detail = "a copy of it was redacted or altered, or lacks a good signature"
-            self.found(Severity.NOTED, "bad_copy", detail, event_id)
+            self.defects.append(Defect(Severity.NOTED, "bad_copy", detail, event_id))
         return best
 
     def take(self, entry: Entry, signers: Signers) -> None:
@@ -262,7 +249,9 @@ class Judgement:
     def drop(self, event: Facts, code: str, detail: str, decision: Decision | None = None) -> None:
         """Drop an event for a fault of its own."""
         self.fallen[event.event_id] = event.event_id
-        self.found(Severity.DROPPED, code, detail, event.event_id, decision=decision)
+        self.defects.append(
+            Defect(Severity.DROPPED, code, detail, event.event_id, decision=decision)
+        )
 
     def compare_version(self) -> None:
         """Compare the announced room version with the create event as it is kept.
@@ -314,7 +303,7 @@ class Judgement:
         # An event that was dropped while it was read did come, and has a defect of its own.
         for event_id in sorted(absent.difference(defect.event_id for defect in self.read.defects)):
             detail = "it is listed and absent"
-            self.found(Severity.NOTED, "missing_auth_event", detail, event_id)
+            self.defects.append(Defect(Severity.NOTED, "missing_auth_event", detail, event_id))
 
     def listed(self, auth_events: tuple[EventID, ...]) -> Listed:
         """Return what is known of a list of auth events, after each was judged."""
@@ -332,7 +321,9 @@ class Judgement:
         del self.good[event.event_id]
         self.fallen[event.event_id] = root
         detail = f"{root}, on which it depends, fell or is missing"
-        self.found(Severity.DROPPED, "depends_on_fallen", detail, event.event_id, root=root)
+        self.defects.append(
+            Defect(Severity.DROPPED, "depends_on_fallen", detail, event.event_id, root=root)
+        )
 
     def judge(self, event: Event, listed: Listed) -> Decision:
         """Judge an event by its auth events."""
@@ -369,7 +360,9 @@ class Judgement:
                 if returned is not None:
                     self.lack(returned, frozenset((server,)))
                 detail = f"{server}, whose user authorises the join, did not sign it"
-                self.found(Severity.FATAL, "not_countersigned", detail, join.event_id)
+                self.defects.append(
+                    Defect(Severity.FATAL, "not_countersigned", detail, join.event_id)
+                )
             return join
         # Only checked signatures are taken: the join goes to all servers with what is added.
         return with_signatures(
@@ -400,7 +393,7 @@ class Judgement:
         shown = frozenset(map(server_of, state.joined_members()))
         for server in sorted(shown - read.servers):
             detail = f"{server} has a joined member, and is not among the servers in the room"
-            self.found(Severity.NOTED, "server_untold", detail)
+            self.defects.append(Defect(Severity.NOTED, "server_untold", detail))
         if not read.members_omitted:
             return state
         return RoomState.of(self.version, state.events, partial=True, servers=read.servers | shown)
@@ -419,7 +412,7 @@ class Judgement:
         places = {(entry.type, entry.state_key) for entry in told}
         if state.get("m.room.member", join.sender) == join:
             detail = "the state is the one after the join"
-            self.found(Severity.NOTED, "after_join", detail, join.event_id)
+            self.defects.append(Defect(Severity.NOTED, "after_join", detail, join.event_id))
         for event_id, event in auth_chain.items():
             if event.state_key is None:
                 continue
@@ -428,10 +421,10 @@ class Judgement:
             left_out = state.is_partial and event.type == "m.room.member"
             if there is not None and there.event_id in self.entries[event_id].auth_events:
                 detail = f"{event_id} of the chain has replaced it"
-                self.found(Severity.NOTED, "replaced", detail, there.event_id)
+                self.defects.append(Defect(Severity.NOTED, "replaced", detail, there.event_id))
             elif not left_out and (event.type, event.state_key) not in places:
                 detail = "nothing in the state has its place"
-                self.found(Severity.NOTED, "absent_from_state", detail, event_id)
+                self.defects.append(Defect(Severity.NOTED, "absent_from_state", detail, event_id))
 
     def to_store(self, join: Event) -> tuple[Event, ...]:
         """Return the good events and the join, each after the events that it cites."""
@@ -450,12 +443,14 @@ class Judgement:
         """Judge the join itself, by its auth events and by the state before it."""
         missing = signature_error(join) if join.pdu else None
         if missing is not None:
-            self.found(Severity.FATAL, "join_unsigned", str(missing), join.event_id)
+            self.defects.append(
+                Defect(Severity.FATAL, "join_unsigned", str(missing), join.event_id)
+            )
         listed = join.auth_events
         absent = [event_id for event_id in listed if event_id not in self.good]
         for event_id in absent:
             detail = "the join needs it, and it is missing or fell"
-            self.found(Severity.FATAL, "join_unauthorised", detail, event_id)
+            self.defects.append(Defect(Severity.FATAL, "join_unauthorised", detail, event_id))
         # A rejection by the rules would only repeat what is missing.
         if absent:
             return
@@ -467,4 +462,6 @@ class Judgement:
         # join in.
         if not decision.allowed and not decision.undecided:
             detail = str(decision)
-            self.found(Severity.FATAL, "join_rejected", detail, join.event_id, decision=decision)
+            self.defects.append(
+                Defect(Severity.FATAL, "join_rejected", detail, join.event_id, decision=decision)
+            )
