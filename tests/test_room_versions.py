@@ -79,7 +79,7 @@ class TestVersionOfOnesOwn:
         rules = {*V11.join_rules, "org.example.b", "org.example.a"}
         mine = V11.evolve(identifier="org.example.mine", join_rules=rules)
         assert mine.own_join_rules == ("org.example.a", "org.example.b")
-        assert pickle.loads(pickle.dumps(mine)) == mine  # noqa: S301 - our own
+        assert pickle.loads(pickle.dumps(mine)) == mine
         assert V11.own_join_rules == ()
 
     def test_reads_known_join_rules_in_text(self) -> None:

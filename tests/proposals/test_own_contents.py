@@ -151,7 +151,7 @@ class TestJoinRule:
         assert kinds == {"lost by redaction", "dead end"}  # as in version 11
 
     def test_survives_pickling(self) -> None:
-        again = pickle.loads(pickle.dumps(BY_LEVEL))  # noqa: S301 - made here
+        again = pickle.loads(pickle.dumps(BY_LEVEL))
         assert again == BY_LEVEL
         room = a_room(again).with_levels({BEN: 50}).with_join_rule(LEVEL)
         assert room.check(room.join(BEN)).number == "4.3.6a"
