@@ -72,7 +72,9 @@ class TestRowsThatAreLeft:
 def test_program_is_of_its_version(version: RoomVersion) -> None:
     program = compile_program(STATE_DEPENDENT, version, create=CREATE)
     assert program.in_any_state.room_version is version
-    assert [prepared[0] for prepared in program.in_state.values()] == [version] * len(JoinRule)
+    assert [prepared[0] for prepared in program.in_state.values()] == [version] * len(
+        (None, *JoinRule)
+    )
 
 
 def test_program_judges_in_any_state() -> None:

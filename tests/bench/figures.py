@@ -125,6 +125,59 @@ def judged_from_list() -> Call:
     return lambda: auth.check(event, RoomState.of(V11, listed))
 
 
+def held(event: Event) -> dict[str, Any]:
+    """An event as a host's database gives it."""
+    return {**event.to_pdu(), "event_id": event.event_id}
+
+
+def a_new_join() -> tuple[dict[str, Any], list[Event], RoomState]:
+    """A join as a host holds it, the events that it lists, taken over before, and its room."""
+    event, state = questions(50)["public join"]
+    selected = auth.select_auth_events(event)
+    listed = [found for place in selected if (found := state.get(*place))]
+    return held(event), [Event.accepted(held(entry), V11) for entry in listed], state
+
+
+def taken_over(event: Event) -> Call:
+    """An event of a host's taken over."""
+    fields = held(event)
+    return lambda: Event.accepted(fields, V11)
+
+
+def power_levels_of(users: int) -> Event:
+    """The power levels of a room of as many users."""
+    event = questions(users)["public join"][1].get("m.room.power_levels")
+    assert event is not None
+    return event
+
+
+def judged_for_a_host() -> Call:
+    """Both checks of a new join, with cached auth events."""
+    join, listed, _ = a_new_join()
+    assert auth.judge(Event.accepted(join, V11), listed).allowed
+    return lambda: auth.judge(Event.accepted(join, V11), listed)
+
+
+def judged_by_ids() -> Call:
+    """The check of a new join by a host's event IDs: what is needed, the state, the verdict."""
+    join, listed, state = a_new_join()
+    ids = {(entry.type, entry.state_key or ""): entry.event_id for entry in state.events}
+    events = {entry.event_id: entry for entry in listed}
+
+    def call() -> object:
+        event = Event.accepted(join, V11)
+        return auth.check(event, RoomState.of_ids(ids, events, needed=auth.needed_state(event)))
+
+    assert call(), str(call())
+    return call
+
+
+def needed() -> Call:
+    """What a check of a new join needs."""
+    event = Event.accepted(a_new_join()[0], V11)
+    return lambda: auth.needed_state(event)
+
+
 def received() -> Call:
     """A join of another server, from its bytes to its receipt."""
     room = really_signed(0)
@@ -372,6 +425,16 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
                lambda: exponent(USERS, [judged("public join", users) for users in USERS])),
         Figure("check, growth with users in the power levels, message", "exponent", 0.05, 0.05,
                lambda: exponent(USERS, [judged("message", users) for users in USERS])),
+        Figure("a host's member event taken over", multiple, 0.45, 0.6,
+               lambda: ratio(taken_over(questions(50)["public join"][0]), loads)),
+        Figure("a host's power levels of 500 users taken over", multiple, 0.5, 0.7,
+               lambda: ratio(taken_over(power_levels_of(500)), loads)),
+        Figure("the state that a check needs, told", multiple, 0.4, 0.4,
+               lambda: ratio(needed(), loads)),
+        Figure("both checks of a host's new join", multiple, 1.8, 2.2,
+               lambda: ratio(judged_for_a_host(), loads)),
+        Figure("a host's new join checked by event IDs", multiple, 2, 2.2,
+               lambda: ratio(judged_by_ids(), loads)),
         # How these three stand to C code depends on the processor: the same code received an event
         # in 1.45 Ed25519 verifications on one host and in 2.05 on another. What is held is counted.
         Figure("event from JSON, with its ID, counted", instruction, None, 1_070,

@@ -14,7 +14,7 @@ import pytest
 
 from matrix_membership import Event, RoomState, RoomVersion, auth, signing
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.events.contents import SignedInvite
+from matrix_membership.events.contents import PowerLevels, SignedInvite, power_levels_view
 from matrix_membership.membership import JOIN
 from matrix_membership.room_versions import V1, V3, V10, V11, V12
 from tests.builders import ANA, BEN, KEYS, VERSIONS, a_room, signed_invite
@@ -207,6 +207,63 @@ class TestNames:
         room = a_room(V11)
         state = RoomState.of(V11, [Event.accepted(stored(e), V11) for e in room.events])
         assert auth.explain(Event.accepted(fields, V11), state).remedies
+
+
+ODD_LEVELS: Final[tuple[Any, ...]] = (50, 0, -1, True, None, "50", " +050 ", "x", 50.5, [], {})
+
+
+class Counting(Content):
+    """A mapping that counts what is read of it."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        super().__init__(content)
+        self.read = 0
+
+    def __getitem__(self, key: str) -> Any:
+        self.read += 1
+        return super().__getitem__(key)
+
+
+@EVERY_VERSION
+class TestPowerLevels:
+    @pytest.mark.parametrize("odd", ODD_LEVELS, ids=repr)
+    def test_are_those_of_the_pdu(self, version: RoomVersion, odd: Any) -> None:
+        listed = {"users": {ANA: odd, BEN: 5}, "events": {"x": odd}, "notifications": {"room": odd}}
+        contents: list[dict[str, Any]] = [
+            *(listed, {"ban": odd, "users_default": odd, "state_default": 7}),
+            *({"users": odd}, {"events": odd, "events_default": 3}, {}),
+        ]
+        for content in contents:
+            expected = power_levels_view(content, version)
+            for name in PowerLevels.__match_args__:
+                fields = {"type": "m.room.power_levels", "sender": ANA, "content": content}
+                view = Event.accepted(fields, version).view
+                assert getattr(view, name) == getattr(expected, name), (content, name)
+            for levels in ("level_of", "message_level_of", "state_level_of"):
+                fields = {"type": "m.room.power_levels", "sender": ANA, "content": content}
+                view = Event.accepted(fields, version).view
+                for key in (ANA, BEN, "x", "y"):
+                    assert getattr(view, levels)(key) == getattr(expected, levels)(key)
+
+    def test_are_read_as_far_as_a_rule_asks(self, version: RoomVersion) -> None:
+        users = Counting({f"@u{number}:a.example": 1 for number in range(100)})
+        content = {"users": users}
+        fields = {"type": "m.room.power_levels", "sender": ANA, "content": content, "state_key": ""}
+        room = a_room(version)
+        state = room.state.with_event(Event.accepted(fields, version))
+        auth.check(room.message(ANA), state)
+        auth.check(room.kick(ANA, BEN), state)
+        assert users.read <= 4
+
+    def test_have_no_other_attributes(self, version: RoomVersion) -> None:
+        fields = {"type": "m.room.power_levels", "sender": ANA, "content": {}}
+        assert not hasattr(Event.accepted(fields, version).view, "purge")
+
+    def test_survive_pickling(self, version: RoomVersion) -> None:
+        fields = {"type": "m.room.power_levels", "sender": ANA, "content": {"users": {ANA: 5}}}
+        view = pickle.loads(pickle.dumps(Event.accepted(fields, version))).view
+        assert isinstance(view, PowerLevels)
+        assert view.level_of(ANA) == 5
 
 
 class TestCreateEventOfVersion12:

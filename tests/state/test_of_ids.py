@@ -9,7 +9,7 @@ import pytest
 from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.auth import rejects, rulebook
 from matrix_membership.errors import IncompleteState, MissingEvents
-from matrix_membership.membership import LEAVE, UNKNOWN
+from matrix_membership.membership import LEAVE
 from matrix_membership.room_versions import V11, V12
 from tests.builders import ANA, BEN, CAY, VERSIONS, Room, a_room
 
@@ -62,11 +62,12 @@ class TestFilteredPlaces:
         assert state.knows("m.room.create")
         assert state.knows("m.room.member", CAY)
         assert state.membership_of(CAY) is LEAVE
-        assert state.membership_of(BEN) is UNKNOWN
         assert not state.knows("m.room.member", BEN)
         assert not state.knows("m.room.join_rules")
         with pytest.raises(IncompleteState):
             _ = state.join_rule
+        with pytest.raises(IncompleteState):
+            state.membership_of(BEN)
         with pytest.raises(IncompleteState):
             state.heroes()
 

@@ -214,11 +214,12 @@ class Program:
 
     Attributes:
         in_any_state: the rows for a state that was not looked into.
-        in_state: the rows for the state of a federated room, by its join rule.
+        in_state: the rows for the state of a federated room, by its join rule; None stands
+            for a rule that the state leaves out.
     """
 
     in_any_state: Chosen
-    in_state: Mapping[JoinRule, Prepared]
+    in_state: Mapping[JoinRule | None, Prepared]
 
     def judge(self, event: Event, state: Any) -> Decision:
         """Run the rules in order; the first that fires decides."""
@@ -244,7 +245,8 @@ def compile_program(
     # tried for seven join rules, and for up to 49 pairs of memberships.
     first = [(case, event, _left(kept, event, Probe())[0]) for case, event, kept in lists]
     by_case = {case: _rows(kept) for case, _, kept in first}
-    by_rule: dict[JoinRule, dict[Case, ByMembership]] = {rule: {} for rule in JoinRule}
+    by_rule: dict[JoinRule | None, dict[Case, ByMembership]] = {None: {}}
+    by_rule |= {rule: {} for rule in JoinRule}
     for case, event, kept in first:
         for rule, by_membership in _by_join_rule(kept, event, sender):
             by_rule[rule][case] = by_membership
@@ -357,13 +359,16 @@ def _left(kept: Kept, event: Any, state: Any) -> tuple[Kept, set[str]]:
     return tuple(left), asked
 
 
-def _by_join_rule(kept: Kept, event: Any, sender: Name) -> Iterator[tuple[JoinRule, ByMembership]]:
+def _by_join_rule(
+    kept: Kept, event: Any, sender: Name
+) -> Iterator[tuple[JoinRule | None, ByMembership]]:
     """Yield the rows that are left in a federated room, for each join rule."""
     known: dict[str, Any] = {"create": Probe(federate=True)}
     rows, asked = _left(kept, event, Probe(**known))
     found: ByMembership = dict.fromkeys(_MEMBERSHIPS, _rows(rows))
     if "membership_of" in asked:
         found, asked = _by_membership(rows, event, known, (), (sender, *event.other))
+    yield None, found
     # Most cases never ask for the join rule. All seven then share one mapping, not seven equal
     # ones.
     if "join_rule" not in asked:

@@ -90,7 +90,7 @@ def suppositions(event: Event, state: RoomState) -> Iterator[tuple[Guess, RoomSt
 def _left_out(event: Event, state: RoomState) -> list[str]:
     involved = {event.sender, event.state_key, event.authorised_via}
     users = filter(is_user_id, involved)  # not the token of a third-party invite
-    return sorted(user for user in users if state.membership_of(user) is UNKNOWN)
+    return sorted(user for user in users if not state.knows("m.room.member", user))
 
 
 def _supposing(state: RoomState, memberships: Mapping[str, Membership]) -> RoomState:

@@ -6,10 +6,12 @@ are read by their attributes, mappings and rows by their keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from matrix_membership.errors import InvalidEvent
+from matrix_membership.events._held_levels import held_power_levels, names_a_server
+from matrix_membership.events.facts import Reading
 from matrix_membership.identifiers import EventID
 
 Fields = dict[str, Any]
@@ -25,35 +27,29 @@ def accepted_fields(source: Any) -> Fields:
     Raises:
         InvalidEvent: it lacks a type, a sender or a content, or has one of another kind.
     """
-    if not isinstance(source, dict):
+    if isinstance(source, dict):
+        fields = _by_keys(source)
+    else:
         try:
             fields = _by_attributes(source)
         except AttributeError:
             fields = _by_keys(_mapping_of(source))
-    else:
-        fields = _by_keys(source)
-    for name, kind, expected in _NEEDED:
-        value = fields[name]
-        if not isinstance(value, kind):
-            raise InvalidEvent(name, expected, value)
+    content = fields["content"]
+    # The dict first: an abstract class takes longer to ask.
+    if (
+        not isinstance(fields["type"], str)
+        or not isinstance(fields["sender"], str)
+        or not isinstance(content, (dict, Mapping))
+    ):
+        raise _error(fields)
     return fields
 
 
-# The mapping last: `isinstance` asks an abstract class, which takes longer than the other two.
-_NEEDED: Final = (
-    ("type", str, "text"),
-    ("sender", str, "a user ID"),
-    ("content", Mapping, "an object"),
-)
-
-
-def has_a_server(value: object) -> bool:
-    """Tell whether a value can name a user, for those who look no further.
-
-    A host may hold users of servers whose names the grammar forbids, with an underscore for
-    example.
-    """
-    return isinstance(value, str) and value[:1] == "@" and ":" in value
+def _error(fields: Fields) -> InvalidEvent:
+    for name, expected in (("type", "text"), ("sender", "a user ID")):
+        if not isinstance(fields[name], str):
+            return InvalidEvent(name, expected, fields[name])
+    return InvalidEvent("content", "an object", fields["content"])
 
 
 def _by_attributes(source: Any) -> Fields:
@@ -75,12 +71,11 @@ def _by_attributes(source: Any) -> Fields:
     return fields
 
 
-def _listed(source: Any, *names: str) -> tuple[EventID, ...]:
-    for name in names:
-        found = getattr(source, name, None)
-        if found is not None:
-            return _ids(found() if callable(found) else found)
-    return ()
+def _listed(source: Any, name: str, other: str) -> tuple[EventID, ...]:
+    found = getattr(source, name, None)
+    if found is None:
+        found = getattr(source, other, ())
+    return _ids(found() if callable(found) else found)
 
 
 def _by_keys(source: Mapping[str, Any]) -> Fields:
@@ -102,8 +97,9 @@ def _by_keys(source: Mapping[str, Any]) -> Fields:
     return fields
 
 
-def _ids(listed: Iterable[Any]) -> tuple[EventID, ...]:
-    return tuple([EventID(entry if isinstance(entry, str) else entry[0]) for entry in listed])
+def _ids(listed: Any) -> tuple[EventID, ...]:
+    ids: list[Any] = [entry if entry.__class__ is str else entry[0] for entry in listed]
+    return tuple(ids)
 
 
 def _mapping_of(source: Any) -> Mapping[str, Any]:
@@ -113,3 +109,7 @@ def _mapping_of(source: Any) -> Mapping[str, Any]:
         raise InvalidEvent(
             "event", "an object or a mapping with the fields of one", source
         ) from error
+
+
+AS_ACCEPTED: Final = Reading(names_a_server, held_power_levels)
+"""How the content of an accepted event is read."""

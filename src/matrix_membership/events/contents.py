@@ -228,6 +228,7 @@ class PowerLevels:
         level_of: gives the level of a user, listed or not.
         message_level_of: gives the level that a message of some type needs.
         state_level_of: gives the level that a state event of some type needs.
+        held: the content of an accepted event and its room version; None for other events.
     """
 
     users_default: int
@@ -251,6 +252,7 @@ class PowerLevels:
     level_of: Callable[[str], int] = field(init=False, repr=False)
     message_level_of: Callable[[str], int] = field(init=False, repr=False)
     state_level_of: Callable[[str], int] = field(init=False, repr=False)
+    held: Held | None = field(init=False, repr=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         # Every auth check asks for levels. A closure finds its two variables faster than a
@@ -272,6 +274,10 @@ class PowerLevels:
         50
         """
         return (self.state_level_of if is_state else self.message_level_of)(event_type)
+
+
+Held = tuple[Mapping[str, Any], RoomVersion]
+"""A host's content, which a view reads only as far as it is asked, and its room version."""
 
 
 def _look_up(levels: Mapping[str, int], default: int) -> Callable[[str], int]:

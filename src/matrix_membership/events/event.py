@@ -20,7 +20,7 @@ from matrix_membership.canonical_json import (
     thaw,
 )
 from matrix_membership.errors import InvalidEvent, InvalidJson
-from matrix_membership.events._accepted import accepted_fields, has_a_server
+from matrix_membership.events._accepted import AS_ACCEPTED, accepted_fields
 from matrix_membership.events._decode import decoded, given_id
 from matrix_membership.events._fast_write import content_hash_matches, covered_bytes, document_of
 from matrix_membership.events.facts import Facts, View, case_from, facts_of, unfilled
@@ -198,17 +198,19 @@ class Event(Facts):
         if room_version.__class__ is not RoomVersion:
             require_room_version(room_version)
         fields = accepted_fields(source)
-        event_id = EventID(fields["event_id"] or "")
+        event_id: Any = fields["event_id"] or ""
         if room_version.room_id_is_create_event and fields["type"] == "m.room.create":
             # Hosts tell the room ID that the event makes. Only another one stands in its PDU.
             room_id = fields["room_id"]
             if not room_id or room_id[1:] == event_id[1:]:
                 del fields["room_id"]
-        facts = facts_of(fields, room_version, event_id, is_user=has_a_server)
-        facts.host_form = fields
+        event = facts_of(fields, room_version, event_id, reading=AS_ACCEPTED)
+        event.host_form = fields
         if signed_by:
-            facts.signed_by = frozenset(signed_by)
-        return _sealed(facts)
+            event.signed_by = frozenset(signed_by)
+        event.__class__ = Event  # as in `from_pdu`
+        made: Event = event
+        return made
 
     # A host's mapping may be of any class. To a type checker it is one that does not change.
     @property

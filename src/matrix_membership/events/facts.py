@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from matrix_membership._attrs import slots
 from matrix_membership.canonical_json import JsonValue
@@ -118,6 +118,21 @@ class Facts:
     host_form: Mapping[str, Any] | None
 
 
+class Reading(NamedTuple):
+    """How strictly the content of an event is read.
+
+    Attributes:
+        is_user: tells whether a value is a user ID.
+        power_levels: makes the view of power levels.
+    """
+
+    is_user: Callable[[object], bool]
+    power_levels: Callable[[Mapping[str, Any], RoomVersion], PowerLevels]
+
+
+BY_THE_GRAMMAR: Final = Reading(is_user_id, power_levels_view)
+
+
 unfilled: Final[Any] = Facts
 """Make the slots of an event, to be filled in."""
 
@@ -128,7 +143,7 @@ def facts_of(
     event_id: EventID,
     make: Any = unfilled,
     *,
-    is_user: Callable[[object], bool] = is_user_id,
+    reading: Reading = BY_THE_GRAMMAR,
 ) -> Any:
     """Fill in the facts of an event of good format; the caller sets its bytes.
 
@@ -137,7 +152,7 @@ def facts_of(
         room_version: the version of its room.
         event_id: its ID.
         make: what to make; a class that has more slots than these.
-        is_user: tells whether a value is a user ID.
+        reading: how strictly to read it.
     """
     facts = make()
     facts.room_version = room_version
@@ -162,17 +177,15 @@ def facts_of(
         facts.case = MESSAGE if state_key is None else ""
     read = _READERS.get(event_type)
     if read is not None:
-        read(facts, document, is_user)
+        read(facts, document, reading)
     return facts
 
 
-_Read = Callable[[Any, Mapping[str, Any], Callable[[object], bool]], None]
-"""Fills in what the content of an event says: takes its facts, the event, and what a user ID is."""
+_Read = Callable[[Any, Mapping[str, Any], Reading], None]
+"""Fills in what the content of an event says: takes its facts, the event, and how to read it."""
 
 
-def _add_membership(
-    facts: Any, document: Mapping[str, Any], is_user: Callable[[object], bool]
-) -> None:
+def _add_membership(facts: Any, document: Mapping[str, Any], reading: Reading) -> None:
     content, case = document["content"], 0
     # Before version 8 no rule knows the key: any user can write it, and it means nothing.
     if (
@@ -180,7 +193,7 @@ def _add_membership(
         and facts.room_version.auth_rules >= _FIRST_WITH_AUTHORISERS
     ):
         facts.authorised_via = user = authoriser(
-            content["join_authorised_via_users_server"], is_user
+            content["join_authorised_via_users_server"], reading.is_user
         )
         facts.authorising_server = server_of(user)
         case = _AUTHORISED
@@ -194,7 +207,7 @@ def _add_membership(
         # The sender was checked as a user ID, so most members need no second look at the grammar.
         if facts.state_key is facts.sender:
             facts.kind, facts.case = kind, cases[case]
-        elif is_user(facts.state_key):
+        elif reading.is_user(facts.state_key):
             facts.kind, facts.case = kind, cases[case + _BY_ANOTHER]
 
 
@@ -226,7 +239,7 @@ _KINDS: Final = MappingProxyType(
 _UNRECOGNISED_KIND: Final = _cases(UNRECOGNISED)
 
 
-def _add_create(facts: Any, document: Mapping[str, Any], is_user: Callable[[object], bool]) -> None:
+def _add_create(facts: Any, document: Mapping[str, Any], reading: Reading) -> None:
     has_room_id = "room_id" in document
     version = facts.room_version
     facts.view = create_view(
@@ -234,17 +247,15 @@ def _add_create(facts: Any, document: Mapping[str, Any], is_user: Callable[[obje
         version,
         sender=facts.sender,
         has_room_id=has_room_id,
-        is_user=is_user,
+        is_user=reading.is_user,
     )
     # A create event that carries a room ID keeps it: rule 1.2 has to see and reject it.
     if version.room_id_is_create_event and document.get("room_id") is None:
         facts.room_id = RoomID("!" + facts.event_id[1:])
 
 
-def _add_power_levels(
-    facts: Any, document: Mapping[str, Any], is_user: Callable[[object], bool]
-) -> None:
-    facts.view = power_levels_view(document["content"], facts.room_version, is_user)
+def _add_power_levels(facts: Any, document: Mapping[str, Any], reading: Reading) -> None:
+    facts.view = reading.power_levels(document["content"], facts.room_version)
 
 
 def _add_join_rules(facts: Any, document: Mapping[str, Any], _: object) -> None:

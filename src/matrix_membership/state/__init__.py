@@ -17,11 +17,13 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, UserID
 from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, Membership
 from matrix_membership.room_versions import RoomVersion
+from matrix_membership.state._fields import NO_JOIN_RULE as NO_JOIN_RULE
 from matrix_membership.state._fields import (
     TO_PREPARE,
     Fields,
     fill_in,
     fill_in_views,
+    filtered,
     looked_up,
     unpickled,
     with_member,
@@ -34,7 +36,6 @@ from matrix_membership.state._storage import (
     StateKey,
     Storage,
     Stored,
-    filtered,
     held_by_ids,
     stored_in_part,
 )
@@ -230,9 +231,7 @@ class RoomState(Fields):
             raise IncompleteState("the room version", "an event, or `room_version` from the caller")
         if needed is None:
             return cls.of(version, held.values())
-        state = looked_up(version, filtered(held, frozenset(needed)), None, partial=True)
-        state._unseen = LEAVE  # a needed place without an ID holds nothing
-        return _sealed(state)
+        return _sealed(filtered(version, held, frozenset(needed)))
 
     def get(self, event_type: str, state_key: str = "") -> Event | None:
         """Return the event of a type and a state key, or None.
@@ -279,13 +278,11 @@ class RoomState(Fields):
 
         A partial state gives unknown instead, because the event may have been left out. So
         does every state for a user whose member event was malformed.
+
+        Raises:
+            IncompleteState: the state was filtered, and the user is not among those needed.
         """
-        try:
-            event = self.get_member(user)
-        except IncompleteState:
-            if self.is_partial:  # a state of `of_ids`
-                return UNKNOWN
-            raise
+        event = self.get_member(user)
         if event is None:
             if self._members is None and self._stored and self._stored.could_not_read(user):
                 return UNKNOWN

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership.errors import IncompleteState
@@ -18,11 +19,13 @@ from matrix_membership.membership import LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state._members import Members, Roster
 from matrix_membership.state._persistent_map import SmallMap, with_item
-from matrix_membership.state._storage import LookUp, Stored
+from matrix_membership.state._storage import LookUp, StateKey, Stored
 from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users, view_of
 
 NOT_TO_PREPARE: Final = (None, False, None)
 TO_PREPARE: Final = (None, True, None)
+NO_JOIN_RULE: Final = "no join rule"
+NO_JOIN_RULE_TO_PREPARE: Final = (None, NO_JOIN_RULE, None)
 
 
 class Fields:
@@ -96,6 +99,52 @@ def fill_in_views(state: Fields) -> None:
     rules = NO_JOIN_RULES if event is None else event.view
     state.join_rule = rules.join_rule
     state.allow = rules.allow
+
+
+def filtered(
+    room_version: RoomVersion, held: Mapping[StateKey, Event], known: frozenset[StateKey]
+) -> Fields:
+    """Return a state that knows these places alone: any other one raises.
+
+    Args:
+        room_version: the version of the room.
+        held: the events of the state.
+        known: the places whose contents are known; one without an event holds nothing.
+    """
+
+    def get(event_type: str, state_key: str) -> Event | None:
+        event = held.get((event_type, state_key))
+        if event is None and (event_type, state_key) not in known:
+            missing = f"{event_type} {state_key}".rstrip()
+            raise IncompleteState("a place that was filtered out of the state", missing)
+        return event
+
+    state = looked_up(room_version, get, None, partial=True)
+    state._unseen = LEAVE
+    state._single = {kind: event for (kind, key), event in held.items() if key == ""}
+    fill_in_views(state)
+    # A check may choose rows beforehand as for a whole state: what it then reads of a place that
+    # is unknown raises.
+    if state.create_event is not None and state.create.federate:
+        state.prepared = TO_PREPARE if _JOIN_RULES in known else NO_JOIN_RULE_TO_PREPARE
+    for place, names in _VIEWED.items():
+        if place not in known:
+            for name in names:
+                if hasattr(state, name):
+                    delattr(state, name)
+    return state
+
+
+_JOIN_RULES: Final = ("m.room.join_rules", "")
+
+# An empty slot is filled in when it is asked for, and raises then.
+_VIEWED: Final = MappingProxyType(
+    {
+        ("m.room.create", ""): ("create", "create_event", "power_level_of"),
+        ("m.room.power_levels", ""): ("power_levels", "power_level_of"),
+        _JOIN_RULES: ("join_rule", "allow"),
+    }
+)
 
 
 def with_member(before: Fields, user: str, event: Event) -> Fields:

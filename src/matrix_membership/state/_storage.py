@@ -246,19 +246,6 @@ def held_by_ids(
     return held
 
 
-def filtered(held: Mapping[StateKey, Event], known: frozenset[StateKey]) -> LookUp:
-    """Return the look-up of a state that knows these places alone."""
-
-    def get(event_type: str, state_key: str) -> Event | None:
-        event = held.get((event_type, state_key))
-        if event is None and (event_type, state_key) not in known:
-            missing = f"{event_type} {state_key}".rstrip()
-            raise IncompleteState("what was filtered out of the state", missing)
-        return event
-
-    return get
-
-
 def _place(event: Event) -> tuple[str, str]:
     return event.type, event.state_key or ""
 

@@ -17,7 +17,7 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS, PowerLevels
 from matrix_membership.identifiers import EventID
-from matrix_membership.membership import BAN, UNKNOWN, JoinRule
+from matrix_membership.membership import BAN, JoinRule
 from matrix_membership.state import RoomState
 
 StateKey = tuple[str, str]
@@ -119,7 +119,7 @@ def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterat
 
 def _membership(user: str, state: RoomState) -> Fact:
     name = f"membership of {user}"
-    if state.membership_of(user) is UNKNOWN:
+    if not state.knows("m.room.member", user):
         return Fact(name, "unknown", Origin.UNKNOWN, "the state leaves members out")
     event = state.get("m.room.member", user)
     if event is None:
