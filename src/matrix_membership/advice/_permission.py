@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from matrix_membership import auth
 from matrix_membership._attrs import frozen
-from matrix_membership.auth.explaining.shortfalls import shortfalls
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events import Event
 from matrix_membership.identifiers import RoomID
@@ -63,7 +62,9 @@ class Permission:
     @property
     def shortfalls(self) -> tuple[str, ...]:
         """The levels that fell short: `@ben:b.example has 0, ban needs 50`."""
-        return () if self.decision is None else shortfalls(self.event, self.state, self.decision)
+        if self.decision is None:
+            return ()
+        return tuple(map(str, auth.shortfalls(self.event, self.state, self.decision)))
 
     @property
     def explanation(self) -> auth.Explanation | None:

@@ -118,3 +118,24 @@ class TestShortfallsOfPowerLevels:
         content = {"users": {ANA: 50}, "events": {f"x{number}": 60 for number in range(9)}}
         event = room.event("m.room.power_levels", ANA, content, "")
         assert len(numbers(room, event)) == 3
+
+
+class TestLevels:
+    """The numbers as values, for hosts that map them to their own errors."""
+
+    @everywhere
+    def test_tell_had_and_needed(self, version: RoomVersion) -> None:
+        room = a_levelled_room(version, ban=75)
+        ban = room.ban(ANA, BEN)
+        (level,) = auth.explain(ban, room.state).levels
+        assert (level.user, level.had, level.name, level.needed) == (ANA, 50, "ban", 75)
+        assert auth.shortfalls(ban, room.state, room.check(ban)) == (level,)
+        assert str(level) == level.text
+
+    @everywhere
+    def test_would_do(self, version: RoomVersion) -> None:
+        room = a_levelled_room(version, users={BEN: 50}).with_member(BEN, JOIN)
+        demote = room.event("m.room.power_levels", ANA, {"users": {ANA: 50, BEN: 0}}, "")
+        for event in (room.kick(ANA, BEN), room.ban(ANA, BEN), demote):
+            found = auth.explain(event, room.state).levels
+            assert {level.needed for level in found} == {51}

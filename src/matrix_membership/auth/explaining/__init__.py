@@ -20,7 +20,7 @@ from matrix_membership.auth.auth_events import AuthEvents
 from matrix_membership.auth.explaining._facts import Fact, facts
 from matrix_membership.auth.explaining._remedies import Judge, find_remedies
 from matrix_membership.auth.explaining._remedies import Remedy as Remedy
-from matrix_membership.auth.explaining.shortfalls import shortfalls
+from matrix_membership.auth.explaining.shortfalls import Shortfall, shortfalls
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
@@ -86,8 +86,8 @@ class Explanation:
             most powerful user first.
         remedies: changes after which the event would be allowed, the smallest first; empty
             if it is allowed or undecided, or if nothing helps.
-        shortfalls: for a rejection for want of power, at most three comparisons in words:
-            `@ben:b.example has 0, ban needs 50`.
+        levels: for a rejection for want of power, at most three comparisons of the level had
+            with the level needed.
         passed_over: the malformed events that the state was made without.
     """
 
@@ -99,11 +99,16 @@ class Explanation:
     rooms: tuple[RoomID, ...]
     servers: tuple[ServerName, ...]
     remedies: tuple[Remedy, ...]
-    shortfalls: tuple[str, ...]
+    levels: tuple[Shortfall, ...]
     passed_over: tuple[PassedOver, ...] = ()
 
     def __bool__(self) -> bool:
         return self.decision.allowed
+
+    @property
+    def shortfalls(self) -> tuple[str, ...]:
+        """The `levels` in words: `@ben:b.example has 0, ban needs 50`."""
+        return tuple(map(str, self.levels))
 
     def __str__(self) -> str:
         """Return a page for people."""
@@ -211,7 +216,7 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
         rooms=rooms,
         servers=servers,
         remedies=remedies,
-        shortfalls=shortfalls(event, state, decision),
+        levels=shortfalls(event, state, decision),
         passed_over=state.passed_over,
     )
 

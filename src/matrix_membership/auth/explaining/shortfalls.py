@@ -7,12 +7,37 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
+from matrix_membership._attrs import frozen
 from matrix_membership.auth._rule import Decision
 from matrix_membership.auth.explaining.levels import needed_levels
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS, PowerLevels
+from matrix_membership.identifiers import UserID
 from matrix_membership.membership import BAN, JOIN, LEAVE
 from matrix_membership.state import CREATOR_POWER_LEVEL, RoomState
+
+
+@frozen
+class Shortfall:
+    """A level that is too low, and the least that would do.
+
+    Attributes:
+        user: the user who lacks power: the sender, or the user who authorises a join.
+        had: their level.
+        name: the level that they fall short of: `ban`, an event type, a user ID.
+        needed: the least level that would do; 2**53 and more stands for a creator's power.
+        text: both in one sentence: `@ben:b.example has 0, ban needs 50`.
+    """
+
+    user: UserID
+    had: int
+    name: str
+    needed: int
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
 
 _SHOWN: Final = 3
 """The most comparisons that are told. One event can change thousands of levels."""
@@ -46,8 +71,10 @@ _CHANGED: Final = MappingProxyType(
 )
 
 
-def shortfalls(event: Event, state: RoomState, decision: Decision) -> tuple[str, ...]:
+def shortfalls(event: Event, state: RoomState, decision: Decision) -> tuple[Shortfall, ...]:
     """Return the levels that fell short in a rejection, with the level needed.
+
+    A decision is shared by all events that a rule rejects, so it cannot hold their levels.
 
     Args:
         event: the event that was rejected.
@@ -55,7 +82,7 @@ def shortfalls(event: Event, state: RoomState, decision: Decision) -> tuple[str,
         decision: the verdict.
 
     Returns:
-        At most three comparisons in words; empty if the verdict does not rest on levels.
+        At most three comparisons; empty if the verdict does not rest on levels.
         Cost: linear in the levels that the event changes.
     """
     if decision.allowed or decision.undecided:
@@ -67,7 +94,7 @@ def shortfalls(event: Event, state: RoomState, decision: Decision) -> tuple[str,
     return ()
 
 
-def _below_needed(event: Event, state: RoomState) -> Iterator[str]:
+def _below_needed(event: Event, state: RoomState) -> Iterator[Shortfall]:
     user = event.authorised_via if event.membership is JOIN else event.sender
     # A join may name nobody, or somebody who is not joined: then no level decided.
     if not user or state.membership_of(user) is not JOIN:
@@ -75,7 +102,8 @@ def _below_needed(event: Event, state: RoomState) -> Iterator[str]:
     own = state.power_level_of(user)
     for needed in needed_levels(event, state):
         if needed.level > own:
-            yield f"{user} has {own}, {needed.name} needs {needed.level}"
+            text = f"{user} has {own}, {needed.name} needs {needed.level}"
+            yield Shortfall(user, own, needed.name, needed.level, text)
     target = event.state_key or ""
     if event.type == "m.room.member" and event.membership in (LEAVE, BAN):
         theirs = state.power_level_of(target)
@@ -83,10 +111,11 @@ def _below_needed(event: Event, state: RoomState) -> Iterator[str]:
             # The number that stands for infinity is of this package. A reader would look for it in
             # the room.
             level = "infinite level" if theirs >= CREATOR_POWER_LEVEL else theirs
-            yield f"{user} has {own}, which is not more than the {level} of {target}"
+            text = f"{user} has {own}, which is not more than the {level} of {target}"
+            yield Shortfall(user, own, target, theirs + 1, text)
 
 
-def _above_own(event: Event, state: RoomState, rule: str) -> Iterator[str]:
+def _above_own(event: Event, state: RoomState, rule: str) -> Iterator[Shortfall]:
     before, after = state.power_levels, event.view
     assert isinstance(after, PowerLevels)  # noqa: S101 - the view of the type that these rules judge
     sets = rule.startswith("power_levels.sets_")
@@ -100,4 +129,5 @@ def _above_own(event: Event, state: RoomState, rule: str) -> Iterator[str]:
                 continue
             equal = field == "users" and not sets and key != sender and value == own
             if value > own or equal:
-                yield f"{sender} has {own}, {key} {'would get' if sets else 'has'} {value}"
+                text = f"{sender} has {own}, {key} {'would get' if sets else 'has'} {value}"
+                yield Shortfall(sender, own, key, value + equal, text)
