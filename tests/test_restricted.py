@@ -19,6 +19,7 @@ from matrix_membership.restricted import (
     authorise,
     authorisers,
     is_restricted,
+    needed,
     rooms_to_check,
     servers_that_can_authorise,
 )
@@ -270,3 +271,57 @@ class TestServersThatCanAuthorise:
         assert servers_that_can_authorise(state) == (A,)
         asked_there = authorise(BEN, state, {SPACE: JOIN}, C, local_users=[])
         assert asked_there == UnableToGrant((A,))
+
+
+class Loading:
+    """A host that loads what is needed, in rounds, and notes what it loaded."""
+
+    def __init__(self, room: Room, **more: Any) -> None:
+        self.ids = {(event.type, event.state_key or ""): event.event_id for event in room.events}
+        self.by_id = {event.event_id: event for event in room.events}
+        self.loaded: set[tuple[str, str]] = set()
+        self.rounds = 0
+        state, places = None, needed(BEN, None, A, **more)
+        while places:
+            self.rounds += 1
+            self.loaded |= places
+            version = room.version
+            state = RoomState.of_ids(self.ids, self.by_id, needed=self.loaded, room_version=version)
+            places = needed(BEN, state, A, **more)
+        assert state is not None
+        self.state = state
+
+
+@EVERY_VERSION
+class TestNeeded:
+    def test_is_enough_for_the_same_answer(self, version: RoomVersion) -> None:
+        base = restricted(a_levelled_room(version, users={DAN: 60, EVE: 10}, invite=50))
+        rooms = [base.with_member(DAN, JOIN), base.with_member(BEN, "ban"), base]
+        rooms += [base.with_member(BEN, INVITE), base.with_join_rule("public")]
+        for room in rooms:
+            host = Loading(room)
+            cases: list[dict[str, Membership | str | None]]
+            cases = [{SPACE: JOIN}, {SPACE: LEAVE, CLUB: LEAVE}, {}]
+            for known in cases:
+                ours = authorise(BEN, host.state, known, A, local_users=())
+                assert ours == authorise(BEN, room.state, known, A, local_users=())
+            assert host.rounds <= 2
+
+    def test_of_a_room_that_anybody_may_invite_to_is_one_local_user(
+        self, version: RoomVersion
+    ) -> None:
+        room = restricted(a_levelled_room(version, users={ANA: 50, DAN: -1}, invite=0))
+        room = room.with_member(ANA, LEAVE).with_member(EVE, JOIN)
+        users = ["@gone:a.example", EVE, "@more:a.example", CAY]
+        host = Loading(room, local_users=users)
+        assert ("m.room.member", EVE) in host.loaded
+        assert ("m.room.member", "@more:a.example") not in host.loaded
+        answer = authorise(BEN, host.state, {SPACE: JOIN}, A, local_users=users)
+        assert answer == Granted(UserID(EVE))
+
+    def test_ends_where_nobody_can_authorise(self, version: RoomVersion) -> None:
+        room = restricted(a_levelled_room(version, users={ANA: 50}, invite=0))
+        room = room.with_member(ANA, LEAVE)
+        host = Loading(room, local_users=["@gone:a.example"])
+        answer = authorise(BEN, host.state, {SPACE: JOIN}, A, local_users=["@gone:a.example"])
+        assert isinstance(answer, UnableToGrant)

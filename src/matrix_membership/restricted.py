@@ -33,6 +33,7 @@ __all__ = [
     "UnableToAuthorise",
     "UnableToGrant",
     "authorise",
+    "needed",
     "rooms_to_check",
 ]
 
@@ -176,6 +177,70 @@ def authorise(
     return Forbidden("the user is in none of the rooms whose members may join")
 
 
+def needed(
+    user: str,
+    state: RoomState | None,
+    local_server: str,
+    *,
+    local_users: Iterable[str] = (),
+) -> frozenset[tuple[str, str]]:
+    """Return the places that `authorise` would read and the state does not know yet.
+
+    Load them, make a state of all that was loaded, and ask again: after two or three rounds
+    nothing is needed. `rooms_to_check` names the other rooms.
+
+    Args:
+        user: the user who wants to join.
+        state: the state as far as it was loaded, of `RoomState.of_ids`; None to begin with.
+        local_server: the server whose user would authorise the join.
+        local_users: the joined users of that server, to be given to `authorise` too.
+
+    Returns:
+        Pairs of type and state key; empty when `authorise` can be asked. Cost: linear in the
+        users with a level of their own.
+
+    >>> sorted(needed("@ben:b.example", None, "a.example"))[2]
+    ('m.room.member', '@ben:b.example')
+    """
+    first = [("m.room.create", ""), ("m.room.join_rules", ""), ("m.room.power_levels", "")]
+    unknown = _unknown(state, [*first, ("m.room.member", user)])
+    if unknown or state is None:
+        return unknown
+    if not is_restricted(state) or state.membership_of(user) in (JOIN, INVITE, BAN):
+        return unknown
+    unknown = _unknown(state, [("m.room.member", able) for able in _powerful(state)])
+    if unknown:
+        return unknown
+    # Of the others one is enough, so they are asked for one by one.
+    able = _candidates(state, local_server, local_users)
+    for place in (("m.room.member", able_user) for able_user in able):
+        if not state.knows(*place):
+            return frozenset({place})
+        if state.membership_of(place[1]) is JOIN:
+            break
+    return frozenset()
+
+
+def _unknown(
+    state: RoomState | None, places: Iterable[tuple[str, str]]
+) -> frozenset[tuple[str, str]]:
+    return frozenset(place for place in places if state is None or not state.knows(*place))
+
+
+def _candidates(state: RoomState, server: str, local_users: Iterable[str]) -> Iterator[UserID]:
+    """Yield the users of a server who reach the invite level, if they are joined.
+
+    As `authorisers`: users with a level of their own first.
+    """
+    powerful = _powerful(state)
+    yield from (user for user in powerful if server_of(user) == server)
+    if state.power_levels.users_default >= state.power_levels.invite:
+        written_down = {*state.power_levels.users, *powerful}
+        for candidate in local_users:
+            if server_of(candidate) == server and candidate not in written_down:
+                yield UserID(candidate)
+
+
 def _grant(
     state: RoomState, server: str, local_users: Iterable[str] | None
 ) -> Granted | UnableToGrant:
@@ -203,23 +268,15 @@ def authorisers(
     Raises:
         IncompleteState: the state is over a look-up, and `local_users` is needed.
     """
+
     # Users with a level of their own come first: they are few, and asking for all members may mean
     # loading them.
-    powerful = _powerful(state)
-    for user in powerful:
-        if server_of(user) == server and state.membership_of(user) is JOIN:
+    def users() -> Iterator[str]:
+        yield from state.joined_members() if local_users is None else local_users
+
+    for user in _candidates(state, server, users()):
+        if state.membership_of(user) is JOIN:
             yield user
-    if state.power_levels.users_default >= state.power_levels.invite:
-        written_down = {*state.power_levels.users, *powerful}
-        candidates: Iterable[str] = state.joined_members() if local_users is None else local_users
-        for candidate in candidates:
-            user = UserID(candidate)
-            if (
-                server_of(user) == server
-                and user not in written_down
-                and state.membership_of(user) is JOIN
-            ):
-                yield user
 
 
 def servers_that_can_authorise(state: RoomState) -> tuple[ServerName, ...]:

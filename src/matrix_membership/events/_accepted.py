@@ -112,4 +112,4 @@ def _mapping_of(source: Any) -> Mapping[str, Any]:
 
 
 AS_ACCEPTED: Final = Reading(names_a_server, held_power_levels)
-"""How the content of an accepted event is read."""
+"""The way to read the content of an accepted event."""

@@ -119,7 +119,7 @@ class Facts:
 
 
 class Reading(NamedTuple):
-    """How strictly the content of an event is read.
+    """A way to read the content of an event: by the grammar, or as a host accepted it.
 
     Attributes:
         is_user: tells whether a value is a user ID.
@@ -152,7 +152,7 @@ def facts_of(
         room_version: the version of its room.
         event_id: its ID.
         make: what to make; a class that has more slots than these.
-        reading: how strictly to read it.
+        reading: the way to read its content.
     """
     facts = make()
     facts.room_version = room_version
