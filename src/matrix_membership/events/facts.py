@@ -119,7 +119,7 @@ class Facts:
 
 
 class Reading(NamedTuple):
-    """A way to read the content of an event: by the grammar, or as a host accepted it.
+    """A way to read the content of an event, by the grammar or leniently.
 
     Attributes:
         is_user: tells whether a value is a user ID.
