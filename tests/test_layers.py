@@ -118,6 +118,10 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "auth",
         ),
     ),
+    (  # other implementations
+        frozenset(),
+        ("conformance",),
+    ),
     (  # resolution
         frozenset(),
         (

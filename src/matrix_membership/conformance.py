@@ -1,0 +1,358 @@
+"""Side by side with another implementation, before switching to this one.
+
+The page on conformance lists the classes in which the verdicts of servers differ. Here they have
+the same names: `compatible` makes a room version that judges as the other implementation does,
+and `shadow` runs both and reports every difference with its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from matrix_membership._attrs import frozen
+from matrix_membership.auth import Category, Decision, Rule, allows, check, rejects, rulebook
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.events import Event
+from matrix_membership.events.contents import NAMED_LEVELS, NO_POWER_LEVELS, PowerLevels
+from matrix_membership.identifiers import server_of
+from matrix_membership.membership import JOIN
+from matrix_membership.room_versions import RoomVersion, require_room_version
+from matrix_membership.state import RoomState
+
+__all__ = ["SYNAPSE", "Difference", "compatible", "shadow"]
+
+T = TypeVar("T")
+Judge = Callable[[Event, RoomState], Decision]
+
+# ------------------------------------------------------------------ switches
+
+
+@rejects(category=Category.FEDERATION)
+def closed_to_a_server(event: Event, state: RoomState) -> bool:
+    """The room is not federated, and the sender or target is of another server."""
+    create = state.create_event
+    if create is None:
+        return False
+    servers = {event.server}
+    if event.type == "m.room.member" and event.state_key is not None:
+        servers.add(server_of(event.state_key))
+    # Content last: it is read from the bytes of the event, and most senders are local.
+    return servers != {create.server} and create.content.get("m.federate", True) is not True
+
+
+@rejects(category=Category.AUTHORISER)
+def join_unsigned_by_the_authoriser(event: Event, _: RoomState) -> bool:
+    """The authorising user's server has not signed the join."""
+    server = event.authorising_server
+    return event.membership is JOIN and server is not None and server not in event.signed_by
+
+
+@rejects(category=Category.POWER)
+def changes_present_level_above_own(event: Event, state: RoomState) -> bool:
+    """A level that is present and changed was above the sender's."""
+    before, after = state.power_levels, _new(event)
+    return _highest_altered(before, after) > state.power_level_of(event.sender)
+
+
+@rejects(category=Category.POWER)
+def sets_present_level_above_own(event: Event, state: RoomState) -> bool:
+    """A level is written down above the sender's."""
+    before, after = state.power_levels, _new(event)
+    return _highest_altered(after, before) > state.power_level_of(event.sender)
+
+
+@allows()
+def first_power_levels_of_their_key(event: Event, state: RoomState) -> bool:
+    """The room has no power levels of this state key yet."""
+    return not state.power_levels.exists or event.state_key != ""
+
+
+@allows()
+def of_an_event_of_the_same_server_or_of_none(event: Event, _: RoomState) -> bool:
+    """The redacted event's ID is of the same server as the redaction's, or no text."""
+    redacts = event.redacts
+    return not isinstance(redacts, str) or (
+        ":" in redacts and server_of(redacts) == server_of(event.event_id)
+    )
+
+
+def _new(event: Event) -> PowerLevels:
+    return event.view if isinstance(event.view, PowerLevels) else NO_POWER_LEVELS
+
+
+def _highest_altered(side: PowerLevels, other: PowerLevels) -> float:
+    return max(
+        (
+            side.named[name]
+            for name in NAMED_LEVELS
+            if name in side.named and side.named[name] != other.named.get(name)
+        ),
+        default=float("-inf"),
+    )
+
+
+_SWITCHES: Final[Mapping[str, tuple[tuple[str, Rule], ...]]] = MappingProxyType(
+    {
+        "federate": (("every_event.sender_from_unfederated_server", closed_to_a_server),),
+        "authoriser-signature": (
+            ("member.unsigned_by_the_authoriser", join_unsigned_by_the_authoriser),
+        ),
+        "power-level-alterations": (
+            ("power_levels.changes_named_level_above_own", changes_present_level_above_own),
+            ("power_levels.sets_named_level_above_own", sets_present_level_above_own),
+        ),
+        "power-levels-state-key": (
+            ("power_levels.first_power_levels", first_power_levels_of_their_key),
+        ),
+        "redaction-target": (
+            (
+                "redaction.of_an_event_of_the_same_server",
+                of_an_event_of_the_same_server_or_of_none,
+            ),
+        ),
+    }
+)
+"""By the name of the class: the rules of the specification, each with what replaces it."""
+
+SYNAPSE: Final = tuple(_SWITCHES)
+"""The switches with which this library judges as Synapse 1.163 does."""
+
+
+def compatible(room_version: RoomVersion, *switches: str) -> RoomVersion:
+    """Return a room version that judges as another implementation does.
+
+    Args:
+        room_version: the version.
+        switches: the names of classes of the page on conformance, such as `federate`.
+            `SYNAPSE` has those that make the verdicts Synapse's.
+
+    Returns:
+        A version with the same identifier and format, and an amended rulebook. Keep it: each call
+        makes another one, whose rules are compiled at the first check, in some tens of
+        milliseconds. Judge events read by it against states made with it.
+
+    Raises:
+        LookupError: a switch is unknown.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> version = compatible(V11, "authoriser-signature")
+    >>> [number for number, rule in rulebook(version) if rule.name.startswith("conformance.")]
+    ['4.2.1']
+    """
+    require_room_version(room_version)
+    book = rulebook(room_version)
+    for switch in switches:
+        if switch not in _SWITCHES:
+            raise LookupError(f"expected one of {', '.join(_SWITCHES)}, got {switch!r}")
+        for name, rule in _SWITCHES[switch]:
+            if name in book:
+                book = book.replace(name, rule)
+    return room_version.evolve(identifier=room_version.identifier, rules=book)
+
+
+# ------------------------------------------------------------------ classes
+
+Holds = Callable[[Event, RoomState, Decision], bool]
+
+
+def _of_another_than_a_join(event: Event, _: RoomState, ours: Decision) -> bool:
+    return ours.rule == "member.unsigned_by_the_authoriser" and event.membership is not JOIN
+
+
+def _federation(event: Event, state: RoomState, _: Decision) -> bool:
+    return closed_to_a_server(event, state)
+
+
+def _alterations(event: Event, _: RoomState, ours: Decision) -> bool:
+    return event.type == "m.room.power_levels" and ours.rule.endswith("_named_level_above_own")
+
+
+def _other_state_key(event: Event, _: RoomState, __: Decision) -> bool:
+    return event.type == "m.room.power_levels" and event.state_key != ""
+
+
+def _odd_level(event: Event, state: RoomState, _: Decision) -> bool:
+    return any(
+        level.__class__ is not int
+        for content in _levels_contents(event, state)
+        for level in _all_levels(content)
+    )
+
+
+def _all_levels(content: Mapping[str, Any]) -> Iterator[Any]:
+    yield from (content[name] for name in NAMED_LEVELS if name in content)
+    for name in _MAPS:
+        if isinstance(content.get(name), Mapping):
+            yield from content[name].values()
+
+
+def _odd_map(event: Event, state: RoomState, _: Decision) -> bool:
+    return any(
+        not isinstance(content[name], Mapping)
+        or (name == "users" and not all(user.startswith("@") for user in content[name]))
+        for content in _levels_contents(event, state)
+        for name in _MAPS
+        if name in content
+    )
+
+
+_MAPS: Final = ("users", "events", "notifications")
+
+
+def _levels_contents(event: Event, state: RoomState) -> Iterator[Mapping[str, Any]]:
+    current = state.get("m.room.power_levels")
+    if current is not None:
+        yield current.content
+    if event.type == "m.room.power_levels":
+        yield event.content
+
+
+def _malformed_member(event: Event, _: RoomState, __: Decision) -> bool:
+    if event.type != "m.room.member":
+        return False
+    content = event.content
+    return (
+        not isinstance(content.get("membership"), str)
+        or ":" not in (event.state_key or "")
+        or "third_party_invite" in content
+        or not isinstance(content.get("join_authorised_via_users_server", ""), str)
+    )
+
+
+def _odd_redacts(event: Event, _: RoomState, ours: Decision) -> bool:
+    return ours.rule == "redaction.otherwise" and not isinstance(event.redacts, str)
+
+
+CLASSES: Final[Mapping[str, Holds]] = MappingProxyType(
+    {
+        "authoriser-signature": _of_another_than_a_join,
+        "federate": _federation,
+        "power-level-alterations": _alterations,
+        "odd-level": _odd_level,
+        "odd-level-map": _odd_map,
+        "power-levels-state-key": _other_state_key,
+        "malformed-member": _malformed_member,
+        "redaction-target": _odd_redacts,
+    }
+)
+"""By the name under which the page on conformance lists it; the first that holds counts."""
+
+
+def class_of(event: Event, state: RoomState, ours: Decision) -> str:
+    """Return the class of a difference; empty for one that nobody has listed."""
+    return next((name for name, holds in CLASSES.items() if holds(event, state, ours)), "")
+
+
+# ------------------------------------------------------------------ shadow
+
+
+@frozen
+class Difference:
+    """Two verdicts on one event.
+
+    `str()` gives a script that judges the event again and says why. It holds the content of the
+    event and of the state that the rules read.
+
+    Attributes:
+        event: the event.
+        state: the state that it was judged against.
+        ours: the decision of this library.
+        theirs: what the other implementation returned or raised.
+        label: the class of the page on conformance; empty for a difference that is not listed.
+    """
+
+    event: Event
+    state: RoomState
+    ours: Decision
+    theirs: object
+    label: str
+
+    def __str__(self) -> str:
+        version = self.event.room_version
+        book = rulebook(version)
+        used = [
+            name for name, rules in _SWITCHES.items() if any(rule.name in book for _, rule in rules)
+        ]
+        lines = [
+            f"# class: {self.label or 'not listed'}",
+            f"# theirs: {self.theirs!r}",
+            f"# ours: {self.ours}",
+            "from matrix_membership import KNOWN, Event, RoomState, auth",
+            "from matrix_membership.conformance import compatible",
+            "",
+            f"version = compatible(KNOWN[{version.identifier!r}], *{used})",
+            f"state = {[_told(event) for event in self.state.events]}",
+            f"event = {_told(self.event)}",
+            f"signed_by = {sorted(self.event.signed_by)}",
+            "judged = Event.accepted(event, version, signed_by=signed_by)",
+            "before = [Event.accepted(entry, version) for entry in state]",
+            "print(auth.explain(judged, RoomState.of(version, before)))",
+        ]
+        return "\n".join(lines)
+
+
+_TOLD: Final = ("type", "state_key", "sender", "content", "redacts", "prev_events")
+
+
+def _told(event: Event) -> dict[str, JsonValue]:
+    document = event.document
+    return {
+        **{key: document[key] for key in _TOLD if key in document},
+        "event_id": event.event_id,
+        "room_id": event.room_id,
+    }
+
+
+def shadow(
+    theirs: Callable[[], T],
+    ours: Callable[[], tuple[Event, RoomState]],
+    report: Callable[[Difference | Exception], object],
+    *,
+    judge: Judge = check,
+) -> T:
+    """Let another implementation decide, and report where this one differs.
+
+    Args:
+        theirs: judges. It allows, unless it raises an exception or returns false; None allows.
+        ours: reads the same event, and the state that it is judged against.
+        report: is handed each difference; and each exception that `ours` raises.
+        judge: the check that is compared.
+
+    Returns:
+        What `theirs` returned; what it raised is raised. Cost: that of both.
+
+    >>> from matrix_membership.room_versions import V11
+    >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
+    >>> event = Event.from_client_event(message, V11)
+    >>> shadow(lambda: True, lambda: (event, RoomState.of(V11, [])), lambda d: print(d.ours))
+    rejected by rule 2.4 of room version 11: the auth events contain no create event
+    True
+    """
+    try:
+        answer = theirs()
+    except Exception as refusal:
+        _compare(refusal, ours, report, judge, allowed=False)
+        raise
+    _compare(answer, ours, report, judge, allowed=answer is None or bool(answer))
+    return answer
+
+
+def _compare(
+    theirs: object,
+    ours: Callable[[], tuple[Event, RoomState]],
+    report: Callable[[Difference | Exception], object],
+    judge: Judge,
+    *,
+    allowed: bool,
+) -> None:
+    try:
+        event, state = ours()
+        decision = judge(event, state)
+        if decision.allowed is not allowed:
+            label = class_of(event, state, decision)
+            report(Difference(event, state, decision, theirs, label))
+    # The host goes on whatever this library stumbles over: that is why it asks in the shadow.
+    except Exception as stumbled:  # noqa: BLE001 - as said above
+        report(stumbled)

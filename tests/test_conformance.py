@@ -1,0 +1,286 @@
+"""Switches that make verdicts those of other implementations, and both side by side."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any, Final
+
+import pytest
+
+from matrix_membership import V2, V7, V8, V11, V12, Event, RoomVersion, auth
+from matrix_membership.conformance import SYNAPSE, Difference, class_of, compatible, shadow
+from matrix_membership.room_versions import KNOWN
+from tests.builders import ANA, BEN, CAY, Room, a_levelled_room, a_room
+
+LEVELS: Final = "m.room.power_levels"
+
+
+def switched(version: RoomVersion, switch: str) -> RoomVersion:
+    """A version with one switch."""
+    return compatible(version, switch)
+
+
+class TestCompatible:
+    @pytest.mark.parametrize("version", KNOWN.values(), ids=str)
+    def test_keeps_the_identifier(self, version: RoomVersion) -> None:
+        assert compatible(version, *SYNAPSE).identifier == version.identifier
+
+    def test_changes_nothing_without_switches(self) -> None:
+        assert auth.rulebook(compatible(V11)) == auth.rulebook(V11)
+
+    def test_makes_equal_versions_of_equal_switches(self) -> None:
+        assert compatible(V11, *SYNAPSE) == compatible(V11, *SYNAPSE)
+
+    def test_makes_versions_that_can_be_pickled(self) -> None:
+        version = compatible(V11, *SYNAPSE)
+        assert pickle.loads(pickle.dumps(version)) == version
+
+    def test_adds_switches_to_those_that_are_on(self) -> None:
+        version = compatible(compatible(V11, "federate"), "authoriser-signature")
+        assert version == compatible(V11, "authoriser-signature", "federate")
+
+    def test_refuses_an_unknown_switch(self) -> None:
+        with pytest.raises(LookupError, match="got 'dance'"):
+            compatible(V11, "dance")
+
+    def test_refuses_what_is_no_version(self) -> None:
+        with pytest.raises(TypeError):
+            compatible("11", "federate")  # type: ignore[arg-type]  # what a caller may get wrong
+
+
+class TestFederate:
+    @pytest.mark.parametrize(
+        ("value", "allowed"), [(None, False), ("false", False), (False, False), (True, True)]
+    )
+    def test_closes_for_everything_but_true(self, value: Any, allowed: bool) -> None:
+        version = switched(V11, "federate")
+        room = a_room(version, **{"m.federate": value}).with_join_rule("public")
+        assert room.check(room.join(BEN)).allowed is allowed
+
+    def test_leaves_a_room_open_that_says_nothing(self) -> None:
+        room = a_room(switched(V11, "federate")).with_join_rule("public")
+        assert room.check(room.join(BEN))
+
+    def test_looks_at_the_target_too(self) -> None:
+        for version, allowed in ((V11, True), (switched(V11, "federate"), False)):
+            room = a_room(version, **{"m.federate": False})
+            assert room.check(room.invite(ANA, BEN)).allowed is allowed
+
+    def test_lets_the_own_server_in(self) -> None:
+        room = a_room(switched(V11, "federate"), **{"m.federate": False})
+        assert room.check(room.message(ANA))
+
+
+class TestAuthoriserSignature:
+    def test_is_asked_of_joins_only(self) -> None:
+        named = {"join_authorised_via_users_server": BEN}
+        for version, allowed in ((V8, False), (switched(V8, "authoriser-signature"), True)):
+            room = a_room(version).with_join_rule("public").with_member(CAY, "join")
+            leave = room.member(CAY, CAY, "leave", **named)
+            assert room.check(leave).allowed is allowed
+            assert not room.check(room.join(CAY, **named))
+            assert room.check(room.join(CAY, signed_by=["b.example"], **named))
+
+    def test_means_nothing_where_the_rule_is_unknown(self) -> None:
+        assert auth.rulebook(switched(V7, "authoriser-signature")) == auth.rulebook(V7)
+
+
+class TestPowerLevelAlterations:
+    @pytest.mark.parametrize(
+        ("before", "after", "plain", "alike"),
+        [
+            ({}, {"users_default": 50}, True, True),
+            ({"ban": 60}, {"ban": 60}, True, True),
+            ({"ban": 60}, {}, False, False),
+            ({}, {"ban": 60}, False, False),
+            ({"state_default": 40}, {}, False, True),  # its default is 50
+            ({"ban": 60}, {"ban": 50}, False, False),
+        ],
+    )
+    def test_compare_only_levels_that_are_there(
+        self, before: Any, after: Any, plain: bool, alike: bool
+    ) -> None:
+        for version, allowed in (
+            (V11, plain),
+            (switched(V11, "power-level-alterations"), alike),
+        ):
+            users = {ANA: 45, BEN: 40}
+            more = {"events": {LEVELS: 0}}
+            room = a_levelled_room(version, users=users, **more, **before)
+            event = room.event(LEVELS, ANA, {"users": users, **more, **after}, "")
+            if "users_default" in after:
+                event = room.event(LEVELS, ANA, {"users": users, **more, "users_default": 45}, "")
+            assert room.check(event).allowed is allowed
+
+
+class TestPowerLevelsStateKey:
+    def test_counts_each_key_by_itself(self) -> None:
+        for version, allowed in ((V11, False), (switched(V11, "power-levels-state-key"), True)):
+            room = a_levelled_room(version)
+            event = room.event(LEVELS, ANA, {"users": {BEN: 100}}, "x")
+            assert room.check(event).allowed is allowed
+            assert not room.check(room.event(LEVELS, ANA, {"users": {BEN: 100}}, ""))
+
+
+class TestRedactionTarget:
+    @pytest.mark.parametrize(
+        ("redacts", "plain", "alike"),
+        [
+            (5, False, True),
+            (None, False, True),
+            ("$x:a.example", True, True),
+            ("$x:b.example", False, False),
+            ("x", False, False),
+        ],
+    )
+    def test_may_be_no_text(self, redacts: Any, plain: bool, alike: bool) -> None:
+        for version, allowed in ((V2, plain), (switched(V2, "redaction-target"), alike)):
+            room = a_levelled_room(version, redact=60, events_default=0)
+            event = room.event("m.room.redaction", ANA, {}, redacts=redacts)
+            assert room.check(event).allowed is allowed
+
+
+def labelled(room: Room, event: Event) -> str:
+    """The class of a difference over an event."""
+    return class_of(event, room.state, room.check(event))
+
+
+class TestClassOf:
+    @pytest.mark.parametrize(
+        ("content", "label"),
+        [
+            ({"events": {"x": "60"}}, "odd-level"),
+            ({"kick": "50"}, "odd-level"),
+            ({"kick": True}, "odd-level"),
+            ({"users": {BEN: "5"}}, "odd-level"),
+            ({"users": []}, "odd-level-map"),
+            ({"users": {"ben": 5}}, "odd-level-map"),
+            ({"users": {BEN: 5}, "ban": 60}, "power-level-alterations"),
+            ({"users": {ANA: 50}, "events": {}}, ""),
+        ],
+    )
+    def test_of_power_levels(self, content: Any, label: str) -> None:
+        room = a_levelled_room(V8)
+        assert labelled(room, room.event(LEVELS, ANA, content, "")) == label
+
+    def test_of_power_levels_of_another_key(self) -> None:
+        room = a_room(V11)
+        assert labelled(room, room.event(LEVELS, ANA, {}, "x")) == "power-levels-state-key"
+
+    @pytest.mark.parametrize(
+        ("content", "key", "label"),
+        [
+            ({}, ANA, "malformed-member"),
+            ({"membership": "join"}, "ana", "malformed-member"),
+            ({"membership": "join"}, None, "malformed-member"),
+            ({"membership": "invite", "third_party_invite": None}, BEN, "malformed-member"),
+            ({"membership": "leave"}, ANA, ""),
+            (
+                {"membership": "leave", "join_authorised_via_users_server": BEN},
+                ANA,
+                "authoriser-signature",
+            ),
+            (
+                {"membership": "join", "join_authorised_via_users_server": 5},
+                ANA,
+                "malformed-member",
+            ),
+        ],
+    )
+    def test_of_members(self, content: Any, key: str | None, label: str) -> None:
+        room = a_room(V11)
+        assert labelled(room, room.event("m.room.member", ANA, content, key)) == label
+
+    def test_of_another_server(self) -> None:
+        room = a_room(V12, **{"m.federate": None})
+        assert labelled(room, room.message(BEN)) == "federate"
+
+    def test_of_a_room_without_a_create_event(self) -> None:
+        room = Room(V11)
+        assert labelled(room, room.message(BEN)) == ""
+
+    def test_of_a_redaction(self) -> None:
+        room = a_levelled_room(V2, redact=60)
+        event = room.event("m.room.redaction", ANA, {}, redacts=5)
+        assert labelled(room, event) == "redaction-target"
+
+
+class Refused(Exception):
+    """How another implementation rejects."""
+
+
+def refuse() -> None:
+    raise Refused
+
+
+class TestShadow:
+    ROOM = a_room(V11)
+
+    def compared(self, theirs: Any, event: Event) -> list[Any]:
+        """What is reported; theirs returned what it returns without the shadow."""
+        found: list[Any] = []
+        assert shadow(lambda: theirs, lambda: (event, self.ROOM.state), found.append) == theirs
+        return found
+
+    @pytest.mark.parametrize("allowed", [None, True, 1])
+    def test_takes_what_is_not_false_as_allowed(self, allowed: Any) -> None:
+        assert self.compared(allowed, self.ROOM.message(ANA)) == []
+        assert len(self.compared(allowed, self.ROOM.message(BEN))) == 1
+
+    def test_takes_false_as_rejected(self) -> None:
+        assert self.compared(False, self.ROOM.message(BEN)) == []
+        assert len(self.compared(False, self.ROOM.message(ANA))) == 1
+
+    def test_raises_what_they_raise(self) -> None:
+        found: list[Any] = []
+        event = self.ROOM.message(ANA)
+        with pytest.raises(Refused) as refused:
+            shadow(refuse, lambda: (event, self.ROOM.state), found.append)
+        decision = self.ROOM.check(event)
+        assert found == [Difference(event, self.ROOM.state, decision, refused.value, "")]
+
+    def test_agrees_on_a_rejection(self) -> None:
+        found: list[Any] = []
+        with pytest.raises(Refused):
+            shadow(refuse, lambda: (self.ROOM.message(BEN), self.ROOM.state), found.append)
+        assert found == []
+
+    def test_reports_what_ours_raises(self) -> None:
+        found: list[Any] = []
+        stumbled = KeyError("x")
+
+        def ours() -> Any:
+            raise stumbled
+
+        assert shadow(lambda: 7, ours, found.append) == 7
+        assert found == [stumbled]
+
+    def test_compares_another_check(self) -> None:
+        found: list[Any] = []
+        event = self.ROOM.message(ANA)
+        shadow(
+            lambda: True,
+            lambda: (event, self.ROOM.state),
+            found.append,
+            judge=lambda event, _: auth.check_auth_events(event, []),
+        )
+        assert [difference.ours.rule for difference in found] == ["auth_events.no_create_event"]
+
+
+class TestDifference:
+    @pytest.mark.parametrize("version", [V2, V11, V12], ids=str)
+    def test_is_a_script(self, version: RoomVersion, capsys: pytest.CaptureFixture[str]) -> None:
+        room = a_room(compatible(version, "federate"), **{"m.federate": None})
+        event = room.invite(ANA, BEN)
+        decision = room.check(event)
+        script = str(Difference(event, room.state, decision, True, "federate"))
+        exec(compile(script, "a script", "exec"), {})
+        assert "# class: federate" in script
+        assert "compatible(KNOWN['" in script
+        assert "conformance.closed_to_a_server" in capsys.readouterr().out
+
+    def test_says_that_it_is_not_listed(self) -> None:
+        room = a_room(V11)
+        event = room.message(BEN)
+        script = str(Difference(event, room.state, room.check(event), True, ""))
+        assert script.startswith("# class: not listed\n# theirs: True\n# ours: rejected by rule")
