@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
@@ -137,6 +137,7 @@ class Synapse:
     Args:
         python: Interpreter of Synapse's environment; by default `SYNAPSE_PYTHON`.
         options: Configuration to add to, or put in place of, what tests need.
+        imports: Directories from which its modules are imported.
 
     Attributes:
         server_name: What other servers call it; ends with the TLS port.
@@ -145,9 +146,15 @@ class Synapse:
     """
 
     def __init__(
-        self, python: str | None = None, *, options: Mapping[str, JsonValue] | None = None
+        self,
+        python: str | None = None,
+        *,
+        options: Mapping[str, JsonValue] | None = None,
+        imports: Iterable[Path] = (),
     ) -> None:
         self.python = python or synapse_python()
+        # It runs isolated from the environment, so its path is part of its program.
+        self._program = f"import sys; sys.path += {[str(path) for path in imports]}\n{START}"
         self._options = dict(options or {})
         self._secret = secrets.token_hex()
         self._process: subprocess.Popen[bytes] | None = None
@@ -187,7 +194,7 @@ class Synapse:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self.python, "-I", "-c", START, "-c", str(self.root / "homeserver.json")],
+                [self.python, "-I", "-c", self._program, "-c", str(self.root / "homeserver.json")],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
