@@ -135,7 +135,7 @@ class TestMaySee:
             "visible to @ben:b.example: invited at the event, and the history is for invited users"
             " (history visibility invited)"
         )
-        assert pickle.loads(pickle.dumps(answer)) == answer  # noqa: S301 - our own
+        assert pickle.loads(pickle.dumps(answer)) == answer
 
     @pytest.mark.parametrize("viewer", ["@", "@ben", "b_example", "", None, 5, ["@ben:b.example"]])
     def test_refuses_who_is_neither_user_nor_server(self, viewer: Any) -> None:
