@@ -35,7 +35,6 @@ from tests.builders import (
     DAN,
     IDENTITY,
     SIGNER_A,
-    SIGNER_B,
     Room,
     a_levelled_room,
     a_room,
@@ -271,12 +270,6 @@ class TestJoinElsewhere:
             ),
             freeze({"room_id": "!r:a.example"}),
         )
-
-    def test_gives_the_first_step_with_a_server(self) -> None:
-        outcome = join(joins(BEN, "!r:a.example"), None, at=9)
-        assert isinstance(outcome, Begin)
-        step = outcome.with_server(ServerName("a.example"), SIGNER_B)
-        assert step.request.path.startswith("/_matrix/federation/v1/make_join/%21r%3Aa.example/")
 
     def test_of_an_invite_asks_the_senders_server_first(self) -> None:
         room = a_room(V12)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from matrix_membership._attrs import frozen
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.client.requests import AddressRequest, ClientRequest
 from matrix_membership.events import Event, EventTemplate
-from matrix_membership.federation.handshake import AwaitingTemplate, Handshake
+from matrix_membership.federation.handshake import Handshake
 from matrix_membership.federation.invites.messages import PendingInvite
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import RoomID, ServerName, UserID
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt.policy_server import PolicyServer
-from matrix_membership.room_versions import KNOWN, RoomVersion
-from matrix_membership.signing import Signer
 
 __all__ = [
     "Action",
@@ -65,7 +61,7 @@ class Send:
 
 @frozen
 class Begin:
-    """Begin a handshake through a server that is in the room.
+    """Begin a handshake through a server that is in the room: see `Attempts.begin`.
 
     Either this server is not in the room, or it cannot authorise the join.
 
@@ -90,26 +86,6 @@ class Begin:
     answer_with: JsonObject = JsonObject()
     locally: OutOfBand | None = None
     invited: bool = False
-
-    def with_server(
-        self,
-        server: ServerName,
-        signer: Signer,
-        *,
-        room_versions: Mapping[str, RoomVersion] = KNOWN,
-    ) -> AwaitingTemplate:
-        """Return the first step of the handshake with one of the servers.
-
-        The arguments are those of `Handshake.begin`.
-        """
-        return self.handshake.begin(
-            self.user,
-            self.room_id,
-            signer=signer,
-            resident=server,
-            room_versions=room_versions,
-            content=self.content,
-        )
 
 
 @frozen

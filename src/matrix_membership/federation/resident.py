@@ -32,7 +32,6 @@ from matrix_membership.federation.messages import (
     SendRequest,
 )
 from matrix_membership.federation.resident_room import ResidentRoom
-from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
 from matrix_membership.machine import admit
 from matrix_membership.membership import INVITE, JOIN, KNOCK, Membership
@@ -48,6 +47,7 @@ from matrix_membership.restricted import (
 )
 from matrix_membership.signing import KeyRing, Signer, sign
 from matrix_membership.state import RoomState
+from matrix_membership.state.create_event import is_same_event
 
 __all__ = ["Accepted", "answer_make", "answer_send"]
 
@@ -320,14 +320,16 @@ def _read(
         version,
         keys,
         membership=handshake.membership,
-        state_key_fault=_state_key_fault,
+        state_key_fault=lambda event: (
+            None if event.state_key == event.sender else "its state key is not its sender"
+        ),
     )
     if isinstance(event, MatrixError):
         return event
     if version.event_id_in_pdu:
         # In versions 1 and 2 the sender's server chooses the ID, so it may be taken.
         known = room.get_event(event.event_id)
-        if known is not None and not _is_copy(known, event):
+        if known is not None and not is_same_event(known, event):
             taken = "the event was refused: its ID is that of another event"
             return MatrixError.of("M_INVALID_PARAM", taken)
     if event.event_id in room.rejected:
@@ -340,16 +342,6 @@ def _read(
             "M_NOT_FOUND", f"this server does not know the auth events {', '.join(unknown)}"
         )
     return event
-
-
-def _state_key_fault(event: Event) -> str | None:
-    return None if event.state_key == event.sender else "its state key is not its sender"
-
-
-def _is_copy(known: Event, event: Event) -> bool:
-    """Tell whether two events of one ID agree in all that their signatures cover."""
-    version = event.room_version
-    return signed_bytes(known.document, version) == signed_bytes(event.document, version)
 
 
 def _countersign(event: Event, room: ResidentRoom, signer: Signer) -> Event | MatrixError:

@@ -16,7 +16,7 @@ __ https://spec.matrix.org/v1.19/server-server-api/#third-party-invites
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from matrix_membership import auth
@@ -213,7 +213,10 @@ def _fault(request: ExchangeRequest) -> str:
 
 
 def _awaiting_validity(invite: Event, stored: Event, signed: JsonObject) -> AwaitingValidity:
-    entries = [(public_key_of(entry), entry) for entry in _key_entries(stored.content)]
+    listed = stored.content.get("public_keys")
+    # The older form of an entry stands in the content itself.
+    found = (stored.content, *(listed if isinstance(listed, (list, tuple)) else ()))
+    entries = [(public_key_of(entry), entry) for entry in found if isinstance(entry, Mapping)]
     # A room event can repeat one key a thousand times; each is tried once.
     signers = {key for key in {key for key, _ in entries if key} if signed_by_key(signed, [key])}
     with_url = [
@@ -231,14 +234,6 @@ def _awaiting_validity(invite: Event, stored: Event, signed: JsonObject) -> Awai
     return AwaitingValidity(
         invite, tuple(needs), is_settled=bool(signers.difference(key for key, *_ in with_url))
     )
-
-
-def _key_entries(content: JsonObject) -> Iterator[Mapping[str, JsonValue]]:
-    """Yield the entries of `public_keys`, and the older one in the content itself."""
-    listed = content.get("public_keys")
-    for entry in (content, *(listed if isinstance(listed, (list, tuple)) else ())):
-        if isinstance(entry, Mapping):
-            yield entry
 
 
 # ------------------------------------------------------------- the invited user's server

@@ -37,13 +37,14 @@ def second_create_event(event: Event, *states: RoomState) -> InvalidEvent | None
         return None
     for state in states:
         first = state.create_event
-        if first is not None and not _is_the_same(event, first):
+        if first is not None and not is_same_event(event, first):
             expected = f"{first.event_id}, the create event that the room has"
             return InvalidEvent("m.room.create", expected, event.event_id)
     return None
 
 
-def _is_the_same(event: Event, other: Event) -> bool:
+def is_same_event(event: Event, other: Event) -> bool:
+    """Tell whether two events are one, by their IDs or by all that signatures cover."""
     if event is other:
         return True
     if event.event_id != other.event_id:

@@ -150,7 +150,11 @@ class Examiner:
         except InvalidEvent as error:
             self.fatal("altered_join", f"the join came back as an invalid event: {error}")
             return None
-        if entry.event_id != self.join.event_id or not self.is_same(entry):
+        # Up to version 2 the ID is not a hash, so another event can carry it.
+        same = not self.version.event_id_in_pdu or (
+            entry.covered == signed_bytes(self.join.document, self.version)
+        )
+        if entry.event_id != self.join.event_id or not same:
             self.fatal("altered_join", f"another event came back: {entry.event_id}")
             return None
         if not entry.hash_matches:
@@ -159,15 +163,6 @@ class Examiner:
             defect = Defect(Severity.NOTED, "altered_join", detail, self.join.event_id)
             self.of_answer.append(defect)
         return entry
-
-    def is_same(self, entry: Entry) -> bool:
-        """Tell whether an event with the ID of the join is the join.
-
-        Up to version 2 the ID is not a hash, so another event can carry it.
-        """
-        if not self.version.event_id_in_pdu:
-            return True
-        return entry.covered == signed_bytes(self.join.document, self.version)
 
     def create(self) -> EventID | None:
         """Return the ID of the create event; None without exactly one.
