@@ -21,7 +21,6 @@ from matrix_membership.events.reading import document_as_read, read_again
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.signing._ed25519 import ALGORITHM as ALGORITHM
 from matrix_membership.signing._ed25519 import MOST_KEY_CHECKS as MOST_KEY_CHECKS
 from matrix_membership.signing._ed25519 import (
     PublishedKey,
@@ -39,6 +38,7 @@ from matrix_membership.signing._keys import KeyRing, Signer
 from matrix_membership.signing._required import ALL_VERIFIED as ALL_VERIFIED
 from matrix_membership.signing._required import MOST_NEEDED_KEY_IDS as MOST_NEEDED_KEY_IDS
 from matrix_membership.signing._required import MOST_SIGNATURES as MOST_SIGNATURES
+from matrix_membership.signing._required import KeysToFetch as KeysToFetch
 from matrix_membership.signing._required import Unverified as Unverified
 from matrix_membership.signing._required import missing_signers, needed_keys
 from matrix_membership.signing._required import required_signers as required_signers

@@ -27,7 +27,7 @@ from matrix_membership.federation import (
     Reply,
     ResidentRoom,
 )
-from matrix_membership.federation.handshake._transcript import goes_on, reply_of
+from matrix_membership.federation.handshake._ends import goes_on, reply_of
 from matrix_membership.federation.resident import Accepted, answer_send
 from matrix_membership.identifiers import RoomID, UserID
 from matrix_membership.room_versions import V1, V8, V11, V12

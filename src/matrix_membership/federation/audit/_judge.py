@@ -19,7 +19,6 @@ from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import Event
 from matrix_membership.events.event import with_evidence
 from matrix_membership.events.facts import Facts
-from matrix_membership.federation._needs import KeysToFetch
 from matrix_membership.federation.audit._order import Listed, in_order
 from matrix_membership.federation.audit._report import (
     OTHER_VERSION,
@@ -40,6 +39,7 @@ from matrix_membership.federation.audit._signers import (
 from matrix_membership.identifiers import EventID, ServerName, server_of
 from matrix_membership.signing import (
     KeyRing,
+    KeysToFetch,
     check_signatures,
     required_signers,
     signature_error,

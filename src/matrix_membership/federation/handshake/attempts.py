@@ -42,9 +42,9 @@ from matrix_membership.federation.handshake import (
     Left,
     Refused,
 )
-from matrix_membership.federation.handshake._transcript import Attempt as Attempt
-from matrix_membership.federation.handshake._transcript import Failed, goes_on, reply_of
-from matrix_membership.federation.handshake._transcript import Reply as Reply
+from matrix_membership.federation.handshake._ends import Attempt as Attempt
+from matrix_membership.federation.handshake._ends import Failed, goes_on, reply_of
+from matrix_membership.federation.handshake._ends import Reply as Reply
 from matrix_membership.federation.messages import (
     MakeResponse,
     MatrixError,

@@ -24,7 +24,6 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonValue, encode, freeze
 from matrix_membership.errors import InvalidEvent, LocalProtocolError, RemoteProtocolError
 from matrix_membership.events import Event, EventTemplate, read_pdu
-from matrix_membership.federation._needs import KeysToFetch
 from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.invites._receiving import Countersigned, answer
 from matrix_membership.federation.invites.messages import InviteRequest, InviteResponse, key_ids_of
@@ -33,7 +32,7 @@ from matrix_membership.federation.messages import MatrixError, Request
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import ServerName, is_user_id, server_of
 from matrix_membership.membership import INVITE
-from matrix_membership.signing import KeyRing, verify
+from matrix_membership.signing import KeyRing, KeysToFetch, verify
 from matrix_membership.state import RoomState
 
 __all__ = ["Countersigned", "Offered", "answer", "conclude", "draft_invite", "offer"]

@@ -15,7 +15,6 @@ from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, encode, thaw
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.events.contents import unpadded_base64
-from matrix_membership.federation._needs import KeysToFetch
 from matrix_membership.federation._shapes import (
     frozen_of,
     list_of,
@@ -28,7 +27,7 @@ from matrix_membership.federation._shapes import (
 from matrix_membership.federation.messages import Request, path_of
 from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
 from matrix_membership.room_versions import KNOWN
-from matrix_membership.signing import signatures_by
+from matrix_membership.signing import KeysToFetch, signatures_by
 
 __all__ = [
     "ExchangeRequest",
