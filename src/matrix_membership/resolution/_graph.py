@@ -37,16 +37,17 @@ class Graph:
         room_id: the ID of the room, once it is known.
         events: the events that were looked up and found.
         missing: the IDs of those that were not found.
+        read: what `links` gave before.
     """
 
     __slots__ = (
         "_get",
         "_levels",
-        "_links",
         "_listed",
         "_lists",
         "events",
         "missing",
+        "read",
         "rejected",
         "room_id",
         "room_version",
@@ -61,7 +62,7 @@ class Graph:
         self.events: dict[EventID, Event] = {}
         self.missing: set[EventID] = set()
         self._get = get
-        self._links: dict[EventID, Links] = {}
+        self.read: dict[EventID, Links] = {}
         self._lists: Lists = {}
         # By list: members who joined one after the other list the same events. A list of three is
         # hashed in 60 ns, and its events looked up in 500.
@@ -71,24 +72,30 @@ class Graph:
     def event(self, event_id: EventID) -> Event | None:
         """Return the event of an ID, or None when it is missing."""
         found = self.events.get(event_id)
-        if found is not None or event_id in self.missing:
-            return found
-        # A storage is asked once for each ID, a missing event too. Its answer may change while a
-        # resolution runs, and no other server would have a result made of both answers.
-        found = self._get(event_id)
-        if (
-            found is None
-            # A look-up by a hash of another room version, or a cache with a mixed-up key, must not
-            # put one event under the name of another. All servers would then disagree with this
-            # one.
-            or found.event_id != event_id
-            or found.state_key is None
-            or (found.room_id != self.room_id and self.room_id is not None)
-        ):
-            self.missing.add(event_id)
-            return None
-        self.events[event_id] = found
+        if found is None and event_id not in self.missing:
+            self.load((event_id,))
+            return self.events.get(event_id)
         return found
+
+    def load(self, event_ids: Iterable[EventID]) -> None:
+        """Look up events that were not looked up before."""
+        # A storage is asked once for each ID, a missing event too: its answer may change while a
+        # resolution runs, and a result made of both answers is one that no other server has.
+        get, events, room_id = self._get, self.events, self.room_id
+        for event_id in event_ids:
+            found = get(event_id)
+            if (
+                found is None
+                # A look-up by a hash of another room version, or a cache with a mixed-up key, must
+                # not put one event under the name of another: all servers would then disagree with
+                # this one.
+                or found.event_id != event_id
+                or found.state_key is None
+                or (found.room_id != room_id and room_id is not None)
+            ):
+                self.missing.add(event_id)
+            else:
+                events[event_id] = found
 
     def stands_in(self, event_id: EventID, place: Place) -> bool:
         """Tell whether an event is at hand, and has this type and state key."""
@@ -96,12 +103,12 @@ class Graph:
         return found is not None and (found.type, found.state_key) == place
 
     def links(self, event_id: EventID) -> Links:
-        """Return an event's auth events and its time; none and 0 for a missing one."""
-        found = self._links.get(event_id)
+        """The auth events of an event, and when it was sent; none and 0 if missing."""
+        found = self.read.get(event_id)
         if found is None:
             event = self.events.get(event_id) or self.event(event_id)
             found = ((), 0) if event is None else links_of(event, self._lists)
-            self._links[event_id] = found
+            self.read[event_id] = found
         return found
 
     def auth_events(self, event_id: EventID) -> tuple[EventID, ...]:
@@ -183,14 +190,14 @@ class Graph:
         if create is not None:
             # Then an event of another room is not even kept.
             self.room_id = create.room_id
-        found = [event for event in map(self.event, event_ids) if event is not None]
-        if create is None:
-            rooms = Counter([event.room_id for event in found])
-            # Counted over all disputed events and not taken from a disputed create event. In
-            # version 1 one of each room was a draw, and 6 of 20,000 generated rooms went to the
-            # wrong one.
-            self.room_id = min(rooms, key=lambda room: (-rooms[room], room), default=None)
-        room_id = self.room_id
-        for event in [event for event in found if event.room_id != room_id]:
-            del self.events[event.event_id]
+        events = self.events
+        self.load([event_id for event_id in event_ids if event_id not in events])
+        if create is not None:
+            return
+        rooms = Counter([event.room_id for event in events.values()])
+        # Counted over all disputed events and not taken from a disputed create event. In version 1
+        # one of each room was a draw, and 6 of 20,000 generated rooms went to the wrong one.
+        room_id = self.room_id = min(rooms, key=lambda room: (-rooms[room], room), default=None)
+        for event in [event for event in events.values() if event.room_id != room_id]:
+            del events[event.event_id]
             self.missing.add(event.event_id)

@@ -108,10 +108,10 @@ def mainline_ordering(
         linear in the power levels events between them and the mainline and in the part of the
         mainline that they are based on.
     """
-    links, positions = graph.links, dict[tuple[EventID, ...], int]()
+    links, known, positions = graph.links, graph.read, dict[tuple[EventID, ...], int]()
     ranks: list[MainlineRank] = []
     for name in event_ids:
-        listed, sent = links(name)
+        listed, sent = known.get(name) or links(name)
         # The position follows from the list, and many events have the same one.
         found = positions.get(listed)
         if found is None:

@@ -72,8 +72,8 @@ def resolve_in_passes(
                     ends, winner = _last_before_a_refusal(ranks[::-1], place, judge, graph)
                 winners[place] = winner
                 considered += ends
-        for place, winner in winners.items():
-            partial.put(place, graph.events[winner])
+        for winner in winners.values():
+            partial.put(graph.events[winner])
         resolved.update(winners)
         records.append(Record(stage, [rank for rank, _ in considered], [e for _, e in considered]))
     return resolved, (*records, without_end(None, missing, Outcome.MISSING))
@@ -119,13 +119,13 @@ def _last_before_a_refusal(
     ends: Ends = [(ranks[0], Outcome.TAKEN)]
     winner = ranks[0][2]
     for rank in ranks[1:]:
-        judge.partial.put(place, graph.events[winner])
+        judge.partial.put(graph.events[winner])
         decision = judge.check(graph.events[rank[2]])
         ends.append((rank, decision))
         if not decision.allowed:
             break
         winner = rank[2]
-    judge.partial.put(place, None)  # until the pass is over
+    judge.partial.empty(place)  # until the pass is over
     return ends + [(rank, Outcome.PASSED_OVER) for rank in ranks[len(ends) :]], winner
 
 

@@ -39,8 +39,7 @@ def resolve_by_replay(
         The events that were let in, by place, and what was considered. Cost: n log n.
     """
     events = graph.events
-    for event_id in full_conflicted_set - events.keys():
-        graph.event(event_id)  # which keeps it, if it is found
+    graph.load(full_conflicted_set - events.keys() - graph.missing)
     at_hand = [event_id for event_id in full_conflicted_set if event_id in events]
     partial = PartialState(start, graph)
 
@@ -52,15 +51,15 @@ def resolve_by_replay(
     power_ranks, unordered = reverse_topological_power_ordering(edges, graph)
     power_ends = iterative_auth_checks([rank[2] for rank in power_ranks], partial, graph)
 
-    levels = partial["m.room.power_levels", ""]
+    levels = partial.get(("m.room.power_levels", ""))
     others = [event_id for event_id in at_hand if event_id not in edges]
     line = Mainline(None if levels is None else levels.event_id, graph)
     other_ranks = mainline_ordering(others, line, graph)
     other_ends = iterative_auth_checks([rank[2] for rank in other_ranks], partial, graph)
 
-    # Only the events that were let in. The start state stays where it is, so that the result of 100
-    # disputed places costs 100 entries, not one for each member.
-    resolved = {place: event.event_id for place, event in partial.resolved.items()}
+    # Only what was let in: the start state stays where it is, so that the result of 100 disputed
+    # places costs 100 entries and not one for each member.
+    resolved = {(event.type, event.state_key or ""): event.event_id for event in partial.let_in}
     return resolved, (
         Record(Stage.POWER_EVENTS, power_ranks, power_ends),
         without_end(Stage.POWER_EVENTS, unordered, Outcome.UNORDERED),
