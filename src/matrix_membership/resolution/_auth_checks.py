@@ -8,9 +8,9 @@ __ https://spec.matrix.org/v1.19/rooms/v12/#definitions
 
 # Each judgement reads a state that the one before it may have changed. A new `RoomState` for each
 # event would prepare the same power levels and join rules thousands of times. So the state is a
-# view: `PartialState` holds what was let in, `Judge` keeps one `RoomState` over it for each create
-# event, power levels and join rules, and only the members are looked up anew. Which of these views
-# serves follows from what an event lists, as long as none of the three changes.
+# view. `PartialState` holds the events that were let in. `Judge` keeps one `RoomState` over it for
+# each create event, power levels and join rules. Only the members are looked up anew. As long as
+# none of the three changes, the auth events of an event tell which view serves.
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class PartialState:
         self._graph = graph
 
     def get(self, place: Place) -> Event | None:
-        """The event of a place, or None."""
+        """Return the event of a place, or None."""
         kind, key = place
         member = kind == _MEMBER
         found = self.members.get(key) if member else self.others.get(place)

@@ -79,15 +79,15 @@ class Graph:
 
     def load(self, event_ids: Iterable[EventID]) -> None:
         """Look up events that were not looked up before."""
-        # A storage is asked once for each ID, a missing event too: its answer may change while a
-        # resolution runs, and a result made of both answers is one that no other server has.
+        # A storage is asked once for each ID, a missing event too. Its answer may change while a
+        # resolution runs, and no other server would have a result made of both answers.
         get, events, room_id = self._get, self.events, self.room_id
         for event_id in event_ids:
             found = get(event_id)
             if (
                 found is None
                 # A look-up by a hash of another room version, or a cache with a mixed-up key, must
-                # not put one event under the name of another: all servers would then disagree with
+                # not put one event under the name of another. All servers would then disagree with
                 # this one.
                 or found.event_id != event_id
                 or found.state_key is None
@@ -103,7 +103,7 @@ class Graph:
         return found is not None and (found.type, found.state_key) == place
 
     def links(self, event_id: EventID) -> Links:
-        """The auth events of an event, and when it was sent; none and 0 if missing."""
+        """Return an event's auth events and its time; none and 0 for a missing one."""
         found = self.read.get(event_id)
         if found is None:
             event = self.events.get(event_id) or self.event(event_id)

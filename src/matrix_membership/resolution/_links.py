@@ -20,7 +20,7 @@ Links = tuple[tuple[EventID, ...], int]
 
 _BEGIN: Final = b'{"auth_events":["'
 _SENT: Final = b"origin_server_ts"
-_NUMBER: Final = len(b'origin_server_ts":')
+_ONCE: Final = len(("before", "after"))
 _BACKSLASH: Final = ord("\\")
 _LISTED: Final = len('"$",') + 43
 """Characters of an event ID that is a hash, in a list: its sigil, two quotes and a comma."""
@@ -48,7 +48,7 @@ def links_of(event: Event, lists: Lists | None = None) -> Links:
     parts = event.pdu.split(_SENT)
     # A text in the content can hold anything, this name included. A second occurrence is therefore
     # not searched for the right one.
-    if len(parts) != len(("before", "after")) or _BACKSLASH in event.pdu:
+    if len(parts) != _ONCE or _BACKSLASH in event.pdu:
         return _decoded(event)
     before, after = parts
     text = before[: before.find(b'"]')]
@@ -68,9 +68,11 @@ def links_of(event: Event, lists: Lists | None = None) -> Links:
 def _decoded(event: Event) -> Links:
     """Read both from the JSON.
 
-    Everything that the scan does not take lands here: versions 1 and 2, whose references are pairs
-    with a hash, white space, and events that a caller made without a PDU.
+    The scan leaves these: versions 1 and 2, whose references are pairs with a hash, white space,
+    and events that a caller made without a PDU.
     """
+    if event.host_form is not None:
+        return event.auth_events, event.origin_server_ts
     document = event.to_pdu() if event.pdu else event.document
     sent = document.get("origin_server_ts")
     listed = references(document, "auth_events", event.room_version)

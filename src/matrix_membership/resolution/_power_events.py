@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
+from typing import Final
 
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
@@ -20,6 +21,7 @@ from matrix_membership.resolution._graph import Graph
 from matrix_membership.state import RoomState
 
 __all__ = [
+    "KINDS_OF_POWER",
     "PowerRank",
     "is_power_event",
     "power_of_sender",
@@ -29,6 +31,18 @@ __all__ = [
 
 PowerRank = tuple[int, int, EventID]
 """The sort key of a power event: power level of the sender, negated; time sent; ID."""
+
+
+KINDS_OF_POWER: Final = frozenset(
+    {
+        "m.room.power_levels",
+        "m.room.join_rules",
+        "m.room.member",  # of a state key that is not a user ID
+        "m.room.member leave",
+        "m.room.member ban",
+    }
+)
+"""The kinds of events that can be power events."""
 
 
 def is_power_event(event: Event) -> bool:
