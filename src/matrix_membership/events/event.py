@@ -49,6 +49,8 @@ class Event(Facts):
         sender: the user who sent it.
         server: the server part of `sender`.
         state_key: its state key; None for a non-state event.
+        origin_server_ts: the time at which its server says it sent it, in milliseconds since
+            1970; 0 for an event in client format that carries none.
         membership: of a member event, the membership it gives; None when its
             content has none, and for all other events.
         authorised_via: of a member event, the user named in
@@ -267,14 +269,6 @@ class Event(Facts):
         return int(self._once().get("depth") or 0)
 
     @property
-    def origin_server_ts(self) -> int:
-        """The time at which its server says it sent it, in milliseconds since 1970.
-
-        Cost: as `content`.
-        """
-        return int(self._once().get("origin_server_ts") or 0)
-
-    @property
     def redacts(self) -> JsonValue:
         """The event that a redaction redacts: an event ID, if it is well-formed.
 
@@ -395,6 +389,7 @@ def _copied(event: Facts) -> Any:
     )
     copy.type, copy.kind, copy.case, copy.view = event.type, event.kind, event.case, event.view
     copy.sender, copy.server, copy.state_key = event.sender, event.server, event.state_key
+    copy.origin_server_ts = event.origin_server_ts
     copy.membership, copy.authorised_via = event.membership, event.authorised_via
     copy.authorising_server = event.authorising_server
     copy.pdu, copy.client_form = event.pdu, event.client_form
