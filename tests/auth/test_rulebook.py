@@ -162,6 +162,11 @@ class TestInsert:
             rulebook(V11).insert(unnumbered, after="knock.from_outside")
         assert caught.value.expected == "a number such as 5.3.1 or 5.3.1a"
 
+    @pytest.mark.parametrize("row", [lambda event, state: True, "a rule", None])
+    def test_refuses_what_is_not_a_rule(self, row: Any) -> None:
+        with pytest.raises(TypeError, match="made by `allows` or `rejects`"):
+            rulebook(V11).insert(row, after="knock.from_outside")
+
     def test_refuses_a_name_that_is_taken(self) -> None:
         book = rulebook(V11).insert(below_knock_level, after="knock.of_another_user")
         with pytest.raises(InvalidRulebook) as caught:

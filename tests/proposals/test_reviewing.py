@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 import pytest
 
@@ -11,8 +12,9 @@ from matrix_membership import RoomState, auth
 from matrix_membership.auth import allows, rejects
 from matrix_membership.events import Event
 from matrix_membership.membership import BAN
-from matrix_membership.proposals import Remark, Review, review
+from matrix_membership.proposals import Remark, Review, Situation, review
 from matrix_membership.room_versions import V8, V9, V11, V12
+from tests.builders import ANA, BEN, CAY, a_room
 
 MINE = "org.example.mine"
 
@@ -43,7 +45,8 @@ class TestOfTheSpecification:
 
     def test_finds_each_rule_firing(self, reviews: Mapping[str, Review]) -> None:
         for found in reviews.values():
-            assert texts(found, "never fires") == texts(found, "shadowed") == []
+            for kind in ("never fires", "shadowed", "guesses"):
+                assert texts(found, kind) == []
 
     def test_finds_rooms_without_power(self, reviews: Mapping[str, Review]) -> None:
         dead = [remark for remark in reviews["11"].remarks if remark.kind == "dead end"]
@@ -82,6 +85,39 @@ def of_nobody(event: Event, _: RoomState) -> bool:
     return not event.sender
 
 
+@rejects("5.5.3a")
+def kicked_without_reason(event: Event, _: RoomState) -> bool:
+    """The user is kicked without a reason."""
+    return "reason" not in event.content
+
+
+KEPT: Final = ("membership", "join_authorised_via_users_server", "reason")
+
+
+@rejects()
+def settled(event: Event, _: RoomState) -> bool:
+    """The power levels stay as they are."""
+    return True
+
+
+@rejects("5.7.2a")
+def carelessly_below(event: Event, state: RoomState) -> bool:
+    """The sender's power level is below 10."""
+    try:
+        return state.power_level_of(event.sender) < 10
+    except Exception:  # noqa: BLE001 - the mistake that is looked for
+        return False
+
+
+@rejects("5.7.2b")
+def carelessly_crowded(event: Event, state: RoomState) -> bool:
+    """The room is full."""
+    try:
+        return len(list(state.joined_members())) > 10
+    except Exception:  # noqa: BLE001 - the same
+        return False
+
+
 class TestOfOnesOwn:
     def test_finds_a_rule_that_another_one_forestalls(self) -> None:
         book = auth.rulebook(V11).insert(banned_again, after="join.while_banned")
@@ -102,6 +138,42 @@ class TestOfOnesOwn:
         found = review(V11.evolve(identifier=MINE, rules=book))
         (text,) = texts(found, "banned yet joined")
         assert text == "@ben:b.example joins while banned"
+
+    def test_finds_a_verdict_that_hangs_on_a_key_lost_by_redaction(self) -> None:
+        book = auth.rulebook(V12).insert(kicked_without_reason, before="leave.sender_may_kick")
+        mine = V12.evolve(identifier=MINE, rules=book)
+        kept = mine.evolve(identifier=MINE, redaction_content={"m.room.member": KEPT})
+        room = a_room(V12).with_levels({CAY: 50}).with_member(CAY, "join")
+        case = Situation.of(room.member(ANA, BEN, "leave", reason="spam"), room.events)
+        told = (
+            "allowed by 5.5.4 (leave.sender_may_kick), rejected by 5.5.3a "
+            "(test_reviewing.kicked_without_reason) once it is redacted"
+        )
+        assert told in texts(review(mine, [case]), "lost by redaction")
+        assert told not in texts(review(kept, [case]), "lost by redaction")
+
+    def test_finds_states_without_a_way_back(self) -> None:
+        """Where a rule that allows something is missing, nobody can do it later."""
+        book = auth.rulebook(V12).remove("leave.sender_may_kick", "invite.sender_may_invite")
+        book = book.replace("power_levels.otherwise", settled)
+        found = review(V12.evolve(identifier=MINE, rules=book))
+        dead = [remark for remark in found.remarks if remark.kind == "dead end"]
+        assert [(remark.text, len(remark.events)) for remark in dead] == [
+            ("nobody can ever invite again", 0),
+            ("nobody can ever unban again", 1),
+            ("nobody can ever change power again", 1),
+        ]
+
+    def test_finds_rules_that_answer_without_knowing(self) -> None:
+        book = auth.rulebook(V12)
+        for rule in (carelessly_below, carelessly_crowded):
+            book = book.insert(rule, before="knock.from_outside")
+        found = review(V12.evolve(identifier=MINE, rules=book))
+        answers = "answers although the state does not tell"
+        assert texts(found, "guesses") == [
+            f"rule 5.7.2a (test_reviewing.carelessly_below) {answers} m.room.create",
+            f"rule 5.7.2b (test_reviewing.carelessly_crowded) {answers} all members",
+        ]
 
     def test_finds_power_out_of_nothing(self) -> None:
         book = auth.rulebook(V11).remove(

@@ -16,7 +16,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth._rule import Rule, Section, number_in, numbers_of, rows_in, table_of
 from matrix_membership.auth.auth_events import Selection, selected_by_specification
 from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
-from matrix_membership.errors import InvalidRulebook
+from matrix_membership.errors import InvalidRulebook, shown
 from matrix_membership.room_versions import NEWEST_RULES, RoomVersion, require_room_version
 
 Row = Rule | Section
@@ -226,6 +226,8 @@ def _under(row: Row, number: str) -> Row:
 
 def _fixed(row: Row, number: str = "") -> Row:
     """Return a row with the one number that it has, or else with this one."""
+    if not isinstance(row, Rule | Section):  # such as a function that nobody decorated
+        raise TypeError(f"expected a rule, made by `allows` or `rejects`, got {shown(row)}")
     fixed = _under(row, _number(row) or number)
     if isinstance(fixed, Section):
         return evolve(fixed, rules=tuple([_fixed(inner) for inner in fixed.rules]))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from types import MappingProxyType
+from typing import Never
 
 from matrix_membership import auth
 from matrix_membership._attrs import frozen
 from matrix_membership.auth import Decision, Rule
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
-from matrix_membership.errors import InvalidEvent
+from matrix_membership.errors import IncompleteState, InvalidEvent
+from matrix_membership.events import Event
 from matrix_membership.identifiers import UserID
 from matrix_membership.membership import BAN, JOIN
 from matrix_membership.proposals.situations import Situation, situations
@@ -26,7 +28,7 @@ from matrix_membership.proposals.small_rooms import (
 )
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import RoomVersion, require_room_version
-from matrix_membership.state import RoomState
+from matrix_membership.state import RoomState, Storage
 
 
 @frozen
@@ -34,7 +36,7 @@ class Remark:
     """Something about the rules that their author should look at.
 
     Attributes:
-        kind: `never fires`, `shadowed`, `lost by redaction`, `dead end`,
+        kind: `never fires`, `shadowed`, `guesses`, `lost by redaction`, `dead end`,
             `power out of nothing` or `banned yet joined`.
         text: what was found, in a sentence.
         events: the events that lead there, in order, from a new room that Ana made and
@@ -85,14 +87,17 @@ class Review:
         }
 
 
-def review(room_version: RoomVersion) -> Review:
+def review(room_version: RoomVersion, cases: Iterable[Situation] = ()) -> Review:
     """Look for what is wrong with the rules of a room version.
 
     Args:
         room_version: the version, such as one that follows an amended rulebook.
+        cases: more situations to judge, after those of `compare`: give some with what your
+            rules read, such as a key of a content that no other rule knows.
 
     Returns:
-        Rules that never fire or that an earlier rule always forestalls; verdicts that the
+        Rules that never fire or that an earlier rule always forestalls; rules that answer
+        although the state does not tell what they read; verdicts that the
         redaction of an event changes; states from which nobody can ever invite, unban or
         change power again; events by which a user gains more power than the sender has;
         and users who join while they are banned. Cost: some seconds.
@@ -106,9 +111,11 @@ def review(room_version: RoomVersion) -> Review:
     # Searched once for two questions, since it costs some 100,000 checks.
     require_room_version(room_version)
     rooms = small_rooms(room_version)
+    judged = tuple(_judged(room_version, cases))
     remarks = chain(
-        _silent_rules(room_version),
-        _lost_by_redaction(room_version),
+        _silent_rules(room_version, judged),
+        _guesses(room_version, judged),
+        _lost_by_redaction(room_version, judged),
         _dead_ends(rooms),
         _gains(rooms),
     )
@@ -122,9 +129,8 @@ def _line(event: JsonObject) -> str:
 # ------------------------------------------------------------------ rules
 
 
-def _silent_rules(room_version: RoomVersion) -> Iterator[Remark]:
+def _silent_rules(room_version: RoomVersion, judged: Sequence[Judged]) -> Iterator[Remark]:
     """Yield the rules that decide nothing, with what forestalls them."""
-    judged = list(_judged(room_version))
     fired = {decision.rule for _, decision in judged}
     for number, rule in auth.rulebook(room_version):
         if rule.name in fired or rule.name.startswith(_BEYOND):
@@ -142,15 +148,16 @@ _BEYOND = ("auth_events.", "invite.third_party")
 """Chapters that read more than an event and a state: listed events, and signatures."""
 
 
-def _judged(room_version: RoomVersion) -> Iterator[tuple[Situation, Decision]]:
-    for situation in situations(room_version.own_join_rules):
+Judged = tuple[Situation, Decision]
+
+
+def _judged(room_version: RoomVersion, cases: Iterable[Situation]) -> Iterator[Judged]:
+    for situation in chain(situations(room_version.own_join_rules), cases):
         with suppress(InvalidEvent):
             yield situation, situation.decision_in(room_version)
 
 
-def _forestalled(
-    rule: Rule, room_version: RoomVersion, judged: list[tuple[Situation, Decision]]
-) -> tuple[Situation, Decision] | None:
+def _forestalled(rule: Rule, room_version: RoomVersion, judged: Sequence[Judged]) -> Judged | None:
     """Return a situation in which a rule holds although another one decides."""
     book = auth.rulebook(room_version)
     others = [other.name for _, other in book if other.name != rule.name]
@@ -162,13 +169,49 @@ def _forestalled(
     return None
 
 
+def _guesses(room_version: RoomVersion, judged: Sequence[Judged]) -> Iterator[Remark]:
+    """Yield the rules that answer although the state does not tell what they read."""
+    # A rule that catches every `Exception` catches `IncompleteState` too. With the state of an
+    # invite it would stay silent where it must leave the verdict open.
+    situations_of = {situation.event: situation for situation, _ in judged}
+    events = [(event, found.event_in(room_version)) for event, found in situations_of.items()]
+    rules = auth.Rulebook((), (), auth.rulebook(room_version).state_dependent)
+    for number, rule in rules:
+        found = ((document, _guessed(rule, event)) for document, event in events)
+        document, missing = next((pair for pair in found if pair[1]), (None, ""))
+        if document is not None:
+            text = f"rule {number} ({rule.name}) answers although the state does not tell {missing}"
+            yield Remark("guesses", text, (document,))
+
+
+def _guessed(rule: Rule, event: Event) -> str:
+    """Return what a rule asked in vain for before it answered; empty if it did not."""
+    asked: list[str] = []
+
+    def refuse(*place: str) -> Never:
+        asked.append(" ".join(place).rstrip())
+        raise IncompleteState("a rule", asked[-1])
+
+    def refuse_all(*_: object) -> Never:
+        refuse("all members")
+
+    storage = Storage(refuse, refuse_all, refuse_all, refuse_all)
+    state = RoomState.over(event.room_version, storage)
+    try:
+        rule.applies(event, state)
+    # Here a rule is tried outside of its section, where it may fail at anything.
+    except Exception:  # noqa: BLE001 - see above
+        return ""
+    return asked[0] if asked else ""
+
+
 # ------------------------------------------------------------------ redaction
 
 
-def _lost_by_redaction(room_version: RoomVersion) -> Iterator[Remark]:
+def _lost_by_redaction(room_version: RoomVersion, judged: Sequence[Judged]) -> Iterator[Remark]:
     """Yield the verdicts that change when the judged event is redacted."""
     told: set[tuple[str, str]] = set()
-    for situation, before in _judged(room_version):
+    for situation, before in judged:
         # A verdict that hangs on a key which redaction takes is another one for a server that gets
         # the redacted form. In version 8 that was so of the user who authorises a join.
         content = redact(situation.event, room_version)["content"]
