@@ -40,6 +40,7 @@ from matrix_membership.signing._required import MOST_NEEDED_KEY_IDS as MOST_NEED
 from matrix_membership.signing._required import MOST_SIGNATURES as MOST_SIGNATURES
 from matrix_membership.signing._required import KeysToFetch as KeysToFetch
 from matrix_membership.signing._required import Unverified as Unverified
+from matrix_membership.signing._required import concerned_servers as concerned_servers
 from matrix_membership.signing._required import missing_signers, needed_keys
 from matrix_membership.signing._required import required_signers as required_signers
 from matrix_membership.signing._required import signature_error as signature_error

@@ -137,7 +137,7 @@ def unverified(event: Event, keys: KeyRing) -> Unverified:
     Raises:
         InvalidEvent: the event came in client format, which is not all of it.
     """
-    lacking = _concerned(event) - event.signed_by
+    lacking = concerned_servers(event) - event.signed_by
     return _told_apart(event, event.to_pdu(), lacking, keys) if lacking else ALL_VERIFIED
 
 
@@ -151,10 +151,10 @@ def needed_keys(read: ReadPdu) -> dict[ServerName, frozenset[str]]:
     """
     # The altered form may name other servers, whose keys would be fetched for nothing.
     event = read.event if read.content_hash_matches else read.event.redacted()
-    return _told_apart(event, read.document, _concerned(event), _NO_KEYS).needs
+    return _told_apart(event, read.document, concerned_servers(event), _NO_KEYS).needs
 
 
-def _concerned(event: Facts) -> frozenset[ServerName]:
+def concerned_servers(event: Facts) -> frozenset[ServerName]:
     """Return the servers whose signature is asked for, by the checks or by the rules."""
     server = event.authorising_server
     return required_signers(event) | {server} if server else required_signers(event)

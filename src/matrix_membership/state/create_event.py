@@ -17,10 +17,6 @@ def second_create_event(event: Event, *states: RoomState) -> InvalidEvent | None
     the room ID's server could replace the create event, even one who is banned. An event of
     this type with any other state key, or with none, counts as a second one too.
 
-    Args:
-        event: any event.
-        states: states of its room.
-
     Returns:
         An error that names both. None if a state has this very event, if no state has a create
         event, and for events of other types. Cost: constant; in versions 1 and 2, where an ID is

@@ -66,15 +66,11 @@ class SendJoinReader:
         budget: AnswerBudget = ANSWER_BUDGET,
         of_state: bool = False,
     ) -> None:
-        """Make a reader for one answer.
+        """Make a reader for the answer of a resident server to a join.
 
-        Args:
-            join: the join that was sent.
-            asked_to_omit: whether the request had `omit_members=true`.
-            resident: the server that answers.
-            budget: the limits on the answer.
-            of_state: whether to read an answer to `GET /state`__ instead, whose `pdus` are
-                the state. A server sends that request later to get the omitted members.
+        `asked_to_omit` says whether the request had `omit_members=true`. With `of_state`, it
+        reads an answer to `GET /state`__, whose `pdus` are the state. A server sends that request
+        later to get the omitted members.
 
         __ https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
         """

@@ -41,6 +41,7 @@ from matrix_membership.signing import (
     KeyRing,
     KeysToFetch,
     check_signatures,
+    concerned_servers,
     required_signers,
     signature_error,
     told_apart,
@@ -95,10 +96,9 @@ class Examination:
                 if server == authorising:
                     needs.add(server, key_id)
         for entry in chain(self.entries.values(), self.copies):
-            required = required_signers(entry)
-            authorising = entry.authorising_server
+            concerned = concerned_servers(entry)
             for server, key_id, _ in entry.signed:
-                if server in required or (authorising and server == authorising):
+                if server in concerned:
                     needs.add(server, key_id)
         return needs.given()
 

@@ -16,10 +16,9 @@ from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event
 from matrix_membership.federation.audit import examine
 from matrix_membership.federation.audit._judge import Examination, Judgement
-from matrix_membership.federation.audit._report import Defect, Entry, Severity
+from matrix_membership.federation.audit._report import Defect, Severity
 from matrix_membership.federation.messages import SendJoinResponse
-from matrix_membership.identifiers import ServerName
-from matrix_membership.signing import KeyRing, required_signers
+from matrix_membership.signing import KeyRing, concerned_servers, required_signers
 
 __all__ = ["shortcomings"]
 
@@ -27,11 +26,7 @@ _NO_KEYS: Final = KeyRing.of({})
 
 
 def shortcomings(response: SendJoinResponse, join: Event) -> tuple[Defect, ...]:
-    """Find all shortcomings of an answer that this server made.
-
-    Args:
-        response: the answer.
-        join: the join that it answers.
+    """Find all shortcomings of an answer that this server made to a join.
 
     Returns:
         The defects that an audit finds, and an event of the auth chain that is there `twice` or
@@ -45,18 +40,13 @@ def shortcomings(response: SendJoinResponse, join: Event) -> tuple[Defect, ...]:
     read = examine(response, asked, asked_to_omit=omitted, resident="")
     entries = (*read.entries.values(), *read.copies)
     # Only the audit checks signatures; here all required ones count as good.
-    supposed = [_owed(entry) for entry in entries]
+    supposed = [concerned_servers(entry) for entry in entries]
     if read.returned is not None:
         supposed.append(frozenset(server for server, *_ in read.returned.signed))
     audit = Judgement(read, supposed, _NO_KEYS).audit()
     # A server may keep, and send on, what it got in redacted form.
     found = [defect for defect in audit.defects if defect.code != "redacted_form"]
     return (*found, *_superfluous(response, read, asked))
-
-
-def _owed(entry: Entry) -> frozenset[ServerName]:
-    server = entry.authorising_server
-    return required_signers(entry) | ({server} if server else frozenset())
 
 
 def _superfluous(response: SendJoinResponse, read: Examination, join: Event) -> Iterator[Defect]:

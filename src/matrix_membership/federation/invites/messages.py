@@ -336,12 +336,8 @@ def key_needs_of(
 ) -> dict[ServerName, frozenset[str]]:
     """Return the keys that verify PDUs: key IDs by the server that must have signed.
 
-    Args:
-        pdus: the PDUs, as received.
-        event_id_in_pdu: whether event IDs name a server, which then must sign too.
-
-    Returns:
-        At most `MOST_SERVERS_OF_ROOM_STATE` servers, those of the first PDUs.
+    `event_id_in_pdu` says whether event IDs name a server, which then must sign too. The servers
+    are those of the first PDUs, at most `MOST_SERVERS_OF_ROOM_STATE`.
     """
     needs = KeysToFetch(MOST_SERVERS_OF_ROOM_STATE)
     for pdu in pdus:

@@ -62,11 +62,8 @@ def examined(
 ) -> tuple[tuple[Event, ...], tuple[MatrixError, ...]]:
     """Check the events that describe a room, in an invite or the answer to a knock.
 
-    Args:
-        entries: `invite_room_state` or `knock_room_state`, as received.
-        event: the invite or the knock.
-        keys: the known keys of the senders' servers.
-        where: the name of the list, for the errors.
+    The entries are `invite_room_state` or `knock_room_state`, as received; `where` names the
+    list in errors. The keys are those of the senders' servers.
 
     Returns:
         The events that can be shown, and an error for each fault. A list of more than
