@@ -12,7 +12,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, decode, freeze
-from matrix_membership.errors import InvalidJson, shown
+from matrix_membership.errors import InvalidJson, InvalidMessage
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import (
     RoomID,
@@ -121,12 +121,14 @@ class _Wrong(Exception):
 
 
 def _reader(read: Callable[P, R]) -> Callable[P, R | MatrixError]:
-    """Make a reader return the error to answer, where it would raise `_Wrong`."""
+    """Make a reader return the error to answer, where it would raise one."""
 
     @wraps(read)
     def reader(*args: P.args, **kwargs: P.kwargs) -> R | MatrixError:
         try:
             return read(*args, **kwargs)
+        except InvalidMessage as error:
+            return MatrixError.of("M_INVALID_PARAM", str(error))
         except _Wrong as wrong:
             return wrong.error
 
@@ -200,7 +202,7 @@ def read_target(user: UserID, room_id: str, *, body: bytes) -> ClientRequest | M
     fields = _fields(body, required=True)
     target = _required(fields, "user_id", "a user ID")
     if not is_user_id(target):
-        raise _invalid("user_id", "a user ID", target)
+        raise InvalidMessage("user_id", "a user ID", target)
     return ClientRequest(user, _room(room_id), target, content=_reason(fields))
 
 
@@ -217,9 +219,9 @@ def read_invite(
     texts = {name: _required(fields, name, "text") for name in _ADDRESS_FIELDS}
     for name, text in texts.items():
         if not isinstance(text, str) or not text:
-            raise _invalid(name, "text", text)
+            raise InvalidMessage(name, "text", text)
     if not is_server_name(texts["id_server"]):
-        raise _invalid("id_server", "a server name", texts["id_server"])
+        raise InvalidMessage("id_server", "a server name", texts["id_server"])
     return AddressRequest(
         user=user, room=_room(room_id), reason=_reason(fields).get("reason"), **texts
     )
@@ -235,10 +237,10 @@ def read_membership(
     """
     fields = _fields(body, required=True)
     if not is_user_id(state_key):
-        raise _invalid("state_key", "a user ID", state_key)
+        raise InvalidMessage("state_key", "a user ID", state_key)
     membership = _required(fields, "membership", "a membership")
     if not isinstance(membership, str) or membership not in MEMBERSHIPS:
-        raise _invalid("membership", f"one of {', '.join(MEMBERSHIPS)}", membership)
+        raise InvalidMessage("membership", f"one of {', '.join(MEMBERSHIPS)}", membership)
     _reason(fields)
     content = {key: value for key, value in fields.items() if key not in _NEVER_A_CLIENTS}
     return ClientRequest(
@@ -263,7 +265,8 @@ def _fields(body: bytes, *, required: bool = False) -> JsonObject:
     except InvalidJson as error:
         raise _Wrong(MatrixError.of("M_NOT_JSON", str(error))) from error
     if not isinstance(value, JsonObject):
-        raise _Wrong(MatrixError.of("M_BAD_JSON", _sentence("body", "an object", value)))
+        sentence = str(InvalidMessage("body", "an object", value))
+        raise _Wrong(MatrixError.of("M_BAD_JSON", sentence))
     return value
 
 
@@ -279,13 +282,13 @@ def _reason(fields: Mapping[str, JsonValue]) -> JsonObject:
     if reason is None:
         return JsonObject()
     if not isinstance(reason, str):
-        raise _invalid("reason", "text", reason)
+        raise InvalidMessage("reason", "text", reason)
     return JsonObject(reason=reason)
 
 
 def _room(room_id: str) -> RoomID:
     if not is_room_id(room_id):
-        raise _invalid("roomId", "a room ID", room_id)
+        raise InvalidMessage("roomId", "a room ID", room_id)
     return room_id
 
 
@@ -294,7 +297,7 @@ def _room_or_alias(room: str) -> str:
     if name.startswith("#") and colon and is_server_name(server):
         return room
     if not is_room_id(room):
-        raise _invalid("roomIdOrAlias", "a room ID or an alias", room)
+        raise InvalidMessage("roomIdOrAlias", "a room ID or an alias", room)
     return room
 
 
@@ -303,7 +306,7 @@ def _via(query: Query) -> tuple[ServerName, ...]:
     for name, value in query:
         if name in named:
             if not is_server_name(value):
-                raise _invalid(name, "a server name", value)
+                raise InvalidMessage(name, "a server name", value)
             named[name].append(value)
     # `server_name` is the older name of the parameter. A client that sends both means the same
     # servers.
@@ -312,7 +315,7 @@ def _via(query: Query) -> tuple[ServerName, ...]:
 
 def _check_signed(signed: JsonValue) -> None:
     if not isinstance(signed, Mapping):
-        raise _invalid("third_party_signed", "an object", signed)
+        raise InvalidMessage("third_party_signed", "an object", signed)
     for name, good, expected in (
         ("sender", is_user_id, "a user ID"),
         ("mxid", is_user_id, "a user ID"),
@@ -321,12 +324,4 @@ def _check_signed(signed: JsonValue) -> None:
     ):
         value = _required(signed, name, expected)
         if not good(value):
-            raise _invalid(f"third_party_signed.{name}", expected, value)
-
-
-def _invalid(name: str, expected: str, got: JsonValue) -> _Wrong:
-    return _Wrong(MatrixError.of("M_INVALID_PARAM", _sentence(name, expected, got)))
-
-
-def _sentence(name: str, expected: str, got: JsonValue) -> str:
-    return f"{name}: expected {expected}, got {shown(got)}"
+            raise InvalidMessage(f"third_party_signed.{name}", expected, value)
