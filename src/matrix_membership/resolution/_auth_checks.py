@@ -204,7 +204,7 @@ def iterative_auth_checks(
     """
     ends: list[Decision | Outcome] = []
     events, rejected, judge = graph.events, graph.rejected, Judge(partial, graph)
-    check, read, links = auth.check, graph.read, graph.links
+    check, auth_events = auth.check, graph.auth_events
     for event_id in event_ids:
         # By the letter a rejected event is replayed as any other. Synapse never lets one in, and a
         # server that did would have a member in its state whom the others refused.
@@ -212,7 +212,7 @@ def iterative_auth_checks(
             ends.append(Outcome.REJECTED)
             continue
         event = events[event_id]
-        names = (read.get(event_id) or links(event_id))[0]
+        names = auth_events(event_id)
         # Events that list the same hold the same tuple: comparing it takes 30 ns, choosing the
         # state that they are judged by 150 to 400.
         if names is not judge.names or judge.changes != partial.changes:

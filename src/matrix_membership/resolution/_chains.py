@@ -248,7 +248,7 @@ class _Growing:
         """Put an event at the end of a chain, or into one of its own."""
         if self._spot(event.event_id) is not None:
             return
-        listed = [self._spot(name) or self._begin(name, None) for name in links_of(event)[0]]
+        listed = [self._spot(name) or self._begin(name, None) for name in links_of(event)]
         place = event.type, event.state_key or ""
         # The place is compared as well as the position. An event may cite the newest of many
         # chains, and any of them could take it. But only events of one place make long chains, and

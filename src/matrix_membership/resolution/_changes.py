@@ -132,9 +132,9 @@ def _goes_back(
         return False
     # Both, since either alone lies: depth stands still at its maximum, and `origin_server_ts` is
     # what the sender's server claims.
-    if new.depth < old.depth and links_of(new)[1] < links_of(old)[1]:
+    if new.depth < old.depth and new.origin_server_ts < old.origin_server_ts:
         return True
-    if not _can_authorise(new) or row.before in links_of(new)[0]:
+    if not _can_authorise(new) or row.before in links_of(new):
         return False
     return _authorises(row.after, row.before, chains.setdefault(row.place, set()), get)
 
@@ -158,7 +158,7 @@ def _can_authorise(event: Event) -> bool:
 
 def _auth_events(event_id: EventID, get: GetEvent) -> Sequence[EventID]:
     event = get(event_id)
-    return () if event is None else links_of(event)[0]
+    return () if event is None else links_of(event)
 
 
 def _reset(row: _Change, step: Sequence[_Change], state: State, get: GetEvent) -> Reset:

@@ -1,8 +1,8 @@
-"""The two facts that resolution reads of an event: its auth events and its time.
+"""The edges of the graph that resolution reads: the auth events of an event.
 
-An `Event` keeps the bytes of its PDU and reads them again for each of these. A resolution
-of 10,000 places would spend more time on that than on everything else. So both are read at
-once, and from most PDUs without decoding the JSON.
+An `Event` keeps the bytes of its PDU and reads them again for this. A resolution of 10,000
+places would spend more time on that than on everything else. So they are read from most PDUs
+without decoding the JSON.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from typing import Final
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 
-__all__ = ["Links", "links_of"]
-
-Links = tuple[tuple[EventID, ...], int]
-"""The auth events and `origin_server_ts` of an event."""
+__all__ = ["Lists", "links_of"]
 
 _BEGIN: Final = b'{"auth_events":["'
 _BACKSLASH: Final = ord("\\")
@@ -26,11 +23,11 @@ Lists = dict[bytes, tuple[EventID, ...]]
 """Lists of auth events that were read before, by their bytes."""
 
 
-def links_of(event: Event, lists: Lists | None = None) -> Links:
-    """Read the auth events and `origin_server_ts` of an event.
+def links_of(event: Event, lists: Lists | None = None) -> tuple[EventID, ...]:
+    """Read the auth events of an event.
 
-    The auth events of a PDU in canonical form are found in the bytes: they stand first in it. In
-    all other cases the JSON is decoded.
+    Those of a PDU in canonical form are found in the bytes: they stand first in it. In all other
+    cases the JSON is decoded.
 
     Args:
         event: the event.
@@ -38,8 +35,8 @@ def links_of(event: Event, lists: Lists | None = None) -> Links:
             the same events: each list is then split, and held, once.
 
     Returns:
-        Both; an event in client format has no auth events. Cost: linear in the size of the
-        event; of a PDU in canonical form of versions 3 and later a tenth of decoding it.
+        Their IDs; an event in client format has none. Cost: linear in the size of the event;
+        of a PDU in canonical form of versions 3 and later a tenth of decoding it.
     """
     pdu = event.pdu
     text = pdu[: pdu.find(b'"]')]
@@ -48,11 +45,11 @@ def links_of(event: Event, lists: Lists | None = None) -> Links:
         # The scan leaves versions 1 and 2, whose references are pairs with a hash, and events that
         # a caller made without a PDU.
         if not text.startswith(_BEGIN) or _BACKSLASH in text:
-            return event.auth_events, event.origin_server_ts
+            return event.auth_events
         listed = tuple([EventID(name) for name in text[len(_BEGIN) :].decode().split('","')])
         # White space between them would make fewer and longer ones.
         if len(text) != len(_BEGIN) + len(listed) * _LISTED - len('","'):
-            return event.auth_events, event.origin_server_ts
+            return event.auth_events
         if lists is not None:
             lists[text] = listed
-    return listed, event.origin_server_ts
+    return listed

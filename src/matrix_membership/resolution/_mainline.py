@@ -108,14 +108,15 @@ def mainline_ordering(
         linear in the power levels events between them and the mainline and in the part of the
         mainline that they are based on.
     """
-    links, known, positions = graph.links, graph.read, dict[tuple[EventID, ...], int]()
+    events, auth_events = graph.events, graph.auth_events
+    positions: dict[tuple[EventID, ...], int] = {}
     ranks: list[MainlineRank] = []
     for name in event_ids:
-        listed, sent = known.get(name) or links(name)
+        listed = auth_events(name)
         # The position follows from the list, and many events have the same one.
         found = positions.get(listed)
         if found is None:
             found = positions[listed] = line.position(name)
-        ranks.append((-found, sent, name))
+        ranks.append((-found, events[name].origin_server_ts, name))
     ranks.sort()
     return ranks
