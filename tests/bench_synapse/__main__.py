@@ -9,6 +9,7 @@ import argparse
 import gc
 import json
 import platform
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 import attrs
 
 from tests.bench.page import write_between
-from tests.bench_synapse import ours, theirs
+from tests.bench_synapse import by_ruma, ours, theirs
 from tests.bench_synapse.comparison import (
     answers,
     checks,
@@ -24,8 +25,10 @@ from tests.bench_synapse.comparison import (
     resolutions,
     table_of_checks,
     table_of_others,
+    table_of_resolutions,
 )
 from tests.bench_synapse.work import Work
+from tests.observatory.ruma import PROGRAM, Ruma
 
 BEGIN: Final = "<!-- written by make bench-synapse -->"
 END: Final = "<!-- until here, beside Synapse -->"
@@ -40,11 +43,17 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="print all as JSON, and write no page")
     asked = parser.parse_args()
+    with ExitStack() as running:
+        _measure(asked, running)
 
+
+def _measure(asked: argparse.Namespace, running: ExitStack) -> None:
     work = Work.from_json(asked.file.read_text("utf-8"))
     by_synapse, by_us = dict(theirs.tasks(work)), dict(ours.tasks(work))
     results = {name: [by_synapse[name].result(), by_us[name].result()] for name in by_us}
     different = [name for name, (one, other) in results.items() if one != other]
+    ruma = dict(by_ruma.tasks(work, running.enter_context(Ruma()))) if PROGRAM else None
+    different += [name for name, task in (ruma or {}).items() if task.result() != results[name][1]]
     if different and not asked.json:
         raise SystemExit(f"Not the same came of {', '.join(different)}")
 
@@ -55,17 +64,25 @@ def main() -> None:
     checked = list(checks(work, by_synapse, by_us, rounds=rounds))
     rest = list(others(work, by_synapse, by_us, rounds=rounds))
     whole = list(answers(work, by_synapse, by_us, rounds=few))
-    whole += resolutions(work, by_synapse, by_us, rounds=few)
+    forks = list(resolutions(work, by_synapse, by_us, ruma, rounds=few))
     if asked.json:
-        measured = [attrs.asdict(found) for found in (*checked, *rest, *whole)]
+        measured = [attrs.asdict(found) for found in (*checked, *rest, *whole, *forks)]
         print(json.dumps({"results": results, "measured": measured}))
         return
     how = (
         f"Synapse {version('matrix-synapse')}; CPython {platform.python_version()},"
         f" {platform.machine()}; CPU time, medians of {rounds} turns, of answers and resolved states {few}."
         " A ratio is Synapse's time / this library's."
+        + (" States are resolved by ruma-state-res 0.18.0 too." if PROGRAM else "")
     )
-    tables = f"{how}\n\n{table_of_checks(checked)}\n\n{table_of_others(rest, whole)}"
+    tables = "\n\n".join(
+        (
+            how,
+            table_of_checks(checked),
+            table_of_others(rest, whole),
+            table_of_resolutions(forks),
+        )
+    )
     print(tables)
     write_between(BEGIN, END, tables)
 

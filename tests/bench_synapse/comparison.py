@@ -41,6 +41,8 @@ class Sides:
         theirs: nanoseconds that Synapse took, the median for each size.
         ours: the same of this library.
         ratios: the medians of Synapse / this library in each turn, for each size.
+        ruma: the nanoseconds that ruma took, where it was asked.
+        ratios_to_ruma: the medians of ruma / this library.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Sides:
     theirs: tuple[float, ...]
     ours: tuple[float, ...]
     ratios: tuple[float, ...]
+    ruma: tuple[float, ...] = ()
+    ratios_to_ruma: tuple[float, ...] = ()
 
     @property
     def growth(self) -> tuple[float, float]:
@@ -55,30 +59,51 @@ class Sides:
         return slope(self.sizes, self.theirs), slope(self.sizes, self.ours)
 
 
-def sides(name: str, names: Mapping[int, str], theirs: Tasks, ours: Tasks, *, rounds: int) -> Sides:
-    """Measure both sides at all sizes in turns.
+def sides(
+    name: str,
+    names: Mapping[int, str],
+    theirs: Tasks,
+    ours: Tasks,
+    by_ruma: Tasks | None = None,
+    *,
+    rounds: int,
+) -> Sides:
+    """Measure all sides at all sizes in turns.
 
     Args:
         name: what it is called.
         names: the name of the task for each size.
         theirs: the tasks as Synapse does them.
         ours: the tasks as this library does them.
+        by_ruma: the tasks as ruma does them, if it is asked.
         rounds: how many turns.
     """
-    pairs = [(theirs[task].call, ours[task].call) for task in names.values()]
-    columns = list(
-        zip(*turns([call for pair in pairs for call in pair], rounds=rounds), strict=True)
-    )
-    their_times, our_times = columns[::2], columns[1::2]
+    engines = [theirs, ours, *([by_ruma] if by_ruma else [])]
+    calls = [engine[task].call for task in names.values() for engine in engines]
+    columns = list(zip(*turns(calls, rounds=rounds), strict=True))
+    times = [columns[number :: len(engines)] for number in range(len(engines))]
     return Sides(
         name,
         tuple(names),
-        tuple(map(statistics.median, their_times)),
-        tuple(map(statistics.median, our_times)),
-        tuple(
-            statistics.median(one / other for one, other in zip(*both, strict=True))
-            for both in zip(their_times, our_times, strict=True)
-        ),
+        _medians(times[0]),
+        _medians(times[1]),
+        _ratios(times[0], times[1]),
+        _medians(times[2]) if by_ruma else (),
+        _ratios(times[2], times[1]) if by_ruma else (),
+    )
+
+
+Columns = Sequence[Sequence[float]]
+
+
+def _medians(columns: Columns) -> tuple[float, ...]:
+    return tuple(map(statistics.median, columns))
+
+
+def _ratios(one: Columns, other: Columns) -> tuple[float, ...]:
+    return tuple(
+        statistics.median(a / b for a, b in zip(*both, strict=True))
+        for both in zip(one, other, strict=True)
     )
 
 
@@ -106,11 +131,13 @@ def answers(work: Work, theirs: Tasks, ours: Tasks, *, rounds: int) -> Iterator[
         yield sides(room, names, theirs, ours, rounds=rounds)
 
 
-def resolutions(work: Work, theirs: Tasks, ours: Tasks, *, rounds: int) -> Iterator[Sides]:
-    """The states of forks resolved, with the auth difference at hand."""
+def resolutions(
+    work: Work, theirs: Tasks, ours: Tasks, by_ruma: Tasks | None, *, rounds: int
+) -> Iterator[Sides]:
+    """The states of forks resolved."""
     for room, sizes in work.forks.items():
         names = {places: RESOLVED.format(members=places, room=room) for places in sizes}
-        yield sides(room, names, theirs, ours, rounds=rounds)
+        yield sides(room, names, theirs, ours, by_ruma, rounds=rounds)
 
 
 def target_of(name: str) -> float | None:
@@ -128,7 +155,6 @@ TARGETS: Final[Sequence[tuple[str, float]]] = (
     ("ban, prepared", 25),
     ("message, prepared", 25),
     (READ, 2.0),
-    ("states resolved", 6.0),
     (RECEIPT.partition(",")[0], 2.2),
     ("send_join answer verified, 100,000", 3.0),
     ("send_join answer verified", 2.8),
@@ -192,9 +218,8 @@ def table_of_others(measured: Sequence[Sides], whole: Sequence[Sides]) -> str:
         *(_row(found.name, found, 0) for found in measured),
     ]
     for found in whole:
-        form = RESOLVED if found.name.startswith("room version") else ANSWER
         for at, members in enumerate(found.sizes):
-            lines.append(_row(form.format(members=members, room=found.name), found, at))
+            lines.append(_row(ANSWER.format(members=members, room=found.name), found, at))
         if len(found.sizes) > 1:
             theirs, ours = found.growth
             held = f"at most {LINEAR}: {'yes' if ours <= LINEAR else 'no'}"
@@ -207,3 +232,48 @@ def _row(name: str, found: Sides, at: int) -> str:
     ratio = found.ratios[at]
     both = f"{time(found.theirs[at])} | {time(found.ours[at])}"
     return f"| {name} | {both} | {times(ratio)} | {met(ratio, target_of(name))} |"
+
+
+TIMES_SYNAPSE: Final = 6.0
+"""How many times as fast as Synapse states shall be resolved; as fast as ruma at least."""
+
+
+def table_of_resolutions(measured: Sequence[Sides]) -> str:
+    """The states of forks resolved, by Synapse, ruma and this library."""
+    ratios = f"Synapse / here | ruma / here | at least {TIMES_SYNAPSE:g} and 1: met"
+    lines = [
+        f"| states resolved | places in dispute | Synapse | ruma | here | {ratios} |",
+        "|" + "---|" * 8,
+    ]
+    for found in measured:
+        for at, places in enumerate(found.sizes):
+            met = [found.ratios[at] >= TIMES_SYNAPSE]
+            if found.ruma:
+                met.append(found.ratios_to_ruma[at] >= 1)
+            cells = [
+                found.name,
+                f"{places:,}",
+                time(found.theirs[at]),
+                time(found.ruma[at]) if found.ruma else "-",
+                time(found.ours[at]),
+                times(found.ratios[at]),
+                times(found.ratios_to_ruma[at]) if found.ruma else "-",
+                ", ".join("yes" if one else "no" for one in met),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append(_growth_row(found))
+    return "\n".join(lines)
+
+
+def _growth_row(found: Sides) -> str:
+    """The exponents without the smallest size, in which the places hardly count."""
+    sizes = found.sizes[1:]
+    if len(sizes) < len(("one", "other")):
+        return f"| {found.name} | growth | - | - | - | - | - | - |"
+    theirs, ours = slope(sizes, found.theirs[1:]), slope(sizes, found.ours[1:])
+    ruma = exponent(slope(sizes, found.ruma[1:])) if found.ruma else "-"
+    held = f"at most {LINEAR}: {'yes' if ours <= LINEAR else 'no'}"
+    return (
+        f"| {found.name} | growth from {sizes[0]:,} | {exponent(theirs)} | {ruma} | {exponent(ours)}"
+        f" | - | - | {held} |"
+    )

@@ -111,21 +111,17 @@ def _resolved(fork: Fork) -> Task:
     version = KNOWN[fork.version]
     events = {event.event_id: event for event in (Event.from_pdu(p, version) for p in fork.events)}
     states = fork.states
-    # Both sides are given what an index or a database knows of the auth chains.
-    index = ChainIndex.of(events.values())
-    disputed = {name for found in states for name in found.values()}
-    for found in states:
-        disputed -= {
-            name for place, name in found.items() if all(s.get(place) == name for s in states)
-        }
-    call = partial(
-        resolve,
-        version,
-        states,
-        events,
-        auth_difference=index.auth_difference(states),
-        conflicted_subgraph=index.conflicted_state_subgraph(disputed),
-    )
+    call = partial(resolve, version, states, events)
+    if not fork.walk:
+        # Both sides are given what an index or a database knows of the auth chains.
+        index, (one, other) = ChainIndex.of(events.values()), states
+        call = partial(
+            call,
+            auth_difference=index.auth_difference(states),
+            conflicted_subgraph=index.conflicted_state_subgraph(
+                {*one.values()} ^ {*other.values()}
+            ),
+        )
     return Task(call, lambda: sorted([*place, name] for place, name in call().state.items()))
 
 

@@ -21,7 +21,7 @@ from tests.federation.signed_rooms import with_state
 
 MEMBERS: Final = (1_000, 10_000)
 CROWD: Final = 100_000
-PLACES: Final = (102, 1_002, 10_002)
+PLACES: Final = (2, 102, 1_002, 10_002)
 
 (CAPTURED,) = captures("11", "synapse_send_join_after_invite")
 SIGNERS: Final = (SIGNER_A, SIGNER_B, *SERVERS)
@@ -76,7 +76,7 @@ def answer(room: ResidentRoom, members: int) -> Answer:
     return Answer(response.to_bytes().decode(), text(step.event))
 
 
-def fork(version: RoomVersion, places: int) -> Fork:
+def fork(version: RoomVersion, places: int, *, walk: bool) -> Fork:
     """A room of two branches."""
     room = a_dispute(version, places)
     return Fork(
@@ -84,6 +84,7 @@ def fork(version: RoomVersion, places: int) -> Fork:
         room.room_id,
         [text(event) for event in room.events.values()],
         [[[*place, name] for place, name in found.items()] for found in room.state_sets],
+        walk,
     )
 
 
@@ -110,8 +111,11 @@ def work(
             name: {count: answer(room, count) for count in members} for name, room in ROOMS.items()
         },
         forks={
-            f"room version {version}": {count: fork(version, count) for count in sizes}
+            f"room version {version}, auth chains {'computed' if walk else 'at hand'}": {
+                count: fork(version, count, walk=walk) for count in sizes
+            }
             for version in (V11, V12)
+            for walk in (False, True)
         },
         crowd=crowd,
     )

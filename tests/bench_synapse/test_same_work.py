@@ -80,7 +80,7 @@ class TestResults:
 
     @pytest.mark.parametrize("version", ["11", "12"])
     def test_are_resolved_states(self, report: Report, version: str) -> None:
-        room = f"room version {version}"
+        room = f"room version {version}, auth chains computed"
         theirs, ours = report["results"][RESOLVED.format(members=12, room=room)]
         assert theirs == ours
         assert len(ours) == 12 + 3  # and the create event, Ana, the join rules
@@ -100,12 +100,12 @@ class TestResults:
 class TestFigures:
     def test_are_of_all_that_is_done(self, report: Report) -> None:
         # Six kinds of event in two forms, the reading, the receipts, the crowd, the answers, the
-        # forks of two room versions.
+        # forks of two room versions, with and without their auth chains.
         measured = [found["name"] for found in report["measured"]]
         assert (
             len(measured)
             == len(set(measured))
-            == 12 + 1 + (len(ROOMS) + 1) + 1 + len(ROOMS) + 1 + 2
+            == 12 + 1 + (len(ROOMS) + 1) + 1 + len(ROOMS) + 1 + 4
         )
 
     def test_are_positive(self, report: Report) -> None:

@@ -6,7 +6,7 @@ of a transaction around a PDU, and it fetches no keys and no events.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -198,29 +198,67 @@ def _answer(answer: Answer, keys: Keys) -> Task:
 
 
 class ResolutionStore:
-    """What Synapse's state resolution asks its database for; the answers are at hand.
+    """What Synapse's state resolution asks its database for: of memory, and computed once or each time.
 
     Args:
         events: the events by ID.
-        difference: the auth difference.
-        subgraph: the conflicted state subgraph.
+        states: the states.
+        walk: compute each time.
     """
 
     def __init__(
-        self, events: Mapping[str, SynapseEvent], difference: set[str], subgraph: set[str]
+        self,
+        events: Mapping[str, SynapseEvent],
+        states: list[dict[tuple[str, str], str]],
+        *,
+        walk: bool,
     ) -> None:
-        self._events, self._difference, self._subgraph = events, difference, subgraph
+        self._events, self._walk = events, walk
+        one, other = ({*state.values()} for state in states)
+        self._kept = self._difference([one, other], one ^ other)
 
     async def get_events(self, event_ids: Collection[str], **_: object) -> dict[str, SynapseEvent]:
         """Those of the events that are there."""
         return {id: self._events[id] for id in event_ids if id in self._events}
 
     async def get_auth_chain_difference(
-        self, _: str, __: object, conflicted: set[str] | None, ___: object
+        self, _: str, state_sets: list[set[str]], conflicted: set[str] | None, __: object
     ) -> StateDifference:
-        """What was computed before."""
-        subgraph = None if conflicted is None else set(self._subgraph)
-        return StateDifference(auth_difference=set(self._difference), conflicted_subgraph=subgraph)
+        """The auth difference, and for version 12 the conflicted state subgraph."""
+        difference, subgraph = (
+            self._difference(state_sets, conflicted) if self._walk else self._kept
+        )
+        return StateDifference(
+            auth_difference=set(difference),
+            conflicted_subgraph=None if conflicted is None else set(subgraph),
+        )
+
+    def _difference(
+        self, state_sets: list[set[str]], conflicted: set[str] | None
+    ) -> tuple[set[str], set[str]]:
+        chains = [self._below(state_set) for state_set in state_sets]
+        difference = chains[0].union(*chains[1:]) - chains[0].intersection(*chains[1:])
+        if conflicted is None:
+            return difference, set()
+        listed_by: dict[str, list[str]] = {}
+        for id in conflicted | self._below(conflicted):
+            for listed in self._events[id].auth_event_ids():
+                listed_by.setdefault(listed, []).append(id)
+        return difference, conflicted | _reached(conflicted, lambda id: listed_by.get(id, ()))
+
+    def _below(self, event_ids: Iterable[str]) -> set[str]:
+        return _reached(event_ids, lambda id: self._events[id].auth_event_ids())
+
+
+def _reached(event_ids: Iterable[str], edges: Callable[[str], Iterable[str]]) -> set[str]:
+    """All events to which edges lead."""
+    found: set[str] = set()
+    waiting = list(event_ids)
+    while waiting:
+        new = set(edges(waiting.pop())) - found
+        found |= new
+        waiting += new
+    return found
 
 
 class Clock:
@@ -234,10 +272,7 @@ def _resolved(fork: Fork) -> Task:
     version, states = KNOWN_ROOM_VERSIONS[fork.version], fork.states
     made = [make_event_from_dict(json_decoder.decode(pdu), version) for pdu in fork.events]
     events = {event.event_id: event for event in made}
-    chains = [_chain(found.values(), events) for found in states]
-    difference = chains[0].union(*chains[1:]) - chains[0].intersection(*chains[1:])
-    # Every event on a path between two disputed ones is disputed itself in these rooms.
-    store = ResolutionStore(events, difference, {*states[0].values()} ^ {*states[1].values()})
+    store = ResolutionStore(events, states, walk=fork.walk)
 
     def call() -> Mapping[tuple[str, str], str]:
         asked = resolve_events_with_store(Clock(), fork.room_id, version, states, None, store)
@@ -249,17 +284,6 @@ def _resolved(fork: Fork) -> Task:
         raise RuntimeError("Synapse waits for something that is not here")
 
     return Task(call, lambda: sorted([*place, name] for place, name in call().items()))
-
-
-def _chain(event_ids: Iterable[str], events: Mapping[str, SynapseEvent]) -> set[str]:
-    """The full auth chain of some events."""
-    found: set[str] = set()
-    waiting = list(event_ids)
-    while waiting:
-        new = set(events[waiting.pop()].auth_event_ids()) - found
-        found |= new
-        waiting += new
-    return found
 
 
 def _crowd(question: Question, members: int) -> Task:

@@ -41,12 +41,14 @@ class Fork:
         room_id: the room.
         events: the PDUs.
         state_sets: for each state its type, state key and event ID, one after the other.
+        walk: compute the auth chains; otherwise what is needed of them is at hand.
     """
 
     version: str
     room_id: str
     events: list[str]
     state_sets: list[list[list[str]]]
+    walk: bool
 
     @property
     def states(self) -> list[dict[tuple[str, str], Any]]:
@@ -64,7 +66,7 @@ class Work:
         questions: by kind, and by the number of users in the power levels.
         receipts: by the room, a join that comes from another server.
         answers: by the room, and by the number of members in them.
-        forks: by the room version, and by the number of places in dispute.
+        forks: by the room version and whether chains are computed, and by the number of places in dispute.
         crowd: how many members the largest state has.
     """
 

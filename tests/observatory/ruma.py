@@ -8,14 +8,10 @@ import subprocess
 from types import TracebackType
 from typing import Any, Final, Self
 
-import pytest
-
-__all__ = ["PROGRAM", "Ruma", "needs_ruma"]
+__all__ = ["PROGRAM", "Ruma"]
 
 PROGRAM: Final = os.environ.get("RUMA", "")
 """The path of the program; empty where it was not built."""
-
-needs_ruma: Final = pytest.mark.skipif(not PROGRAM, reason="RUMA does not name the program")
 
 
 class Ruma:

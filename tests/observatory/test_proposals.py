@@ -15,7 +15,8 @@ from matrix_membership.redaction import redact, survivors
 from matrix_membership.room_versions import V11, V12
 from proposals import msc2870
 from tests.generated_cases import JUNK
-from tests.observatory.ruma import Ruma, needs_ruma
+from tests.observatory.marks import needs_ruma
+from tests.observatory.ruma import Ruma
 
 pytestmark = [pytest.mark.observatory, needs_ruma]
 

@@ -16,7 +16,8 @@ import pytest
 
 from matrix_membership.resolution import Outcome, Resolution, resolve
 from tests.builders import VERSIONS
-from tests.observatory.ruma import Ruma, needs_ruma
+from tests.observatory.marks import needs_ruma
+from tests.observatory.ruma import Ruma
 from tests.resolution.room_graphs import Case, a_case
 from tests.sources import ROOT
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.observatory.ruma import Ruma, needs_ruma
+from tests.observatory.marks import needs_ruma
+from tests.observatory.ruma import Ruma
 
 pytestmark = [pytest.mark.observatory, needs_ruma]
 
