@@ -22,11 +22,11 @@ from matrix_membership.room_versions import RoomVersion
 _STYLE: Final = """
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .25rem .5rem; border-bottom: 1px solid var(--line); }
 .rules td { white-space: nowrap; } .rules td:nth-child(3) { white-space: normal; overflow-wrap: anywhere; } a { color: inherit; }
-.moves { width: auto; } .moves td { min-width: 4.5rem; } tr.changed td { background: color-mix(in srgb, var(--line) 35%, transparent); }
+.moves { width: auto; } .moves span { white-space: nowrap; } .moves td { min-width: 4.5rem; } tr.changed td, tr.fired td { background: color-mix(in srgb, var(--line) 35%, transparent); }
 details { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .7rem; margin: .6rem 0; } summary { cursor: pointer; }
-details pre { font: .85rem/1.4 ui-monospace, monospace; }
+details td, details li { font-size: .85rem; } details td:nth-child(2), details li { overflow-wrap: anywhere; } details pre { font: .85rem/1.4 ui-monospace, monospace; }
 @media (min-width: 62rem) { .beside { display: grid; grid-template-columns: 1fr 1fr; gap: 1.5rem; } }
-@media (max-width: 40rem) { th, td { padding: .2rem; font-size: .85rem; } .moves td { min-width: 0; } }
+@media (max-width: 40rem) { th, td { padding: .2rem; font-size: .85rem; } .moves td, .moves th { min-width: 0; padding: .1rem; font-size: .75rem; } }
 @media print { details { border: 0; } }
 """.strip()
 
@@ -85,7 +85,7 @@ def _moves(moves: AbstractSet[Move]) -> Iterator[str]:
     yield "".join(f'<th scope="col">{name}</th>' for name in MEMBERSHIPS) + "</tr>"
     for name, membership in MEMBERSHIPS.items():
         cells = [
-            ", ".join(sorted(_move(m) for m in moves if (m.before, m.after) == (membership, to)))
+            "<br>".join(sorted(_move(m) for m in moves if (m.before, m.after) == (membership, to)))
             for to in MEMBERSHIPS.values()
         ]
         row = "".join(f"<td>{cell}</td>" for cell in cells)
@@ -108,11 +108,29 @@ def _verdicts(verdicts: Sequence[VerdictChange]) -> Iterator[str]:
         yield f"<pre>{escape(visible(str(change.situation), keep=_BREAK))}</pre>"
         yield '<div class="beside">'
         for explanation in (before, after):
-            yield f"<pre>{escape(visible(str(explanation), keep=_BREAK))}</pre>"
+            yield "".join(["<div>", *_explained(explanation), "</div>"])
         yield "</div>\n</details>"
 
 
 _BREAK: Final = "\n"
+
+
+def _explained(explanation: Explanation) -> Iterator[str]:
+    """Yield the parts of an explanation that the situation above it does not show."""
+    yield f"<h3>Rules tried by {escaped(str(explanation.decision.room_version))}</h3><table>"
+    for step in explanation.steps:
+        outcome = (step.verdict or "yes") if step.fired else ""
+        mark = ' class="fired"' if step.fired and step.verdict else ""
+        told = (
+            f'{escaped(step.text)}<br><span class="soft">{escaped(step.name or "condition")}</span>'
+        )
+        yield f"<tr{mark}><td>{escape(step.number)}</td><td>{told}</td><td>{outcome}</td></tr>"
+    yield "</table>"
+    help_needed = ("What would help", [remedy.sentence for remedy in explanation.remedies])
+    for title, lines in (("Facts", [str(fact) for fact in explanation.facts]), help_needed):
+        if lines:
+            items = "".join(f"<li>{escaped(line)}</li>" for line in lines)
+            yield f"<h3>{title}</h3><ul>{items}</ul>"
 
 
 def _decided(explanation: Explanation) -> str:
