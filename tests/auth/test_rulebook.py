@@ -145,7 +145,9 @@ class TestInsert:
         with pytest.raises(InvalidRulebook) as caught:
             rulebook(V11).insert(below_knock_level, after="knock.from_outside")
         name = "test_rulebook.below_knock_level"
-        assert caught.value == InvalidRulebook(name, "a number after 4.7.3", "4.7.2a")
+        assert caught.value == InvalidRulebook(
+            name, "a number after 4.7.3 of knock.from_outside", "4.7.2a"
+        )
 
     def test_refuses_the_number_of_another_section(self) -> None:
         with pytest.raises(InvalidRulebook) as caught:
@@ -155,7 +157,8 @@ class TestInsert:
     def test_refuses_a_number_that_is_taken(self) -> None:
         with pytest.raises(InvalidRulebook) as caught:
             rulebook(V11).renumber({"knock.of_another_user": "4.7.1"})
-        assert caught.value.expected == "a number other than 4.7.1, which is taken"
+        taken_by = "knock.join_rule_is_not_knock_or_knock_restricted"
+        assert caught.value.expected == f"a number other than 4.7.1, which {taken_by} has"
 
     def test_refuses_a_rule_without_a_number(self) -> None:
         with pytest.raises(InvalidRulebook) as caught:

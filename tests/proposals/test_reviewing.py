@@ -150,6 +150,10 @@ class TestOfOnesOwn:
             "(test_reviewing.kicked_without_reason) once it is redacted"
         )
         assert told in texts(review(mine, [case]), "lost by redaction")
+        # Without the case no kick has a reason.
+        assert texts(review(mine), "shadowed")[0] == (
+            "rule 5.5.4 (leave.sender_may_kick) holds, but 5.5.3a decides before it"
+        )
         assert told not in texts(review(kept, [case]), "lost by redaction")
 
     def test_finds_states_without_a_way_back(self) -> None:

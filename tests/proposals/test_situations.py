@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from matrix_membership import Event, RoomVersion, auth
+from matrix_membership import Event, RoomState, RoomVersion, auth
+from matrix_membership.auth import rejects
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.membership import JOIN
 from matrix_membership.proposals import Situation
@@ -17,6 +18,20 @@ from matrix_membership.room_versions import V1, V9, V11, V12
 from tests.builders import ANA, BEN, CAY, VERSIONS, a_room
 
 ALL = tuple(situations())
+
+
+@rejects("3a")
+def without_reason(event: Event, _: RoomState) -> bool:
+    """The reason is empty."""
+    return not event.content["reason"]
+
+
+FAILING: Final = V11.evolve(
+    identifier="org.example.mine",
+    rules=auth.rulebook(V11).insert(
+        without_reason, after="every_event.sender_from_unfederated_server"
+    ),
+)
 
 
 def test_there_are_no_two_alike() -> None:
@@ -101,6 +116,13 @@ class TestSituation:
         lines = str(Situation.of(room.message(ANA), room.events)).splitlines()
         assert len(lines) == len(room.events) + 1
         assert lines[-1] == f'then {ANA}: m.room.message {{"body": "hello"}}'
+
+    def test_is_noted_where_a_rule_fails(self) -> None:
+        room = a_room(V11)
+        situation = Situation.of(room.message(ANA), room.events)
+        with pytest.raises(KeyError) as caught:
+            situation.decision_in(FAILING)
+        assert caught.value.__notes__ == [f"when room version org.example.mine judged\n{situation}"]
 
     def test_is_told_as_json(self) -> None:
         situation = ALL[0]

@@ -242,22 +242,22 @@ def _checked(book: Rulebook) -> Rulebook:
     """Return a rulebook after a check of its numbers and names."""
     _check_headings(book.state_dependent, "")
     names: set[str] = set()
-    last: tuple[str, bool] = ("", False)
+    last: tuple[str, bool, str] = ("", False, "")
     for number, rule in book:
         if rule.name in names:
             raise InvalidRulebook(rule.name, "a name that no other rule has", rule.name)
         names.add(rule.name)
-        before, allowed = last
+        before, allowed, other = last
         # A pair may share a number if one of it allows and the other rejects: the specification
         # writes "allow if ..., otherwise reject" as one row (4.5.1).
         if number == before and rule.allows == allowed:
             raise InvalidRulebook(
-                rule.name, f"a number other than {before}, which is taken", number
+                rule.name, f"a number other than {before}, which {other} has", number
             )
         # A group may end with a rule under the number of the group: 3.4, then 3.
         if _order(number) < _order(before) and not before.startswith(f"{number}."):
-            raise InvalidRulebook(rule.name, f"a number after {before}", number)
-        last = number, rule.allows
+            raise InvalidRulebook(rule.name, f"a number after {before} of {other}", number)
+        last = number, rule.allows, rule.name
     return book
 
 

@@ -163,10 +163,19 @@ def _forestalled(rule: Rule, room_version: RoomVersion, judged: Sequence[Judged]
     others = [other.name for _, other in book if other.name != rule.name]
     # If the rule alone would decide, another one that comes before it has taken its place.
     alone = room_version.evolve(identifier=str(room_version), rules=book.remove(*others))
-    for situation, decision in judged:
-        if situation.decision_in(alone).rule == rule.name:
-            return situation, decision
-    return None
+    usual = auth.rulebook(room_version.evolve(identifier=str(room_version), rules=None))
+    holding = ((each, decision) for each, decision in judged if _holds(rule, each, alone))
+    first: Judged | None = None
+    for found in holding:
+        # A rule of the author's own has done it more likely than one that was always in front.
+        if found[1].rule not in usual:
+            return found
+        first = first or found
+    return first
+
+
+def _holds(rule: Rule, situation: Situation, alone: RoomVersion) -> bool:
+    return situation.decision_in(alone).rule == rule.name
 
 
 def _guesses(room_version: RoomVersion, judged: Sequence[Judged]) -> Iterator[Remark]:

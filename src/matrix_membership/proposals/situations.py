@@ -83,8 +83,16 @@ class Situation:
         return _state(self.state, room_version)
 
     def decision_in(self, room_version: RoomVersion) -> Decision:
-        """Judge the event by the rules of a version."""
-        return auth.check(self.event_in(room_version), self.state_in(room_version))
+        """Judge the event by the rules of a version.
+
+        An error that a rule of one's own raises gets the situation as a note.
+        """
+        event, state = self.event_in(room_version), self.state_in(room_version)
+        try:
+            return auth.check(event, state)
+        except Exception as error:
+            error.add_note(f"when room version {room_version} judged\n{self}")
+            raise
 
     @property
     def size(self) -> tuple[int, int]:
