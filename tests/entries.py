@@ -54,6 +54,7 @@ from matrix_membership.federation import (
     history,
 )
 from matrix_membership.federation.invites.messages import key_ids_of
+from matrix_membership.federation.spaces import read_hierarchy
 from matrix_membership.federation.transactions import read_transaction
 from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.hashing import content_hash, event_id, reference_hash, signed_bytes
@@ -64,6 +65,7 @@ from matrix_membership.receipt.policy_server import POLICY_KEY_ID, PolicyServer
 from matrix_membership.receipt.server_acl import ServerAcl, permits
 from matrix_membership.redaction import redact, redacted_content, survivors
 from matrix_membership.resolution import resets_in
+from matrix_membership.room_summary import hierarchy, may_learn_of
 from matrix_membership.room_versions import room_version
 from matrix_membership.signing import KeyRing
 from matrix_membership.state.from_client import read_event, read_state
@@ -97,6 +99,15 @@ def _history(version: RoomVersion) -> history.KnownHistory:
     room = a_signed_room(version)
     newest = {room.prev_events[0]: room.state}
     return history.KnownHistory(room, newest.get)
+
+
+def _hierarchy(value: Any) -> object:
+    """Read a value as an answer, and as what an answer tells of a space and its children."""
+    space = {"room_id": "!s:a.example", "num_joined_members": 1, "world_readable": True}
+    space |= {"guest_can_join": True, "children_state": [value, {"content": value}]}
+    told = {"room": space, "children": [], "inaccessible_children": value}
+    hierarchy(BEN, "!s:a.example", read_hierarchy(told, "!s:a.example").rooms.get)
+    return read_hierarchy(value, "!s:a.example")
 
 
 def _transaction(value: Any, version: RoomVersion) -> object:
@@ -403,6 +414,8 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             "a.example", v, _history(r)
         ),
         "federation.transactions.read_transaction": _transaction,
+        "federation.spaces.read_hierarchy": lambda v, _: _hierarchy(v),
+        "room_summary.may_learn_of": lambda v, _: may_learn_of(BEN, v) if _object(v) else None,
         "state.from_client.read_event": read_event,
         "state.from_client.read_state": lambda v, r: read_state([v], room_version=r),
         **{f"client.requests.{name}": _client_request(name) for name in READERS},

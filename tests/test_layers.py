@@ -161,6 +161,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "machine",
             "visibility",
+            "room_summary",
             "fate",
             "out_of_band._verdicts",
             "out_of_band._events",
@@ -214,6 +215,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation._access",
             "federation.history",
             "federation.transactions",
+            "federation.spaces",
             "federation.drafts",
             "federation.invites.messages",
             "federation._arrival",
