@@ -153,6 +153,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "receipt.server_acl",
             "receipt.policy_server",
+            "receipt.redactions",
             "receipt",
         ),
     ),
