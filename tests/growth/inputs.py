@@ -31,6 +31,7 @@ from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt import receive
 from matrix_membership.receipt.server_acl import ServerAcl
 from matrix_membership.restricted import authorise, servers_that_can_authorise
+from matrix_membership.room_summary import hierarchy
 from matrix_membership.room_versions import V5, V11, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 from matrix_membership.state.from_client import read_state
@@ -498,6 +499,19 @@ def _document_of_keys(size: int) -> Call:
     return call
 
 
+def _walked(size: int) -> Call:
+    """Spaces in a circle: each holds the next eight of them, twice."""
+    names = [f"!{number}:a.example" for number in range(size)]
+
+    def summary(number: int) -> dict[str, Any]:
+        held = [names[(number + step) % size] for step in range(1, 9)] * 2
+        children = [{"state_key": name, "content": {"via": ["a.example"]}} for name in held]
+        return {"room_id": names[number], "children_state": children}
+
+    rooms = {name: summary(number) for number, name in enumerate(names)}
+    return lambda: hierarchy(BEN, names[0], rooms.get, limit=size)
+
+
 def _seen_by(viewer: str) -> Make:
     """A timeline of invites, each to a user of another server: every event has a state of its own."""
 
@@ -554,6 +568,7 @@ WORST: Final[Mapping[str, Make]] = MappingProxyType(
         "InviteRequest.from_json": _invited,
         "StoredInvite.from_json": _stored_keys,
         "KeyRing.from_documents": _document_of_keys,
+        "hierarchy": _walked,
         "timeline: of a user": _seen_by(BEN),
         "timeline: of a server": _seen_by("b.example"),
     }
