@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ORACLE_CASES ?= 100000
+INSIDE_VERSIONS ?= 12
 RESET_HISTORIES ?= 2000
 PYTHONS ?= 3.11,3.12,3.13,3.14,3.14t
 EXAMPLES ?= here
@@ -77,6 +78,11 @@ ifeq ($(strip $(RUMA)),)
 else
 	RUMA='$(RUMA)' $(PYTEST) -m observatory tests/observatory
 endif
+
+# Each flow is played in INSIDE_VERSIONS of the twelve room versions.
+.PHONY: inside-synapse
+inside-synapse: $(DEV) $(SYNAPSE)  ## two Synapses with these rules inside, and without, answer alike
+	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' INSIDE_VERSIONS='$(INSIDE_VERSIONS)' $(PYTEST) -m interop -s tests/inside_synapse
 
 .PHONY: statistics
 statistics: $(DEV)  ## do the strategies reach every rule of every version, and find planted mistakes?
