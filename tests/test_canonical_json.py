@@ -134,6 +134,11 @@ class TestDecode:
         with pytest.raises(InvalidJson):
             decode(text, strict=True, budget=Budget(max_depth=2))
 
+    def test_takes_as_many_levels_as_an_event_of_synapse_has(self) -> None:
+        assert decode("[" * 127 + "]" * 127, strict=True)
+        with pytest.raises(InvalidJson):
+            decode("[" * 128 + "]" * 128, strict=True)
+
     def test_takes_any_kind_of_bytes(self) -> None:
         for data in (bytearray(b"[1]"), memoryview(b"[1]"), "[1]"):
             assert decode(data, strict=True) == (1,)

@@ -84,7 +84,7 @@ class TestUsual:
             with_content('{"a": 1.0}'),
             with_content('{"a": NaN}'),
             with_content('{"a": ' + "9" * 5_000 + "}"),
-            with_content('{"a": ' + "[" * 98 + "]" * 98 + "}"),
+            with_content('{"a": ' + "[" * 125 + "]" * 125 + "}"),
             with_content('{"a": ' + "[" * 5_000 + "]" * 5_000 + "}"),
             with_content('{"a": "' + "x" * (MAX_PDU_BYTES // 4) + '"}'),
         ],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from matrix_membership.canonical_json import decode
+from matrix_membership.errors import InvalidJson
 from tests.interop.synapse import SynapseFailed
 from tests.oracle_synapse.client import Answer, OracleFailed, SynapseOracle
 
@@ -173,6 +176,26 @@ class TestMalformedEvents:
         case = state_case("6", large, room("6"))
         assert allowed(oracle.judge(case))
         assert "range" in oracle.judge({**case, "received": True})["dropped"]
+
+    @pytest.mark.parametrize("version", ["1", "6", "12"])
+    def test_are_nested_as_deep_as_here(self, oracle: SynapseOracle, version: str) -> None:
+        for levels, taken in ((126, True), (127, False)):
+            content: Any = {}
+            for _ in range(levels - 1):
+                content = {"a": content}
+            deep = pdu("org.example.deep", ANA, content)
+            answer = oracle.judge(state_case(version, deep, room(version)))
+            assert ("dropped" not in answer) is taken
+            assert reads(json.dumps(deep)) is taken
+
+
+def reads(text: str) -> bool:
+    """Tell whether this library reads a text."""
+    try:
+        decode(text, strict=False)
+    except InvalidJson:
+        return False
+    return True
 
 
 class TestSynapseOracle:
