@@ -32,14 +32,15 @@ Judge = Callable[[Event, RoomState], Decision]
 @rejects(category=Category.FEDERATION)
 def closed_to_a_server(event: Event, state: RoomState) -> bool:
     """The room is not federated, and the sender or target is of another server."""
+    if state.create.openly_federated:
+        return False
     create = state.create_event
     if create is None:
         return False
-    servers = {event.server}
-    if event.type == "m.room.member" and event.state_key is not None:
-        servers.add(server_of(event.state_key))
-    # Content last: it is read from the bytes of the event, and most senders are local.
-    return servers != {create.server} and create.content.get("m.federate", True) is not True
+    target = event.state_key if event.type == "m.room.member" else None
+    return event.server != create.server or (
+        target is not None and server_of(target) != create.server
+    )
 
 
 @rejects(category=Category.AUTHORISER)

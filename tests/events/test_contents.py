@@ -127,6 +127,10 @@ class TestJoinRules:
         odd = [entry("!c:a.example", "x"), entry("c"), {"type": "m.room_membership"}, "x", None]
         assert join_rules(allow=[*odd, *good]).allow == ("!b:a.example", "!a:a.example")
 
+    def test_show_the_types_of_other_conditions(self) -> None:
+        odd = [{"type": "org.x"}, {"type": 5}, {}, {"type": "m.room_membership"}, {"type": "org.x"}]
+        assert join_rules(allow=odd).unknown_conditions == ("org.x",)
+
     @pytest.mark.parametrize("allow", [None, "x", {"room_id": "!b:a.example"}, 5])
     def test_allow_nobody_by_what_is_no_list(self, allow: Any) -> None:
         assert join_rules(allow=allow).allow == ()

@@ -115,6 +115,7 @@ class Create:
             room open would have members whom no other server has.
         room_version: what the content says of the version; "1" when it says nothing.
         has_room_id: the event carries a `room_id`, which version 12 forbids.
+        openly_federated: `m.federate` is absent or true: nobody takes the room for closed.
     """
 
     creator: str | None
@@ -124,6 +125,7 @@ class Create:
     federate: bool
     room_version: JsonValue
     has_room_id: bool
+    openly_federated: bool = True
 
 
 def create_view(
@@ -139,7 +141,7 @@ def create_view(
     others = content.get("additional_creators", ()) if room_version.privileged_creators else ()
     others_listed = isinstance(others, (list, tuple))
     users = [user for user in others if is_user(user)] if others_listed else []
-    federate = content.get("m.federate")
+    federate = content.get("m.federate", True)
     return Create(
         # Not read as a user ID: rule 4.3.1 compares texts, and rule 1.4 asks only whether the key
         # is there.
@@ -153,6 +155,7 @@ def create_view(
         federate=federate is None or federate is True,  # by identity: 1 == True
         room_version=freeze(content.get("room_version", "1")),
         has_room_id=has_room_id,
+        openly_federated=federate is True,
     )
 
 
@@ -164,10 +167,13 @@ class JoinRules:
         join_rule: the rule; invite when the content names none.
         allow: the rooms whose members a restricted room lets in, in the order of
             the event; entries of other types or without a room ID are left out.
+        unknown_conditions: the types of the other entries, such as those of a later
+            proposal: nobody is let in by them here, but a server that knows them may.
     """
 
     join_rule: JoinRule
     allow: tuple[RoomID, ...]
+    unknown_conditions: tuple[str, ...] = ()
 
 
 def join_rules_view(content: Mapping[str, JsonValue]) -> JoinRules:
@@ -182,12 +188,15 @@ def join_rules_view(content: Mapping[str, JsonValue]) -> JoinRules:
         and entry.get("type") == "m.room_membership"
         and is_room_id(entry.get("room_id"))
     ]
+    types = [entry.get("type") for entry in entries if isinstance(entry, Mapping)]
+    unknown = [kind for kind in types if isinstance(kind, str) and kind != "m.room_membership"]
     return JoinRules(
         join_rule=JOIN_RULES.get(rule, JoinRule.UNRECOGNISED)
         if isinstance(rule, str)
         else JoinRule.UNRECOGNISED,
         # Once each: a room listed a thousand times would be asked for a thousand times.
         allow=tuple(dict.fromkeys(rooms)),
+        unknown_conditions=tuple(dict.fromkeys(unknown)),
     )
 
 
