@@ -125,7 +125,7 @@ bench: $(DEV)  ## measure, and write the table of docs/explanation/performance.m
 .PHONY: bench-synapse
 bench-synapse: $(DEV) $(SYNAPSE) $(RUMA)  ## the same work by Synapse's functions, in turns; answers of BENCH_MEMBERS; states resolved by ruma too, where there is a cargo
 	PYTHONPATH=src:. $(BIN)/python -m tests.bench_synapse.rooms build/bench-synapse/rooms.json --members $(BENCH_MEMBERS)
-	PYTHONPATH=src:. RUMA='$(RUMA)' '$(SYNAPSE_PYTHON)' -m tests.bench_synapse build/bench-synapse/rooms.json
+	PYTHONPATH=src:.:docs/examples RUMA='$(RUMA)' '$(SYNAPSE_PYTHON)' -m tests.bench_synapse build/bench-synapse/rooms.json
 
 .PHONY: bench-short
 bench-short: $(DEV)  ## hold the bounds that do not depend on the machine

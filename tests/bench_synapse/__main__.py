@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 
 from tests.bench.page import write_between
-from tests.bench_synapse import by_ruma, ours, theirs
+from tests.bench_synapse import by_ruma, inside, ours, theirs
 from tests.bench_synapse.comparison import (
     answers,
     checks,
@@ -49,7 +49,8 @@ def main() -> None:
 
 def _measure(asked: argparse.Namespace, running: ExitStack) -> None:
     work = Work.from_json(asked.file.read_text("utf-8"))
-    by_synapse, by_us = dict(theirs.tasks(work)), dict(ours.tasks(work))
+    by_synapse = dict(theirs.tasks(work))
+    by_us = dict(ours.tasks(work)) | dict(inside.tasks(work))
     results = {name: [by_synapse[name].result(), by_us[name].result()] for name in by_us}
     different = [name for name, (one, other) in results.items() if one != other]
     ruma = dict(by_ruma.tasks(work, running.enter_context(Ruma()))) if PROGRAM else None

@@ -12,7 +12,10 @@ from tests.bench.measure import slope, turns
 from tests.bench.page import shown
 from tests.bench_synapse.tasks import (
     ANSWER,
+    BOTH,
     CROWD,
+    INSIDE,
+    KEPT,
     LISTED,
     PREPARED,
     READ,
@@ -109,7 +112,7 @@ def _ratios(one: Columns, other: Columns) -> tuple[float, ...]:
 
 def checks(work: Work, theirs: Tasks, ours: Tasks, *, rounds: int) -> Iterator[Sides]:
     """The checks that allow an event; what refuses one is compared, not measured."""
-    for form in (LISTED, PREPARED):
+    for form in (LISTED, PREPARED, INSIDE, KEPT, BOTH):
         for kind, sizes in work.questions.items():
             names = {users: form.format(kind=kind, users=users) for users in sizes}
             if all(ours[task].result() for task in names.values()):

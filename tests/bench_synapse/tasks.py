@@ -10,6 +10,9 @@ from tests.bench.measure import Call
 
 LISTED: Final = "{kind}, list of auth events, {users} users"
 PREPARED: Final = "{kind}, prepared state, {users} users"
+INSIDE: Final = "{kind}, in a Synapse, new event, {users} users"
+KEPT: Final = "{kind}, in a Synapse, all kept, {users} users"
+BOTH: Final = "{kind}, in a Synapse, both checks, {users} users"
 READ: Final = "event from JSON, with its ID"
 RECEIPT: Final = "receipt of one join, {room}"
 ANSWER: Final = "send_join answer verified, {members:,} members, {room}"

@@ -12,7 +12,18 @@ import pytest
 
 from matrix_membership._attrs import evolve
 from tests.bench_synapse.rooms import ROOMS, answer, work
-from tests.bench_synapse.tasks import ANSWER, CROWD, LISTED, PREPARED, READ, RECEIPT, RESOLVED
+from tests.bench_synapse.tasks import (
+    ANSWER,
+    BOTH,
+    CROWD,
+    INSIDE,
+    KEPT,
+    LISTED,
+    PREPARED,
+    READ,
+    RECEIPT,
+    RESOLVED,
+)
 from tests.bench_synapse.work import Answer
 from tests.interop.synapse import synapse_python
 from tests.sources import ROOT
@@ -46,7 +57,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     done = subprocess.run(
         [synapse_python(), "-m", "tests.bench_synapse", str(file), "--json", "--rounds", "1"],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"src{os.pathsep}."},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(["src", ".", "docs/examples"])},
         capture_output=True,
         timeout=300,
         check=False,
@@ -60,7 +71,7 @@ class TestResults:
     def test_are_the_same_of_all_work(self, report: Report) -> None:
         assert [name for name, (theirs, ours) in report["results"].items() if theirs != ours] == []
 
-    @pytest.mark.parametrize("form", [LISTED, PREPARED])
+    @pytest.mark.parametrize("form", [LISTED, PREPARED, INSIDE, KEPT, BOTH])
     def test_are_the_verdicts_that_were_asked_for(self, report: Report, form: str) -> None:
         joins = [form.format(kind="public join", users=users) for users in (5, 50, 500)]
         refused = form.format(kind="refused join", users=50)
@@ -99,13 +110,13 @@ class TestResults:
 
 class TestFigures:
     def test_are_of_all_that_is_done(self, report: Report) -> None:
-        # Six kinds of event in two forms, the reading, the receipts, the crowd, the answers, the
+        # Six kinds of event in five forms, the reading, the receipts, the crowd, the answers, the
         # forks of two room versions, with and without their auth chains.
         measured = [found["name"] for found in report["measured"]]
         assert (
             len(measured)
             == len(set(measured))
-            == 12 + 1 + (len(ROOMS) + 1) + 1 + len(ROOMS) + 1 + 4
+            == 30 + 1 + (len(ROOMS) + 1) + 1 + len(ROOMS) + 1 + 4
         )
 
     def test_are_positive(self, report: Report) -> None:

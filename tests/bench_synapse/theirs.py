@@ -6,7 +6,7 @@ of a transaction around a PDU, and it fetches no keys and no events.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -36,7 +36,10 @@ from unpaddedbase64 import decode_base64
 
 from tests.bench_synapse.tasks import (
     ANSWER,
+    BOTH,
     CROWD,
+    INSIDE,
+    KEPT,
     LISTED,
     PREPARED,
     READ,
@@ -61,8 +64,9 @@ def tasks(work: Work) -> Iterator[tuple[str, Task]]:
     """All that is to be done, by name; what this library does prepared, Synapse does as ever."""
     for kind, sizes in work.questions.items():
         for users, question in sizes.items():
-            for name in (LISTED, PREPARED):
+            for name in (LISTED, PREPARED, INSIDE, KEPT):
                 yield name.format(kind=kind, users=users), _judged(question)
+            yield BOTH.format(kind=kind, users=users), _judged_twice(question)
     keys = {
         server: {
             key_id: decode_verify_key_bytes(key_id, decode_base64(key))
@@ -96,18 +100,54 @@ def _selected(event: SynapseEvent, state: Places) -> list[SynapseEvent]:
     return [state[place] for place in auth_types_for_event(V11, event) if place in state]
 
 
-def _judged(question: Question) -> Task:
-    event = _made(question.event)
-    listed = _selected(event, _places(map(_made, question.state)))
+def listing(question: Question) -> tuple[SynapseEvent, list[SynapseEvent]]:
+    """An event that lists what authorises it, and those events."""
+    pdu = json_decoder.decode(question.event)
+    listed = _selected(_made(question.event), _places(map(_made, question.state)))
+    names = [entry.event_id for entry in listed]
+    return make_event_from_dict({**pdu, "auth_events": names}, V11), listed
 
+
+def signed(event: SynapseEvent, question: Question) -> None:
+    """Sign an event for all servers whose signatures count; Synapse looks only for their names."""
+    event.signatures.update({server: {"ed25519:1": "A" * 86} for server in question.signed_by})
+
+
+def _judged(question: Question) -> Task:
+    event, listed = listing(question)
+    return _task(partial(check_state_dependent_auth_rules, event, listed))
+
+
+def _judged_twice(question: Question) -> Task:
+    event, listed = listing(question)
+    at_hand = {entry.event_id: entry for entry in listed}
+    store = Store(at_hand)
+
+    def call() -> None:
+        finished(check_state_independent_auth_rules(store, event, at_hand))
+        check_state_dependent_auth_rules(event, listed)
+
+    return _task(call)
+
+
+def _task(call: Callable[[], object]) -> Task:
     def result() -> bool:
         try:
-            check_state_dependent_auth_rules(event, listed)
+            call()
         except SynapseError:
             return False
         return True
 
-    return Task(partial(check_state_dependent_auth_rules, event, listed), result)
+    return Task(call, result)
+
+
+def finished(asked: Coroutine[Any, Any, object]) -> None:
+    """Run a coroutine that has all at hand."""
+    try:
+        asked.send(None)
+    except StopIteration:
+        return
+    raise RuntimeError("Synapse waits for something that is not here")
 
 
 def _read(text: str) -> Task:
@@ -135,13 +175,8 @@ class Store:
 def _authorise(event: SynapseEvent, at_hand: Mapping[str, SynapseEvent]) -> None:
     """Check an event against the events that it lists, before the state and by it."""
     validate_event_for_room_version(event)
-    before = check_state_independent_auth_rules(Store(at_hand), event, at_hand)
-    try:
-        before.send(None)
-    except StopIteration:
-        check_state_dependent_auth_rules(event, [at_hand[id] for id in event.auth_event_ids()])
-        return
-    raise RuntimeError("Synapse waits for something that is not here")
+    finished(check_state_independent_auth_rules(Store(at_hand), event, at_hand))
+    check_state_dependent_auth_rules(event, [at_hand[id] for id in event.auth_event_ids()])
 
 
 def _verify(event: SynapseEvent, keys: Keys) -> SynapseEvent:

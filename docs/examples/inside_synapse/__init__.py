@@ -23,8 +23,8 @@ def read(event: Any) -> Event:
 
 
 def check_state(event: Any, auth_events: Iterable[Any]) -> None:
-    state = RoomState.of(read(event).room_version, map(read, auth_events))
-    decided(auth.check(read(event), state))
+    new = read(event)
+    decided(auth.check(new, RoomState.of(new.room_version, map(read, auth_events))))
 
 
 async def check_list(store: Any, event: Any, batched_auth_events: Any = None) -> None:
