@@ -54,6 +54,7 @@ from tests.client.rooms import (
 
 PROFILE = freeze({"displayname": "Dan", "avatar_url": "mxc://a.example/d", "other": 1})
 SUSPENDED = UserSettings(suspended=True)
+GUEST = UserSettings(guest=True)
 
 
 class TestJoinHere:
@@ -132,6 +133,17 @@ class TestJoinHere:
         room = a_room(V11).with_join_rule("public")
         outcome = join(joins(DAN, room.room_id), resident(room), at=9, settings=SUSPENDED)
         assert refusal(outcome)[:2] == (403, "M_USER_SUSPENDED")
+
+    def test_of_a_guest_needs_a_room_that_lets_guests_in(self) -> None:
+        room = a_room(V11).with_join_rule("public")
+        outcome = join(joins(DAN, room.room_id), resident(room), at=9, settings=GUEST)
+        assert refusal(outcome)[:2] == (403, "M_GUEST_ACCESS_FORBIDDEN")
+        closed = room.with_content("m.room.guest_access", {"guest_access": "forbidden"})
+        outcome = join(joins(DAN, room.room_id), resident(closed), at=9, settings=GUEST)
+        assert refusal(outcome)[1] == "M_GUEST_ACCESS_FORBIDDEN"
+        open_to_all = room.with_content("m.room.guest_access", {"guest_access": "can_join"})
+        outcome = join(joins(DAN, room.room_id), resident(open_to_all), at=9, settings=GUEST)
+        assert isinstance(outcome, Send)
 
     def test_in_a_state_that_leaves_members_out_waits(self) -> None:
         room = Room(V11, a_room(V11).with_join_rule("invite").events, partial=True)

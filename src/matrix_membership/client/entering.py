@@ -34,6 +34,8 @@ from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.signing import signed_by_key
+from matrix_membership.state import RoomState
+from matrix_membership.visibility import guests_can_join
 
 __all__ = ["join", "knock"]
 
@@ -71,7 +73,7 @@ def join(
     # As in Synapse. A new profile of a joined user goes through the endpoint for state events.
     if current is JOIN and not request.is_state:
         return Answer(_room_id(request))
-    refusal = suspended(settings)
+    refusal = suspended(settings) or _closed_to_guest(settings, state)
     if refusal is not None:
         return refusal
     more: JsonObject | Action = JsonObject()
@@ -84,6 +86,12 @@ def join(
     return sent(
         request, room, JOIN, at=at, settings=settings, more=more, answer_with=_room_id(request)
     )
+
+
+def _closed_to_guest(settings: UserSettings, state: RoomState) -> MatrixError | None:
+    if not settings.guest or guests_can_join(state):
+        return None
+    return MatrixError.of("M_GUEST_ACCESS_FORBIDDEN", "this room does not let guests in")
 
 
 def _let_in(

@@ -26,11 +26,15 @@ class UserSettings:
         invites: whose invites the invited user takes, when that user is of this server.
         profile: the `displayname` and `avatar_url` of the target user, when that user
             is of this server.
+        guest: whether the requesting user is a guest, who joins only rooms that let
+            guests in. Ask `visibility.guests_can_join` yourself of a room that this server
+            has just joined.
     """
 
     suspended: bool = False
     invites: InvitePolicy = InvitePolicy()
     profile: JsonObject = JsonObject()
+    guest: bool = False
 
 
 NO_SETTINGS: Final = UserSettings()

@@ -150,6 +150,7 @@ _ABOUT_A_REQUEST: Final = ("M_MISSING_PARAM", "M_INVALID_PARAM", "M_UNRECOGNIZED
 _STATUS: Final = JsonObject(
     {
         "M_FORBIDDEN": 403,
+        "M_GUEST_ACCESS_FORBIDDEN": 403,
         "M_INVITE_BLOCKED": 403,
         "M_NOT_FOUND": 404,
         "M_UNRECOGNIZED": 404,
