@@ -9,9 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
-from matrix_membership import KNOWN, Event, RoomState
-from matrix_membership.visibility import readable_state, timeline
+from matrix_membership import KNOWN, Event, RoomState, RoomVersion
+from matrix_membership.federation import Joined, Request
+from matrix_membership.federation.messages import path_of
+from matrix_membership.visibility import may_see, readable_state, timeline
 from tests.interop.client_api import SynapseUser
+from tests.interop.peer import Peer
 from tests.interop.synapse import Synapse
 
 pytestmark = pytest.mark.interop
@@ -133,3 +136,31 @@ def _messages(user: SynapseUser, room_id: str) -> list[str]:
     chunk = shown_by_messages(user, room_id)
     assert isinstance(chunk, list)
     return [event["event_id"] for event in chunk]
+
+
+@pytest.mark.parametrize("version", ["1", "6", "11", "12"])
+@pytest.mark.parametrize("value", VALUES)
+def test_another_server_sees_what_the_rules_say(
+    sam: SynapseUser, synapse: Synapse, peer: Peer, version: str, value: str
+) -> None:
+    room_id = _room_of_sam(sam, version, value)
+    sam.send_message(room_id, "before the invite")
+    sam.invite(room_id, peer.user("vic"))
+    sam.send_message(room_id, "before the join")
+    assert isinstance(peer.join("vic", room_id, [synapse.server_name]), Joined)
+    sam.send_message(room_id, "after the join")
+
+    steps, now = steps_of(sam, room_id, version)
+    query = (("v", steps[-1][0].event_id), ("limit", "100"))
+    request = Request("GET", path_of("v1", "backfill", room_id), query)
+    answer = peer.run(peer.transport.ask(synapse.server_name, request)).content
+    served = {event.event_id: event for event in _read(answer["pdus"], KNOWN[version])}
+    messages = [step for step in steps if step[0].type == "m.room.message"]
+    assert len(messages) == 3
+    for event, before in messages:
+        whole = may_see(peer.name, event, before, now)
+        assert ("body" in served[event.event_id].content) is bool(whole), str(whole)
+
+
+def _read(pdus: Iterable[Any], version: RoomVersion) -> list[Event]:
+    return [Event.from_pdu(pdu, version) for pdu in pdus]
