@@ -180,6 +180,23 @@ class TestHistory:
         assert [pdu["depth"] for pdu in between] == [3, 4]
 
 
+class TestSpaces:
+    def test_are_told_to_servers_that_may_learn_of_them(self) -> None:
+        async def scenario(host: Homeserver, guest: Homeserver) -> tuple[Any, Any]:
+            ana, rooms = f"@ana:{host.name}", []
+            for rule in ("public", "invite"):
+                room = host.create_room(ana)
+                content = {"join_rule": rule}
+                host.send(room, ana, "m.room.join_rules", content, state_key="")
+                rooms.append(room.room_id)
+            asks = [get(f"hierarchy/{room_id}") for room_id in rooms]
+            answers = [await guest.transport.ask(host.name, request) for request in asks]
+            return answers[0].content["room"], answers[1].status
+
+        told, status = between_two(scenario)
+        assert (told["join_rule"], told["num_joined_members"], status) == ("public", 1, 404)
+
+
 class TestJoining:
     def test_goes_on_to_the_next_server(self) -> None:
         async def scenario(host: Homeserver, guest: Homeserver) -> Any:

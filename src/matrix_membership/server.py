@@ -62,6 +62,7 @@ from matrix_membership.federation import (
 from matrix_membership.federation.audit import examine
 from matrix_membership.federation.invites.messages import key_ids_of
 from matrix_membership.federation.messages import path_of
+from matrix_membership.federation.spaces import answer_hierarchy
 from matrix_membership.federation.transactions import Transaction, read_transaction
 from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.hashing import reference_hash
@@ -141,6 +142,7 @@ __all__ = [
     "Transaction",
     "UserID",
     "admit",
+    "answer_hierarchy",
     "authorise",
     "decode",
     "drafts",

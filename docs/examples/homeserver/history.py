@@ -1,4 +1,4 @@
-"""Answer servers that ask for events and state."""
+"""Answer servers that ask for events, state and spaces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from homeserver.answers import Answer
 from homeserver.asked import Asked
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from matrix_membership.server import JsonValue, MatrixError, history
+from matrix_membership import Membership, RoomState
+from matrix_membership.server import JsonValue, MatrixError, RoomID, answer_hierarchy, history
 
 __all__ = ["History"]
 
@@ -30,6 +31,7 @@ class History:
             ("GET", "/v1/event_auth/{room_id}/{event_id}", self.event_auth),
             ("GET", "/v1/backfill/{room_id}", self.backfill),
             ("POST", "/v1/get_missing_events/{room_id}", self.missing),
+            ("GET", "/v1/hierarchy/{room_id}", self.hierarchy),
         )
 
     async def state_ids(self, asked: Asked) -> Answer:
@@ -70,6 +72,27 @@ class History:
         return self._of(
             asked, lambda room: history.answer_missing_events(asked.origin, asked.content, room)
         )
+
+    async def hierarchy(self, asked: Asked) -> Answer:
+        """Answer with a space and its children."""
+
+        def state_of(room_id: RoomID) -> RoomState | None:
+            server = self.server
+            return server.rooms[room_id].state if server.takes_part_in(room_id) else None
+
+        def membership_of(room_id: RoomID) -> Membership | None:
+            state = state_of(room_id)
+            known = state is not None and asked.origin in state.servers_in_room
+            return Membership.JOIN if known else None
+
+        answer = answer_hierarchy(
+            asked.origin,
+            asked.path["room_id"],
+            state_of,
+            membership_of=membership_of,
+            suggested_only=asked.first("suggested_only") == "true",
+        )
+        return _said(answer)
 
     def _of(self, asked: Asked, answer: Callable[[history.KnownHistory], Said]) -> Answer:
         """Answer of the room in the path."""
