@@ -24,6 +24,13 @@ from tests.captures import captures
 STATE = [b'{"a":1}', b'{"b":2}']
 
 
+def nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 class TestRequest:
     def test_has_a_uri(self) -> None:
         assert Request("GET", "/p").uri == "/p"
@@ -157,6 +164,11 @@ class TestSendJoinResponse:
         event = room.event("x", room.events[0].sender, {"n": 1.5}, "")
         response = SendJoinResponse.of([event], [])
         assert SendJoinResponse.from_bytes(response.to_bytes()).state == (event.pdu,)
+
+    @pytest.mark.parametrize("event", [{"a": {1}}, {"a": nested(5_000)}], ids=["set", "deep"])
+    def test_refuses_what_json_cannot_hold(self, event: Any) -> None:
+        with pytest.raises(InvalidMessage):
+            SendJoinResponse.from_json({"state": [event], "auth_chain": []})
 
     @pytest.mark.parametrize(
         "change",
