@@ -366,10 +366,10 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "identifiers.is_event_id": lambda v, _: names.is_event_id(v),
         "identifiers.is_server_name": lambda v, _: names.is_server_name(v),
         "federation.messages.MakeResponse.from_json": lambda v, _: MakeResponse.from_json(v),
-        "federation._join_answer.SendJoinResponse.from_json": lambda v, _: (
+        "federation.messages.SendJoinResponse.from_json": lambda v, _: (
             SendJoinResponse.from_json(v)
         ),
-        "federation._join_answer.SendJoinResponse.from_bytes": lambda v, _: (
+        "federation.messages.SendJoinResponse.from_bytes": lambda v, _: (
             SendJoinResponse.from_bytes(v if isinstance(v, bytes) else b"")
         ),
         "federation.audit.SendJoinReader.feed": _fed,
@@ -476,7 +476,6 @@ NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
         "federation.messages.MatrixError.of": "takes what its own server says",
         "advice.may.May.send": "takes what its own user wants",
         "advice.may.May.set": "the same",
-        "receipt.policy_server.PolicyServer.ask": "takes an event",
         "receipt.policy_server.PolicyServer.has_signed": "takes an event",
         "receipt.policy_server.PolicyServer.lacking": "takes an event",
         "room_versions.RoomVersion.evolve": "takes what a programmer writes",
