@@ -10,9 +10,10 @@ from matrix_membership import Event, RoomVersion
 from matrix_membership.canonical_json import encode
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution import ChainIndex, Resolution, resolve
+from matrix_membership.room_versions import V11
 from tests.builders import ANA
 
-__all__ = ["Dispute", "a_dispute", "resolved"]
+__all__ = ["Dispute", "a_dispute", "resolved", "resolved_with_index"]
 
 Place = tuple[str, str]
 USERS: Final = 50
@@ -20,9 +21,18 @@ USERS: Final = 50
 
 
 class Dispute:
-    """A room of two branches. On each, Ana changed the power levels and the topic, and all others joined."""
+    """A room of two branches. On each, Ana changed the power levels and the topic, and all others joined.
 
-    def __init__(self, version: RoomVersion, places: int) -> None:
+    Args:
+        version: the version of the room.
+        places: how many places are in dispute.
+        changes: how often Ana changed her name or the power levels before: the length of the auth chain.
+        members: how many others joined before.
+    """
+
+    def __init__(
+        self, version: RoomVersion, places: int, *, changes: int = 0, members: int = 0
+    ) -> None:
         self.version = version
         self.events: dict[EventID, Event] = {}
         self.room_id = "!r:a.example"
@@ -37,7 +47,25 @@ class Dispute:
         rules = self.make(
             "m.room.join_rules", ANA, {"join_rule": "public"}, "", *listed, power, ana
         )
-        self.state_sets: list[dict[Place, EventID]] = []
+        for number in range(changes):
+            if number % 50:
+                join = {"membership": "join", "displayname": f"Ana {number}"}
+                ana = self.make("m.room.member", ANA, join, ANA, *listed, power, ana)
+            else:
+                users = {**levels, "@often:a.example": number % 3}
+                power = self.make(
+                    "m.room.power_levels", ANA, {"users": users}, "", *listed, power, ana
+                )
+        self.common = {("m.room.member", ANA): ana.event_id}
+        for event in (create, rules):
+            self.common[event.type, ""] = event.event_id
+        for number in range(members):
+            user = f"@member{number}:c{number % 37}.example"
+            event = self.make(
+                "m.room.member", user, {"membership": "join"}, user, *listed, power, rules
+            )
+            self.common[event.type, user] = event.event_id
+        self.rest: list[dict[Place, EventID]] = []
         for branch in "ab":
             users = {**levels, f"@{branch}:a.example": 10}
             changed = self.make(
@@ -51,10 +79,8 @@ class Dispute:
                 user = f"@user{number}:b{number % 37}.example"
                 join = {"membership": "join", "displayname": f"{branch} {number}"}
                 new.append(self.make("m.room.member", user, join, user, *listed, changed, rules))
-            everything = [create, ana, rules, *new]
-            self.state_sets.append(
-                {(event.type, event.state_key or ""): event.event_id for event in everything}
-            )
+            self.rest.append({(event.type, event.state_key or ""): event.event_id for event in new})
+        self.state_sets = [{**self.common, **places} for places in self.rest]
 
     def make(
         self, kind: str, sender: str, content: Mapping[str, Any], state_key: str, *listed: Event
@@ -78,6 +104,24 @@ class Dispute:
         event = Event.from_pdu(encode(fields, strict=False), self.version)
         self.events[event.event_id] = event
         return event
+
+
+def resolved_with_index(members: int, changes: int) -> Callable[[], Resolution]:
+    """A resolution of 100 places in a large room, as a server does it that keeps a chain index."""
+    room = Dispute(V11, 100, changes=changes, members=members)
+    index = ChainIndex.of(room.events.values())
+    common = index.reach(room.common.values())
+
+    def call() -> Resolution:
+        return resolve(
+            room.version,
+            room.rest,
+            room.events,
+            unconflicted=room.common,
+            auth_difference=index.auth_difference(room.rest, common=common),
+        )
+
+    return call
 
 
 @cache

