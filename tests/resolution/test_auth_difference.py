@@ -12,8 +12,8 @@ from matrix_membership.resolution._auth_difference import (
 Edges = dict[str, list[str]]
 
 
-def listed(edges: Edges, event_id: EventID) -> list[EventID]:
-    return [EventID(name) for name in edges.get(event_id, ())]
+def listed(edges: Edges, event_id: EventID) -> tuple[EventID, ...]:
+    return tuple(EventID(name) for name in edges.get(event_id, ()))
 
 
 def ids(*names: str) -> list[EventID]:

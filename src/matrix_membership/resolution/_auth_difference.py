@@ -9,14 +9,14 @@ __ https://spec.matrix.org/v1.19/rooms/v12/#definitions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._state_sets import StateSet
 
 __all__ = ["AuthEvents", "auth_difference", "conflicted_state_subgraph", "full_auth_chain"]
 
-AuthEvents = Callable[[EventID], Sequence[EventID]]
+AuthEvents = Callable[[EventID], tuple[EventID, ...]]
 """Gives the IDs in the `auth_events` of an event; none for one that is missing."""
 
 
@@ -33,12 +33,13 @@ def full_auth_chain(
     # The events to start from are left out on purpose. By the definition, an event is in its own
     # chain only when another one of the set lists it.
     chain: set[EventID] = set()
-    waiting = list(event_ids)
+    # Each list is walked once: members who joined one after the other list the same events.
+    waiting = list(set(map(auth_events, event_ids)))
     while waiting:
-        for event_id in auth_events(waiting.pop()):
+        for event_id in waiting.pop():
             if event_id not in chain and event_id not in known:
                 chain.add(event_id)
-                waiting.append(event_id)
+                waiting.append(auth_events(event_id))
     return chain
 
 
@@ -86,14 +87,17 @@ def conflicted_state_subgraph(
     # in. An event on a path is below one and above another.
     ends = set(conflicted)
     below = ends | full_auth_chain(ends, auth_events, set())
-    listed_by: dict[EventID, list[EventID]] = {}
+    listing: dict[tuple[EventID, ...], list[EventID]] = {}
     for event_id in below:
-        for auth_id in auth_events(event_id):
-            listed_by.setdefault(auth_id, []).append(event_id)
+        listing.setdefault(auth_events(event_id), []).append(event_id)
+    lists_with: dict[EventID, list[tuple[EventID, ...]]] = {}
+    for names in listing:
+        for name in names:
+            lists_with.setdefault(name, []).append(names)
     above, waiting = set(ends), list(ends)
     while waiting:
-        for event_id in listed_by.get(waiting.pop(), ()):
-            if event_id not in above:
-                above.add(event_id)
-                waiting.append(event_id)
+        for names in lists_with.pop(waiting.pop(), ()):
+            found = [event_id for event_id in listing.pop(names, ()) if event_id not in above]
+            above.update(found)
+            waiting += found
     return above

@@ -156,7 +156,7 @@ def _can_authorise(event: Event) -> bool:
     return event.room_version.rules is not None or event.type in _AUTHORISING
 
 
-def _auth_events(event_id: EventID, get: GetEvent) -> Sequence[EventID]:
+def _auth_events(event_id: EventID, get: GetEvent) -> tuple[EventID, ...]:
     event = get(event_id)
     return () if event is None else links_of(event)
 
