@@ -45,7 +45,9 @@ from tests.federation.conversation import (
 from tests.federation.signed_rooms import AT, a_signed_room, with_state
 from tests.histories import a_history
 from tests.resolution.forks import a_fork
+from tests.rule_cases import CASES, Case
 from tests.strategies.minimal import minimal
+from tests.vectors.rules import cases
 
 
 @rejects("4.3.5a")
@@ -255,3 +257,23 @@ def test_by_state_resolution() -> None:
 def test_by_drawn_cases() -> None:
     case = minimal(auth_cases(room_version=MINE), lambda case: case.decision.number == "4.3.5a")
     assert case.event.room_version is MINE
+
+
+def test_by_vectors() -> None:
+    def guest(version: RoomVersion) -> Case:
+        return Case(*ben_joins(version))
+
+    def kicked(version: RoomVersion) -> Case:
+        room = public(version)
+        return Case(room.kick(ANA, BEN), room.state)
+
+    own = {"of_a_guest": guest, "of_another_without_reason": kicked}
+    made = {**CASES, **{f"test_everywhere.{name}": make for name, make in own.items()}}
+    vectors = {case["rule"]: case for case in cases(MINE, made)}
+    for name, number in (("of_a_guest", "4.3.5a"), ("of_another_without_reason", "4.1a")):
+        vector = vectors[f"test_everywhere.{name}"]
+        event = Event.from_pdu(vector["event"], MINE)
+        state = [Event.from_pdu(pdu, MINE) for pdu in vector["state"]]
+        assert auth.check(event, RoomState.of(MINE, state)).number == vector["number"] == number
+    # A join by oneself meets the other amended rule first, which stays silent.
+    assert "test_everywhere.of_another_without_reason" in vectors["join.while_banned"]["silent"]
