@@ -163,8 +163,8 @@ def test_every_value_of_federation_is_copied() -> None:
     found = {type(part) for _, value in CASES for _, part in handed_out(value, "", {})}
     exported: list[Any] = [getattr(federation, name) for name in federation.__all__]
     classes = {entry for entry in exported if isinstance(entry, type) and attrs.has(entry)}
-    # A room holds functions of its caller, and a reader changes while it is fed.
-    expected = {"ResidentRoom", "SendJoinReader"}
+    # A room, and an answer about it, hold functions of their caller, and a reader changes while it is fed.
+    expected = {"AwaitingEvents", "ResidentRoom", "SendJoinReader"}
     assert {entry.__name__ for entry in classes - found} == expected
 
 

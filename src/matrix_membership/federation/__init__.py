@@ -58,7 +58,7 @@ from matrix_membership.federation.messages import (
     SendRequest,
 )
 from matrix_membership.federation.resident import Accepted
-from matrix_membership.federation.resident_room import ResidentRoom
+from matrix_membership.federation.resident_room import AwaitingEvents, ResidentRoom, in_batches
 from matrix_membership.federation.third_party import AwaitingValidity as AwaitingValidity
 from matrix_membership.federation.third_party import KeyValidity
 
@@ -71,6 +71,7 @@ __all__ = [
     "AnswerBudget",
     "Attempts",
     "AwaitingAcceptance",
+    "AwaitingEvents",
     "AwaitingKeys",
     "AwaitingTemplate",
     "Countersigned",
@@ -104,6 +105,7 @@ __all__ = [
     "StoredInvite",
     "drafts",
     "history",
+    "in_batches",
     "invites",
     "resident",
     "third_party",

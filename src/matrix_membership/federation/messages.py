@@ -17,7 +17,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership._request import Request
 from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze, read, thaw
-from matrix_membership.errors import InvalidJson, InvalidMessage
+from matrix_membership.errors import InvalidEvent, InvalidJson, InvalidMessage
 from matrix_membership.events import Event
 from matrix_membership.federation._shapes import frozen_of, object_of, objects_of, text_of, unpaired
 from matrix_membership.federation._splitting import ANSWER_BUDGET, AnswerBudget, Splitter
@@ -298,11 +298,15 @@ class SendJoinResponse:
         event: Event | None = None,
         servers_in_room: Iterable[str] | None = None,
     ) -> SendJoinResponse:
-        """Make an answer of these events. It omits members if it names the servers."""
+        """Make an answer of these events. It omits members if it names the servers.
+
+        Raises:
+            InvalidEvent: an event has no PDU.
+        """
         return cls(
-            tuple(entry.pdu for entry in state),
-            tuple(entry.pdu for entry in auth_chain),
-            None if event is None else event.pdu,
+            tuple(map(_pdu_of, state)),
+            tuple(map(_pdu_of, auth_chain)),
+            None if event is None else _pdu_of(event),
             # One argument says both: the specification requires the servers exactly when members
             # are omitted.
             servers_in_room is not None,
@@ -354,6 +358,13 @@ class SendJoinResponse:
         if self.servers_in_room is not None:
             parts.append(b'"servers_in_room":' + encode(list(self.servers_in_room)))
         return b"{" + b",".join(parts) + b"}"
+
+
+def _pdu_of(event: Event) -> bytes:
+    # An event in another form has no bytes, and would leave a hole in the answer.
+    if not event.pdu:
+        raise InvalidEvent("event", "one read from a PDU", repr(event))
+    return event.pdu
 
 
 def beside_events(body: Mapping[str, JsonValue]) -> tuple[bool, tuple[str, ...] | None]:

@@ -46,7 +46,7 @@ from matrix_membership.restricted import (
     authorise,
 )
 from matrix_membership.signing import KeyRing, Signer, sign
-from matrix_membership.state import RoomState
+from matrix_membership.state import HEROES, RoomState
 from matrix_membership.state.create_event import is_same_event
 
 __all__ = ["Accepted", "answer_make", "answer_send"]
@@ -383,7 +383,7 @@ def _join_answer(
     """
     shown = list(state.events_but_members if omit_members else state.events)
     if omit_members:
-        shown += _members_shown(event.sender, state)
+        shown += _members_shown(event.sender, state, room)
     if state.get("m.room.member", event.sender) == event:
         # The same join came before, and its answer was lost on the way.
         before = _membership_before(event, room)
@@ -409,12 +409,16 @@ def _membership_before(event: Event, room: ResidentRoom) -> list[Event]:
     return [entry for entry in found if entry and (entry.type, entry.state_key) == place]
 
 
-def _members_shown(user: str, state: RoomState) -> list[Event]:
+def _members_shown(user: str, state: RoomState, room: ResidentRoom) -> list[Event]:
     """Return the member events that an answer with omitted members still has."""
-    users = [user]
+    found = [state.get("m.room.member", user)]
     if not (_says(state, "m.room.name", "name") or _says(state, "m.room.canonical_alias", "alias")):
-        users += state.heroes(excluding=user)
-    found = [state.get("m.room.member", shown) for shown in users]
+        if room.heroes is None:
+            heroes = state.heroes(excluding=user)
+            found += [state.get("m.room.member", hero) for hero in heroes]
+        else:
+            ids = [event_id for hero, event_id in room.heroes if hero != user]
+            found += map(room.get_event, ids[:HEROES])
     return [entry for entry in found if entry is not None]
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
+from typing import Generic, TypeVar
 
-from matrix_membership._attrs import constant
+from matrix_membership._attrs import constant, evolve
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID
 from matrix_membership.membership import Membership
 from matrix_membership.state import RoomState
 
-__all__ = ["ResidentRoom"]
+__all__ = ["AwaitingEvents", "ResidentRoom", "in_batches"]
+
+Answer = TypeVar("Answer")
 
 
 def _sees_no_room(_user: UserID, _room: RoomID) -> None:
@@ -38,6 +42,9 @@ class ResidentRoom:
             that does not follow exactly the newest events. Without it (the default), `get_event`
             must know those events, and the current state stands for the state before. An event
             on an older branch is then judged by today's state alone.
+        heroes: the members who describe a room without a name, as pairs of user and event ID, in
+            the order in which they came: six are enough. None to find them in the state, which
+            loads their events.
     """
 
     server_name: ServerName
@@ -49,9 +56,98 @@ class ResidentRoom:
     memberships: Callable[[UserID, RoomID], Membership | str | None] = _sees_no_room
     local_users: Iterable[str] | None = None
     state_after: Callable[[tuple[EventID, ...]], RoomState | None] | None = None
+    heroes: Sequence[tuple[UserID, EventID]] | None = None
 
     @property
     def room_id(self) -> str:
         """The room ID; empty if the state has no create event."""
         create = self.state.create_event
         return "" if create is None else create.room_id
+
+
+@constant
+class AwaitingEvents(Generic[Answer]):
+    """An answer about a room that waits for events from this server's store.
+
+    Attributes:
+        needs: the IDs of the events to load now.
+        answer: makes the answer about a room.
+        room: the room.
+        held: the events given so far, by ID; None for one that is not stored.
+        in_chain: whether the events needed are those of an auth chain.
+    """
+
+    needs: frozenset[EventID]
+    answer: Callable[[ResidentRoom], Answer]
+    room: ResidentRoom
+    held: Mapping[EventID, Event | None]
+    in_chain: bool
+
+    def given(self, events: Iterable[Event]) -> AwaitingEvents[Answer] | Answer:
+        """Go on with these events.
+
+        Args:
+            events: the events loaded. One that was needed and is not among them counts as not
+                stored. More may be given than were needed: a store that follows
+                auth chains itself saves a round for each event of the longest one.
+
+        Returns:
+            The answer, or what it needs next. Cost: that of the answer; of the events given, while
+            an auth chain is followed.
+        """
+        loaded = {event.event_id: event for event in events}
+        held: dict[EventID, Event | None] = {**self.held, **dict.fromkeys(self.needs), **loaded}
+        if self.in_chain:
+            # Without making the answer anew for each event of the longest chain.
+            listed = {event_id for event in loaded.values() for event_id in event.auth_events}
+            needs = frozenset(entry for entry in listed if entry not in held)
+            needs = frozenset(entry for entry in needs if self.room.get_event(entry) is None)
+            if needs:
+                return AwaitingEvents(needs, self.answer, self.room, held, in_chain=True)
+        return _answered(self.answer, self.room, held)
+
+
+def in_batches(
+    answer: Callable[[ResidentRoom], Answer], room: ResidentRoom
+) -> AwaitingEvents[Answer] | Answer:
+    """Make an answer about a room whose events are loaded in batches.
+
+    For stores that are asked asynchronously. The answer is made with the events at hand; what it
+    asked for besides is needed next, and then it is made again::
+
+        step = in_batches(lambda room: answer_send(JOINING, request, room, signer, keys=keys), room)
+        while isinstance(step, AwaitingEvents):
+            step = step.given(await load(step.needs))
+
+    Args:
+        answer: a function of this package that answers about a room: `answer_make`,
+            `answer_send` and others.
+        room: the room. Its `get_event` gives what is at hand, and None for all else.
+
+    Returns:
+        The answer, or what it needs.
+    """
+    return _answered(answer, room, MappingProxyType({}))
+
+
+def _answered(
+    answer: Callable[[ResidentRoom], Answer],
+    room: ResidentRoom,
+    held: Mapping[EventID, Event | None],
+) -> AwaitingEvents[Answer] | Answer:
+    asked: set[EventID] = set()
+
+    def get(event_id: EventID) -> Event | None:
+        if event_id in held:
+            return held[event_id]
+        event = room.get_event(event_id)
+        if event is None:
+            asked.add(event_id)
+        return event
+
+    made = answer(evolve(room, get_event=get))
+    if not asked:
+        return made
+    given = [event for event in held.values() if event is not None]
+    listed = {event_id for event in given for event_id in event.auth_events}
+    return AwaitingEvents(frozenset(asked), answer, room, held, in_chain=asked <= listed)
