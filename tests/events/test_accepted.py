@@ -167,6 +167,8 @@ class TestBuilder:
     def test_may_have_lists_for_methods(self) -> None:
         fields = {"type": "m.room.topic", "sender": ANA, "content": {}}
         made = Event.accepted(SimpleNamespace(**fields, prev_events=[["$1", {}]]), V1)
+        assert (made.prev_events, made.auth_events) == (("$1",), ())
+        made = Event.accepted(SimpleNamespace(**fields, prev_event_ids=["$1"]), V1)
         assert made.prev_events == ("$1",)
 
 

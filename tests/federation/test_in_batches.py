@@ -19,13 +19,14 @@ from matrix_membership.federation import (
     MatrixError,
     ResidentRoom,
     SendJoinResponse,
+    drafts,
     in_batches,
 )
 from matrix_membership.federation.resident import answer_make, answer_send
 from matrix_membership.identifiers import EventID, UserID
 from matrix_membership.room_versions import V1, V11, V12
 from tests.bench.rooms import really_signed
-from tests.builders import BEN, KEYS, VERSIONS
+from tests.builders import ANA, BEN, KEYS, VERSIONS
 from tests.federation.conversation import (
     a_public_room,
     accepted,
@@ -139,6 +140,30 @@ def test_answer_make_asks_for_what_it_hashes(version: RoomVersion) -> None:
 
     assert loaded(answer, room, store) == answer(room)
     assert bool(store.batches) is version.event_id_in_pdu
+
+
+class TestAuthChain:
+    """A room whose join rules changed often has a deep chain."""
+
+    @pytest.mark.parametrize("with_chains", [False, True])
+    def test_is_followed_level_by_level_or_given_whole(self, with_chains: bool) -> None:
+        room = a_public_room(V11)
+        for number in range(6):
+            draft = drafts.draft(
+                room, "m.room.power_levels", "", sender=ANA, content={"ban": 50 + number}, at=9
+            )
+            room = after(room, draft.complete(A))
+        request, store = send_request(signed(room)), Store(room, with_chains=with_chains)
+        made: list[str] = []
+
+        def answer(about: ResidentRoom) -> Accepted | MatrixError:
+            made.append(about.room_id)
+            return answer_send(JOINING, request, about, A, keys=KEYS)
+
+        answered = loaded(answer, room, store)
+        assert len(store.batches) == (2 if with_chains else 6)
+        assert len(made) <= 4
+        assert said(answered) == said(answer(room))
 
 
 class TestWhatIsAtHand:

@@ -71,6 +71,22 @@ class TestFilteredPlaces:
         with pytest.raises(IncompleteState):
             state.heroes()
 
+    @pytest.mark.parametrize("needed", [[], [("m.room.member", CAY)]])
+    def test_may_be_nearly_all(self, needed: list[StateKey]) -> None:
+        room = a_room(V11).with_levels({CAY: 5})
+        state = RoomState.of_ids(ids_of(room), Store(room).get, needed=needed, room_version=V11)
+        for ask in (
+            "create",
+            "create_event",
+            "power_levels",
+            "power_level_of",
+            "join_rule",
+            "allow",
+        ):
+            with pytest.raises(IncompleteState):
+                getattr(state, ask)
+        assert not auth.check(room.message(CAY), state).allowed
+
     def test_leave_a_verdict_open(self) -> None:
         room = a_room(V11).with_join_rule("public").with_member(BEN, "join")
         needed = auth.needed_state(room.join(CAY))

@@ -35,11 +35,11 @@ def accepted_fields(source: Any) -> Fields:
         except AttributeError:
             fields = _by_keys(_mapping_of(source))
     content = fields["content"]
-    # The dict first: an abstract class takes longer to ask.
     if (
         not isinstance(fields["type"], str)
         or not isinstance(fields["sender"], str)
-        or not isinstance(content, (dict, Mapping))
+        # Asking whether it is a `Mapping` takes a fifth of reading the event.
+        or (content.__class__ is not dict and not hasattr(content, "keys"))
     ):
         raise _error(fields)
     return fields
@@ -54,6 +54,11 @@ def _error(fields: Fields) -> InvalidEvent:
 
 def _by_attributes(source: Any) -> Fields:
     event_type = source.type
+    try:
+        before, listed = tuple(source.prev_event_ids()), tuple(source.auth_event_ids())
+    except (AttributeError, TypeError):  # they are lists, have other names, or are missing
+        before = _listed(source, "prev_event_ids", "prev_events")
+        listed = _listed(source, "auth_event_ids", "auth_events")
     fields = {
         "type": event_type,
         "sender": source.sender,
@@ -61,8 +66,8 @@ def _by_attributes(source: Any) -> Fields:
         "state_key": getattr(source, "state_key", None),
         "room_id": getattr(source, "room_id", None),
         "event_id": getattr(source, "event_id", None),
-        "prev_events": _listed(source, "prev_event_ids", "prev_events"),
-        "auth_events": _listed(source, "auth_event_ids", "auth_events"),
+        "prev_events": before,
+        "auth_events": listed,
         "depth": getattr(source, "depth", None),
         "origin_server_ts": getattr(source, "origin_server_ts", None),
     }

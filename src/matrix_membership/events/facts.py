@@ -203,8 +203,8 @@ def _add_membership(facts: Any, document: Mapping[str, Any], reading: Reading) -
     if "third_party_invite" in content:
         facts.view = signed_invite_view(content["third_party_invite"])
         case += _THIRD_PARTY
-    if "membership" in content:
-        text = content["membership"]
+    text = content.get("membership", _ABSENT)
+    if text is not _ABSENT:
         known = _KINDS.get(text) if text.__class__ is str else None
         facts.membership, kind, cases = known or _UNRECOGNISED_KIND
         # The sender was checked as a user ID, so most members need no second look at the grammar.
@@ -214,6 +214,7 @@ def _add_membership(facts: Any, document: Mapping[str, Any], reading: Reading) -
             facts.kind, facts.case = kind, cases[case + _BY_ANOTHER]
 
 
+_ABSENT: Final = object()
 _FIRST_WITH_AUTHORISERS: Final = 8
 
 _AUTHORISED: Final = 1
