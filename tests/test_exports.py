@@ -16,7 +16,7 @@ import pytest
 from tests.sources import PUBLIC, REFERENCE, full_name, parsed, returned
 
 # The bound only goes down. The aim for the whole package is 200.
-MOST_NAMES: Final = 258
+MOST_NAMES: Final = 253
 
 
 def lists_its_exports(module: str) -> bool:

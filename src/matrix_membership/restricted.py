@@ -26,16 +26,7 @@ from matrix_membership.membership import (
 )
 from matrix_membership.state import RoomState
 
-__all__ = [
-    "Forbidden",
-    "Granted",
-    "NotNeeded",
-    "UnableToAuthorise",
-    "UnableToGrant",
-    "authorise",
-    "needed",
-    "rooms_to_check",
-]
+__all__ = ["authorise", "needed", "rooms_to_check"]
 
 
 @frozen
