@@ -1,5 +1,5 @@
 """
-The authorisation rules of room versions 1 to 12, as plain ladders.
+The authorisation rules of the specified room versions, as plain ladders.
 
 Written from the rules that https://spec.matrix.org/unstable/rooms/ numbers, and from
 the `auth events selection
@@ -13,20 +13,27 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf, isfinite
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from canonicaljson import encode_canonical_json
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-__all__ = ["Json", "Pdu", "StateKey", "Verdict", "judge", "judge_auth_events"]
+__all__ = ["RECOGNISED", "Json", "Pdu", "StateKey", "Verdict", "judge", "judge_auth_events"]
 
 Json = Any
 Pdu = dict[str, Json]
 StateKey = tuple[str, str]
+
+RECOGNISED: Final[tuple[str, ...]] = tuple(
+    json.loads((Path(__file__).parent / "spec" / "rule_numbers.json").read_text("utf-8"))
+)
+"""The room versions whose numbers the specification prints, in order."""
 
 DEFAULTS = {
     "users_default": 0,
@@ -579,7 +586,7 @@ def dig(value: Json, *names: str) -> Json:
 
 def is_recognised(room_version: Json) -> bool:
     """Tell whether this is the identifier of a room version with rules here."""
-    return room_version in [str(number) for number in range(1, 13)]
+    return isinstance(room_version, str) and room_version in RECOGNISED
 
 
 def is_user_id(value: Json) -> bool:
