@@ -366,11 +366,11 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "identifiers.is_event_id": lambda v, _: names.is_event_id(v),
         "identifiers.is_server_name": lambda v, _: names.is_server_name(v),
         "federation.messages.MakeResponse.from_json": lambda v, _: MakeResponse.from_json(v),
-        "federation.messages.SendJoinResponse.from_json": lambda v, _: (
-            SendJoinResponse.from_json(v)
+        "federation.messages.SendJoinResponse.from_json": lambda v, _: SendJoinResponse.from_json(
+            v
         ),
-        "federation.messages.SendJoinResponse.from_bytes": lambda v, _: (
-            SendJoinResponse.from_bytes(v if isinstance(v, bytes) else b"")
+        "federation.messages.SendJoinResponse.from_bytes": lambda v, _: SendJoinResponse.from_bytes(
+            v if isinstance(v, bytes) else b""
         ),
         "federation.audit.SendJoinReader.feed": _fed,
         "receipt.policy_server.PolicyServer.read_answer": _concluded,

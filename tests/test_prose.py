@@ -31,6 +31,18 @@ BANNED: Final = (
     "need have",
     "likewise",
     "inviter",
+    "of whom",
+    "whomever",
+    "whatsoever",
+    "thereof",
+    "that which",
+    "what is not",
+    "what does not",
+    "what has no",
+    "what stands",
+    "not without",
+    "nobody but",
+    "none but",
 )
 PHRASE: Final = re.compile(
     # `is None` is Python, and InviteRequest a name; "vouches" and "inviters" are as bad as their stems.

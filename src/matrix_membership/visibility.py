@@ -131,7 +131,7 @@ def may_see(
             was. Others get the redacted form.
 
     Returns:
-        The answer. It is false, with the reason `UNKNOWN`, where it hangs on members that a
+        The answer. It is false, with the reason `UNKNOWN`, if it depends on members that a
         partial state leaves out. Cost: constant.
 
     Raises:

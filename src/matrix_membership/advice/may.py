@@ -72,9 +72,9 @@ class May:
                 room that you cannot look into.
 
         Returns:
-            The answer. In a restricted room it is unknown if it hangs on memberships that
-            are not given; then `Permission.hangs_on` names their rooms. Cost: a check, and
-            in a restricted room that of `restricted.authorisers`.
+            The answer. In a restricted room it is unknown if it depends on memberships
+            that are not given; then `Permission.hangs_on` names their rooms. Cost: a
+            check, and in a restricted room that of `restricted.authorisers`.
 
         Raises:
             InvalidMessage: one of the memberships is a text that Matrix does not have.
@@ -430,7 +430,7 @@ def _authoriser(state: RoomState) -> UserID | None:
     """Return a joined user who may authorise joins; None if nobody can.
 
     Raises:
-        IncompleteState: it hangs on members whom the state does not tell.
+        IncompleteState: it depends on members whom the state does not tell.
     """
     for server in servers_that_can_authorise(state):
         found = next(authorisers(state, server), None)
@@ -458,8 +458,8 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
 
     Raises:
         IncompleteState: there may be others: the state does not list its members, leaves
-            some of them out, or leaves out what an answer hangs on. It is raised last, after
-            the members who may for certain.
+            some of them out, or leaves out an event on which an answer depends. It is raised
+            last, after the members who may for certain.
         TypeError: the state is something else, such as a list of events.
 
     >>> from matrix_membership.room_versions import V11

@@ -245,7 +245,7 @@ def judge(
 
     Returns:
         The first decision that rejects; otherwise that of the state-dependent rules. It is
-        undecided when it hangs on a missing event. Cost: linear in the listed events.
+        undecided when it depends on a missing event. Cost: linear in the listed events.
 
     >>> from matrix_membership.room_versions import V11
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}

@@ -41,7 +41,7 @@ class Category(StrEnum):
     ALLOWED = "allowed"
     """The event is allowed."""
     UNDECIDED = "undecided"
-    """The verdict hangs on what a partial state leaves out."""
+    """The verdict depends on events that a partial state leaves out."""
     MALFORMED = "malformed"
     """The event itself has a form that no room allows."""
     AUTH_EVENTS = "auth events"
@@ -111,7 +111,7 @@ class Decision:
         return f"{verdict} rule {self.number} of room version {self.room_version}: {fact}"
 
     def undecided_for_lack_of(self, *missing: str) -> Decision:
-        """Return the decision as one that hangs on what the state leaves out."""
+        """Return the decision as one that depends on events left out of the state."""
         # Never allowed: a caller who tests only the truth of a decision must not let an undecided
         # event in.
         return evolve(

@@ -30,7 +30,7 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
     """Read one power level by the grammar of a room version.
 
     Args:
-        value: what stands in the event.
+        value: the value in the event.
         room_version: versions 1 to 9 take decimal text too, versions 1 to 5 floats,
             cut at the point.
 

@@ -221,7 +221,7 @@ def _lost_by_redaction(room_version: RoomVersion, judged: Sequence[Judged]) -> I
     """Yield the verdicts that change when the judged event is redacted."""
     told: set[tuple[str, str]] = set()
     for situation, before in judged:
-        # A verdict that hangs on a key which redaction takes is another one for a server that gets
+        # A verdict that depends on a key which redaction takes is another one for a server that gets
         # the redacted form. In version 8 that was so of the user who authorises a join.
         content = redact(situation.event, room_version)["content"]
         document = JsonObject({**situation.event, "content": freeze(content)})

@@ -55,7 +55,7 @@ class Inquiry:
         Args:
             place: the type and state key.
             before: the event that was lost.
-            after: what stands there now.
+            after: the event that stands there now.
 
         Returns:
             The first event without which the lost one stands again; without such an event, one

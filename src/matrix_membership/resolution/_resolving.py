@@ -286,7 +286,7 @@ def answer(question: Question, get: GetEvent) -> Resolution:
     """Resolve by the algorithm that was asked for.
 
     Args:
-        question: what is to be resolved.
+        question: the states to resolve.
         get: gives the event of an ID, or None.
     """
     common, own = question.common, question.own

@@ -110,8 +110,8 @@ class RoomState(Fields):
                 `Stripped state`__: a question that needs one raises `IncompleteState`, and
                 `auth.check` answers undecided. Then the state is partial too.
             servers: the servers in the room, when the events do not show them all.
-            passed_over: malformed events, left out of `events`: what stands at their places
-                is unknown, as if the state were stripped there.
+            passed_over: malformed events, left out of `events`: their places are unknown,
+                as if the state were stripped there.
 
         Returns:
             The state. Cost: linear in the number of events.

@@ -1,4 +1,4 @@
-"""Judge the events of an answer: signatures, rules, and what hangs on what.
+"""Judge the events of an answer: signatures, rules, and dropped auth events.
 
 Checking signatures takes longest, and a pool can do it. Meanwhile the events are judged as if
 every signature were good, which holds unless a server lies. If one signature is bad, all
