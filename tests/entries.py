@@ -314,6 +314,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
     {
         "events.event.Event.from_pdu": Event.from_pdu,
         "events.event.Event.from_client_event": Event.from_client_event,
+        "events.event.Event.accepted": Event.accepted,
         "events._template.EventTemplate.of": lambda v, r: EventTemplate.of(v, r).complete(SIGNER_B),
         "events.reading.read_pdu": read_pdu,
         "events.format.check_field": lambda v, r: check_field(
@@ -456,6 +457,7 @@ WITHIN: Final[Mapping[str, Entry]] = MappingProxyType(
 
 NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "conformance.shadow": "takes two functions of the host, and hands on what they raise",
         "canonical_json.JsonObject.clear": "refuses whatever comes",
         "canonical_json.JsonObject.pop": "the same",
         "canonical_json.JsonObject.popitem": "the same",
