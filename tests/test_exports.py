@@ -17,7 +17,7 @@ from matrix_membership.room_versions import KNOWN
 from tests.sources import PUBLIC, REFERENCE, full_name, parsed, returned
 
 # The bound only goes down. The aim for the whole package is 200.
-MOST_NAMES: Final = 253
+MOST_NAMES: Final = 241
 
 
 def lists_its_exports(module: str) -> bool:
@@ -67,4 +67,4 @@ def test_there_are_few_names_to_learn() -> None:
     names = {name for module in modules for name in getattr(module, "__all__", ())}
     # The room versions are one thing to learn, however many there are.
     versions = {f"V{identifier}" for identifier in KNOWN}
-    assert len(names - versions) < MOST_NAMES
+    assert len(names - versions) <= MOST_NAMES
