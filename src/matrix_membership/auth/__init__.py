@@ -257,14 +257,12 @@ def judge(
     if not rejected.isdisjoint(missing):
         # A server does not have to keep a rejected event to know that it was rejected.
         return _lists_rejected(event.room_version)
-    listed = tuple(listed)
+    listed = in_state = tuple(listed)
     if event.room_version.room_id_is_create_event:
         ids = event.auth_events if listed_ids is None else listed_ids
         create, listed = _create_apart(listed, create, ids)
         in_state = listed if create is None else (create, *listed)
         listed_ids = ids
-    else:
-        in_state = listed
     decision = check_auth_events(
         event, listed, rejected=rejected, create=create, selected=selected, listed=listed_ids
     )
