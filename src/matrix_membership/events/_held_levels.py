@@ -1,6 +1,6 @@
 """View the power levels that a host holds, as far as a rule asks."""
 
-# How it works: a power-levels event of a large room names thousands of users, of whom a check asks
+# How it works: a power-levels event of a large room names thousands of users, and a check asks
 # for two. So the view of a host's content starts with empty slots, for which Python calls
 # `_fill_in`. The three functions look into the content itself. All else is read at once, when a
 # rule compares two power-levels events.

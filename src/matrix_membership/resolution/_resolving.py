@@ -110,8 +110,7 @@ class Question:
         conflicted = conflicted_state_set(sets, common)
         # Algorithm 1 takes an event that no other one disputes unseen. Without a create event in
         # common they are looked at all the same: most of them tell which room this is.
-        unseen = chosen == "1" and ("m.room.create", "") in common
-        least = 2 if unseen else 1
+        least = 2 if chosen == "1" and ("m.room.create", "") in common else 1
         ids = [names for names in conflicted.values() if len(names) >= least]
         return cls(
             room_version,

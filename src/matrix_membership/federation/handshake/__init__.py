@@ -231,9 +231,9 @@ class AwaitingTemplate:
         the authorising user. Anything else would let the resident server choose what the user
         says.
         """
-        # gomatrixserverlib and tuwunel overwrite what does not fit, Synapse the membership. A
-        # server that answers another question cannot be relied on for the references either, so
-        # here it is refused.
+        # gomatrixserverlib and tuwunel overwrite a wrong value, Synapse the membership. A server
+        # that answers another question cannot be relied on for the references either, so here it is
+        # refused.
         for field, came, asked in (
             ("type", template.get("type"), "m.room.member"),
             ("room_id", template.get("room_id"), self.room_id),
