@@ -190,6 +190,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "proposals.situations",
             "proposals.changes",
+            "proposals._picture",
             "proposals._page",
             "proposals._shrinking",
             "proposals.comparing",

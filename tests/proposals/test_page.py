@@ -38,6 +38,17 @@ class TestPage:
         assert [name for name, _ in rows] == ["invite", "join", "leave", "ban", "knock"]
         assert rows[2][1].endswith('<span class="won">+ oneself</span></td>')  # leave to knock
 
+    def test_colours_the_moves_that_differ(self) -> None:
+        lines = {}
+        for versions in ((V9, V10), (V11, V12)):
+            page = compare(*versions).to_html()
+            marks = re.findall(r'<path class="(.*?)"', page)
+            lines[versions] = {mark: marks.count(mark) for mark in marks}
+        # Of the moves between different memberships: knock to join comes with version 10, and
+        # creators rise above everybody with version 12.
+        assert lines[V9, V10] == {"won": 4, "": 10}
+        assert lines[V11, V12] == {"won": 2, "lost won": 8, "": 3}
+
     def test_folds_both_explanations_open(self) -> None:
         comparison = compare(V9, V10)
         page = comparison.to_html()

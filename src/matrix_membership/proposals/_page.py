@@ -1,6 +1,6 @@
 """The differences between two room versions, as one HTML page.
 
-The page shows the moves of membership that changed, then the verdicts, then the two rule lists
+The page shows the moves of membership that changed, as a picture and a table, then the verdicts, then the two rule lists
 beside each other. Each verdict unfolds to the explanations of both sides.
 """
 
@@ -16,6 +16,7 @@ from matrix_membership import auth
 from matrix_membership._html import escaped, head_of, value, visible
 from matrix_membership.auth import Explanation
 from matrix_membership.membership import MEMBERSHIPS
+from matrix_membership.proposals._picture import STYLE, picture_of
 from matrix_membership.proposals.changes import Move, RuleChange, VerdictChange
 from matrix_membership.room_versions import RoomVersion
 
@@ -60,7 +61,7 @@ def page_of(
     """
     title = f"Room version {escaped(str(before))} compared with {escaped(str(after))}"
     parts = [
-        head_of(title, _STYLE),
+        head_of(title, f"{_STYLE}\n{STYLE}"),
         f"<main>\n<h1>{title}</h1>",
         f'<p class="soft">{compared} situations were judged by both versions.</p>',
         "<h2>Moves</h2>",
@@ -80,7 +81,9 @@ def _moves(moves: AbstractSet[Move]) -> Iterator[str]:
         yield "<p>No move of membership is judged otherwise.</p>"
         return
     yield "<p>From the membership of a row to that of a column: what the second version allows (+)"
-    yield "or rejects (&minus;), where the first does otherwise.</p>"
+    yield "or rejects (&minus;), where the first does otherwise. In the picture, what is newly allowed"
+    yield "is green, what is newly rejected is red, and a line of dashes is both.</p>"
+    yield from picture_of(moves)
     yield '<table class="moves">\n<tr><th scope="col">from</th>'
     yield "".join(f'<th scope="col">{name}</th>' for name in MEMBERSHIPS) + "</tr>"
     for name, membership in MEMBERSHIPS.items():

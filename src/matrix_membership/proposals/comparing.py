@@ -78,7 +78,8 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
         before: a version.
         after: another one, such as a version of your own.
         cases: more situations to judge, after the list of `situations`. One that a version
-            cannot read is passed over.
+            cannot read is passed over. The rules on auth events are listed, but not tried: a
+            situation has none.
 
     Returns:
         The rules that differ, and for each pair of rules (before, after) whose verdicts
