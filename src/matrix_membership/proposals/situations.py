@@ -182,10 +182,9 @@ def _state(documents: tuple[JsonObject, ...], room_version: RoomVersion) -> Room
 def _without(creators: AbstractSet[str], document: JsonObject) -> JsonObject:
     """Return power levels that do not list these users; any other event as it is."""
     content = document["content"]
-    if document["type"] != "m.room.power_levels" or not isinstance(content, Mapping):
-        return document
-    listed = content.get("users")
-    if not isinstance(listed, Mapping):
+    listed = content.get("users") if isinstance(content, Mapping) else None
+    is_levels = document["type"] == "m.room.power_levels"
+    if not (is_levels and isinstance(content, Mapping) and isinstance(listed, Mapping)):
         return document
     users = {user: level for user, level in listed.items() if user not in creators}
     return JsonObject({**document, "content": {**content, "users": users}})
