@@ -2,7 +2,7 @@
 
 - A module imports from lower layers, and in its own layer from what stands above it. So there is no circle.
 - A private module (its name starts with an underscore) is imported by modules of the folder that holds it and of the
-  folders below that one, by no other. `_attrs` and `_request` lie in the package's own folder: everybody may import them.
+  folders below that one, by no other. `_attrs`, `_globs` and `_request` lie in the package's own folder: everybody may import them.
 - The chapters of the rules know nothing of each other. Nothing imports the strategies; `compare --cases`, which draws
   from them, loads them by name. Only the command line reads files (`tests/test_purity.py`).
 """
@@ -27,6 +27,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset({"attrs"}),
         (
             "_attrs",
+            "_globs",
             "_html",
             "errors",
             "identifiers",

@@ -8,21 +8,16 @@ server of an event's sender. See `Server access control lists`__.
 __ https://spec.matrix.org/v1.19/server-server-api/#server-access-control-lists-acls
 """
 
-# How it works: a list may hold thousands of patterns, and each event of a transaction is tested.
-# Plain names and `*.name` are looked up in sets, by every length of ending that the list has. Only
-# patterns with more wildcards are compared one by one. Each of those is matched in one pass from
-# the left. It never goes back: after a star, the first place that fits a part is as good as any
-# later one.
-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from attrs import field
 
 from matrix_membership._attrs import frozen
+from matrix_membership._globs import Globs
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.identifiers import MAX_BYTES
 from matrix_membership.state import RoomState
@@ -72,12 +67,12 @@ class ServerAcl:
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     allow_ip_literals: bool = True
-    _allowed: _Globs = field(init=False, repr=False, eq=False)
-    _denied: _Globs = field(init=False, repr=False, eq=False)
+    _allowed: Globs = field(init=False, repr=False, eq=False)
+    _denied: Globs = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_allowed", _Globs(self.allow))
-        object.__setattr__(self, "_denied", _Globs(self.deny))
+        object.__setattr__(self, "_allowed", Globs(self.allow))
+        object.__setattr__(self, "_denied", Globs(self.deny))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (ServerAcl, (self.allow, self.deny, self.allow_ip_literals))
@@ -152,8 +147,7 @@ class ServerAcl:
             return False
         # Nothing else is made equal: `evil.example.` with a dot at its end is another name, see the
         # threat model.
-        name = _lower(host)
-        return not self._denied.match(name) and self._allowed.match(name)
+        return not self._denied.match(host) and self._allowed.match(host)
 
 
 def permits(state: RoomState, server: str) -> bool:
@@ -188,112 +182,3 @@ def _without_port(server: str) -> str:
 
 def _is_ip_literal(host: str) -> bool:
     return host.startswith("[") or _is_ipv4(host) is not None
-
-
-def _lower(text: str) -> bytes:
-    """Return the text with its ASCII letters in lower case.
-
-    Server names have no other letters, and by Unicode the Kelvin sign becomes a k.
-    """
-    return text.encode("utf-8", "surrogatepass").lower()
-
-
-class _Globs:
-    """The patterns of a list, sorted by the work that it takes to match them.
-
-    Most patterns are a name, or a star before a name. A look-up finds these, so that a
-    server is compared one by one only with the patterns that have more wildcards.
-
-    Attributes:
-        names: patterns without a wildcard.
-        ends: the part after the star, for patterns whose only star is their first character.
-        sizes: the lengths of `ends`.
-        others: all other patterns.
-    """
-
-    __slots__ = ("ends", "names", "others", "sizes")
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        names: set[bytes] = set()
-        ends: set[bytes] = set()
-        # A dict keeps the order of the event, and drops repeated patterns, which would make every
-        # comparison longer.
-        others: dict[bytes, None] = {}
-        for pattern in map(_lower, patterns):
-            end = pattern[1:]
-            if b"?" in pattern or b"*" in end:
-                others[pattern] = None
-            elif pattern.startswith(b"*"):
-                ends.add(end)
-            else:
-                names.add(pattern)
-        self.names = frozenset(names)
-        self.ends = frozenset(ends)
-        self.sizes = frozenset(map(len, ends))
-        self.others = tuple(others)
-
-    def match(self, name: bytes) -> bool:
-        """Tell whether a pattern matches a name. Cost: linear in `sizes` and in `others`."""
-        if name in self.names:
-            return True
-        length = len(name)
-        if any(name[length - size :] in self.ends for size in self.sizes if size <= length):
-            return True
-        places = _places(name) if self.others else {}
-        return any(_matches(pattern, name, places) for pattern in self.others)
-
-
-Places = Mapping[int, int]
-"""The places of each byte of a name: bit n is set for place n."""
-
-
-def _places(name: bytes) -> Places:
-    found: dict[int, int] = {}
-    for place, byte in enumerate(name):
-        found[byte] = found.get(byte, 0) | 1 << place
-    return found
-
-
-def _matches(pattern: bytes, name: bytes, places: Places) -> bool:
-    """Tell whether a glob matches.
-
-    Each part between two stars is searched once, from the left. A regular expression
-    would try all places for all parts, and an attacker can write the pattern.
-    """
-    first, *rest = pattern.split(b"*")
-    if not rest:
-        return len(first) == len(name) and _find(first, name, places, 0, len(name)) == 0
-    *middle, last = rest
-    position, end = len(first), len(name) - len(last)
-    if (
-        position > end
-        or _find(first, name, places, 0, position) != 0
-        or _find(last, name, places, end, len(name)) != end
-    ):
-        return False
-    for part in middle:
-        position = _find(part, name, places, position, end)
-        if position < 0:
-            return False
-        position += len(part)
-    return True
-
-
-def _find(part: bytes, name: bytes, places: Places, start: int, end: int) -> int:
-    """Return the first place of a part of a pattern within a name, or -1.
-
-    All places are tried at once, as bits of a number: trying them in turn would cost the
-    length of the name for each question mark.
-    """
-    if b"?" not in part:
-        return name.find(part, start, end)
-    found = (1 << max(0, end - len(part) + 1 - start)) - 1 << start
-    for offset, byte in enumerate(part):
-        if byte != _ANY:
-            found &= places.get(byte, 0) >> offset
-        if not found:
-            return -1
-    return (found & -found).bit_length() - 1
-
-
-_ANY: Final = ord("?")
