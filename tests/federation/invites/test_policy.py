@@ -61,6 +61,12 @@ class TestVerdict:
     def test_is_of_a_whole_server_name_of_digits(self) -> None:
         assert InvitePolicy(block=("",)).verdict("@ana:123", ROOM) is ALLOW
 
+    @pytest.mark.parametrize(
+        ("pattern", "verdict"), [("@\u00e4?a:c", BLOCK), ("@\u00c4na:c", ALLOW)]
+    )
+    def test_makes_ascii_letters_equal_alone(self, pattern: str, verdict: InviteVerdict) -> None:
+        assert InvitePolicy(block=(pattern,)).verdict("@\u00e4NA:c", ROOM) is verdict
+
     def test_is_quick_for_any_pattern(self) -> None:
         policy = InvitePolicy(block=("@" + "*a" * 60 + "b",))
         assert policy.verdict("@" + "a" * 240 + ":c", ROOM) is ALLOW

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
 from matrix_membership._attrs import Word, frozen
+from matrix_membership._globs import Globs
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.identifiers import server_of
 
@@ -27,7 +27,7 @@ class InvitePolicy:
     A pattern that starts with `@` is compared with the sender's user ID, and one that
     starts with `!` with the room ID. Any other is compared with the sender's server,
     with and without its port. `*` matches any text, `?` one character. Upper and lower
-    case match each other, so that another spelling cannot pass a block.
+    case of ASCII letters match each other, so that another spelling cannot pass a block.
 
     Attributes:
         block: invites to refuse. It comes before the others.
@@ -68,21 +68,25 @@ class InvitePolicy:
             (self.ignore, InviteVerdict.IGNORE),
             (self.allow, InviteVerdict.ALLOW),
         ):
-            if any(_matches(pattern, sender, room_id) for pattern in patterns):
+            if _matches(patterns, sender, room_id):
                 return verdict
         return self.default
 
 
-def _matches(pattern: str, sender: str, room_id: str) -> bool:
-    if pattern.startswith("@"):
-        candidates = [sender]
-    elif pattern.startswith("!"):
-        candidates = [room_id]
-    else:
-        server = server_of(sender)
-        host, colon, port = server.rpartition(":")
-        # An IPv6 literal without a port also holds colons, but ends in a bracket.
-        candidates = [server, host] if colon and port.isdigit() else [server]
-    # fnmatch would read `[` as the start of a set, which Matrix globs do not have.
-    literal = pattern.lower().replace("[", "[[]")
-    return any(fnmatchcase(candidate.lower(), literal) for candidate in candidates)
+def _matches(patterns: tuple[str, ...], sender: str, room_id: str) -> bool:
+    kinds: dict[str, list[str]] = {"@": [], "!": [], "": []}
+    for pattern in patterns:
+        kinds[pattern[:1] if pattern[:1] in kinds else ""].append(pattern)
+    servers = Globs(kinds[""])
+    return (
+        Globs(kinds["@"]).match(sender)
+        or Globs(kinds["!"]).match(room_id)
+        or any(map(servers.match, spellings(server_of(sender))))
+    )
+
+
+def spellings(server: str) -> list[str]:
+    """Return a server name with and without its port."""
+    host, colon, port = server.rpartition(":")
+    # An IPv6 literal without a port also holds colons, but ends in a bracket.
+    return [server, host] if colon and port.isdigit() else [server]
