@@ -84,6 +84,11 @@ endif
 inside-synapse: $(DEV) $(SYNAPSE)  ## two Synapses with these rules inside, and without, answer alike
 	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' INSIDE_VERSIONS='$(INSIDE_VERSIONS)' $(PYTEST) -m interop -s tests/inside_synapse
 
+# SYNAPSE_SOURCE is a folder with Synapse's source. Its tests need the package parameterized in Synapse's environment.
+.PHONY: inside-synapse-source
+inside-synapse-source: $(DEV) $(SYNAPSE)  ## tests of Synapse's own source, with these rules inside and without
+	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' PYTHONPATH=src:. $(BIN)/python -m tests.inside_synapse.source '$(SYNAPSE_SOURCE)'
+
 .PHONY: statistics
 statistics: $(DEV)  ## do the strategies reach every rule of every version, and find planted mistakes?
 	$(PYTEST) -n auto -m slow tests/strategies/test_cases.py tests/strategies/test_agreement.py -k 'reach or Planted'

@@ -1,0 +1,79 @@
+"""Run tests of Synapse's own source with these rules inside: `make inside-synapse-source`.
+
+They are not in its wheel. So the tests come from a folder that holds its source, and Synapse itself
+from the environment of `SYNAPSE_PYTHON`, which needs the package `parameterized` too. Each module
+of tests runs twice, without these rules and with them. A test counts that ends otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from tests.interop.synapse import synapse_python
+from tests.sources import ROOT
+
+MODULES: Final = (
+    "tests.test_event_auth",
+    "tests.test_state",
+    "tests.state",
+    "tests.federation",
+    "tests.handlers.test_federation",
+    "tests.handlers.test_federation_event",
+    "tests.handlers.test_room_member",
+    "tests.handlers.test_room_policy",
+    "tests.rest.client.test_rooms",
+    "tests.rest.client.test_upgrade_room",
+    "tests.rest.client.test_third_party_rules",
+)
+
+WITHOUT: Final = "import sys; from twisted.scripts.trial import run; sys.argv[0] = 'trial'; run()"
+# Its handlers import each other in a circle, which only this order leaves.
+WITH: Final = f"import synapse.rest, inside_synapse; inside_synapse.Rules(); {WITHOUT}"
+
+ENDED: Final = re.compile(r"^tests\.[\w.]+$", re.MULTILINE)
+RAN: Final = re.compile(r"^Ran (\d+) tests", re.MULTILINE)
+
+
+def outcome(program: str, source: Path) -> tuple[int, frozenset[str]]:
+    """Run the tests; return how many ran, and the names of those that failed."""
+    paths = [source, ROOT / "src", ROOT / "docs" / "examples"]
+    with tempfile.TemporaryDirectory() as place:
+        done = subprocess.run(
+            [synapse_python(), "-c", program, f"--temp-directory={place}/trial", *MODULES],
+            cwd=source,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    ran = RAN.search(done.stdout)
+    if ran is None:
+        raise SystemExit(done.stdout[-4000:] + done.stderr[-4000:])
+    return int(ran[1]), frozenset(ENDED.findall(done.stdout))
+
+
+def difference(source: Path) -> Mapping[str, list[str]]:
+    """The tests that fail in one of the two runs only."""
+    ran, before = outcome(WITHOUT, source)
+    ran_inside, after = outcome(WITH, source)
+    print(f"without: {ran} tests, {len(before)} failed; with: {ran_inside}, {len(after)} failed")
+    return {"fail with these rules": sorted(after - before), "pass": sorted(before - after)}
+
+
+def main() -> None:
+    """Print what differs."""
+    if len(sys.argv) != 2:
+        raise SystemExit("SYNAPSE_SOURCE must name a folder with Synapse's source")
+    for what, names in difference(Path(sys.argv[1]).resolve()).items():
+        print(f"{what}: {len(names)}", *names, sep="\n  ")
+
+
+if __name__ == "__main__":
+    main()
