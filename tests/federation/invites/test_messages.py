@@ -280,7 +280,7 @@ class TestOnBind:
         assert raised.value == error
 
     def test_refuses_what_is_nested_too_deep_for_an_event(self) -> None:
-        deep = {**PENDING, "signed": {"x": nested(99)}}
+        deep = {**PENDING, "signed": {"x": nested(126)}}
         with pytest.raises(InvalidMessage) as raised:
             OnBindRequest.from_json({**BOUND, "invites": [deep]})
         assert (raised.value.where, raised.value.expected) == ("onbind", "JSON values")
