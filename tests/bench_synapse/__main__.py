@@ -32,6 +32,8 @@ from tests.observatory.ruma import PROGRAM, Ruma
 
 BEGIN: Final = "<!-- written by make bench-synapse -->"
 END: Final = "<!-- until here, beside Synapse -->"
+BEGIN_STATES: Final = "<!-- written by make bench-synapse: states -->"
+END_STATES: Final = "<!-- until here, states -->"
 
 
 def main() -> None:
@@ -41,6 +43,7 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=15, help="turns; of large answers half as many"
     )
+    parser.add_argument("--states", action="store_true", help="only resolve states")
     parser.add_argument("--json", action="store_true", help="print all as JSON, and write no page")
     asked = parser.parse_args()
     with ExitStack() as running:
@@ -62,30 +65,31 @@ def _measure(asked: argparse.Namespace, running: ExitStack) -> None:
     gc.collect()
     gc.freeze()
     rounds, few = asked.rounds, max(1, asked.rounds // 2)
+    how = (
+        f"Synapse {version('matrix-synapse')}{', ruma-state-res 0.18.0' * bool(PROGRAM)};"
+        f" CPython {platform.python_version()}, {platform.machine()}; CPU time, medians of {{}} turns."
+    )
+    forks = list(resolutions(work, by_synapse, by_us, ruma, rounds=few))
+    if not asked.json:
+        _show(BEGIN_STATES, END_STATES, how.format(few), table_of_resolutions(forks))
+    if asked.states:
+        return
     checked = list(checks(work, by_synapse, by_us, rounds=rounds))
     rest = list(others(work, by_synapse, by_us, rounds=rounds))
     whole = list(answers(work, by_synapse, by_us, rounds=few))
-    forks = list(resolutions(work, by_synapse, by_us, ruma, rounds=few))
     if asked.json:
         measured = [attrs.asdict(found) for found in (*checked, *rest, *whole, *forks)]
         print(json.dumps({"results": results, "measured": measured}))
         return
-    how = (
-        f"Synapse {version('matrix-synapse')}; CPython {platform.python_version()},"
-        f" {platform.machine()}; CPU time, medians of {rounds} turns, of answers and resolved states {few}."
-        " A ratio is Synapse's time / this library's."
-        + (" States are resolved by ruma-state-res 0.18.0 too." if PROGRAM else "")
-    )
-    tables = "\n\n".join(
-        (
-            how,
-            table_of_checks(checked),
-            table_of_others(rest, whole),
-            table_of_resolutions(forks),
-        )
-    )
-    print(tables)
-    write_between(BEGIN, END, tables)
+    how = f"{how.format(f'{rounds}, of answers {few}')} A ratio is Synapse's time / this library's."
+    _show(BEGIN, END, how, table_of_checks(checked), table_of_others(rest, whole))
+
+
+def _show(begin: str, end: str, *parts: str) -> None:
+    """Print, and write into the page."""
+    text = "\n\n".join(parts)
+    print(text)
+    write_between(begin, end, text)
 
 
 if __name__ == "__main__":
