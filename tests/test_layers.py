@@ -153,6 +153,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "receipt.server_acl",
+            "receipt.policy_list",
             "receipt.policy_server",
             "receipt.redactions",
             "receipt",

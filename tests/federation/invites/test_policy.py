@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from matrix_membership.federation.invites.policy import InvitePolicy, InviteVerdict
+from matrix_membership.receipt.policy_list import PolicyList, PolicyRule
 
 ALLOW, IGNORE, BLOCK = InviteVerdict
 SENDER = "@Ana:sub.a.example:8448"
@@ -70,6 +71,29 @@ class TestVerdict:
     def test_is_quick_for_any_pattern(self) -> None:
         policy = InvitePolicy(block=("@" + "*a" * 60 + "b",))
         assert policy.verdict("@" + "a" * 240 + ":c", ROOM) is ALLOW
+
+
+def listed(kind: str, entity: str, recommendation: str = "m.ban") -> InvitePolicy:
+    """A policy that takes all invites but those of a list with one rule."""
+    lists = PolicyList((PolicyRule(kind, entity, recommendation),))
+    return InvitePolicy(lists=lists, allow=ALL)
+
+
+class TestLists:
+    @pytest.mark.parametrize(
+        ("kind", "entity"), [("user", "*:*"), ("server", "sub.a.*"), ("room", "!r:*")]
+    )
+    def test_block_whom_they_ban(self, kind: str, entity: str) -> None:
+        assert listed(kind, entity).verdict(SENDER, ROOM) is BLOCK
+
+    @pytest.mark.parametrize(
+        ("kind", "entity"), [("user", "!r:*"), ("server", "c.example"), ("room", "@ana*")]
+    )
+    def test_block_nobody_else(self, kind: str, entity: str) -> None:
+        assert listed(kind, entity).verdict(SENDER, ROOM) is ALLOW
+
+    def test_block_nobody_by_another_recommendation(self) -> None:
+        assert listed("user", "*", "m.warn").verdict(SENDER, ROOM) is ALLOW
 
 
 class TestFromAccountData:

@@ -8,6 +8,7 @@ from matrix_membership._attrs import Word, frozen
 from matrix_membership._globs import Globs
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.identifiers import server_of
+from matrix_membership.receipt.policy_list import PolicyList, spellings
 
 __all__ = ["InvitePolicy", "InviteVerdict"]
 
@@ -34,12 +35,15 @@ class InvitePolicy:
         ignore: invites to accept and hide. It comes before `allow`.
         allow: invites to show.
         default: the verdict on all other invites.
+        lists: policy lists. An invite is refused if one recommends a ban of the user, of
+            the user's server, or of the room, whatever `allow` says.
     """
 
     block: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     default: InviteVerdict = InviteVerdict.ALLOW
+    lists: PolicyList = PolicyList()
 
     @classmethod
     def from_account_data(cls, content: JsonValue) -> InvitePolicy:
@@ -62,6 +66,8 @@ class InvitePolicy:
         >>> policy.verdict("@ana:x.bad.example:8448", "!r:a.example")
         <InviteVerdict.BLOCK: 'block'>
         """
+        if any(rule.bans for name in (sender, room_id) for rule in self.lists.about(name)):
+            return InviteVerdict.BLOCK
         # The strictest first: a broad pattern that allows must not undo a narrow one that blocks.
         for patterns, verdict in (
             (self.block, InviteVerdict.BLOCK),
@@ -83,10 +89,3 @@ def _matches(patterns: tuple[str, ...], sender: str, room_id: str) -> bool:
         or Globs(kinds["!"]).match(room_id)
         or any(map(servers.match, spellings(server_of(sender))))
     )
-
-
-def spellings(server: str) -> list[str]:
-    """Return a server name with and without its port."""
-    host, colon, port = server.rpartition(":")
-    # An IPv6 literal without a port also holds colons, but ends in a bracket.
-    return [server, host] if colon and port.isdigit() else [server]
