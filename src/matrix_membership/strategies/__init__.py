@@ -12,13 +12,20 @@ and print as a script to paste into a test.
 - Handshakes: `residents`, servers that answer them, honestly or with one of `handshakes.LIES`.
 - Auth rules: `auth_cases`, and `assert_agrees`, which compares another engine with them;
   `draw_cases` gives cases outside of a test.
+- State resolution: `room_scripts`, what happens on servers that are cut apart, and
+  `assert_converges`, which checks that another engine brings them together.
 """
 
 from __future__ import annotations
 
+from matrix_membership.strategies._network import Act as Act
+from matrix_membership.strategies._network import Deliver as Deliver
+from matrix_membership.strategies._network import Lie as Lie
 from matrix_membership.strategies.agreement import Disagreement, assert_agrees
 from matrix_membership.strategies.cases import AuthCase as AuthCase
 from matrix_membership.strategies.cases import auth_cases, room_states
+from matrix_membership.strategies.convergence import Divergence, assert_converges, room_scripts
+from matrix_membership.strategies.convergence import RoomScript as RoomScript
 from matrix_membership.strategies.drawing import draw_cases
 from matrix_membership.strategies.events import (
     arbitrary_events,
@@ -43,8 +50,10 @@ from matrix_membership.strategies.rooms import forks, key_ring_of, room_historie
 
 __all__ = [
     "Disagreement",
+    "Divergence",
     "arbitrary_events",
     "assert_agrees",
+    "assert_converges",
     "auth_cases",
     "draw_cases",
     "event_ids",
@@ -57,6 +66,7 @@ __all__ = [
     "residents",
     "room_histories",
     "room_ids",
+    "room_scripts",
     "room_states",
     "room_versions",
     "server_names",

@@ -1,0 +1,258 @@
+"""A room of several servers whose network delays and loses, and one lies.
+
+A `Network` plays steps. A step is an act of a user on their server, a lie of the last server,
+or a delivery of one event that a server has not got yet: any one of them, so events come late and
+out of order. Without a delivery two servers are cut apart. What was never delivered was lost
+until the network heals: then everything reaches everybody, each server in an order of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from matrix_membership._attrs import frozen
+from matrix_membership.canonical_json import JsonValue, thaw
+from matrix_membership.events import Event
+from matrix_membership.machine import admit
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.state import RoomState
+from matrix_membership.strategies._fields import create_content
+from matrix_membership.strategies._json import Fields
+from matrix_membership.strategies._moves import membership
+from matrix_membership.strategies._room_server import OURS, SERVERS, Engine, Place, RoomServer
+from matrix_membership.strategies._sketch import CREATE, JOIN_RULES, POWER_LEVELS
+
+__all__ = ["LIES", "MOVES", "NAMES", "Act", "Deliver", "Lie", "Network", "Step"]
+
+NAMES: Final = ("ana", "ben", "cay", "mal")
+_USERS: Final = MappingProxyType(
+    {name: f"@{name}:{server}" for name, server in zip(NAMES, SERVERS, strict=True)}
+)
+
+_LEVELS: Final = MappingProxyType({"promote": 100, "demote": 0})
+_CONTENTS: Final[Mapping[str, tuple[Place, Mapping[str, JsonValue]]]] = MappingProxyType(
+    {
+        "public": (JOIN_RULES, MappingProxyType({"join_rule": "public"})),
+        "private": (JOIN_RULES, MappingProxyType({"join_rule": "invite"})),
+        "topic": (("m.room.topic", ""), MappingProxyType({"topic": "cats"})),
+    }
+)
+
+MOVES: Final = (
+    *("join", "leave", "kick", "ban", "invite", "public", "private"),
+    *("promote", "demote", "topic", "message"),
+)
+"""What users do: to themselves, to another user, or to the room."""
+
+LIES: Final = ("forbidden", "backdated", "auth events", "withheld", "equivocation")
+"""How a server lies about an event, see `Lie`."""
+
+
+@frozen
+class Act:
+    """A user does something, if the rules allow it where the user is.
+
+    Attributes:
+        user: one of ana (level 100), ben and mal (50) and cay (0), each on a server of
+            their own.
+        move: what the user does: `ban`, `promote`, `topic` ...
+        other: the user whom it concerns, if it concerns one.
+    """
+
+    user: str
+    move: str
+    other: str = "ana"
+
+    def __repr__(self) -> str:
+        return f"Act({self.user!r}, {self.move!r}, {self.other!r})"
+
+
+@frozen
+class Deliver:
+    """A server gets one of the events that it has not got yet.
+
+    Attributes:
+        server: the server's name.
+        which: the place of the event among them, counted round.
+    """
+
+    server: str
+    which: int = 0
+
+    def __repr__(self) -> str:
+        return f"Deliver({self.server!r}, {self.which})"
+
+
+@frozen
+class Lie:
+    """Mal's server sends an event that an honest one would not send.
+
+    Attributes:
+        how: `forbidden`: nobody asks the rules. `backdated`: it follows an old event.
+            `auth events`: it lists those of an old state. `withheld`: nobody gets the event
+            that it follows. `equivocation`: there are two, one for half of the servers each
+            until the network heals; in versions 1 and 2 they have the same ID.
+        move: what Mal does by it.
+        other: the user whom it concerns.
+        since: the place of the old event among those of the room, counted round.
+    """
+
+    how: str
+    move: str
+    other: str = "ana"
+    since: int = 0
+
+    def __repr__(self) -> str:
+        return f"Lie({self.how!r}, {self.move!r}, {self.other!r}, {self.since})"
+
+
+Step = Act | Deliver | Lie
+
+
+class Network:
+    """Servers in one room, and what is on the way to each.
+
+    Attributes:
+        servers: the servers.
+        made: all events in the order in which they were made.
+    """
+
+    def __init__(self, version: RoomVersion) -> None:
+        self.version = version
+        self.servers = tuple(RoomServer(version, name, OURS) for name in SERVERS)
+        self.made: list[Event] = []
+        self._under_way: tuple[list[Event], ...] = tuple([] for _ in SERVERS)
+        self._found()
+
+    def _found(self) -> None:
+        """Make a room that everybody knows."""
+        ana, *others = _USERS.values()
+        users = {user: 50 for user in others if not user.startswith("@cay")}
+        if not self.version.privileged_creators:
+            users[ana] = 100
+        for state_place, content in (
+            (CREATE, create_content(self.version, ana)),
+            (("m.room.member", ana), {"membership": "join"}),
+            (POWER_LEVELS, {"users": users}),
+            (JOIN_RULES, {"join_rule": "public"}),
+        ):
+            self._make(0, _state(state_place, content, ana))
+        for place, user in enumerate(others, 1):
+            self._deliver_all()
+            self._make(place, {"sender": user, **membership(user, "join")})
+        self._deliver_all()
+
+    def copy(self, engines: Sequence[Engine]) -> Network:
+        """Return a network in the same situation, whose servers go on by these engines."""
+        other = object.__new__(Network)
+        other.version = self.version
+        other.servers = tuple(
+            server.copy(engine) for server, engine in zip(self.servers, engines, strict=True)
+        )
+        other.made = list(self.made)
+        other._under_way = tuple(list(events) for events in self._under_way)
+        return other
+
+    def play(self, steps: Iterable[Step]) -> None:
+        """Play some steps."""
+        for step in steps:
+            match step:
+                case Deliver(server=name, which=which):
+                    place = SERVERS.index(name)
+                    under_way = self._under_way[place]
+                    if under_way:
+                        self.servers[place].take(under_way.pop(which % len(under_way)))
+                case Act(user=user, move=move, other=other):
+                    self._act(user, move, other)
+                case Lie():
+                    self._lie(step)
+
+    def heal(self, order: Sequence[int]) -> None:
+        """Deliver everything, to each server in an order of its own.
+
+        Then a user of each server says something, one after the other, which reaches everybody:
+        a server that soft-failed an event learns by such a message that others count it.
+        """
+        self._deliver_all(order)
+        for user in NAMES:
+            self._act(user, "message", user)
+            self._deliver_all(order)
+
+    def _deliver_all(self, order: Sequence[int] = ()) -> None:
+        picks = [*order] or [0]
+        number = 0
+        for server, under_way in zip(self.servers, self._under_way, strict=True):
+            while under_way:
+                server.take(under_way.pop(picks[number % len(picks)] % len(under_way)))
+                number += 1
+
+    def _act(self, user: str, move: str, other: str) -> None:
+        place = NAMES.index(user)
+        self._make(place, _fields(user, move, other, self.servers[place].state))
+
+    def _make(self, place: int, fields: Fields) -> None:
+        """Make an event that follows the newest ones, unless the rules forbid it."""
+        server = self.servers[place]
+        event = server.draft(fields, len(self.made))
+        if admit(event, server.state):
+            server.take(event)
+            self._send(place, event)
+
+    def _send(self, place: int, *events: Event) -> None:
+        """Put an event on its way to the others; of two, one for half of them each first."""
+        self.made.extend(events)
+        for other, under_way in enumerate(self._under_way):
+            if other != place:
+                under_way.extend(events if other % 2 == 0 else reversed(events))
+
+    def _lie(self, lie: Lie) -> None:
+        place = len(SERVERS) - 1
+        server, number = self.servers[place], len(self.made)
+        old = list(server.events)[lie.since % len(server.events)]
+        fields = _fields("mal", lie.move, lie.other, server.state)
+        match lie.how:
+            case "backdated":
+                events = [server.draft(fields, number, parents={old})]
+            case "auth events":
+                events = [server.draft(fields, number, listed_from=server.after[old])]
+            case "withheld":
+                hidden = server.copy(OURS)
+                message = _fields("mal", "message", "mal", server.state)
+                hidden.take(hidden.draft(message, -number))
+                events = [hidden.draft(fields, number)]
+            case "equivocation":
+                other = {**fields, "content": {**fields["content"], "reason": "other"}}
+                events = [server.draft(said, number) for said in (fields, other)]
+            case _:
+                events = [server.draft(fields, number)]
+        for event in events:
+            server.take(event)
+        self._send(place, *events)
+
+
+def _fields(user: str, move: str, other: str, state: RoomState) -> Fields:
+    """Return the fields of the event by which a user does something."""
+    sender, target = _USERS[user], _USERS[other]
+    members = {
+        "join": (sender, "join"),
+        "leave": (sender, "leave"),
+        "kick": (target, "leave"),
+        "ban": (target, "ban"),
+        "invite": (target, "invite"),
+    }
+    if move in members:
+        return {"sender": sender, **membership(*members[move])}
+    if move in _LEVELS:
+        now = state.get(*POWER_LEVELS)
+        content = {} if now is None else thaw(now.content)
+        users = {**content.get("users", {}), target: _LEVELS[move]}
+        return _state(POWER_LEVELS, {**content, "users": users}, sender)
+    if move in _CONTENTS:
+        return _state(*_CONTENTS[move], sender)
+    return {"type": "m.room.message", "sender": sender, "content": {"body": "hello"}}
+
+
+def _state(place: Place, content: Mapping[str, JsonValue], sender: str) -> Fields:
+    return {"type": place[0], "state_key": place[1], "sender": sender, "content": dict(content)}
