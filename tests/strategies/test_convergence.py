@@ -100,6 +100,29 @@ class TestAssertConverges:
             assert_converges(lambda *_: 1 // 0, scripts=st.just(FORK))  # type: ignore[arg-type]
 
 
+class TestRoomScripts:
+    @settings(max_examples=10, deadline=None)
+    @given(room_scripts(max_steps=3, lies=("backdated",)))
+    def test_lie_as_asked(self, script: RoomScript) -> None:
+        assert len(script.steps) <= 3
+        assert {step.how for step in script.steps if isinstance(step, Lie)} <= {"backdated"}
+
+    @settings(max_examples=10, deadline=None)
+    @given(room_scripts(room_version=V11, max_steps=3, lies=()))
+    def test_are_honest_if_asked(self, script: RoomScript) -> None:
+        assert not any(isinstance(step, Lie) for step in script.steps)
+
+    def test_show_how_to_make_them(self) -> None:
+        steps = (Act("ana", "ban", "mal"), Deliver("d.example"), Lie("backdated", "topic"))
+        script = RoomScript(V11, steps, (1,))
+        names = {"V11": V11, **{cls.__name__: cls for cls in (RoomScript, Act, Deliver, Lie)}}
+        assert eval(repr(script), names) == script  # noqa: S307 - a text of this package
+
+    def test_give_the_events(self) -> None:
+        assert FORK.events[0].type == "m.room.create"
+        assert [event.type for event in FORK.events[7:9]] == ["m.room.topic", "m.room.join_rules"]
+
+
 class TestKickedMember:
     """A demotion undoes a kick. Whether the old join stands hangs on what is settled together."""
 

@@ -166,7 +166,7 @@ class Network:
                         self.servers[place].take(under_way.pop(which % len(under_way)))
                 case Act(user=user, move=move, other=other):
                     self._act(user, move, other)
-                case Lie():
+                case _:
                     self._lie(step)
 
     def heal(self, order: Sequence[int]) -> None:
