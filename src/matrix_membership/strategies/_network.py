@@ -44,10 +44,10 @@ MOVES: Final = (
     *("join", "leave", "kick", "ban", "invite", "public", "private"),
     *("promote", "demote", "topic", "message"),
 )
-"""What users do: to themselves, to another user, or to the room."""
+"""The moves of users: to themselves, to another user, or to the room."""
 
 LIES: Final = ("forbidden", "backdated", "auth events", "withheld", "equivocation")
-"""How a server lies about an event, see `Lie`."""
+"""The ways to lie about an event, see `Lie`."""
 
 
 @frozen

@@ -81,7 +81,7 @@ def _received(
 
 @frozen
 class Engine:
-    """How a server resolves states and judges events."""
+    """A way to resolve states and to judge events."""
 
     resolve: Resolve = _resolved
     receive: Receive = _received

@@ -48,7 +48,7 @@ _REFERENCE: Final = 1
 
 @frozen
 class RoomScript:
-    """What happens in a room of four servers, until everything has reached everybody.
+    """A room of four servers, until everything has reached everybody.
 
     Ana (level 100), Ben and Mal (50) and Cay (0) are in a public room, each on a server of their
     own.
@@ -250,7 +250,7 @@ _Places = Mapping[Place, Event]
 def _compared(
     one: RoomServer, other: RoomServer, known: Mapping[EventID, Event]
 ) -> Iterator[tuple[str, _Places, _Places]]:
-    """What two servers must have in common: what it is, and as each has it."""
+    """Yield each thing that two servers must have in common, as each has it."""
     for what, of_one, of_other in (
         ("the events that they have", one.after, other.after),
         ("the events that they reject", one.rejected, other.rejected),
