@@ -94,6 +94,28 @@ class TestInvite:
         outcome = invite(about(ANA, room.room_id, BEN), resident(room), at=9, settings=settings)
         assert isinstance(outcome, Send)
 
+    @pytest.mark.parametrize(
+        ("user", "policy", "shown"),
+        [
+            (DAN, InvitePolicy(), True),
+            (DAN, InvitePolicy(ignore=(ANA,)), False),
+            (BEN, InvitePolicy(ignore=(ANA,)), True),
+        ],
+    )
+    def test_is_sent_and_hidden_from_a_user_who_ignores_it(
+        self, user: str, policy: InvitePolicy, *, shown: bool
+    ) -> None:
+        room, settings = a_room(V11), UserSettings(invites=policy)
+        outcome = invite(about(ANA, room.room_id, user), resident(room), at=9, settings=settings)
+        assert isinstance(outcome, Send)
+        assert outcome.shown is shown
+
+    def test_to_a_direct_chat_says_so(self) -> None:
+        room = a_room(V11)
+        request = about(ANA, room.room_id, BEN, reason="hi")
+        outcome = invite(request, resident(room), at=9, is_direct=True)
+        assert content_of(outcome) == {"membership": "invite", "reason": "hi", "is_direct": True}
+
     def test_by_a_suspended_user_is_refused(self) -> None:
         room = a_room(V11)
         settings = UserSettings(suspended=True)

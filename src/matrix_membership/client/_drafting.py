@@ -39,6 +39,14 @@ def profile_of(settings: UserSettings) -> dict[str, JsonValue]:
     return {key: settings.profile[key] for key in _PROFILE if key in settings.profile}
 
 
+def locked(settings: UserSettings) -> MatrixError | None:
+    """Return the error for a locked user; None for any other."""
+    if settings.locked:
+        # Without `soft_logout` the client would throw its keys away.
+        return MatrixError.of("M_USER_LOCKED", "your account is locked", soft_logout=True)
+    return None
+
+
 def suspended(settings: UserSettings) -> MatrixError | None:
     """Return the error for a suspended user; None for any other."""
     if settings.suspended:

@@ -10,7 +10,8 @@ from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation.handshake import Handshake
 from matrix_membership.federation.invites.messages import PendingInvite
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.identifiers import RoomID, ServerName, UserID
+from matrix_membership.identifiers import RoomID, ServerName, UserID, is_user_id, server_of
+from matrix_membership.membership import BAN, LEAVE
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt.policy_server import PolicyServer
 
@@ -44,6 +45,8 @@ class Send:
         policy_server: the room's policy server, when it must sign before the event is
             sent (`PolicyServer.ask`). Answer the client with the error that it
             answers, if any.
+        shown: False for an invite to hide from its user: a user of this server who ignores
+            the one who invites. Neither of them is told.
     """
 
     template: EventTemplate
@@ -52,6 +55,7 @@ class Send:
     offer_to: ServerName | None = None
     tells_event_id: bool = False
     policy_server: PolicyServer | None = None
+    shown: bool = True
 
     def answer(self, event: Event) -> dict[str, JsonValue]:
         """Return the body of the answer, to be given once the event is sent."""
@@ -112,6 +116,23 @@ class Forget:
     user: UserID
     room_id: RoomID
     body: JsonObject = JsonObject()
+
+    @classmethod
+    def forced_by(cls, event: Event, server_name: str) -> Forget | None:
+        """Return what an event makes this server forget, or None.
+
+        For servers with the capability `m.forget_forced_upon_leave`__: the room, for their own
+        user who left, rejected an invite, was kicked or was banned. Ask it of each member event
+        that takes effect, also of those by other servers.
+
+        __ https://spec.matrix.org/v1.19/client-server-api/#mforget_forced_upon_leave-capability
+        """
+        user = event.state_key
+        if event.type != "m.room.member" or not is_user_id(user):
+            return None
+        if server_of(user) != server_name or event.membership not in (LEAVE, BAN):
+            return None
+        return cls(user, event.room_id)
 
 
 @frozen

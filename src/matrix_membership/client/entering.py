@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from matrix_membership import restricted
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonObject, freeze
-from matrix_membership.client._drafting import profile_of, sent, suspended
+from matrix_membership.client._drafting import locked, profile_of, sent, suspended
 from matrix_membership.client._sentences import members_unknown
 from matrix_membership.client.actions import (
     Action,
@@ -64,8 +64,9 @@ def join(
     >>> join(read_join("@ben:b.example", "!r:a.example"), None, at=0).servers
     ('a.example',)
     """
-    if request.is_by_alias:
-        return NeedsAlias(request.room, request)
+    first = _first(request, settings)
+    if first is not None:
+        return first
     if not isinstance(room, ResidentRoom):
         return _elsewhere(JOINING, request, room, settings)
     state = room.state
@@ -86,6 +87,13 @@ def join(
     return sent(
         request, room, JOIN, at=at, settings=settings, more=more, answer_with=_room_id(request)
     )
+
+
+def _first(request: ClientRequest, settings: UserSettings) -> Action | None:
+    """Return what comes before any look at the room; None for nothing."""
+    if request.is_by_alias and not settings.locked:
+        return NeedsAlias(request.room, request)
+    return locked(settings)
 
 
 def _closed_to_guest(settings: UserSettings, state: RoomState) -> MatrixError | None:
@@ -125,8 +133,9 @@ def knock(
     request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
 ) -> Action:
     """Knock on a room, by ID or alias. The answer to a successful knock holds its ID."""
-    if request.is_by_alias:
-        return NeedsAlias(request.room, request)
+    first = _first(request, settings)
+    if first is not None:
+        return first
     if not isinstance(room, ResidentRoom):
         return _elsewhere(KNOCKING, request, room, settings)
     refusal = suspended(settings)

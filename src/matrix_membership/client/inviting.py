@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonObject
-from matrix_membership.client._drafting import judged, not_resident, sent, suspended
+from matrix_membership.client._drafting import judged, locked, not_resident, sent, suspended
 from matrix_membership.client.actions import Action, Answer, NeedsIdentityServer, Send
 from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
 from matrix_membership.client.requests import AddressRequest, ClientRequest
@@ -33,11 +33,13 @@ def invite(
     at: int,
     settings: UserSettings = NO_SETTINGS,
     stored: StoredInvite | None = None,
+    is_direct: bool = False,
 ) -> Action:
     """Invite a user, by user ID or by address.
 
     For an invite by address, `stored` is the identity server's answer when it stored the invite;
-    see `NeedsIdentityServer`.
+    see `NeedsIdentityServer`. With `is_direct`, the invite of a user ID says that the room is a
+    direct chat: `createRoom` has that flag, `invite` does not.
 
     Returns:
         What to do. An invite of another server's user must be offered to that server
@@ -45,13 +47,15 @@ def invite(
         invited again: the answer is empty. An invite that the user cannot accept as the
         room is now is refused with the obstacle (`fate.fate_of`).
     """
-    refusal = suspended(settings)
+    refusal = locked(settings) or suspended(settings)
     if refusal is not None:
         return refusal
     if not isinstance(room, ResidentRoom):
         return not_resident(room)
     if isinstance(request, AddressRequest):
         return _by_address(request, stored, room, at)
+    if is_direct:
+        request = evolve(request, content=JsonObject({**request.content, "is_direct": True}))
     return _by_user_id(request, room, at, settings)
 
 
@@ -70,8 +74,11 @@ def _by_user_id(
         return Answer(JsonObject())
     offer_to = None if of_this_server else server_of(request.target)
     outcome = sent(request, room, INVITE, at=at, settings=settings, offer_to=offer_to)
+    if not isinstance(outcome, Send):
+        return outcome
+    shown = not of_this_server or verdict is InviteVerdict.ALLOW
     # Asked last, so that a user who may not invite anybody hears that.
-    return (isinstance(outcome, Send) and _hopeless(request, room)) or outcome
+    return _hopeless(request, room) or evolve(outcome, shown=shown)
 
 
 def _hopeless(request: ClientRequest, room: ResidentRoom) -> MatrixError | None:

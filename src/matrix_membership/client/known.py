@@ -22,7 +22,10 @@ class UserSettings:
 
     Attributes:
         suspended: whether the requesting user is suspended. Such a user may leave
-            rooms, reject invites and retract knocks, and nothing else.
+            rooms, reject invites, retract knocks and forget rooms, and list members, but
+            change no other membership.
+        locked: whether the requesting user is locked. Such a user may do nothing, and gets 401
+            `M_USER_LOCKED`.
         invites: whose invites the invited user takes, when that user is of this server.
         profile: the `displayname` and `avatar_url` of the target user, when that user
             is of this server.
@@ -32,6 +35,7 @@ class UserSettings:
     """
 
     suspended: bool = False
+    locked: bool = False
     invites: InvitePolicy = InvitePolicy()
     profile: JsonObject = JsonObject()
     guest: bool = False

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership.canonical_json import JsonObject
-from matrix_membership.client._drafting import not_resident, sent, suspended
+from matrix_membership.client._drafting import locked, not_resident, sent, suspended
 from matrix_membership.client.actions import Action, Answer, Begin, Forget
 from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
 from matrix_membership.client.requests import ClientRequest
@@ -36,7 +36,9 @@ _STILL: Final[Mapping[Membership, str]] = MappingProxyType(
 )
 
 
-def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Action:
+def leave(
+    request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
+) -> Action:
     """Leave a room, reject an invite, or retract a knock. Suspended users may.
 
     Returns:
@@ -44,6 +46,9 @@ def leave(request: ClientRequest, room: KnownRoom, *, at: int) -> Action:
         this server is not in: the handshake with the servers known to be in it. When
         all of them fail, end the membership on this server alone (`Begin.locally`).
     """
+    refusal = locked(settings)
+    if refusal is not None:
+        return refusal
     if isinstance(room, ResidentRoom):
         gone = room.state.membership_of(request.target) is LEAVE
         # Synapse answers 403 after a kick. But a client that leaves wants to be out, and is.
@@ -95,11 +100,16 @@ def unban(
     return _removed(request, room, LEAVE, at, settings, dict.fromkeys((*_PRESENT, LEAVE), wrong))
 
 
-def forget(request: ClientRequest, room: KnownRoom) -> Forget | MatrixError:
+def forget(
+    request: ClientRequest, room: KnownRoom, *, settings: UserSettings = NO_SETTINGS
+) -> Forget | MatrixError:
     """Forget a room that the user has left.
 
     400 `M_UNKNOWN` while the user is joined, invited or knocking.
     """
+    refusal = locked(settings)
+    if refusal is not None:
+        return refusal
     current = LEAVE
     if isinstance(room, ResidentRoom):
         current = room.state.membership_of(request.target)
@@ -121,7 +131,7 @@ def _removed(
     settings: UserSettings,
     errors: dict[Membership, MatrixError],
 ) -> Action:
-    refusal = suspended(settings)
+    refusal = locked(settings) or suspended(settings)
     if refusal is not None:
         return refusal
     if not isinstance(room, ResidentRoom):

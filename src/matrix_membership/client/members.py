@@ -14,7 +14,7 @@ from typing import Final
 
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
-from matrix_membership.client._drafting import not_resident
+from matrix_membership.client._drafting import locked, not_resident
 from matrix_membership.client.actions import Action, Answer
 from matrix_membership.client.entering import join, knock
 from matrix_membership.client.inviting import invite
@@ -32,7 +32,9 @@ __all__ = ["joined_members", "set_membership"]
 _PROFILE_KEYS: Final = (("displayname", "display_name"), ("avatar_url", "avatar_url"))
 
 
-def joined_members(request: ClientRequest, room: KnownRoom) -> Answer | MatrixError:
+def joined_members(
+    request: ClientRequest, room: KnownRoom, *, settings: UserSettings = NO_SETTINGS
+) -> Answer | MatrixError:
     """Answer a joined member who asks for the joined members of a room.
 
     Any other user gets a 403. Cost: linear in the members.
@@ -41,10 +43,13 @@ def joined_members(request: ClientRequest, room: KnownRoom) -> Answer | MatrixEr
         IncompleteState: the room's state is over a look-up, which cannot list members.
     """
     if not isinstance(room, ResidentRoom):
-        return not_resident(room)
+        return locked(settings) or not_resident(room)
     state = room.state
-    if state.membership_of(request.user) is not JOIN:
-        return MatrixError.of("M_FORBIDDEN", "you are not in this room")
+    refusal = locked(settings)
+    if refusal is None and state.membership_of(request.user) is not JOIN:
+        refusal = MatrixError.of("M_FORBIDDEN", "you are not in this room")
+    if refusal is not None:
+        return refusal
     members = state.members
     joined = {user: _profile(members[user]) for user in state.joined_members()}
     return Answer(freeze({"joined": joined}))
@@ -70,14 +75,14 @@ def set_membership(
     holds the event ID. The server must be in the room.
     """
     if not isinstance(room, ResidentRoom):
-        return not_resident(room)
+        return locked(settings) or not_resident(room)
     wanted = request.content["membership"]
     content = {key: value for key, value in request.content.items() if key != "membership"}
     request = evolve(request, content=JsonObject(content))
     if wanted == "join":
         return join(request, room, at=at, settings=settings, memberships=memberships)
     if wanted == "leave" and request.user == request.target:
-        return leave(request, room, at=at)
+        return leave(request, room, at=at, settings=settings)
     if wanted == "leave":
         # One event, two endpoints: only the membership before tells an unban from a kick.
         lifts = room.state.membership_of(request.target) is BAN

@@ -156,6 +156,7 @@ _STATUS: Final = JsonObject(
         "M_UNRECOGNIZED": 404,
         "M_UNAUTHORIZED": 401,
         "M_LIMIT_EXCEEDED": 429,
+        "M_USER_LOCKED": 401,
         "M_USER_SUSPENDED": 403,
         "M_BAD_STATE": 403,
         "M_UNKNOWN": 500,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from matrix_membership.canonical_json import JsonValue
 from matrix_membership.federation.invites.policy import InvitePolicy, InviteVerdict
 from matrix_membership.receipt.policy_list import PolicyList, PolicyRule
 
@@ -105,6 +106,19 @@ class TestFromAccountData:
     @pytest.mark.parametrize("content", [None, {}, [], {"default_action": "x"}, "block"])
     def test_allows_otherwise(self, content: object) -> None:
         assert InvitePolicy.from_account_data(content) == InvitePolicy()
+
+    def test_ignores_the_users_that_the_user_ignores(self) -> None:
+        ignored: JsonValue = {
+            "ignored_users": {"@ana:a.example": {}, "@b*:a.example": {}, "*": {}, "!r:x": {}}
+        }
+        policy = InvitePolicy.from_account_data(None, ignored)
+        assert policy == InvitePolicy(ignore=("@ana:a.example", "@b?:a.example"))
+        assert policy.verdict("@ana:a.example", ROOM) is IGNORE
+        assert policy.verdict("@ben:a.example", ROOM) is ALLOW
+
+    @pytest.mark.parametrize("ignored", [None, [], {}, {"ignored_users": ["@ana:a.example"]}])
+    def test_ignores_nobody_by_a_list_that_cannot_be_read(self, ignored: object) -> None:
+        assert InvitePolicy.from_account_data(None, ignored) == InvitePolicy()
 
     def test_names_a_verdict_by_its_word(self) -> None:
         assert list(map(str, InviteVerdict)) == ["allow", "ignore", "block"]

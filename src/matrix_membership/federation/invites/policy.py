@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from matrix_membership._attrs import Word, frozen
 from matrix_membership._globs import Globs
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.identifiers import server_of
+from matrix_membership.identifiers import is_user_id, server_of
 from matrix_membership.receipt.policy_list import PolicyList, spellings
 
 __all__ = ["InvitePolicy", "InviteVerdict"]
@@ -46,18 +46,27 @@ class InvitePolicy:
     lists: PolicyList = PolicyList()
 
     @classmethod
-    def from_account_data(cls, content: JsonValue) -> InvitePolicy:
+    def from_account_data(cls, content: JsonValue, ignored: JsonValue = None) -> InvitePolicy:
         """Read the content of a user's `m.invite_permission_config`__; None without one.
 
         The policy blocks all invites if `default_action` is `block`, and else allows all.
+        `ignored` is the content of the user's `m.ignored_user_list`__: the policy ignores the
+        invites of these users.
 
         >>> InvitePolicy.from_account_data({"default_action": "block"}).default
         <InviteVerdict.BLOCK: 'block'>
 
         __ https://spec.matrix.org/v1.19/client-server-api/#minvite_permission_config
+        __ https://spec.matrix.org/v1.19/client-server-api/#mignored_user_list
         """
         action = content.get("default_action") if isinstance(content, Mapping) else None
-        return cls(default=InviteVerdict.BLOCK if action == "block" else InviteVerdict.ALLOW)
+        users = ignored.get("ignored_users") if isinstance(ignored, Mapping) else None
+        named = filter(is_user_id, users) if isinstance(users, Mapping) else ()
+        return cls(
+            # Old user IDs may have a star, which must not stand for any text.
+            ignore=tuple([user.replace("*", "?") for user in named]),
+            default=InviteVerdict.BLOCK if action == "block" else InviteVerdict.ALLOW,
+        )
 
     def verdict(self, sender: str, room_id: str) -> InviteVerdict:
         """Return what to do with an invite. Cost: linear in the number of patterns.
