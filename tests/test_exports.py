@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from importlib import import_module
+from inspect import isfunction
 from typing import Final
 
 import pytest
@@ -60,6 +62,22 @@ class TestPublicModule:
 @pytest.mark.parametrize(("module", "name"), tuple(returned()))
 def test_what_a_page_describes_by_name_is_described(module: str, name: str) -> None:
     assert getattr(import_module(full_name(module)), name).__doc__
+
+
+def documented() -> Iterator[tuple[str, object]]:
+    """Each function and class that a module exports, by its full name."""
+    for module in EXPORTING:
+        imported = import_module(full_name(module))
+        for name in imported.__all__:
+            value = getattr(imported, name)
+            is_ours = getattr(value, "__module__", "").startswith("matrix_membership")
+            if is_ours and (isinstance(value, type) or isfunction(value)):
+                yield f"{value.__module__}.{name}", value
+
+
+@pytest.mark.parametrize(("name", "value"), sorted(dict(documented()).items()), ids=str)
+def test_a_public_name_says_since_when_it_is_there(name: str, value: object) -> None:
+    assert ".. versionadded:: " in (value.__doc__ or ""), name
 
 
 def test_there_are_few_names_to_learn() -> None:

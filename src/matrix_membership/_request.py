@@ -17,6 +17,8 @@ class Request:
         path: the path, percent-encoded.
         query: names and values, in order, not percent-encoded.
         body: the JSON body as bytes; None if the request has no body.
+
+    .. versionadded:: 0.1.0
     """
 
     method: str

@@ -141,6 +141,8 @@ def compatible(room_version: RoomVersion, *switches: str) -> RoomVersion:
     >>> version = compatible(V11, "authoriser-signature")
     >>> [number for number, rule in rulebook(version) if rule.name.startswith("conformance.")]
     ['4.2.1']
+
+    .. versionadded:: 0.1.0
     """
     require_room_version(room_version)
     book = rulebook(room_version)
@@ -262,6 +264,8 @@ class Difference:
         ours: the decision of this library.
         theirs: what the other implementation returned or raised.
         label: the class of the page on conformance; empty for a difference that is not listed.
+
+    .. versionadded:: 0.1.0
     """
 
     event: Event
@@ -330,6 +334,8 @@ def shadow(
     >>> shadow(lambda: True, lambda: (event, RoomState.of(V11, [])), lambda d: print(d.ours))
     rejected by rule 2.4 of room version 11: the auth events contain no create event
     True
+
+    .. versionadded:: 0.1.0
     """
     try:
         answer = theirs()

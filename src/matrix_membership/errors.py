@@ -45,7 +45,10 @@ _SAID = 400
 
 
 class MatrixMembershipError(Exception):
-    """The root of the tree. Errors of one class with equal fields are equal."""
+    """The root of the tree. Errors of one class with equal fields are equal.
+
+    .. versionadded:: 0.1.0
+    """
 
     def __eq__(self, other: object) -> bool:
         if self.__class__ is not other.__class__:
@@ -84,27 +87,45 @@ class _Mismatch(MatrixMembershipError, ValueError):
 
 
 class InvalidJson(_Mismatch):
-    """Text that breaks JSON, or a value that JSON or canonical JSON cannot hold."""
+    """Text that breaks JSON, or a value that JSON or canonical JSON cannot hold.
+
+    .. versionadded:: 0.1.0
+    """
 
 
 class InvalidIdentifier(_Mismatch):
-    """A user, room, event or server name that breaks its grammar."""
+    """A user, room, event or server name that breaks its grammar.
+
+    .. versionadded:: 0.1.0
+    """
 
 
 class InvalidEvent(_Mismatch):
-    """A PDU that breaks its room version's event format. It is to be dropped."""
+    """A PDU that breaks its room version's event format. It is to be dropped.
+
+    .. versionadded:: 0.1.0
+    """
 
 
 class InvalidMessage(_Mismatch):
-    """A request or an answer that breaks the form of its endpoint."""
+    """A request or an answer that breaks the form of its endpoint.
+
+    .. versionadded:: 0.1.0
+    """
 
 
 class InvalidKey(_Mismatch):
-    """A signing key, a verify key or a key document of a wrong form."""
+    """A signing key, a verify key or a key document of a wrong form.
+
+    .. versionadded:: 0.1.0
+    """
 
 
 class InvalidRulebook(_Mismatch):
-    """An amendment of rules that names no rule, or has a number that does not fit."""
+    """An amendment of rules that names no rule, or has a number that does not fit.
+
+    .. versionadded:: 0.1.0
+    """
 
 
 class UnknownRoomVersion(MatrixMembershipError, ValueError):
@@ -112,6 +133,8 @@ class UnknownRoomVersion(MatrixMembershipError, ValueError):
 
     Attributes:
         identifier: the version that was named, whatever it is.
+
+    .. versionadded:: 0.1.0
     """
 
     def __init__(self, identifier: object) -> None:
@@ -128,6 +151,8 @@ class IncompleteState(MatrixMembershipError, LookupError):
     Attributes:
         question: what was asked.
         missing: what the state would need to answer.
+
+    .. versionadded:: 0.1.0
     """
 
     def __init__(self, question: str, missing: str) -> None:
@@ -146,6 +171,8 @@ class MissingEvents(IncompleteState):
 
     Attributes:
         event_ids: the IDs of all that are missing.
+
+    .. versionadded:: 0.1.0
     """
 
     def __init__(self, event_ids: tuple[str, ...]) -> None:
@@ -172,7 +199,10 @@ class ProtocolError(MatrixMembershipError):
 
 
 class LocalProtocolError(ProtocolError):
-    """This side did something that the protocol does not allow now."""
+    """This side did something that the protocol does not allow now.
+
+    .. versionadded:: 0.1.0
+    """
 
 
 class RemoteProtocolError(ProtocolError):
@@ -181,6 +211,8 @@ class RemoteProtocolError(ProtocolError):
     Attributes:
         errcode: the Matrix error code with which to answer, if an answer is due.
         status: the HTTP status that goes with it.
+
+    .. versionadded:: 0.1.0
     """
 
     def __init__(

@@ -96,6 +96,8 @@ def fate_of(user: str, state: RoomState, *, their_versions: Collection[str] | No
     >>> state = RoomState.of(V11, [Event.from_client_event(create, V11)])
     >>> fate_of("@ben:b.example", state).obstacle
     'this room is closed to other servers: @ben:b.example can never join it'
+
+    .. versionadded:: 0.1.0
     """
     user = read_user_id(user)
     invited = _with_invite(user, state)

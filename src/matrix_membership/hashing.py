@@ -43,6 +43,8 @@ def content_hash(pdu: Mapping[str, JsonValue]) -> str:
 
     >>> content_hash({"type": "m.room.message"})
     'OtRFcmRkHsbgHLM/HPMtMLnoI4VjSVqbhanXArX01rA'
+
+    .. versionadded:: 0.1.0
     """
     hashed = {key: value for key, value in pdu.items() if key not in NOT_IN_CONTENT_HASH}
     return _base64(sha256(encode(hashed, strict=False)).digest())
@@ -61,6 +63,8 @@ def reference_hash(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> s
     Raises:
         InvalidEvent: the event cannot be redacted.
         InvalidJson: the event holds what JSON cannot.
+
+    .. versionadded:: 0.1.0
     """
     return _base64(sha256(signed_bytes(pdu, room_version)).digest())
 
@@ -76,6 +80,8 @@ def event_id(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> EventID
         InvalidEvent: the event cannot be redacted.
         InvalidIdentifier: in versions 1 and 2, the PDU carries no event ID.
         InvalidJson: the event holds what JSON cannot.
+
+    .. versionadded:: 0.1.0
     """
     require_room_version(room_version)
     if room_version.event_id_in_pdu:

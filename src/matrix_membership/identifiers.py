@@ -45,6 +45,8 @@ def is_server_name(value: object) -> TypeGuard[ServerName]:
 
     >>> is_server_name("[2001:db8::1]:8448"), is_server_name("a_b")
     (True, False)
+
+    .. versionadded:: 0.1.0
     """
     return (
         isinstance(value, str)
@@ -58,6 +60,8 @@ def is_user_id(value: object) -> TypeGuard[UserID]:
 
     >>> is_user_id("@:a.example"), is_user_id("@ana"), is_user_id(None)
     (True, False, False)
+
+    .. versionadded:: 0.1.0
     """
     return (
         isinstance(value, str)
@@ -71,6 +75,8 @@ def is_room_id(value: object) -> TypeGuard[RoomID]:
 
     >>> is_room_id("!r:a.example"), is_room_id("!" + "A" * 43), is_room_id("!r")
     (True, True, False)
+
+    .. versionadded:: 0.1.0
     """
     return (
         isinstance(value, str)
@@ -174,6 +180,8 @@ def server_of(identifier: str) -> ServerName:
 
     >>> server_of("@ana:[::1]:8448")
     '[::1]:8448'
+
+    .. versionadded:: 0.1.0
     """
     # Calling the NewType would cost a function call for each PDU.
     return identifier.partition(":")[2]  # type: ignore[return-value]  # see above

@@ -28,6 +28,8 @@ class Evidence(Word):
     - `CALLER`: it came in client format, which has no signatures. It counts because the
       caller trusts the server that gave it, as a bot does.
     - `MISSING`: it is a PDU, and `signed_by` lacks a required signer.
+
+    .. versionadded:: 0.1.0
     """
 
     SIGNATURES = "signatures"
@@ -122,6 +124,8 @@ def admit(
     ... }
     >>> print(admit(Event.from_pdu(pdu, V11), room))
     refused: signatures: expected good signatures of a, got []
+
+    .. versionadded:: 0.1.0
     """
     if not isinstance(state, RoomState):
         state, _ = state_after(event.room_version, state, events)

@@ -21,6 +21,8 @@ class Membership(Word):
 
     `UNKNOWN` is the membership of a user whom a partial state leaves out.
     `UNRECOGNISED` stands for any other value in an event.
+
+    .. versionadded:: 0.1.0
     """
 
     INVITE = "invite"
@@ -36,6 +38,8 @@ class JoinRule(Word):
     """The rule by which users may join a room.
 
     `UNRECOGNISED` stands for any other value in an event.
+
+    .. versionadded:: 0.1.0
     """
 
     PUBLIC = "public"
@@ -70,7 +74,10 @@ JOIN_RULES: Final[Mapping[str, JoinRule]] = MappingProxyType(
 
 
 class Transition(Word):
-    """The change that a member event made for a user, in one word."""
+    """The change that a member event made for a user, in one word.
+
+    .. versionadded:: 0.1.0
+    """
 
     INVITED = "invited"
     JOINED = "joined"
@@ -170,6 +177,8 @@ def transition(before: Membership, after: Membership, *, by_self: bool) -> Trans
 
     >>> transition(JOIN, LEAVE, by_self=False)
     <Transition.KICKED: 'kicked'>
+
+    .. versionadded:: 0.1.0
     """
     cell = TRANSITIONS.get(before, _EMPTY_ROW).get(after)
     # The types are checked only here: text finds no cell, and what finds one needs no check.

@@ -155,6 +155,8 @@ def redact(pdu: Mapping[str, JsonValue], room_version: RoomVersion) -> dict[str,
     >>> from matrix_membership.room_versions import V9
     >>> redact({"type": "m.room.member", "content": {"membership": "join", "a": 1}}, V9)
     {'type': 'm.room.member', 'content': {'membership': 'join'}}
+
+    .. versionadded:: 0.1.0
     """
     if room_version.__class__ is not RoomVersion:  # spares good ones a call
         require_room_version(room_version)

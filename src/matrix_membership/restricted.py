@@ -110,6 +110,8 @@ def rooms_to_check(state: RoomState) -> tuple[RoomID, ...]:
     """Return the rooms whose members may join, in the order of the event.
 
     Empty for a room that is not restricted.
+
+    .. versionadded:: 0.1.0
     """
     return state.allow if is_restricted(state) else ()
 
@@ -144,6 +146,8 @@ def authorise(
     >>> from matrix_membership.room_versions import V11
     >>> authorise("@ben:b.example", RoomState.of(V11, []), {}, "a.example")
     NotNeeded()
+
+    .. versionadded:: 0.1.0
     """
     current = state.membership_of(user)
     if not is_restricted(state) or current in (JOIN, INVITE):
@@ -192,6 +196,8 @@ def needed(
 
     >>> sorted(needed("@ben:b.example", None, "a.example"))[2]
     ('m.room.member', '@ben:b.example')
+
+    .. versionadded:: 0.1.0
     """
     first = [("m.room.create", ""), ("m.room.join_rules", ""), ("m.room.power_levels", "")]
     unknown = _unknown(state, [*first, ("m.room.member", user)])

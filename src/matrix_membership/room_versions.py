@@ -106,6 +106,8 @@ class RoomVersion:
         redaction_content: the keys of contents that survive redaction, by event type, where
             they differ from the table. Give a mapping; `"*"` stands for all keys.
         event_id_in_pdu: a PDU carries its event ID, and references as pairs.
+
+    .. versionadded:: 0.1.0
     """
 
     identifier: str
@@ -341,6 +343,8 @@ def room_version(identifier: object, known: Mapping[str, RoomVersion] = KNOWN) -
 
     >>> room_version("10")
     <room version 10>
+
+    .. versionadded:: 0.1.0
     """
     version = known.get(identifier) if isinstance(identifier, str) else None
     if version is None:

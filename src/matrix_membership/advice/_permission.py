@@ -24,6 +24,8 @@ class Permission:
         hangs_on: the rooms that decide, if the user is joined to one of them: for a join to
             a restricted room.
         objection: what makes the answer a no, in a sentence, if it is not the decision.
+
+    .. versionadded:: 0.1.0
     """
 
     event: Event

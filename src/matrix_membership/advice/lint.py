@@ -43,6 +43,8 @@ def lint(state: RoomState) -> tuple[Finding, ...]:
     >>> from matrix_membership.room_versions import V11
     >>> [finding.kind for finding in lint(RoomState.of(V11, []))]
     ['no-create-event']
+
+    .. versionadded:: 0.1.0
     """
     require(RoomState, state)
     if state.knows("m.room.create") and state.create_event is None:
@@ -92,6 +94,8 @@ def lint_change(state: RoomState, event: Event) -> tuple[tuple[Finding, ...], tu
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
     >>> lint_change(RoomState.of(V11, []), Event.from_client_event(message, V11))
     ((), ())
+
+    .. versionadded:: 0.1.0
     """
     require(Event, event)
     before, after = lint(state), lint(state.with_event(event))

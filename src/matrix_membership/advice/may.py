@@ -48,6 +48,8 @@ class May:
     Attributes:
         user: the user.
         state: the state of the room.
+
+    .. versionadded:: 0.1.0
     """
 
     user: UserID
@@ -365,6 +367,8 @@ def may(user: str, state: RoomState) -> May:
     >>> state = RoomState.of(V11, [Event.from_client_event(create, V11)])
     >>> print(may("@ben:b.example", state).ban("@ana:a.example"))
     rejected by rule 4.6.1 of room version 11: the sender is not joined
+
+    .. versionadded:: 0.1.0
     """
     require(RoomState, state)
     return May(read_user_id(user), state)
@@ -465,6 +469,8 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
     >>> from matrix_membership.room_versions import V11
     >>> list(who_may(RoomState.of(V11, []), lambda user: user.ban("@ana:a.example")))
     []
+
+    .. versionadded:: 0.1.0
     """
     require(RoomState, state)
     # Raised at the end: the users that are found before it are certain.

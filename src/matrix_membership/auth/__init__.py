@@ -128,6 +128,8 @@ def check(event: Event, state: RoomState) -> Decision:
     rejected by rule 2.4 of room version 11: the auth events contain no create event
 
     __ https://spec.matrix.org/v1.19/rooms/v12/#authorisation-rules
+
+    .. versionadded:: 0.1.0
     """
     try:
         version, find, otherwise = state.prepared
@@ -208,6 +210,8 @@ def check_auth_events(
         The decision of the first rule that fires. If it allows, judge the event with
         `check` next. Cost: linear in the number of auth events; without `listed`, also in
         the size of the event.
+
+    .. versionadded:: 0.1.0
     """
     events = AuthEvents.of(event, auth_events, rejected, create, selected, listed)
     compiled: Compiled = event.room_version.prepared or _compiled(event.room_version)
@@ -253,6 +257,8 @@ def judge(
     rejected by rule 2.4 of room version 11: the auth events contain no create event
 
     __ https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+
+    .. versionadded:: 0.1.0
     """
     if not rejected.isdisjoint(missing):
         # A server does not have to keep a rejected event to know that it was rejected.
@@ -316,6 +322,8 @@ def redaction_needs_recheck(event: Event, state: RoomState) -> bool:
     True
 
     __ https://spec.matrix.org/v1.19/rooms/v12/#handling-redactions
+
+    .. versionadded:: 0.1.0
     """
     if event.type != "m.room.redaction":
         return False
@@ -343,6 +351,8 @@ def explain(event: Event, state: RoomState) -> Explanation:
     >>> explanation = explain(Event.from_client_event(message, V11), RoomState.of(V11, []))
     >>> print(explanation.steps[-1])
     2.4       auth_events.no_create_event                             reject  The auth events contain no create event.
+
+    .. versionadded:: 0.1.0
     """
     return explained(event, state, check)
 
@@ -354,6 +364,8 @@ def rules_of(room_version: RoomVersion) -> RuleList:
     >>> rules = rules_of(V12)
     >>> len(rules.numbered), rules.numbered[0][1].name
     (67, 'create.has_prev_events')
+
+    .. versionadded:: 0.1.0
     """
     require_room_version(room_version)
     if room_version.rules is not None:

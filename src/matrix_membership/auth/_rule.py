@@ -36,6 +36,8 @@ class Category(StrEnum):
 
     A host maps it to its own errors. Every rule that rejects has one; the values stay the same,
     and compare equal to their texts.
+
+    .. versionadded:: 0.1.0
     """
 
     ALLOWED = "allowed"
@@ -88,6 +90,8 @@ class Decision:
         missing: of an undecided event, what it depends on: types, each with its state key
             unless that is empty, such as `m.room.join_rules`.
         category: why, in a word to be mapped to a host's own errors.
+
+    .. versionadded:: 0.1.0
     """
 
     allowed: bool
@@ -149,6 +153,8 @@ class Rule:
         text: the fact that holds when it fires.
         applies: the function that tells whether it fires.
         category: the category of its decisions.
+
+    .. versionadded:: 0.1.0
     """
 
     name: str
@@ -195,6 +201,8 @@ class Section:
         membership: the membership that it covers, or `MALFORMED`.
         when: another condition.
         text: the condition in words.
+
+    .. versionadded:: 0.1.0
     """
 
     rules: tuple[Rule | Section, ...]
@@ -270,6 +278,8 @@ def allows(number: str | None = None, /, **versions: str | None) -> Callable[[Ap
         number: its number in an amended rulebook. A rule that replaces another one can do
             without: it takes over the other's number.
         versions: its number from a version on; None where it ends.
+
+    .. versionadded:: 0.1.0
     """
     return _rule_maker(number, versions, Category.ALLOWED)
 
@@ -284,6 +294,8 @@ def rejects(
             without: it takes over the other's number.
         category: the category of its decisions.
         versions: its number from a version on; None where it ends.
+
+    .. versionadded:: 0.1.0
     """
     return _rule_maker(number, versions, category)
 

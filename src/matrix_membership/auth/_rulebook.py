@@ -176,6 +176,8 @@ def rulebook(room_version: RoomVersion) -> Rulebook:
     >>> mine = V12.evolve(identifier="org.example.mine", rules=book.remove("knock.from_outside"))
     >>> len(book), len(rulebook(mine))
     (67, 66)
+
+    .. versionadded:: 0.1.0
     """
     require_room_version(room_version)
     if room_version.rules is None:

@@ -162,6 +162,8 @@ def select_auth_events(event: Event) -> frozenset[StateKey]:
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
     >>> sorted(select_auth_events(Event.from_client_event(message, V12)))
     [('m.room.member', '@ana:a.example'), ('m.room.power_levels', '')]
+
+    .. versionadded:: 0.1.0
     """
     rules = event.room_version.rules
     return selected_by_specification(event) if rules is None else rules.selection(event)
@@ -214,6 +216,8 @@ def needed_state(event: Event) -> frozenset[StateKey]:
     >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
     >>> sorted(needed_state(Event.from_client_event(message, V12)))
     [('m.room.create', ''), ('m.room.member', '@ana:a.example'), ('m.room.power_levels', '')]
+
+    .. versionadded:: 0.1.0
     """
     rules = event.room_version.rules
     needed = _needed(event)
@@ -257,6 +261,8 @@ def auth_chain(
     Returns:
         The auth chain by event ID, without the events that `get` does not return. Cost:
         linear in the size of the chain.
+
+    .. versionadded:: 0.1.0
     """
     chain: dict[EventID, Event] = {}
     # A list, not recursion: an old room's auth chain is longer than Python's stack is deep, and

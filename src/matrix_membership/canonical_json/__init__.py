@@ -39,6 +39,8 @@ class JsonObject(dict[str, JsonValue]):
 
     It is a dict, so that encoders take it as it is. It guards against mistakes, not against
     hostile code in the same process: a subclass cannot refuse `dict.update(value, ...)`.
+
+    .. versionadded:: 0.1.0
     """
 
     __slots__ = ()
@@ -115,6 +117,8 @@ def decode(
     Traceback (most recent call last):
       ...
     matrix_membership.errors.InvalidJson: JSON: expected each key once, got 'a'
+
+    .. versionadded:: 0.1.0
     """
     return _frozen(read(data, strict=strict, budget=budget)[0])
 
@@ -136,6 +140,8 @@ def encode(value: JsonValue, *, strict: bool = True) -> bytes:
 
     >>> encode({"b": "é", "a": [True, None]})
     b'{"a":[true,null],"b":"\xc3\xa9"}'
+
+    .. versionadded:: 0.1.0
     """
     # Checked before it is written: the encoder turns keys that are numbers into text, and writes
     # integers of any size, which this reader would refuse.
@@ -154,6 +160,8 @@ def freeze(value: JsonValue) -> JsonValue:
 
     >>> freeze({"a": [1]})
     {'a': (1,)}
+
+    .. versionadded:: 0.1.0
     """
     _check(value, False, DEFAULT_BUDGET.max_depth)  # noqa: FBT003 - private, and hot
     return _frozen(value)

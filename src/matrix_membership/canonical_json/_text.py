@@ -46,6 +46,8 @@ class Budget:
         max_bytes: bytes of UTF-8.
         max_depth: objects and arrays inside each other.
         max_digits: characters of one integer, its sign included.
+
+    .. versionadded:: 0.1.0
     """
 
     max_bytes: int = 64 * 1024 * 1024

@@ -47,6 +47,8 @@ class Send:
             answers, if any.
         shown: False for an invite to hide from its user: a user of this server who ignores
             the one who invites. Neither of them is told.
+
+    .. versionadded:: 0.1.0
     """
 
     template: EventTemplate
@@ -80,6 +82,8 @@ class Begin:
             for a join or a knock, which then fail.
         invited: whether the user holds an invite. A server that forbids the handshake may
             not have heard of it, so the next one is asked: pass it to `Attempts.begin`.
+
+    .. versionadded:: 0.1.0
     """
 
     handshake: Handshake
@@ -98,6 +102,8 @@ class Answer:
 
     Attributes:
         body: the body of the answer.
+
+    .. versionadded:: 0.1.0
     """
 
     body: JsonObject
@@ -111,6 +117,8 @@ class Forget:
         user: the user.
         room_id: the room.
         body: the body of the answer.
+
+    .. versionadded:: 0.1.0
     """
 
     user: UserID
@@ -142,6 +150,8 @@ class NeedsAlias:
     Attributes:
         alias: the alias; ask the server that it names.
         request: the request.
+
+    .. versionadded:: 0.1.0
     """
 
     alias: str
@@ -157,6 +167,8 @@ class NeedsMemberships:
     Attributes:
         user: the user whose memberships count.
         rooms: the rooms, in the order of the join rule.
+
+    .. versionadded:: 0.1.0
     """
 
     user: UserID
@@ -173,6 +185,8 @@ class NeedsIdentityServer:
 
     Attributes:
         request: the request, with the server to ask and the client's token there.
+
+    .. versionadded:: 0.1.0
     """
 
     request: AddressRequest
@@ -188,6 +202,8 @@ class NeedsExchange:
 
     Attributes:
         pending: the invite by address that is to become an invite of the user.
+
+    .. versionadded:: 0.1.0
     """
 
     pending: PendingInvite

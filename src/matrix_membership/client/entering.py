@@ -63,6 +63,8 @@ def join(
     >>> from matrix_membership.client import read_join
     >>> join(read_join("@ben:b.example", "!r:a.example"), None, at=0).servers
     ('a.example',)
+
+    .. versionadded:: 0.1.0
     """
     first = _first(request, settings)
     if first is not None:
@@ -132,7 +134,10 @@ def _let_in(
 def knock(
     request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
 ) -> Action:
-    """Knock on a room, by ID or alias. The answer to a successful knock holds its ID."""
+    """Knock on a room, by ID or alias. The answer to a successful knock holds its ID.
+
+    .. versionadded:: 0.1.0
+    """
     first = _first(request, settings)
     if first is not None:
         return first

@@ -46,6 +46,8 @@ def invite(
         before it is sent (`Send.offer_to`). A user who is invited already is not
         invited again: the answer is empty. An invite that the user cannot accept as the
         room is now is refused with the obstacle (`fate.fate_of`).
+
+    .. versionadded:: 0.1.0
     """
     refusal = locked(settings) or suspended(settings)
     if refusal is not None:

@@ -32,6 +32,8 @@ class UserSettings:
         guest: whether the requesting user is a guest, who joins only rooms that let
             guests in. Ask `visibility.guests_can_join` yourself of a room that this server
             has just joined.
+
+    .. versionadded:: 0.1.0
     """
 
     suspended: bool = False

@@ -45,6 +45,8 @@ def leave(
         What to do. For a user who has left already: an empty answer. For a room that
         this server is not in: the handshake with the servers known to be in it. When
         all of them fail, end the membership on this server alone (`Begin.locally`).
+
+    .. versionadded:: 0.1.0
     """
     refusal = locked(settings)
     if refusal is not None:
@@ -78,6 +80,8 @@ def kick(
     """Remove a user from a room, withdraw an invite, or deny a knock.
 
     `M_FORBIDDEN` for a target user who has left or is banned.
+
+    .. versionadded:: 0.1.0
     """
     wrong = MatrixError.of("M_FORBIDDEN", f"{request.target} is not in this room")
     # The event of a kick is that of an unban: kicking a banned user would lift the ban.
@@ -87,14 +91,20 @@ def kick(
 def ban(
     request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
 ) -> Action:
-    """Ban a user from a room."""
+    """Ban a user from a room.
+
+    .. versionadded:: 0.1.0
+    """
     return _removed(request, room, BAN, at, settings, {})
 
 
 def unban(
     request: ClientRequest, room: KnownRoom, *, at: int, settings: UserSettings = NO_SETTINGS
 ) -> Action:
-    """Lift a ban; `M_BAD_STATE` for a target user who is not banned."""
+    """Lift a ban; `M_BAD_STATE` for a target user who is not banned.
+
+    .. versionadded:: 0.1.0
+    """
     wrong = MatrixError.of("M_BAD_STATE", f"{request.target} is not banned from this room")
     # The other way round: unbanning a member would remove the member.
     return _removed(request, room, LEAVE, at, settings, dict.fromkeys((*_PRESENT, LEAVE), wrong))
@@ -106,6 +116,8 @@ def forget(
     """Forget a room that the user has left.
 
     400 `M_UNKNOWN` while the user is joined, invited or knocking.
+
+    .. versionadded:: 0.1.0
     """
     refusal = locked(settings)
     if refusal is not None:

@@ -41,6 +41,8 @@ def joined_members(
 
     Raises:
         IncompleteState: the room's state is over a look-up, which cannot list members.
+
+    .. versionadded:: 0.1.0
     """
     if not isinstance(room, ResidentRoom):
         return locked(settings) or not_resident(room)
@@ -73,6 +75,8 @@ def set_membership(
 
     This does what the endpoint of that membership does, with the same arguments, and the answer
     holds the event ID. The server must be in the room.
+
+    .. versionadded:: 0.1.0
     """
     if not isinstance(room, ResidentRoom):
         return locked(settings) or not_resident(room)

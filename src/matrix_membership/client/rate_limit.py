@@ -24,6 +24,8 @@ class TokenBucket:
         burst: the most tokens that the bucket holds; at least 1.
         tokens: how many tokens it held at the time `at`.
         at: the time of the last request, in milliseconds since 1970.
+
+    .. versionadded:: 0.1.0
     """
 
     per_second: float

@@ -60,6 +60,8 @@ class ClientRequest:
             by address is for this user; None when the client sent none.
         is_state: whether it came through the endpoint for state events, which answers
             with an event ID.
+
+    .. versionadded:: 0.1.0
     """
 
     user: UserID
@@ -96,6 +98,8 @@ class AddressRequest:
         medium: the kind of address, such as `email`.
         address: the address.
         reason: the reason, if the client gives one.
+
+    .. versionadded:: 0.1.0
     """
 
     user: UserID
@@ -152,6 +156,8 @@ def read_join(
     ('a.example',)
     >>> print(read_join("@ben:b.example", "!r:a.example", body=b'{"reason": 7}'))
     400 M_INVALID_PARAM: reason: expected text, got 7
+
+    .. versionadded:: 0.1.0
     """
     fields = _fields(body)
     signed = fields.get("third_party_signed")
@@ -171,24 +177,36 @@ def read_join(
 def read_knock(
     user: UserID, room: str, *, query: Query = (), body: bytes = b""
 ) -> ClientRequest | MatrixError:
-    """Read a knock, by room ID or alias. The arguments are those of `read_join`."""
+    """Read a knock, by room ID or alias. The arguments are those of `read_join`.
+
+    .. versionadded:: 0.1.0
+    """
     reason = _reason(_fields(body))
     return ClientRequest(user, _room_or_alias(room), user, _via(query), reason)
 
 
 @_reader
 def read_leave(user: UserID, room_id: str, *, body: bytes = b"") -> ClientRequest | MatrixError:
-    """Read a leave: leaving, rejecting an invite, or retracting a knock."""
+    """Read a leave: leaving, rejecting an invite, or retracting a knock.
+
+    .. versionadded:: 0.1.0
+    """
     return ClientRequest(user, _room(room_id), user, content=_reason(_fields(body)))
 
 
 def read_forget(user: UserID, room_id: str, *, body: bytes = b"") -> ClientRequest | MatrixError:
-    """Read a request to forget a room."""
+    """Read a request to forget a room.
+
+    .. versionadded:: 0.1.0
+    """
     return read_leave(user, room_id, body=body)
 
 
 def read_joined_members(user: UserID, room_id: str) -> ClientRequest | MatrixError:
-    """Read a request for the joined members of a room."""
+    """Read a request for the joined members of a room.
+
+    .. versionadded:: 0.1.0
+    """
     return read_leave(user, room_id)
 
 
@@ -198,6 +216,8 @@ def read_target(user: UserID, room_id: str, *, body: bytes) -> ClientRequest | M
 
     >>> print(read_target("@ana:a.example", "!r:a.example", body=b"{}"))
     400 M_MISSING_PARAM: user_id: expected a user ID, got nothing
+
+    .. versionadded:: 0.1.0
     """
     fields = _fields(body, required=True)
     target = _required(fields, "user_id", "a user ID")
@@ -210,7 +230,10 @@ def read_target(user: UserID, room_id: str, *, body: bytes) -> ClientRequest | M
 def read_invite(
     user: UserID, room_id: str, *, body: bytes
 ) -> ClientRequest | AddressRequest | MatrixError:
-    """Read an invite. Its fields tell whether it is by user ID or by address."""
+    """Read an invite. Its fields tell whether it is by user ID or by address.
+
+    .. versionadded:: 0.1.0
+    """
     fields = _fields(body, required=True)
     # With none of the fields it is an invite by user ID, so that the error names what most clients
     # mean.
@@ -234,6 +257,8 @@ def read_membership(
     """Read a membership that is set through the endpoint for state events.
 
     The keys of the content that only a server can set are left out.
+
+    .. versionadded:: 0.1.0
     """
     fields = _fields(body, required=True)
     if not is_user_id(state_key):

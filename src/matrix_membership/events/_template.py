@@ -27,6 +27,8 @@ class EventTemplate:
     Attributes:
         room_version: the version of its room.
         fields: the fields of the future PDU.
+
+    .. versionadded:: 0.1.0
     """
 
     room_version: RoomVersion

@@ -70,6 +70,8 @@ class Event(Facts):
         client_form: the bytes of an event in client format; otherwise empty.
         host_form: what `accepted` read of a host's event, under the names of a PDU; otherwise
             None.
+
+    .. versionadded:: 0.1.0
     """
 
     def __eq__(self, other: object) -> bool:

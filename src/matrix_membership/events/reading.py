@@ -48,6 +48,8 @@ class ReadPdu(_Slots):
         event: the event.
         covered: the bytes that its signatures cover.
         content_hash_matches: whether the hash that it carries is the one of its content.
+
+    .. versionadded:: 0.1.0
     """
 
     @property
@@ -86,6 +88,8 @@ def read_pdu(
 
     Raises:
         InvalidEvent: the PDU breaks the format of the room version.
+
+    .. versionadded:: 0.1.0
     """
     read = read_into(Facts, pdu, room_version, event_id)
     event: Any = read.event

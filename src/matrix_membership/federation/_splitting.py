@@ -52,6 +52,8 @@ class AnswerBudget:
         max_bytes: the most bytes of the whole answer.
         max_events: the most events in all its lists together.
         max_value_bytes: the most bytes of one event or other value in it.
+
+    .. versionadded:: 0.1.0
     """
 
     # The specification sets no bound on an answer to send_join, so its receiver has to.

@@ -49,6 +49,8 @@ def draft(
     Raises:
         InvalidEvent: the sender is not a user ID, the content has a value that JSON cannot
             express, or the state has no create event.
+
+    .. versionadded:: 0.1.0
     """
     version = room.state.room_version
     fields = draft_fields(room, event_type, state_key, sender=sender, content=content, at=at)

@@ -43,6 +43,8 @@ def path_of(version: str, *parts: str) -> str:
 
     >>> path_of("v1", "make_join", "!r:a.example", "@ben:b.example")
     '/_matrix/federation/v1/make_join/%21r%3Aa.example/%40ben%3Ab.example'
+
+    .. versionadded:: 0.1.0
     """
     # Not even a slash is safe: an ID may hold one, and would reach into the next part of the path.
     return "/".join([PREFIX, version, *(quote(part, safe="") for part in parts)])
@@ -58,6 +60,8 @@ class MatrixError:
         status: the HTTP status.
         extra: further keys of the body, such as `room_version`.
         decision: the decision behind the error, for logs; it is not sent. None without one.
+
+    .. versionadded:: 0.1.0
     """
 
     errcode: str
@@ -173,6 +177,8 @@ class MakeRequest:
         user_id: the user who joins, knocks or leaves.
         origin: the server that sent the request, as its X-Matrix signature proved.
         versions: the room versions that it supports; `("1",)` if it names none.
+
+    .. versionadded:: 0.1.0
     """
 
     room_id: str
@@ -189,6 +195,8 @@ class MakeResponse:
     Attributes:
         event: the fields of the template.
         room_version: the room version; None if the answer has none.
+
+    .. versionadded:: 0.1.0
     """
 
     event: JsonObject
@@ -220,6 +228,8 @@ class SendRequest:
         pdu: the event, as it came.
         origin: the server that sent the request, as its X-Matrix signature proved.
         omit_members: whether the answer to a join may leave memberships out.
+
+    .. versionadded:: 0.1.0
     """
 
     room_id: str
@@ -231,7 +241,10 @@ class SendRequest:
 
 @frozen
 class SendLeaveResponse:
-    """The answer to send_leave, which is empty."""
+    """The answer to send_leave, which is empty.
+
+    .. versionadded:: 0.1.0
+    """
 
     @classmethod
     def from_json(cls, body: JsonValue) -> SendLeaveResponse:
@@ -251,6 +264,8 @@ class SendKnockResponse:
     Attributes:
         knock_room_state: events that describe the room to people: full PDUs; stripped
             events from older servers.
+
+    .. versionadded:: 0.1.0
     """
 
     knock_room_state: tuple[JsonObject, ...]
@@ -282,6 +297,8 @@ class SendJoinResponse:
         members_omitted: whether memberships were left out of the state.
         servers_in_room: the servers in the room before the join; None if the answer does not
             name them.
+
+    .. versionadded:: 0.1.0
     """
 
     state: tuple[bytes, ...]

@@ -74,6 +74,8 @@ class Accepted:
             sent: see `PolicyServer.ask`. None otherwise.
         repeated: whether the event was known. Then send the answer and do nothing else: `state`
             is the current state, in which the user may have left since, and `send_to` is empty.
+
+    .. versionadded:: 0.1.0
     """
 
     response: SendResponse
@@ -98,6 +100,8 @@ def answer_make(
     Returns:
         The template, or the error to answer. Cost: one check; in a restricted room, also
         `restricted.authorise`, which is linear in the rooms and users that it looks at.
+
+    .. versionadded:: 0.1.0
     """
     reached = _reached(request, room)
     if isinstance(reached, MatrixError):
@@ -151,6 +155,8 @@ def answer_send(
         The answer with the event to store and send, or the error to answer. Cost: reading and
         checking one event. The answer to a join is linear in the state; with omitted members,
         in the state without members.
+
+    .. versionadded:: 0.1.0
     """
     reached = _reached(request, room)
     if isinstance(reached, MatrixError):

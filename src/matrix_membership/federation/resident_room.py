@@ -45,6 +45,8 @@ class ResidentRoom:
         heroes: the members who describe a room without a name, as pairs of user and event ID, in
             the order in which they came: six are enough. None to find them in the state, which
             loads their events.
+
+    .. versionadded:: 0.1.0
     """
 
     server_name: ServerName
@@ -75,6 +77,8 @@ class AwaitingEvents(Generic[Answer]):
         room: the room.
         held: the events given so far, by ID; None for one that is not stored.
         in_chain: whether the events needed are those of an auth chain.
+
+    .. versionadded:: 0.1.0
     """
 
     needs: frozenset[EventID]
@@ -126,6 +130,8 @@ def in_batches(
 
     Returns:
         The answer, or what it needs.
+
+    .. versionadded:: 0.1.0
     """
     return _answered(answer, room, MappingProxyType({}))
 

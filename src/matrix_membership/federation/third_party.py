@@ -62,6 +62,8 @@ def store(
     Returns:
         The `m.room.third_party_invite` event to send; or the error to answer to the
         client.
+
+    .. versionadded:: 0.1.0
     """
     content = content_of(stored)
     return _issued(room, signer, _STORED, stored.token, sender=sender, content=content, at=at)
@@ -87,6 +89,8 @@ def revoke(
 
     Returns:
         The event to send; or the error to answer to the client.
+
+    .. versionadded:: 0.1.0
     """
     current = room.state.get(_STORED, token)
     # Revoked already: another event would change nothing.
@@ -105,6 +109,8 @@ class KeyValidity:
     Attributes:
         url: the URL of the identity server's endpoint.
         public_key: the key, as it is written in the room.
+
+    .. versionadded:: 0.1.0
     """
 
     url: str
@@ -171,6 +177,8 @@ def answer_exchange(
     Returns:
         The step with the questions to ask; or the error to answer. Cost: at most one
         Ed25519 verification for each key in the room's event.
+
+    .. versionadded:: 0.1.0
     """
     if room is None or room.room_id != request.room_id or room.state.is_partial:
         return MatrixError.of(
@@ -251,6 +259,8 @@ def answer_on_bind(
         else the request to send to the sender's server; or an error. For a user of
         another server, the error to answer. Cost: one signature for each invite to a room
         that this server is in.
+
+    .. versionadded:: 0.1.0
     """
     if server_of(request.mxid) != signer.server_name:
         sentence = f"{request.mxid} is not a user of {signer.server_name}"
@@ -278,6 +288,8 @@ def redeem(
     Returns:
         The invite to send, with the sender of the third-party invite; or an error, when
         the rules reject it.
+
+    .. versionadded:: 0.1.0
     """
     third_party = {"signed": invite.signed}
     return _invite(invite.mxid, invite.sender, third_party, room, signer, at=at)
@@ -288,6 +300,8 @@ def exchange(invite: PendingInvite, *, display_name: str | None = None) -> Excha
 
     The display name of the invited user must not reveal the address; None stands for the user
     ID. The sender's server replaces it by the name in the room.
+
+    .. versionadded:: 0.1.0
     """
     third_party = {"display_name": display_name or invite.mxid, "signed": invite.signed}
     event = {

@@ -65,6 +65,8 @@ class Authorization:
     Raises:
         InvalidMessage: a server name breaks its grammar, or another value cannot be written
             into a header.
+
+    .. versionadded:: 0.1.0
     """
 
     origin: ServerName

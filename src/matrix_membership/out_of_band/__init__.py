@@ -107,6 +107,8 @@ class OutOfBand:
         replaced: the IDs of earlier events, the newest last: at most 1,000.
         others: the invites of other servers and the knock that are held beside `event`.
             Each can be accepted, and the first takes the place of `event` when that ends.
+
+    .. versionadded:: 0.1.0
     """
 
     event: Event

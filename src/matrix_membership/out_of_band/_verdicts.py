@@ -17,6 +17,8 @@ class Verdict(Word):
       it. The membership stays, and `OutOfBand.likely` says what it probably is.
     - `UNKNOWN`: nothing at hand can judge it; the membership stays.
     - `IGNORED`: it is void in every state of the room.
+
+    .. versionadded:: 0.1.0
     """
 
     ACCEPTED = "accepted"
@@ -26,7 +28,10 @@ class Verdict(Word):
 
 
 class Reason(Word):
-    """The reason for a verdict on an event of an out-of-band membership."""
+    """The reason for a verdict on an event of an out-of-band membership.
+
+    .. versionadded:: 0.1.0
+    """
 
     NEW_INVITE = "a new invite"
     NEW_KNOCK = "the user knocks"

@@ -93,6 +93,8 @@ def compare(before: RoomVersion, after: RoomVersion, cases: Iterable[Situation] 
     ... # doctest: +NORMALIZE_WHITESPACE
     'reworded 4.7.1 knock.join_rule_is_not_knock ->
     knock.join_rule_is_not_knock_or_knock_restricted: The join rule is neither knock nor knock_restricted.'
+
+    .. versionadded:: 0.1.0
     """
     require_room_version(before)
     require_room_version(after)

@@ -107,6 +107,8 @@ def review(room_version: RoomVersion, cases: Iterable[Situation] = ()) -> Review
     >>> print(*[text for text in lost if "authorised_by" in text])
     allowed by 4.3.5.3 (join.authorised_by_a_member), rejected by 4.3.5.2
     (join.authoriser_may_not_invite) once it is redacted
+
+    .. versionadded:: 0.1.0
     """
     # Searched once for two questions, since it costs some 100,000 checks.
     require_room_version(room_version)

@@ -45,6 +45,8 @@ class Situation:
         state: the state events, in the format of a client.
         event: the event.
         signed_by: the servers that have signed it.
+
+    .. versionadded:: 0.1.0
     """
 
     state: tuple[JsonObject, ...]

@@ -51,6 +51,8 @@ class Disposition(Word):
       do not see it, and new events of this server do not refer to it.
     - `REJECTED`: it is kept for the room's history only. Other events may refer to it.
     - `DROPPED`: the server acts as if it had never come.
+
+    .. versionadded:: 0.1.0
     """
 
     ACCEPTED = "accepted"
@@ -111,6 +113,8 @@ class Receipt:
         unverified: why signatures are missing, for an event that was dropped by check 2,
             or rejected without the signature of its authorising server. The keys in
             `unverified.needs` could help if they were fetched.
+
+    .. versionadded:: 0.1.0
     """
 
     disposition: Disposition
@@ -210,6 +214,8 @@ def receive(
     ...     )
     ... )
     dropped by check 1 (format): PDU: expected an object, got []
+
+    .. versionadded:: 0.1.0
     """
     if isinstance(pdu, ReadPdu):
         if pdu.event.room_version != room_version:
@@ -275,6 +281,8 @@ def reevaluate(
     >>> dropped, empty = Receipt(Disposition.DROPPED, Check.FORMAT), RoomState.of(V11, [])
     >>> reevaluate(dropped, auth_events=[], state_before=empty, current_state=empty) is None
     True
+
+    .. versionadded:: 0.1.0
     """
     event = receipt.event
     if event is None:

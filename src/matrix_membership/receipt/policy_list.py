@@ -56,6 +56,8 @@ class PolicyList:
 
     Attributes:
         rules: the rules, those of the first room first.
+
+    .. versionadded:: 0.1.0
     """
 
     rules: tuple[PolicyRule, ...] = ()

@@ -40,6 +40,8 @@ class PolicyServer:
         public_key: its key, in base64, as the state gives it.
         in_room: whether it has a joined user; without one the room does not use it. None
             when the state cannot tell: then it counts as being in the room.
+
+    .. versionadded:: 0.1.0
     """
 
     server_name: ServerName

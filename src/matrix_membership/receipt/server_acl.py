@@ -60,6 +60,8 @@ class ServerAcl:
         deny: patterns for those of them that may not.
         allow_ip_literals: servers whose name is an IP address may speak at all.
         EDUS: the EDUs to ignore in what they say about a room, from a server that may not speak.
+
+    .. versionadded:: 0.1.0
     """
 
     EDUS: ClassVar[frozenset[str]] = frozenset({"m.receipt", "m.typing"})
@@ -158,6 +160,8 @@ def permits(state: RoomState, server: str) -> bool:
     >>> from matrix_membership.room_versions import V11
     >>> permits(RoomState.of(V11, []), "a.example")
     True
+
+    .. versionadded:: 0.1.0
     """
     acl = ServerAcl.of(state)
     return acl is None or acl.allows(server)

@@ -64,6 +64,8 @@ class ChainIndex:
     >>> from matrix_membership.room_versions import V11
     >>> len(ChainIndex.of([]))
     0
+
+    .. versionadded:: 0.1.0
     """
 
     _spots: Batches[EventID, Spot] = field(repr=False)

@@ -94,6 +94,8 @@ def resets_in(
     ... )
     >>> (reset.before == other, reset.after == topic, reset.at)
     (True, True, 3)
+
+    .. versionadded:: 0.1.0
     """
     get = events.get if isinstance(events, Mapping) else events
     state: dict[Place, EventID | None] = {}

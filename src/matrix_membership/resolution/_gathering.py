@@ -43,6 +43,8 @@ class AwaitingEvents:
 
     Attributes:
         needs: the IDs of the events to look up.
+
+    .. versionadded:: 0.1.0
     """
 
     needs: frozenset[EventID]
@@ -110,6 +112,8 @@ def begin(
     True
     >>> step.receive([]).state
     StateMap(resolved={})
+
+    .. versionadded:: 0.1.0
     """
     question = Question.of(
         room_version,

@@ -110,6 +110,8 @@ def resets(
 
     Raises:
         IncompleteState: `before` is a `RoomState` over a mere look-up, or has events without IDs.
+
+    .. versionadded:: 0.1.0
     """
     stood = ids_of(before)[0] if isinstance(before, RoomState) else before
     state, graph = resolution.state, resolution._graph

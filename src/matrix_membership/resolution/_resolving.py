@@ -239,6 +239,8 @@ def resolve(
         InvalidIdentifier: `algorithm` does not name one of the three.
 
     __ https://spec.matrix.org/v1.19/rooms/v12/#state-resolution
+
+    .. versionadded:: 0.1.0
     """
     question = Question.of(
         room_version,

@@ -69,6 +69,8 @@ def sign(event: Event, signer: Signs) -> Event:
 
     Raises:
         InvalidEvent: the event came in client format, which is not all of it.
+
+    .. versionadded:: 0.1.0
     """
     pdu = event.to_pdu()
     signature = signer.signature_over(signed_bytes(pdu, event.room_version))
@@ -100,6 +102,8 @@ def verify(event: Event | ReadPdu, keys: KeyRing) -> Event:
 
     Raises:
         InvalidEvent: the event came in client format, which is not all of it.
+
+    .. versionadded:: 0.1.0
     """
     # A PDU just read keeps what verifying needs; an event alone is read a second time.
     read = event if isinstance(event, ReadPdu) else read_again(event)

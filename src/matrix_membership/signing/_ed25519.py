@@ -44,6 +44,8 @@ class PublishedKey:
             verified with it; None when nothing is known of its end.
         is_expired: whether its server listed it under `old_verify_keys`: then it
             verifies events up to `valid_until_ts`, and nothing else.
+
+    .. versionadded:: 0.1.0
     """
 
     verify_key: bytes
@@ -109,6 +111,8 @@ def sign_json(document: Mapping[str, JsonValue], signer: Signs) -> dict[str, Jso
     ['domain']
 
     __ https://spec.matrix.org/v1.19/appendices/#signing-json
+
+    .. versionadded:: 0.1.0
     """
     signature = signer.signature_over(bare_bytes(document))
     return with_added(document, signer.server_name, {signer.key_id: signature})
@@ -148,6 +152,8 @@ def verify_json(
         InvalidJson: canonical JSON cannot write a value of the object.
 
     __ https://spec.matrix.org/v1.19/server-server-api/#publishing-keys
+
+    .. versionadded:: 0.1.0
     """
     # Before the object is encoded, which costs its size. A stolen old key must not sign requests.
     if key.is_expired or not key.good_at(at):

@@ -41,6 +41,8 @@ class Signer:
     Attributes:
         server_name: the server.
         key_id: the ID of the key: `ed25519:` and a version.
+
+    .. versionadded:: 0.1.0
     """
 
     server_name: ServerName
@@ -97,6 +99,8 @@ class KeyRing:
 
     Attributes:
         servers: for each server, its keys by key ID.
+
+    .. versionadded:: 0.1.0
     """
 
     servers: Mapping[ServerName, Mapping[str, PublishedKey]]

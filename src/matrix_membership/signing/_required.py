@@ -63,7 +63,10 @@ def required_signers(event: Facts) -> frozenset[ServerName]:
 
 
 def missing_signers(event: Event) -> frozenset[ServerName]:
-    """Return the required signers of an event that `signed_by` lacks."""
+    """Return the required signers of an event that `signed_by` lacks.
+
+    .. versionadded:: 0.1.0
+    """
     # Nearly every event ends here, without a set being made.
     if event.server in event.signed_by and not event.room_version.event_id_in_pdu:
         return NOBODY
@@ -148,6 +151,8 @@ def needed_keys(read: ReadPdu) -> dict[ServerName, frozenset[str]]:
     event has under `signatures`, with `MOST_NEEDED_KEY_IDS` keys each.
     `KeyRing.missing` says which of them are not at hand. A PDU with a wrong content hash counts
     as it will be kept.
+
+    .. versionadded:: 0.1.0
     """
     # The altered form may name other servers, whose keys would be fetched for nothing.
     event = read.event if read.content_hash_matches else read.event.redacted()

@@ -70,6 +70,8 @@ class RoomState(Fields):
         prepared: the program that `auth` keeps here after the first check. Before that,
             its second part says whether `auth` may keep one: for a whole state of a
             federated room.
+
+    .. versionadded:: 0.1.0
     """
 
     __slots__ = ()

@@ -63,6 +63,8 @@ class Storage:
             memberships that are wanted, or None for all. Only as many as needed are taken
             from it, so a database cursor fits.
         servers: gives the servers that have a joined member.
+
+    .. versionadded:: 0.1.0
     """
 
     get: LookUp

@@ -130,6 +130,8 @@ def read_state(
     <state, version 11>
 
     __ https://spec.matrix.org/v1.19/client-server-api/#stripped-state
+
+    .. versionadded:: 0.1.0
     """
     if isinstance(events, (str, bytes, Mapping)):
         # Read by their characters or keys, they would look like a state of malformed events.

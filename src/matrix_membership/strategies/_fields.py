@@ -111,6 +111,8 @@ def signer_of(server: str) -> Signer:
 
     >>> signer_of("a.example").verify_key == signer_of("a.example").verify_key
     True
+
+    .. versionadded:: 0.1.0
     """
     seed = b64encode(sha256(server.encode()).digest()).decode()
     return Signer.from_seed(server, "ed25519:1", seed)

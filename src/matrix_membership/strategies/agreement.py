@@ -28,6 +28,8 @@ class Disagreement(AssertionError):
     Attributes:
         case: the smallest case found with different verdicts.
         allowed: whether the engine allowed the event.
+
+    .. versionadded:: 0.1.0
     """
 
     def __init__(self, case: AuthCase, *, allowed: bool) -> None:
@@ -75,6 +77,8 @@ def assert_agrees(
     ... except Disagreement as found:
     ...     print(str(found).partition(" by ")[0])
     the engine allows what is rejected
+
+    .. versionadded:: 0.1.0
     """
     if cases is None:
         cases = auth_cases(

@@ -134,6 +134,8 @@ def auth_cases(
     >>> from hypothesis import find
     >>> print(find(auth_cases(), lambda case: True).decision)
     allowed by rule 10 of room version 11: nothing speaks against this event
+
+    .. versionadded:: 0.1.0
     """
     return _auth_cases(
         room_version,
@@ -155,6 +157,8 @@ def room_states(
     >>> from hypothesis import find
     >>> find(room_states(), lambda state: True)
     <state of !room:a.example, version 11>
+
+    .. versionadded:: 0.1.0
     """
     return _room_states(room_version, signed=signed)
 

@@ -95,6 +95,8 @@ class Divergence(AssertionError):
         servers: the names of two servers that differ.
         what: what they differ in.
         differences: the event of each of the two, by place; None where it has no event.
+
+    .. versionadded:: 0.1.0
     """
 
     def __init__(
@@ -140,6 +142,8 @@ def room_scripts(
     ... def starts_with_a_room(script):
     ...     assert script.events[0].type == "m.room.create"
     >>> starts_with_a_room()
+
+    .. versionadded:: 0.1.0
     """
     if room_version is None:
         return room_versions().flatmap(
@@ -198,6 +202,8 @@ def assert_converges(
     ... except Divergence as found:
     ...     print(found.what.partition(" after")[0])
     the state
+
+    .. versionadded:: 0.1.0
     """
     if scripts is None:
         scripts = room_scripts(room_version=room_version)

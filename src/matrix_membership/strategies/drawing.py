@@ -28,6 +28,8 @@ def draw_cases(room_version: RoomVersion, count: int, *, seed: int = 0) -> Itera
     >>> from matrix_membership.room_versions import V11
     >>> len(list(draw_cases(V11, 5)))
     5
+
+    .. versionadded:: 0.1.0
     """
     # Hypothesis calls a test, and gives nothing back before its end. So the cases are drawn in
     # parts: a hundred thousand at once would take half a gigabyte.

@@ -77,6 +77,8 @@ def third_party_invites(
     ... def answers_what_is_stored(invitation):
     ...     assert invitation.answer.view.token == invitation.stored.state_key
     >>> answers_what_is_stored()
+
+    .. versionadded:: 0.1.0
     """
     return _third_party_invites(room_version)
 
@@ -105,6 +107,8 @@ def events(
     ... def gives_a_membership(event):
     ...     assert event.membership is not None
     >>> gives_a_membership()
+
+    .. versionadded:: 0.1.0
     """
     if membership is not None:
         return _of(partial(member_fields, membership=membership), room_version)
@@ -137,6 +141,8 @@ def malformed_events(*, room_version: RoomVersion | None = None) -> SearchStrate
     ... def is_an_event(event):
     ...     assert event.content_hash_matches
     >>> is_an_event()
+
+    .. versionadded:: 0.1.0
     """
     return _of(malformed_fields, room_version)
 
@@ -153,6 +159,8 @@ def arbitrary_events(*, room_version: RoomVersion | None = None) -> SearchStrate
     ... def is_an_event(event):
     ...     assert event.content_hash_matches
     >>> is_an_event()
+
+    .. versionadded:: 0.1.0
     """
     return _of(arbitrary_fields, room_version)
 
@@ -174,6 +182,8 @@ def malformed_pdus(
     ... def has_a_version(drawn):
     ...     assert drawn[0].identifier
     >>> has_a_version()
+
+    .. versionadded:: 0.1.0
     """
     return _malformed_pdus(room_version)
 

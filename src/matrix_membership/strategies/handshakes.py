@@ -232,6 +232,8 @@ def residents(
         handshake: `JOINING`, `KNOCKING` or `LEAVING`; None for any that fits the lie. A lie
             in the answer to a join needs `JOINING`.
         lies: the ones of `LIES` to draw from; each server tells one. Honest without any.
+
+    .. versionadded:: 0.1.0
     """
     lie = draw(st.sampled_from(lies)) if lies else ""
     if handshake is None and lie in _ABOUT_ANSWERS:

@@ -104,6 +104,8 @@ def room_versions(*, at_least: RoomVersion = V1) -> SearchStrategy[RoomVersion]:
     >>> from hypothesis import find
     >>> find(room_versions(), lambda version: version.privileged_creators)
     <room version 12>
+
+    .. versionadded:: 0.1.0
     """
     least = int(at_least.identifier)
     return st.sampled_from([v for v in _VERSIONS if int(v.identifier) >= least])
@@ -115,6 +117,8 @@ def server_names() -> SearchStrategy[ServerName]:
     >>> from hypothesis import find
     >>> find(server_names(), lambda name: True)
     'a.example'
+
+    .. versionadded:: 0.1.0
     """
     return _SERVER_NAMES
 
@@ -130,6 +134,8 @@ def user_ids(*, server: str | None = None, historical: bool = True) -> SearchStr
     >>> from hypothesis import find
     >>> find(user_ids(), lambda user: True)
     '@ana:a.example'
+
+    .. versionadded:: 0.1.0
     """
     if server is None and historical:
         return _USER_IDS
@@ -146,6 +152,8 @@ def room_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[RoomI
     >>> from hypothesis import find
     >>> find(room_ids(room_version=KNOWN["11"]), lambda room: True)
     '!room:a.example'
+
+    .. versionadded:: 0.1.0
     """
     if room_version is None:
         return _ROOM_IDS
@@ -161,6 +169,8 @@ def event_ids(*, room_version: RoomVersion | None = None) -> SearchStrategy[Even
     >>> from hypothesis import find
     >>> find(event_ids(room_version=V1), lambda event: True)
     '$event:a.example'
+
+    .. versionadded:: 0.1.0
     """
     return _ANY_EVENT_IDS if room_version is None else _EVENT_IDS[room_version.event_ids]
 
@@ -176,6 +186,8 @@ def malformed_identifiers(
     >>> from hypothesis import find
     >>> find(malformed_identifiers("user ID"), lambda user: True)
     ''
+
+    .. versionadded:: 0.1.0
     """
     return _MALFORMED[kind]
 

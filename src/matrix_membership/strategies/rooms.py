@@ -162,6 +162,8 @@ def key_ring_of(events: Iterable[Event]) -> KeyRing:
     ... def is_verified(history):
     ...     assert all(verify(e, key_ring_of([e])).signed_by for e in history.events)
     >>> is_verified()
+
+    .. versionadded:: 0.1.0
     """
     ring = KeyRing.of({})
     for server in sorted({server for event in events for server in event.signed_by}):
@@ -184,6 +186,8 @@ def room_histories(
     ... def starts_with_a_room(history):
     ...     assert history.events[0].type == "m.room.create"
     >>> starts_with_a_room()
+
+    .. versionadded:: 0.1.0
     """
     return st.builds(
         _history,
@@ -208,6 +212,8 @@ def forks(
     ... def has_one_beginning(fork):
     ...     assert fork.branches[1].events[:2] == fork.trunk.events[:2]
     >>> has_one_beginning()
+
+    .. versionadded:: 0.1.0
     """
     moves = st.lists(MOVES, max_size=max_moves)
     return st.builds(

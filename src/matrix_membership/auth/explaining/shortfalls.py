@@ -84,6 +84,8 @@ def shortfalls(event: Event, state: RoomState, decision: Decision) -> tuple[Shor
     Returns:
         At most three comparisons; empty if the verdict does not rest on levels.
         Cost: linear in the levels that the event changes.
+
+    .. versionadded:: 0.1.0
     """
     if decision.allowed or decision.undecided:
         return ()

@@ -52,6 +52,8 @@ class SendJoinReader:
     ...     print(defect)
     fatal: memberships were left out, unasked
     fatal: memberships were left out, and no servers named
+
+    .. versionadded:: 0.1.0
     """
 
     _examiner: Examiner
@@ -109,6 +111,8 @@ def examine(
     """Read an answer that is at hand. The arguments are those of `SendJoinReader`.
 
     Cost: linear in the answer.
+
+    .. versionadded:: 0.1.0
     """
     # The examiner of the reader that is fed in pieces, so that both find the same defects.
     examiner = Examiner(join, ServerName(resident), asked_to_omit=asked_to_omit)

@@ -33,6 +33,8 @@ def shortcomings(response: SendJoinResponse, join: Event) -> tuple[Defect, ...]:
         is `not_needed`; empty for a good answer. If state resolution undid an event, `replaced`
         and `absent_from_state` can be true of the room and right. Signatures are not checked.
         Cost: linear in the answer.
+
+    .. versionadded:: 0.1.0
     """
     # Without the signature of the authorising server: the answer has to bring that.
     asked = join.with_signers(required_signers(join))

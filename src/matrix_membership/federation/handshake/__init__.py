@@ -83,6 +83,8 @@ class Handshake:
         make: the endpoint that returns a template.
         send: the endpoint that takes the signed event.
         send_versions: the versions of that endpoint, newest first.
+
+    .. versionadded:: 0.1.0
     """
 
     membership: Membership
@@ -166,6 +168,8 @@ class AwaitingTemplate:
 
     Attributes:
         handshake: `JOINING`, `KNOCKING` or `LEAVING`. All others are as for `Handshake.begin`.
+
+    .. versionadded:: 0.1.0
     """
 
     handshake: Handshake
@@ -290,6 +294,8 @@ class AwaitingAcceptance:
         resident: the server that sent the template.
         endpoint: the version of the send endpoint to try: `v2` or `v1`.
         omit_members: whether the answer to a join may leave memberships out.
+
+    .. versionadded:: 0.1.0
     """
 
     handshake: Handshake
@@ -393,6 +399,8 @@ class AwaitingKeys:
     Attributes:
         examination: the answer, read but not yet checked.
         resident: the server that answered.
+
+    .. versionadded:: 0.1.0
     """
 
     examination: Examination

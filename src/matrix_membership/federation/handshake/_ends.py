@@ -108,6 +108,8 @@ class Joined:
         audit: the audit of the answer: its defects, the auth chain, the servers in the room.
         resident: the server that accepted the join.
         transcript: the attempts with other servers before, from `Attempts`.
+
+    .. versionadded:: 0.1.0
     """
 
     event: Event
@@ -135,6 +137,8 @@ class Knocked:
         knock_room_state: the events that describe the room, as they came, unchecked.
         resident: the server that accepted the knock.
         transcript: the attempts with other servers before, from `Attempts`.
+
+    .. versionadded:: 0.1.0
     """
 
     event: Event
@@ -170,6 +174,8 @@ class Left:
         event: the leave.
         resident: the server that accepted it.
         transcript: the attempts with other servers before, from `Attempts`.
+
+    .. versionadded:: 0.1.0
     """
 
     event: Event
@@ -183,6 +189,8 @@ class Refused:
 
     Attributes:
         error: its answer.
+
+    .. versionadded:: 0.1.0
     """
 
     error: MatrixError
@@ -208,6 +216,8 @@ class Failed:
 
     Attributes:
         transcript: every attempt, in order.
+
+    .. versionadded:: 0.1.0
     """
 
     transcript: tuple[Attempt, ...]

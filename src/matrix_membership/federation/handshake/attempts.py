@@ -85,6 +85,8 @@ class Attempts:
         transcript: the attempts that failed so far.
         invited: whether the user holds an invite, so that one server that forbids the
             handshake does not end it.
+
+    .. versionadded:: 0.1.0
     """
 
     begun: AwaitingTemplate

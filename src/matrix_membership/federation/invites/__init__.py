@@ -49,6 +49,8 @@ class Offered:
         event: the invite, signed by this server.
         room_state: the events that describe the room to the invited user.
         endpoint: the version of the endpoint to try: `v2` or `v1`.
+
+    .. versionadded:: 0.1.0
     """
 
     event: Event
@@ -109,6 +111,8 @@ def draft_invite(
 
     Raises:
         InvalidEvent: the sender is not a user ID, or the content is not JSON.
+
+    .. versionadded:: 0.1.0
     """
     fields = {**(content or {}), "membership": "invite"}
     return draft(room, "m.room.member", user, sender=sender, content=fields, at=at)
@@ -127,6 +131,8 @@ def offer(event: Event, state: RoomState) -> Offered | MatrixError:
         LocalProtocolError: the event is not an invite of another server's user, lacks
             the signature, or belongs to another room.
         InvalidEvent: an event of the state came in client format.
+
+    .. versionadded:: 0.1.0
     """
     create = state.create_event
     for good, expected, got in (
@@ -174,6 +180,8 @@ def conclude(
         RemoteProtocolError: the reply holds another event, an altered one, or one
             without a good signature of that server. The message tells when a key was
             missing from `keys` that could be fetched.
+
+    .. versionadded:: 0.1.0
     """
     if isinstance(reply, MatrixError):
         return _refused(offered, reply)

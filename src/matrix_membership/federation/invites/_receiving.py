@@ -41,6 +41,8 @@ class Countersigned:
             and stripped ones, which prove nothing.
         shown: whether to show the invite to the user.
         warnings: the faults of `invite_room_state`.
+
+    .. versionadded:: 0.1.0
     """
 
     event: Event
@@ -84,6 +86,8 @@ def answer(
     Returns:
         The signed invite with its answer; or the error to answer. Cost: verifying the
         signatures of the invite and of the events that describe the room.
+
+    .. versionadded:: 0.1.0
     """
     version = _version_of(request, room_versions)
     if isinstance(version, MatrixError):

@@ -62,6 +62,8 @@ class InviteRequest:
         event: the invite, as received.
         invite_room_state: the events that describe the room, as received.
         room_version: the room version; None at the v1 endpoint, which does not name it.
+
+    .. versionadded:: 0.1.0
     """
 
     endpoint: str
@@ -139,6 +141,8 @@ class InviteResponse:
     Attributes:
         event: the event, as received.
         endpoint: the version of the endpoint: v1 answers a pair of status and object.
+
+    .. versionadded:: 0.1.0
     """
 
     event: JsonObject
@@ -168,6 +172,8 @@ class StoredInvite:
         display_name: a name for the invited user that does not reveal the address.
 
     __ https://spec.matrix.org/v1.19/identity-service-api/#post_matrixidentityv2store-invite
+
+    .. versionadded:: 0.1.0
     """
 
     token: str
@@ -212,6 +218,8 @@ class PendingInvite:
         room_id: the room.
         sender: the user who invited.
         signed: the token and user ID, signed by the identity server, as received.
+
+    .. versionadded:: 0.1.0
     """
 
     medium: str
@@ -249,6 +257,8 @@ class OnBindRequest:
         malformed: the malformed entries of `invites`, as received.
         PATH: the path at which identity servers report.
         METHODS: the methods there: the specification has PUT, and POST in its description.
+
+    .. versionadded:: 0.1.0
     """
 
     PATH: ClassVar[str] = path_of("v1", "3pid", "onbind")
@@ -295,6 +305,8 @@ class ExchangeRequest:
         room_id: the room in the path.
         origin: the authenticated sending server.
         event: the fields of the invite, as received.
+
+    .. versionadded:: 0.1.0
     """
 
     room_id: str
@@ -327,7 +339,10 @@ class ExchangeRequest:
 
 
 def key_ids_of(pdu: Mapping[str, JsonValue], server: str) -> frozenset[str]:
-    """Return the key IDs of a server's signatures on an event."""
+    """Return the key IDs of a server's signatures on an event.
+
+    .. versionadded:: 0.1.0
+    """
     return frozenset(signatures_by(pdu, server))
 
 

@@ -14,7 +14,10 @@ __all__ = ["InvitePolicy", "InviteVerdict"]
 
 
 class InviteVerdict(Word):
-    """The treatment of an invite: show it, hide it from the user, or refuse it."""
+    """The treatment of an invite: show it, hide it from the user, or refuse it.
+
+    .. versionadded:: 0.1.0
+    """
 
     ALLOW = "allow"
     IGNORE = "ignore"
@@ -37,6 +40,8 @@ class InvitePolicy:
         default: the verdict on all other invites.
         lists: policy lists. An invite is refused if one recommends a ban of the user, of
             the user's server, or of the room, whatever `allow` says.
+
+    .. versionadded:: 0.1.0
     """
 
     block: tuple[str, ...] = ()
