@@ -218,6 +218,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.resident_room",
             "federation._access",
             "federation.history",
+            "federation.policy_server",
             "federation.transactions",
             "federation.spaces",
             "federation.drafts",
