@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import pytest
 
+from matrix_membership.canonical_json import freeze, thaw
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.spaces import answer_hierarchy, read_hierarchy
@@ -11,9 +12,17 @@ from matrix_membership.identifiers import RoomID
 from matrix_membership.membership import INVITE, JOIN
 from matrix_membership.room_summary import with_children
 from tests.builders import BEN
-from tests.test_room_summary import PUBLIC, a_space, rename, restricted
+from tests.test_room_summary import PUBLIC, REQUIRED, TYPES, a_space, rename, restricted
 
 SPACE: Final = "!s:x.example"
+CHILD_TYPES: Final = {
+    "type": str,
+    "state_key": str,
+    "sender": str,
+    "content": dict,
+    "origin_server_ts": int,
+}
+"""The keys of an entry of `children_state` in the OpenAPI file, all required, with their types."""
 STATES: Final = {
     SPACE: rename(
         a_space(
@@ -44,6 +53,19 @@ class TestAnswerHierarchy:
             "children": [with_children(STATES["!open:x.example"])],
             "inaccessible_children": ["!closed:x.example", "!limited:x.example"],
         }
+
+    def test_has_the_shape_of_the_openapi_file(self) -> None:
+        told = thaw(freeze(asked()))
+        assert told.keys() == {"room", "children", "inaccessible_children"}
+        assert {type(room_id) for room_id in told["inaccessible_children"]} == {str}
+        assert "children_state" in told["room"]
+        for room in (told["room"], *told["children"]):
+            assert room.keys() >= REQUIRED
+            assert {key: type(value) for key, value in room.items()} == {
+                key: TYPES[key] for key in room
+            }
+            for child in room.get("children_state", ()):
+                assert {key: type(value) for key, value in child.items()} == CHILD_TYPES
 
     def test_tells_of_rooms_that_its_users_may_join_through_others(self) -> None:
         known = {"!a:a.example": JOIN}
