@@ -46,6 +46,8 @@ def answer_sign(
 
     Returns:
         The body of the answer, with this server's signature alone; or the error.
+
+    .. versionadded:: 0.1.0
     """
     policy = None if room is None else PolicyServer.of(room.state)
     if room is None or policy is None or not _is_of(signer, policy):
