@@ -59,6 +59,12 @@ __all__ = ["COPIED", "IN_C", "LARGE_PDUS", "SHAPES", "WORST", "Make", "of_a_pdu"
 
 Make = Callable[[int], Call]
 
+MANY_BRACKETS: Final[list[Any]] = [[]] * 130
+"""More brackets than an event may have levels.
+
+The levels of a text with fewer are not counted: a step between two sizes that looks like growth.
+"""
+
 SHAPES: Final[Mapping[str, Callable[[int], Any]]] = MappingProxyType(
     {
         "keys": lambda size: {f"k{number}": number for number in range(size)},
@@ -66,7 +72,9 @@ SHAPES: Final[Mapping[str, Callable[[int], Any]]] = MappingProxyType(
         "objects": lambda size: [{"a": [number]} for number in range(size)],
         "one text": lambda size: '"\\' * size,
         "digits": lambda size: "0" * size + "x",
-        "bytes": lambda size: json.dumps({f"k{n}": [n, "\\"] for n in range(size)}).encode(),
+        "bytes": lambda size: json.dumps(
+            {"brackets": MANY_BRACKETS} | {f"k{n}": [n, "\\"] for n in range(size)}
+        ).encode(),
     }
 )
 """Values for entries that take any."""
@@ -151,6 +159,7 @@ def with_signatures(size: int) -> tuple[bytes, KeyRing]:
     signers = {f"s{n}.example": {"ed25519:1": SIGNER_A.verify_key} for n in range(size)}
     document = _signed(1).to_pdu()
     document["signatures"] |= {server: {"ed25519:1": "A" * 86} for server in signers}
+    document["unsigned"] = {"brackets": MANY_BRACKETS}
     return json.dumps(document).encode(), KEYS.with_keys(KeyRing.of(signers))
 
 
@@ -431,7 +440,7 @@ def _restricted(size: int) -> ResidentRoom:
     rooms = [f"!r{number}:a.example" for number in range(size)]
     allow = [{"type": "m.room_membership", "room_id": room} for room in rooms]
     return evolve(
-        _resident(size, {"join_rule": "restricted", "allow": allow}),
+        _resident(size, {"join_rule": "restricted", "allow": allow, "brackets": MANY_BRACKETS}),
         memberships=lambda _, room: JOIN if room == rooms[-1] else LEAVE,
     )
 

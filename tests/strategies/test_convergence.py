@@ -97,7 +97,7 @@ class TestAssertConverges:
 
     def test_lets_an_engine_fail(self) -> None:
         with pytest.raises(ZeroDivisionError):
-            assert_converges(lambda *_: 1 // 0, scripts=st.just(FORK))  # type: ignore[arg-type]
+            assert_converges(lambda *_: 1 // 0, scripts=st.just(FORK))  # type: ignore[arg-type]  # it has no answer to give
 
 
 class TestRoomScripts:
