@@ -177,8 +177,10 @@ class MissingEvents(IncompleteState):
 
     def __init__(self, event_ids: tuple[str, ...]) -> None:
         super().__init__("the events of a state", ", ".join(event_ids))
-        self.args = (event_ids,)
         self.event_ids = event_ids
+
+    def __reduce__(self) -> tuple[type[MissingEvents], tuple[tuple[str, ...]]]:
+        return type(self), (self.event_ids,)
 
 
 class ProtocolError(MatrixMembershipError):

@@ -247,9 +247,12 @@ class KeysToFetch:
 
     __slots__ = ("found", "most")
 
+    found: dict[ServerName, set[str]]
+    most: int
+
     def __init__(self, most: int) -> None:
         self.most = most
-        self.found: dict[ServerName, set[str]] = {}
+        self.found = {}
 
     def add(self, server: ServerName, key_id: str) -> None:
         """Add a key, unless the bound on servers, or on keys of this server, is reached."""
