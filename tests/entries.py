@@ -54,6 +54,7 @@ from matrix_membership.federation import (
     history,
 )
 from matrix_membership.federation.invites.messages import key_ids_of
+from matrix_membership.federation.policy_server import answer_sign
 from matrix_membership.federation.spaces import read_hierarchy
 from matrix_membership.federation.transactions import read_transaction
 from matrix_membership.federation.x_matrix import Authorization
@@ -71,6 +72,7 @@ from matrix_membership.signing import KeyRing
 from matrix_membership.state.from_client import read_event, read_state
 from tests.builders import ANA, BEN, KEYS, SIGNER_B, a_room, an_empty_room
 from tests.federation.signed_rooms import a_signed_room
+from tests.federation.test_policy_server import POLICY, policed
 from tests.sources import PUBLIC, full_name, returned
 
 Entry = Callable[[Any, RoomVersion], object]
@@ -413,6 +415,9 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "resolution._changes.resets_in": _resets,
         "federation.history.answer_missing_events": lambda v, r: history.answer_missing_events(
             "a.example", v, _history(r)
+        ),
+        "federation.policy_server.answer_sign": lambda v, r: answer_sign(
+            v, policed(r), POLICY, origin="b.example", refuses=lambda _: None
         ),
         "federation.transactions.read_transaction": _transaction,
         "federation.spaces.read_hierarchy": lambda v, _: _hierarchy(v),

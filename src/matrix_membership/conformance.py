@@ -32,10 +32,8 @@ Judge = Callable[[Event, RoomState], Decision]
 @rejects(category=Category.FEDERATION)
 def closed_to_a_server(event: Event, state: RoomState) -> bool:
     """The room is not federated, and the sender or target is of another server."""
-    if state.create.openly_federated:
-        return False
     create = state.create_event
-    if create is None:
+    if create is None or state.create.openly_federated:
         return False
     target = event.state_key if event.type == "m.room.member" else None
     return event.server != create.server or (

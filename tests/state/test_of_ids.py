@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -123,6 +124,7 @@ class TestMissingEvents:
         assert caught.value == MissingEvents(tuple(ids.values()))
         assert caught.value.event_ids == tuple(ids.values())
         assert isinstance(caught.value, IncompleteState)
+        assert pickle.loads(pickle.dumps(caught.value)).event_ids == caught.value.event_ids
 
     def test_of_a_function_are_told_all_at_once(self) -> None:
         room = a_room(V12).with_join_rule("public")

@@ -245,9 +245,8 @@ def _try(
 ) -> bool:
     kind = "" if " " in event.type else event.kind  # no section is about a type with a space
     for row in rules:
-        number = number_in(row.numbers, event.room_version.auth_rules)
-        if number is None:
-            continue
+        # A rulebook holds the rows of its version alone, so each has a number.
+        number = number_in(row.numbers, event.room_version.auth_rules) or ""
         read: list[StateKey] = []
         if isinstance(row, Rule):
             fired = _tried(row.applies, event, against(read), row.name)
