@@ -6,6 +6,7 @@ INSIDE_VERSIONS ?= 12
 RESET_HISTORIES ?= 2000
 PYTHONS ?= 3.11,3.12,3.13,3.14,3.14t
 EXAMPLES ?= here
+SHARES ?= 1
 FUZZ_SECONDS ?= 60
 BENCH_MEMBERS ?= 1000 10000
 
@@ -99,7 +100,7 @@ resolution: $(DEV)  ## 20,000 rooms by two implementations; RESET_HISTORIES plan
 
 .PHONY: test-all
 test-all:  ## the unit tests with every Python of this machine, and with the oldest packages
-	PYTHONS='$(PYTHONS)' EXAMPLES='$(EXAMPLES)' .ci/pythons
+	PYTHONS='$(PYTHONS)' EXAMPLES='$(EXAMPLES)' SHARES='$(SHARES)' .ci/pythons
 
 .PHONY: release-check
 release-check: $(RELEASE)  ## could a release be cut? builds it, installs it, and runs RELEASE_TESTS of the source distribution

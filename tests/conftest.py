@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # A deadline measures how busy the machine is. A failure prints what replays it.
@@ -11,3 +12,12 @@ settings.register_profile("here", settings.default, deadline=None, print_blob=Tr
 # For one more interpreter: what differs there does not hide in rare cases.
 settings.register_profile("few", settings.get_profile("here"), max_examples=10)
 settings.load_profile(os.environ.get("EXAMPLES", "here"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a share of the tests: `SHARE=2/3` every third one, from the second on.
+
+    So several interpreters run all tests between them.
+    """
+    first, _, of = os.environ.get("SHARE", "1/1").partition("/")
+    items[:] = items[int(first) - 1 :: int(of)]
