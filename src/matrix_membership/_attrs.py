@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from inspect import signature
 from operator import attrgetter
-from typing import Any, ClassVar, Never, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Final, Never, TypeVar, dataclass_transform
 
 import attrs
 
@@ -43,6 +44,11 @@ def slots(cls: _Class) -> _Class:
     return attrs.define(cls, eq=False, init=False, repr=False)
 
 
+# attrs asks `inspect` for the arguments of the method below, once for each class. Without an answer
+# at hand that takes a twentieth of the import of this package.
+_OF_ONE: Final = signature(lambda self: None)  # noqa: ARG005 - only its shape counts
+
+
 def _made_once(cls: _Class) -> _Class:
     """Make an immutable class whose values refuse a second initialisation.
 
@@ -57,6 +63,7 @@ def _made_once(cls: _Class) -> _Class:
         if first is not None and hasattr(self, first):
             raise TypeError(f"a {type(self).__name__} does not change")
 
+    setattr(refuse_again, "__signature__", _OF_ONE)  # noqa: B010 - checkers forbid the plain form
     setattr(cls, "__attrs_pre_init__", refuse_again)  # noqa: B010 - checkers forbid the plain form
     made: Any = attrs.frozen(cls, eq=False, repr=False)
     first = next((field.name for field in attrs.fields(made)), None)

@@ -7,8 +7,14 @@ letters move nothing around them. A page forbids itself scripts and any request.
 
 from __future__ import annotations
 
-from html import escape
+from types import MappingProxyType
 from typing import Final
+
+# `html.escape` does the same. To import it takes 1.6 ms, a fiftieth of what this package takes, for
+# a table of entities that is not used here.
+_ESCAPED: Final = MappingProxyType(
+    str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+)
 
 _HEAD: Final = (
     '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -38,6 +44,11 @@ def head_of(title: str, style: str) -> str:
         style: the page's own style.
     """
     return f"{_HEAD}<title>{title}</title>\n<style>\n{_STYLE}\n{style}\n</style>\n</head>\n<body>"
+
+
+def escape(text: str) -> str:
+    """Return a text in which no character means anything to HTML."""
+    return text.translate(_ESCAPED)
 
 
 def value(text: str) -> str:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from html import escape
 from types import MappingProxyType
 from typing import Final
 
 from matrix_membership import auth
-from matrix_membership._html import escaped, head_of, value, visible
+from matrix_membership._html import escape, escaped, head_of, value, visible
 from matrix_membership.auth import Explanation
 from matrix_membership.membership import MEMBERSHIPS
 from matrix_membership.proposals._picture import STYLE, picture_of

@@ -8,12 +8,11 @@ disc with a tick, a loser a ring with a cross, so that the colours may be missed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from html import escape
 from textwrap import wrap
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from matrix_membership._html import escaped, head_of, value, visible
+from matrix_membership._html import escape, escaped, head_of, value, visible
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._records import Outcome
 from matrix_membership.resolution._state_sets import StateSet
