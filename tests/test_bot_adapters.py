@@ -26,7 +26,7 @@ from matrix_membership import RoomState, may, read_state
 from matrix_membership.errors import IncompleteState
 from matrix_membership.identifiers import server_of
 from matrix_membership.membership import BAN, JOIN, LEAVE
-from matrix_membership.room_versions import KNOWN, V1, V3, V9, V11, V12
+from matrix_membership.room_versions import KNOWN, V1, V2, V3, V4, V5, V9, V11, V12, RoomVersion
 from matrix_membership.strategies import auth_cases, room_states
 from tests.builders import ANA, BEN, CAY, DAN, Room, a_levelled_room, a_room
 from tests.sources import ROOT
@@ -50,8 +50,6 @@ STATE_TYPES: Final = (
     *("m.room.create", "m.room.member", "m.room.third_party_invite", "m.room.aliases"),
 )
 MESSAGE_TYPES: Final = ("m.room.message", "m.room.redaction", "m.reaction")
-OF_RULES: Final = frozenset(STATE_TYPES[-4:])
-"""Types that have a rule of their own, which reads more than a level."""
 
 
 def _state(kind: str) -> Question:
@@ -183,12 +181,26 @@ LEVELS_DIFFER: Final = (
         EITHER,
     ),
 )
+
+
+def is_out_of_reach(case: Case) -> bool:
+    """Tell whether the state key, or that there is one already, rejects an event of this type."""
+    types = {"m.room.create", "m.room.member"}
+    if case.state.room_version in {V1, V2, V3, V4, V5}:
+        types |= {"m.room.aliases"}
+    return case.question in types
+
+
 # Where the rules ask for more than a level.
 RULES_DIFFER: Final = (
     Difference("the user is not joined", lambda case: not case.is_joined, YES, NO),
     Difference("the room is closed to the user", lambda case: case.is_foreign, YES, NO),
+    Difference("a type that no level opens", is_out_of_reach, YES, NO),
     Difference(
-        "a type with a rule of its own", lambda case: case.question in OF_RULES, EITHER, EITHER
+        "an invite by address",
+        lambda case: case.question == "m.room.third_party_invite",
+        EITHER,
+        EITHER,
     ),
     Difference(
         "the target is not in the room",
@@ -329,6 +341,30 @@ class TestRuleLevels:
         levels.update(nio_levels(room.state))
         assert not levels.can_user_ban(DAN)
 
+    @pytest.mark.parametrize(("needed", "expected"), [(50, True), (51, False)])
+    def test_ask_for_the_message_of_every_notification(self, needed: int, expected: bool) -> None:
+        state = a_levelled_room(V11, events={"m.room.message": needed}).state
+        for kind in ("room", "org.example"):
+            assert RuleLevels(lambda: state).can_user_notify(ANA, kind) is expected
+
+    @pytest.mark.parametrize("version", KNOWN.values(), ids=str)
+    def test_never_let_a_room_be_created_again(self, version: RoomVersion) -> None:
+        state = a_room(version).state
+        assert not RuleLevels(lambda: state).can_user_send_state(ANA, "m.room.create")
+
+    def test_stand_in_a_room_of_matrix_nio(self) -> None:
+        state = a_levelled_room(V11).state
+        room = nio.MatrixRoom(ROOM, ANA)
+        room.add_member(ANA, "Ana", None)
+        room.power_levels = RuleLevels(lambda: state)
+        room.handle_event(levels_of(state))
+        assert room.users[ANA].power_level == 50
+        condition = nio.PushSenderNotificationPermission("room")
+        message = nio.Event.parse_event(
+            as_json(a_levelled_room(V11).message(ANA).to_client_event())
+        )
+        assert condition.matches(message, room, "Ana")
+
     @pytest.mark.parametrize(("target", "expected"), [(BEN, False), (STRANGER, True)])
     def test_answer_about_an_invite_with_a_target(self, target: str, expected: bool) -> None:
         state = a_levelled_room(V11).with_member(BEN, BAN).state
@@ -420,7 +456,14 @@ NIO_EXAMPLES: Final = (
     ("a level is not an integer", a_levelled_room(V9, users={ANA: "100"}), "ban", ANA, ANA),
     ("the user is not joined", a_levelled_room(V11, users={DAN: 50}), "ban", DAN, DAN),
     ("the room is closed to the user", closed_room(), "m.room.message", BEN, BEN),
-    ("a type with a rule of its own", a_levelled_room(V11), "m.room.member", ANA, ANA),
+    ("a type that no level opens", a_levelled_room(V11), "m.room.member", ANA, ANA),
+    (
+        "an invite by address",
+        a_levelled_room(V11).with_member(BEN, JOIN),
+        "m.room.third_party_invite",
+        BEN,
+        BEN,
+    ),
     ("the target is not in the room", a_levelled_room(V11), "kick whom", ANA, STRANGER),
     (
         "messages need a higher level",
@@ -489,7 +532,13 @@ class TestTableOfMatrixNio:
 MAUTRIX_DIFFER: Final = (
     Difference("no power levels", lambda case: case.state.get(LEVELS) is None, UNKNOWN, EITHER),
     Difference("a level is not a number", lambda case: not is_read(case.state), UNKNOWN, EITHER),
-    *RULES_DIFFER[:3],
+    Difference(
+        "a level is not an integer, from version 10 on",
+        lambda case: not is_read(case.state) and case.state.room_version.integer_levels,
+        EITHER,
+        EITHER,
+    ),
+    *RULES_DIFFER[:4],
     RULES_DIFFER[-1],
 )
 
@@ -630,6 +679,12 @@ MAUTRIX_EXAMPLES: Final = (
     ("no power levels", a_room(V11), "m.room.name", ANA),
     ("a level is not a number", a_levelled_room(V3, users={ANA: "high"}), "m.room.name", ANA),
     (
+        "a level is not an integer, from version 10 on",
+        a_levelled_room(V11, users={ANA: "100"}),
+        "m.room.name",
+        ANA,
+    ),
+    (
         "the user is not joined",
         a_levelled_room(V11, users={BEN: 50}).with_member(BEN, LEAVE),
         "m.room.name",
@@ -641,7 +696,13 @@ MAUTRIX_EXAMPLES: Final = (
         "m.room.message",
         BEN,
     ),
-    ("a type with a rule of its own", a_levelled_room(V11), "m.room.member", ANA),
+    ("a type that no level opens", a_levelled_room(V11), "m.room.member", ANA),
+    (
+        "an invite by address",
+        a_levelled_room(V11).with_member(BEN, JOIN),
+        "m.room.third_party_invite",
+        BEN,
+    ),
     (
         "the power levels break a rule",
         a_room(V12).with_member(BEN, JOIN).with_levels({BEN: 100, ANA: 100}),

@@ -152,28 +152,33 @@ class RuleStateStore(MemoryStateStore):
         self, room_id: RoomID, user_id: UserID, event_type: EventType
     ) -> bool | None:
         ask = may_set if event_type.is_state else may_send
-        answer = ask(user_id, event_type.t, await self.state_of(room_id))
-        return None if answer.unknown else bool(answer)
+        return ask(user_id, event_type.t, await self.state_of(room_id))
 
 
-def may_set(user: str, event_type: str, state: RoomState) -> Permission:
-    """Ask whether a user may send state: what is there once more, or else an empty content."""
+def may_set(user: str, event_type: str, state: RoomState) -> bool | None:
+    """Tell whether a user may send state: what is there once more, or else an empty content."""
+    if event_type == "m.room.create":  # a room has one, and servers refuse another
+        return False
     # The rules compare new power levels with the old ones, and an empty content would remove levels.
     current = state.get(event_type) if state.knows(event_type) else None
-    return may(user, state).set(event_type, content={} if current is None else current.content)
+    content = {} if current is None else current.content
+    return told(may(user, state).set(event_type, content=content))
 
 
-def may_send(user: str, event_type: str, state: RoomState) -> Permission:
-    """Ask whether a user may send a non-state event; in case of a redaction, of a message of their own."""
+def may_send(user: str, event_type: str, state: RoomState) -> bool | None:
+    """Tell whether a user may send a non-state event; in case of a redaction, of a message of their own."""
     if event_type == "m.room.redaction":
-        return may(user, state).redact(message_of(user, state))
-    return may(user, state).send(event_type)
+        return told(may(user, state).redact(message_of(user, state)))
+    return told(may(user, state).send(event_type))
+
+
+def told(answer: Permission) -> bool | None:
+    return None if answer.unknown else bool(answer)
 
 
 def message_of(sender: str, state: RoomState) -> Event:
     """Make a message to ask about."""
     # In versions 1 and 2 the rules compare the servers in event IDs.
-    in_pdu = state.room_version.event_id_in_pdu
-    event_id = f"$message:{server_of(sender)}" if in_pdu else "$" + "m" * 43
+    event_id = f"$message:{server_of(sender)}"
     message = {"type": "m.room.message", "sender": sender, "content": {}, "event_id": event_id}
     return Event.from_client_event(message, state.room_version)
