@@ -26,7 +26,7 @@ class Answer(TypedDict, total=False):
     id: Any
     allowed: bool
     error: str | None
-    crash: str | None
+    undecided: str | None
     dropped: str
     selected: list[list[Any]] | None
 

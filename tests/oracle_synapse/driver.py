@@ -27,8 +27,8 @@ Ids need not be hashes, nor hashes be right: where Synapse finds another id than
 event that is judged is changed to refer to that. An absent ``hashes`` is filled in.
 
 An answer has ``id`` and either ``dropped``, why there is no such event, or that which of its auth
-events is none; ``fault``, what is wrong with the case; or ``allowed``, ``error`` (why not) and ``crash`` (the exception that Synapse meant for
-nobody; such an event is not allowed).
+events is none; ``fault``, what is wrong with the case; or ``allowed``, ``error`` (why not) and ``undecided`` (why the
+rules gave no verdict; such an event counts as not allowed).
 """
 
 from __future__ import annotations
@@ -135,12 +135,12 @@ def verdict(
         if case["kind"] != "auth_events" and event.type != CREATE:
             check_state_dependent_auth_rules(event, auth_events)
     except SynapseError as error:
-        return {"allowed": False, "error": str(error), "crash": None}
+        return {"allowed": False, "error": str(error), "undecided": None}
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as crash:  # noqa: BLE001 - a panic in Synapse's Rust is no Exception
-        return {"allowed": False, "error": None, "crash": _name(crash)}
-    return {"allowed": True, "error": None, "crash": None}
+    except BaseException as why:  # noqa: BLE001 - an extension may raise other than Exception
+        return {"allowed": False, "error": None, "undecided": _name(why)}
+    return {"allowed": True, "error": None, "undecided": None}
 
 
 def _selected(event: SynapseEvent) -> list[list[Json]] | None:
