@@ -206,7 +206,7 @@ class TestClassOf:
 
 
 class Refused(Exception):
-    """How another implementation rejects."""
+    """The error by which another implementation rejects."""
 
 
 def refuse() -> None:

@@ -133,7 +133,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counting]:
 
 
 def on(database: Counting, work: Callable[[Server], Awaitable[T]], *rooms: ResidentRoom) -> T:
-    """What comes of some work on a server with these rooms; the loads count from there on."""
+    """Do some work on a server with these rooms, and count its loads."""
 
     async def run() -> T:
         for room in rooms:
@@ -145,7 +145,7 @@ def on(database: Counting, work: Callable[[Server], Awaitable[T]], *rooms: Resid
 
 
 def said(answer: Accepted | MatrixError) -> Any:
-    """What an answer says, in no order."""
+    """Return the content of an answer, without its order."""
     if isinstance(answer, MatrixError):
         return answer
     told = answer.response

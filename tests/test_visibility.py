@@ -44,7 +44,7 @@ def a_visible_room(value: Any, *, version: Any = V11, ben: Membership | None = N
 def seen(
     room: Room, now: Room | None = None, *, event: Event | None = None, by: str = BEN
 ) -> Visibility:
-    """Whether Ben sees a message, or another event, of Ana."""
+    """Tell whether Ben sees a message, or another event, of Ana."""
     asked = room.message(ANA) if event is None else event
     return may_see(by, asked, room.state, (room if now is None else now).state)
 

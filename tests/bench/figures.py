@@ -174,7 +174,7 @@ def judged_by_ids() -> Call:
 
 
 def needed() -> Call:
-    """What a check of a new join needs."""
+    """The events that a check of a new join needs."""
     event = Event.accepted(a_new_join()[0], V11)
     return lambda: auth.needed_state(event)
 

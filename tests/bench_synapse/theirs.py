@@ -233,7 +233,7 @@ def _answer(answer: Answer, keys: Keys) -> Task:
 
 
 class ResolutionStore:
-    """What Synapse's state resolution asks its database for: of memory, and computed once or each time.
+    """The events that Synapse's state resolution asks its database for: of memory, and computed once or each time.
 
     Args:
         events: the events by ID.

@@ -75,7 +75,7 @@ def stored(event: Event) -> dict[str, Any]:
 
 
 def facts(event: Event) -> tuple[Any, ...]:
-    """What rules and states read of an event."""
+    """The fields of an event that rules and states read."""
     view = [] if event.view is None else [getattr(event.view, n) for n in event.view.__match_args__]
     return (
         *(event.event_id, event.room_version, event.room_id, event.type, event.sender),

@@ -77,7 +77,7 @@ def loaded(answer: Callable[[ResidentRoom], Answer], room: ResidentRoom, store: 
 
 
 def said(answer: Accepted | MatrixError) -> tuple[Any, ...]:
-    """What an answer says."""
+    """Return the content of an answer."""
     assert isinstance(answer, Accepted)
     assert isinstance(answer.response, SendJoinResponse)
     response = answer.response

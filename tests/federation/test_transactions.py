@@ -44,7 +44,7 @@ def says(room: Room, number: int, *after: str) -> dict[str, Any]:
     """A message of Ben's."""
     made = attrs.evolve(room, made=number)
     body = {"body": f"{number}"}
-    # IDs do not hang on the content, but on the time.
+    # IDs depend on the time, not on the content.
     return made.event(
         "m.room.message", BEN, body, prev_events=after, origin_server_ts=number
     ).to_pdu()

@@ -735,7 +735,7 @@ def upgrades_to_the_newest_version(play: Play) -> None:
 
 
 def signed_for(user: SynapseUser, sender: SynapseUser, token: str) -> Any:
-    """What an identity server signs when a user proves an address."""
+    """The object that an identity server signs when a user proves an address."""
     named = {"mxid": user.user_id, "sender": sender.user_id, "token": token}
     return json.loads(json.dumps(sign_json(named, IDENTITY)))
 

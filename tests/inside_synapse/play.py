@@ -1,4 +1,4 @@
-"""What the users of two Synapses do in one room, written down as they are answered."""
+"""Acts of the users of two Synapses in one room, written down as they are answered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Flow", "Pair", "Play", "Told"]
 PATIENCE: Final = 10.0
 
 Told = tuple[str, int, str | None]
-"""What was asked, the status of the answer, and its errcode."""
+"""A request, the status of the answer, and its errcode."""
 
 Places = Mapping[tuple[str, str], str]
 

@@ -28,7 +28,7 @@ from tests.sources import ROOT
 pytestmark = pytest.mark.interop
 
 VERSIONS: Final = int(os.environ.get("INSIDE_VERSIONS", "12"))
-"""How many room versions each flow is played in, another choice for each."""
+"""The number of room versions in which each flow is played; each flow has its own choice."""
 
 IMPORTS: Final = (ROOT / "src", ROOT / "docs" / "examples", Path(__file__).parent / "within")
 
@@ -44,7 +44,7 @@ PAIRINGS: Final = MappingProxyType(
 """By name, the module that each of two servers loads."""
 
 REJECTED: Final = frozenset({(400, "M_FORBIDDEN"), (403, "M_FORBIDDEN")})
-"""How the module answers what the rules reject: malformed events, and all others."""
+"""The answers to events that the rules reject: malformed ones, and all others."""
 
 # Both refuse the event, with another status or error code.
 LISTED: Final[Mapping[str, frozenset[tuple[int, str]]]] = MappingProxyType(
@@ -69,7 +69,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the servers that compare write what they find."""
+    """The file to which the comparing servers write their findings."""
     return tmp_path_factory.mktemp("verdicts")
 
 

@@ -1,4 +1,4 @@
-"""What a Synapse shows its users of a room's history, and what these rules say of it."""
+"""Compare the history that a Synapse shows its users with the answers of these rules."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def a_pdu(seed: int) -> dict[str, Any]:
 
 
 def keeps_an_odd_invite(redacted: dict[str, Any], pdu: dict[str, Any]) -> bool:
-    """Whether ruma kept an invite that is not an object, which the text leaves open."""
+    """Tell whether ruma kept an invite that is not an object, which the text leaves open."""
     invite = pdu["content"].get("third_party_invite", {})
     kept = redacted["content"].get("third_party_invite", {})
     return pdu["type"] == "m.room.member" and not isinstance(kept, dict) and kept == invite

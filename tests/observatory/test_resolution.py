@@ -80,7 +80,7 @@ CLASSES: Final[Mapping[str, Callable[[Case, Answer, Resolution], bool]]] = Mappi
 """By the name under which conformance.md lists it."""
 
 SOUND: Final = ("agreed", "resolution-no-join-rules")
-"""What may become of a room in which nothing is wrong on purpose."""
+"""The outcomes for rooms in which nothing is wrong on purpose."""
 
 
 def test_agrees_with_ruma_but_for_what_is_listed() -> None:

@@ -44,7 +44,7 @@ def as_case(case: GeneratedCase) -> Case:
 
 
 def judged(case: GeneratedCase, version: RoomVersion) -> tuple[Decision, str]:
-    """What this library says by a version's rules, and the class of a difference, if there is one."""
+    """Return the verdict by a version's rules, and the class of a difference, if there is one."""
     events, event = events_of(case, {case.version: version})
     state = RoomState.of(version, events)
     ours = auth.check(event, state)

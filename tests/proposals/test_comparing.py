@@ -99,7 +99,7 @@ class TestVerdicts:
         assert comparison.compared == usual.compared + 1
 
     def test_come_with_the_smallest_case(self) -> None:
-        """All that both decisions can do without is left out, also of cases of one's own."""
+        """Both decisions stay the same without the events that are left out."""
         room = a_room(V10).with_levels({ANA: 100, BEN: 50}, kick=50).with_member(CAY, "ban")
         room = room.with_member(BEN, "join")
         content = {"users": {ANA: 100, BEN: 50}, "kick": "50"}

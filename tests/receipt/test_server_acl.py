@@ -22,7 +22,7 @@ EVERYBODY = ServerAcl(allow=("*",))
 
 
 def letter_by_letter(pattern: str, text: str) -> bool:
-    """Whether a glob matches, by trying everything."""
+    """Tell whether a glob matches, by trying everything."""
     if not pattern:
         return not text
     rest = pattern[1:]

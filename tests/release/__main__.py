@@ -33,7 +33,7 @@ class NotReady(Exception):
 
 @attrs.frozen
 class Built:
-    """What was built, and where.
+    """The distributions, and their place.
 
     Attributes:
         version: the version of the package.

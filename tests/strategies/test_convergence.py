@@ -2,7 +2,7 @@
 
 The state after an event follows from the events before it alone. So what a server rejects, the state
 after each event and the state of the whole graph are the same everywhere. Soft failure is the
-exception, as the specification has it: it hangs on what a server had when the event came.
+exception, as the specification has it: it depends on the events that a server had when the event came.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class TestRoomScripts:
 
 
 class TestKickedMember:
-    """A demotion undoes a kick. Whether the old join stands hangs on what is settled together."""
+    """A demotion undoes a kick. The old join stands if a message came between the two."""
 
     KICK = (Act("ben", "kick", "cay"), Act("ana", "demote", "ben"))
 
