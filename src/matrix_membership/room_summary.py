@@ -18,11 +18,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
 from itertools import islice
 from typing import Any, Final
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import Word, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
@@ -56,7 +55,7 @@ def knows_none(_: RoomID) -> None:
     """Return no membership."""
 
 
-class Ground(Enum):
+class Ground(Word):
     """The reason for which a room is shown to somebody."""
 
     JOINED = "joined"
@@ -65,9 +64,6 @@ class Ground(Enum):
     ALLOWED = "may join through another room"
     KNOCK = "everybody may knock"
     WORLD_READABLE = "everybody may read the history"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 @frozen

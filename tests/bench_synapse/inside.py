@@ -9,11 +9,10 @@ from typing import Any
 # Before the module of the examples: Synapse's handlers import each other in a circle, which only
 # this order leaves.
 import synapse.rest  # noqa: F401 - see above
-from synapse.api.errors import SynapseError
 
 import inside_synapse
 from tests.bench_synapse.tasks import BOTH, INSIDE, KEPT, Task
-from tests.bench_synapse.theirs import Store, finished, listing, signed
+from tests.bench_synapse.theirs import Store, finished, judging, listing, signed
 from tests.bench_synapse.work import Work
 
 
@@ -27,11 +26,11 @@ def tasks(work: Work) -> Iterator[tuple[str, Task]]:
             in_state = partial(inside_synapse.check_state, event, listed)
             by_list = partial(inside_synapse.check_list, Store(at_hand), event, at_hand)
             anew = partial(_anew, event, in_state)
-            yield INSIDE.format(kind=kind, users=users), _task(anew)
-            yield KEPT.format(kind=kind, users=users), _task(in_state)
+            yield INSIDE.format(kind=kind, users=users), judging(anew)
+            yield KEPT.format(kind=kind, users=users), judging(in_state)
             yield (
                 BOTH.format(kind=kind, users=users),
-                _task(partial(_both, event, by_list, in_state)),
+                judging(partial(_both, event, by_list, in_state)),
             )
 
 
@@ -46,14 +45,3 @@ def _both(
     inside_synapse.READ.pop(event, None)
     finished(by_list())
     in_state()
-
-
-def _task(call: Callable[[], object]) -> Task:
-    def result() -> bool:
-        try:
-            call()
-        except SynapseError:
-            return False
-        return True
-
-    return Task(call, result)

@@ -115,7 +115,7 @@ def signed(event: SynapseEvent, question: Question) -> None:
 
 def _judged(question: Question) -> Task:
     event, listed = listing(question)
-    return _task(partial(check_state_dependent_auth_rules, event, listed))
+    return judging(partial(check_state_dependent_auth_rules, event, listed))
 
 
 def _judged_twice(question: Question) -> Task:
@@ -127,10 +127,12 @@ def _judged_twice(question: Question) -> Task:
         finished(check_state_independent_auth_rules(store, event, at_hand))
         check_state_dependent_auth_rules(event, listed)
 
-    return _task(call)
+    return judging(call)
 
 
-def _task(call: Callable[[], object]) -> Task:
+def judging(call: Callable[[], object]) -> Task:
+    """Make the task of a check that raises where it rejects."""
+
     def result() -> bool:
         try:
             call()

@@ -14,7 +14,7 @@ from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.conformance import class_of
 from proposals import msc3757, msc4242
 from tests.generated_cases import USERS, GeneratedCase, Pdu, events_of, generate
-from tests.oracle_synapse.client import SynapseOracle
+from tests.oracle_synapse.client import Answer, SynapseOracle
 from tests.oracle_synapse.test_agreement import as_case
 
 pytestmark = pytest.mark.oracle
@@ -51,6 +51,15 @@ def owned_state(seed: int, version: RoomVersion) -> GeneratedCase:
     return attrs.evolve(case, version=version.identifier, state=state, event=event)
 
 
+def outcome(event: Event, state: RoomState, ours: auth.Decision, answer: Answer) -> str:
+    """Name what the two verdicts agree on, or the class of their difference; empty if unlisted."""
+    if "dropped" in answer:
+        return "dropped"
+    if not answer["undecided"] and answer["allowed"] == ours.allowed:
+        return f"agreed on {ours.rule.partition('.')[0]}"
+    return class_of(event, state, ours)
+
+
 @pytest.mark.parametrize("version", [msc3757.ON_V10, msc3757.ON_V11], ids=str)
 def test_owned_state_is_judged_alike(version: RoomVersion) -> None:
     known = {version.identifier: version}
@@ -63,11 +72,7 @@ def test_owned_state_is_judged_alike(version: RoomVersion) -> None:
             state, event = events_of(case, known)
             room = RoomState.of(version, state)
             ours = auth.check(event, room)
-            judged = not answer.get("undecided") and "dropped" not in answer
-            if judged and answer["allowed"] == ours.allowed:
-                found[f"agreed on {ours.rule.partition('.')[0]}"] += 1
-                continue
-            name = "dropped" if "dropped" in answer else class_of(event, room, ours)
+            name = outcome(event, room, ours, answer)
             found[name or "unlisted"] += 1
             if not name:
                 unlisted.append((case.seed, case.event.get("state_key"), ours.rule, answer))
@@ -168,11 +173,7 @@ def test_state_dags_are_judged_alike() -> None:
                 calculated = msc4242.calculated_auth_events(event, before)
                 same = there == {(each.type, each.state_key) for each in calculated}
                 found["same auth events" if same else "other auth events"] += 1
-            judged = not answer.get("undecided") and "dropped" not in answer
-            if judged and answer["allowed"] == ours.allowed:
-                found[f"agreed on {ours.rule.partition('.')[0]}"] += 1
-                continue
-            name = "dropped" if "dropped" in answer else class_of(event, before, ours)
+            name = outcome(event, before, ours, answer)
             found[name or "unlisted"] += 1
             if not name:
                 unlisted.append((case.seed, case.event.get("state_key"), ours.rule, answer))

@@ -17,18 +17,9 @@ from matrix_membership.receipt.server_acl import (
 from matrix_membership.room_versions import V11
 from matrix_membership.state import RoomState
 from tests.builders import a_room
+from tests.test_globs import letter_by_letter
 
 EVERYBODY = ServerAcl(allow=("*",))
-
-
-def letter_by_letter(pattern: str, text: str) -> bool:
-    """Tell whether a glob matches, by trying everything."""
-    if not pattern:
-        return not text
-    rest = pattern[1:]
-    if pattern[0] == "*":
-        return any(letter_by_letter(rest, text[start:]) for start in range(len(text) + 1))
-    return bool(text) and pattern[0] in ("?", text[0]) and letter_by_letter(rest, text[1:])
 
 
 class TestGlobs:

@@ -9,16 +9,14 @@ __ https://spec.matrix.org/v1.19/rooms/v11/#handling-redactions
 
 from __future__ import annotations
 
-from enum import Enum
-
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import Word, frozen
 from matrix_membership.events import Event
 from matrix_membership.state import RoomState
 
 __all__ = ["effect_of"]
 
 
-class Reason(Enum):
+class Reason(Word):
     """The condition by which a redaction takes effect, or why it does not."""
 
     BY_RULES = "the rules allowed it"
@@ -29,9 +27,6 @@ class Reason(Enum):
     OTHER_ROOM = "it redacts an event of another room"
     BELOW_LEVEL = "its sender is below the redact level, and of another server"
     NOT_A_REDACTION = "it is not a redaction of an event"
-
-    def __str__(self) -> str:
-        return self._value_
 
 
 @frozen
