@@ -34,6 +34,9 @@ RELEASE_VENV := .venv-release
 RELEASE := $(RELEASE_VENV)/.stamp-$(CHECKSUM)
 RELEASE_TESTS ?= tests
 
+BROWSER_VENV := .venv-browser
+BROWSER := $(BROWSER_VENV)/.stamp-$(CHECKSUM)
+
 DASK_VENV := .venv-dask
 DASK := $(DASK_VENV)/.stamp-$(CHECKSUM)
 
@@ -105,6 +108,17 @@ test-all:  ## the unit tests with every Python of this machine, and with the old
 .PHONY: release-check
 release-check: $(RELEASE)  ## could a release be cut? builds it, installs it, and runs RELEASE_TESTS of the source distribution
 	PYTHONPATH=src:. $(RELEASE_VENV)/bin/python -m tests.release --tests '$(RELEASE_TESTS)'
+
+# Pages of the site and of the commands. Chromium is the machine's own.
+.PHONY: browser
+browser:  ## open the pages in a headless Chromium, where there is one
+ifeq ($(shell command -v chromium || command -v chromium-browser),)
+	@echo 'left out: no chromium in PATH to open the pages in'
+else
+	@$(MAKE) $(BROWSER)
+	$(BROWSER_VENV)/bin/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	$(BROWSER_VENV)/bin/python -m pytest --quiet -m browser tests/browser
+endif
 
 .PHONY: dask
 dask: $(DASK)  ## forks of 1,000 rooms, audited by a Dask cluster of two worker processes
@@ -226,6 +240,12 @@ $(RELEASE):
 	rm -rf $(RELEASE_VENV)
 	$(PYTHON) -m venv $(RELEASE_VENV)
 	$(RELEASE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[release]'
+	touch $@
+
+$(BROWSER):
+	rm -rf $(BROWSER_VENV)
+	$(PYTHON) -m venv $(BROWSER_VENV)
+	$(BROWSER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
 	touch $@
 
 $(DASK):
