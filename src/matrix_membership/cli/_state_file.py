@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.cli._reading import located
+from matrix_membership.cli._reading import located, named_version, read_document
 from matrix_membership.errors import IncompleteState, InvalidMessage
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
@@ -33,6 +34,50 @@ class StateFile(NamedTuple):
 
     state: RoomState
     room_id: str
+
+
+def add_state(parser: ArgumentParser) -> None:
+    """Add the argument that names the file of a state."""
+    parser.add_argument(
+        "state",
+        metavar="STATE",
+        help="JSON: a list of state events, as PDUs or as clients get them; an answer that holds "
+        "one under pdus, state or events; or an answer to /sync, whose timeline is applied; - "
+        "for standard input",
+    )
+
+
+def add_state_options(parser: ArgumentParser) -> None:
+    """Add the options that say how the state is to be read."""
+    parser.add_argument("--room", metavar="ROOM_ID", help="the room, in an answer to /sync")
+    parser.add_argument("--partial", action="store_true", help="the state leaves members out")
+    whole = parser.add_mutually_exclusive_group()
+    whole.add_argument(
+        "--complete",
+        action="store_true",
+        help="these are all state events, although they have no IDs",
+    )
+    whole.add_argument(
+        "--stripped", action="store_true", help="the state leaves events of every type out"
+    )
+
+
+def named_by(options: Namespace) -> RoomVersion | None:
+    """Return the room version that the command line names; None if it names none."""
+    with located("--room-version"):
+        return named_version(options.room_version)
+
+
+def state_of(options: Namespace, room_version: RoomVersion | None) -> StateFile:
+    """Read the state that the command line names."""
+    return read_state_file(
+        read_document(options.state),
+        options.state,
+        room_id=options.room,
+        room_version=room_version,
+        partial=options.partial,
+        complete=True if options.complete else False if options.stripped else None,
+    )
 
 
 class _Listed(NamedTuple):

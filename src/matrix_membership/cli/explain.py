@@ -19,12 +19,17 @@ from matrix_membership.cli._reading import (
     event_of,
     is_create,
     located,
-    named_version,
     object_of,
     read_document,
     room_version_of,
 )
-from matrix_membership.cli._state_file import StateFile, read_state_file
+from matrix_membership.cli._state_file import (
+    StateFile,
+    add_state,
+    add_state_options,
+    named_by,
+    state_of,
+)
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.state import RoomState
 
@@ -60,29 +65,13 @@ def add_to(commands: Commands) -> None:
         help="say why an event is allowed or rejected, and what would help",
         epilog="exit code: 0 allowed, 1 rejected or undecided, 2 unreadable",
     )
-    parser.add_argument(
-        "state",
-        metavar="STATE",
-        help="JSON: a list of state events, as PDUs or as clients get them; an answer that holds "
-        "one under pdus, state or events; or an answer to /sync, whose timeline is applied; - "
-        "for standard input",
-    )
+    add_state(parser)
     parser.add_argument(
         "event", metavar="EVENT", nargs="?", help="JSON: the event; - for standard input"
     )
     _add_questions(parser)
     add_common_options(parser, "the explanation", "the state has no create event")
-    parser.add_argument("--room", metavar="ROOM_ID", help="the room, in an answer to /sync")
-    parser.add_argument("--partial", action="store_true", help="the state leaves members out")
-    whole = parser.add_mutually_exclusive_group()
-    whole.add_argument(
-        "--complete",
-        action="store_true",
-        help="these are all state events, although they have no IDs",
-    )
-    whole.add_argument(
-        "--stripped", action="store_true", help="the state leaves events of every type out"
-    )
+    add_state_options(parser)
     parser.set_defaults(run=run, refuse=parser.error)
 
 
@@ -97,20 +86,12 @@ def _add_questions(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Print the explanation, and return the exit code."""
     asked = _asked(options)
-    with located("--room-version"):
-        version = named_version(options.room_version)
+    version = named_by(options)
     document = None if options.event is None else _event_document(options)
     # No state comes before a create event, so nothing else can name the version.
     if version is None and document is not None and is_create(document):
         version = room_version_of(None, [document])
-    told = read_state_file(
-        read_document(options.state),
-        options.state,
-        room_id=options.room,
-        room_version=version,
-        partial=options.partial,
-        complete=True if options.complete else False if options.stripped else None,
-    )
+    told = state_of(options, version)
     if document is None:
         return _print(options, _answer(told.state, *asked))
     return _print(options, _permission(options.event, document, told))
