@@ -28,6 +28,8 @@ from matrix_membership import (
     who_may,
 )
 from matrix_membership import identifiers as names
+from matrix_membership.advice.pages import page_of
+from matrix_membership.advice.powers import who_can
 from matrix_membership.canonical_json import decode, encode, freeze, read, thaw
 from matrix_membership.errors import MatrixMembershipError, RemoteProtocolError
 from matrix_membership.events import read_pdu
@@ -207,6 +209,7 @@ def _used(event: Event, version: RoomVersion) -> None:
         assert isinstance(auth.check_auth_events(event, state.events), auth.Decision)
         assert str(auth.explain(event, state))
         assert isinstance(lint(state), tuple)
+        assert page_of(who_can(state))
         assert isinstance(next(who_may(state, lambda user: user.invite(BEN)), ""), str)
         may(ANA, state).invite(BEN)
         permits(state, "a.example")

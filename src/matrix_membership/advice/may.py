@@ -267,7 +267,7 @@ class May:
         answer = self.send("m.room.message", {"m.mentions": {"room": True}})
         if not answer:
             return answer
-        needed = self.state.power_levels.notifications.get("room", _NOTIFY_ROOM)
+        needed = self.state.power_levels.notifications.get("room", NOTIFY_ROOM)
         own = self.state.power_level_of(self.user)
         if own >= needed:
             return answer
@@ -374,7 +374,7 @@ def may(user: str, state: RoomState) -> May:
     return May(read_user_id(user), state)
 
 
-_NOTIFY_ROOM: Final = 50
+NOTIFY_ROOM: Final = 50
 """The level that a notification of the whole room needs if the power levels name none."""
 
 _REDACTS_IN_CONTENT: Final = 11

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TextIO
 
@@ -68,6 +69,11 @@ def print_json(document: JsonValue) -> None:
     except UnicodeEncodeError:
         text = json.dumps(document, indent=2)
     sys.stdout.write(_CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n")
+
+
+def write_page(name: str, page: str) -> None:
+    """Write a page to a file."""
+    Path(name).write_text(page, "utf-8")
 
 
 def harmless(text: str, stream: TextIO) -> str:

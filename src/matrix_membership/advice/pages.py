@@ -1,0 +1,151 @@
+"""Pages for people: one HTML file each, without scripts.
+
+The text of strangers is escaped, and each piece of it isolated. Nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from json import dumps
+from typing import Final
+
+from matrix_membership._html import escape, escaped, head_of, value, visible
+from matrix_membership.advice._powers import CELLS, TITLES, Answer, Need, Powers, Rank, level_text
+from matrix_membership.canonical_json import JsonValue
+
+_STYLE: Final = """
+table { border-collapse: collapse; } caption { text-align: left; color: var(--soft); padding: .2rem 0; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
+tbody th { font-weight: normal; } a { color: inherit; } bdi { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; margin: .6rem 0; } .wide:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--text); outline-offset: 2px; }
+.yes { color: var(--won); } .no { color: var(--lost); }
+.says { border-left: 4px solid var(--line); padding: .2rem .7rem; margin: .6rem 0; } .says.no { border-color: var(--lost); color: var(--text); }
+details { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .7rem; margin: .6rem 0; } summary { cursor: pointer; }
+details pre { font: .85rem/1.4 ui-monospace, monospace; }
+@media (max-width: 40rem) { th, td { padding: .2rem .35rem; font-size: .9rem; } }
+@media print { details { border: 0; } .wide { overflow: visible; } }
+""".strip()
+
+
+def page_of(told: Powers) -> str:
+    """Return a page that shows what was found.
+
+    >>> from matrix_membership.advice.powers import who_can
+    >>> from matrix_membership import V11, RoomState
+    >>> "<h1>Who can do what</h1>" in page_of(who_can(RoomState.of(V11, [])))
+    True
+    """
+    return _page("Who can do what", _whole(told), told.to_dict())
+
+
+def _page(title: str, parts: Iterable[str], document: JsonValue) -> str:
+    raw = escape(visible(dumps(document, indent=2, ensure_ascii=False), keep="\n"))
+    return "\n".join(
+        [
+            head_of(escape(title), _STYLE),
+            f"<main>\n<h1>{escape(title)}</h1>",
+            *parts,
+            f"<details>\n<summary>All as JSON</summary>\n<pre>{raw}</pre>\n</details>",
+            "</main>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def _whole(powers: Powers) -> Iterator[str]:
+    yield f"<p>Room version {value(str(powers.room_version))}. {_charge(powers)}</p>"
+    yield "<h2>Members by level</h2>"
+    yield from _ranks(powers.ranks)
+    yield "<h2>What they may do</h2>"
+    yield from _matrix(powers)
+    yield "<h2>A user from outside</h2>"
+    yield from _list(_answered(answer) for answer in powers.entry)
+    if powers.away:
+        yield "<h2>Power of users who are not joined</h2>"
+        yield from _list(
+            f"{value(away.user)} ({away.membership}): {escaped(str(away.standing))}"
+            for away in powers.away
+        )
+    if not powers.whole:
+        yield '<p class="says">There may be more: the state leaves members out.</p>'
+    yield from _reasons(powers.ranks)
+
+
+def _charge(powers: Powers) -> str:
+    if not powers.in_charge:
+        return '<strong class="no">Nobody can be seen who may change the power levels.</strong>'
+    members = [_people(rank) for rank in powers.in_charge]
+    return f"The power levels may be changed by {', '.join(members)}."
+
+
+def _people(rank: Rank) -> str:
+    more = rank.count - len(rank.members)
+    named = [*map(value, rank.members), *([f"{more} more"] if more else [])]
+    return ", ".join(named) or "nobody"
+
+
+def _ranks(ranks: Sequence[Rank]) -> Iterator[str]:
+    rows = (
+        [level_text(rank.standing.level), _source(rank), str(rank.count), _people(rank)]
+        for rank in ranks
+    )
+    yield from _table("Members", ["level", "by", "members", "names"], rows)
+
+
+def _source(rank: Rank) -> str:
+    barred = rank.standing.barred
+    note = f' <strong class="no">but {escaped(barred)}</strong>' if barred else ""
+    return escaped(rank.standing.source) + note
+
+
+def _matrix(powers: Powers) -> Iterator[str]:
+    heads = [level_text(rank.standing.level) for rank in powers.ranks]
+    rows = (
+        [
+            escape(TITLES[powers.ranks[0].answers[index].action]),
+            *(_cell(rank.answers[index].allowed) for rank in powers.ranks),
+            ", ".join(dict.fromkeys(map(_need, needs))),
+        ]
+        for index, needs in enumerate(powers.needs)
+    )
+    yield from _table("Actions", ["", *heads, "needs"], rows)
+
+
+def _need(need: Need) -> str:
+    return f"{value(need.name)} {need.level} by {value(need.source or 'default')}"
+
+
+def _cell(allowed: bool | None) -> str:  # noqa: FBT001 - the one thing that it shows
+    mark = {True: "yes", False: "no", None: "soft"}[allowed]
+    return f'<span class="{mark}">{CELLS[allowed]}</span>'
+
+
+def _answered(answer: Answer) -> str:
+    link = f' (<a href="{escape(answer.url)}">the rules</a>)' if answer.url else ""
+    return f"{escape(TITLES[answer.action])}: {_cell(answer.allowed)}, {escaped(answer.why)}{link}"
+
+
+def _reasons(ranks: Sequence[Rank]) -> Iterator[str]:
+    yield "<h2>Why</h2>"
+    for rank in ranks:
+        title = f"{level_text(rank.standing.level)} by {_source(rank)}"
+        yield f"<details>\n<summary>{title}</summary>"
+        yield from _list(map(_answered, rank.answers))
+        yield "</details>"
+
+
+def _list(items: Iterable[str]) -> Iterator[str]:
+    yield "<ul>"
+    yield from (f"<li>{item}</li>" for item in items)
+    yield "</ul>"
+
+
+def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield a table that scrolls by itself where it is wider than the screen."""
+    yield f'<div class="wide" role="region" aria-label="{escape(caption)}" tabindex="0">'
+    yield f"<table>\n<caption>{escape(caption)}</caption>\n<thead><tr>"
+    yield "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    yield "</tr></thead>\n<tbody>"
+    for first, *others in rows:
+        cells = "".join(f"<td>{cell}</td>" for cell in others)
+        yield f'<tr><th scope="row">{first}</th>{cells}</tr>'
+    yield "</tbody>\n</table>\n</div>"
