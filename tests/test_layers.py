@@ -243,6 +243,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "client.rate_limit",
+            "client._reading",
             "client.requests",
             "client.known",
             "client.actions",

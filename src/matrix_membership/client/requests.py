@@ -6,13 +6,13 @@ caller must have authenticated the user. Each costs time linear in the body and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
-from typing import Final, ParamSpec, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.canonical_json import JsonObject, JsonValue, decode, freeze
-from matrix_membership.errors import InvalidJson, InvalidMessage
+from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.client._reading import fields_in, reader, required
+from matrix_membership.errors import InvalidMessage
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import (
     RoomID,
@@ -38,8 +38,6 @@ __all__ = [
 ]
 
 Query = Iterable[tuple[str, str]]
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _ADDRESS_FIELDS: Final = ("id_server", "id_access_token", "medium", "address")
 # Only the server writes these: a client could name any authorising user, or a forged invite.
@@ -116,30 +114,7 @@ class AddressRequest:
         return ClientRequest(self.user, self.room, target, content=freeze(content))
 
 
-class _Wrong(Exception):
-    """A fault of the request, raised by the readers of fields."""
-
-    def __init__(self, error: MatrixError) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-def _reader(read: Callable[P, R]) -> Callable[P, R | MatrixError]:
-    """Make a reader return the error to answer, where it would raise one."""
-
-    @wraps(read)
-    def reader(*args: P.args, **kwargs: P.kwargs) -> R | MatrixError:
-        try:
-            return read(*args, **kwargs)
-        except InvalidMessage as error:
-            return MatrixError.of("M_INVALID_PARAM", str(error))
-        except _Wrong as wrong:
-            return wrong.error
-
-    return reader
-
-
-@_reader
+@reader
 def read_join(
     user: UserID, room: str, *, query: Query = (), body: bytes = b""
 ) -> ClientRequest | MatrixError:
@@ -159,7 +134,7 @@ def read_join(
 
     .. versionadded:: 0.1.0
     """
-    fields = _fields(body)
+    fields = fields_in(body)
     signed = fields.get("third_party_signed")
     if signed is not None:
         _check_signed(signed)
@@ -173,7 +148,7 @@ def read_join(
     )
 
 
-@_reader
+@reader
 def read_knock(
     user: UserID, room: str, *, query: Query = (), body: bytes = b""
 ) -> ClientRequest | MatrixError:
@@ -181,17 +156,17 @@ def read_knock(
 
     .. versionadded:: 0.1.0
     """
-    reason = _reason(_fields(body))
+    reason = _reason(fields_in(body))
     return ClientRequest(user, _room_or_alias(room), user, _via(query), reason)
 
 
-@_reader
+@reader
 def read_leave(user: UserID, room_id: str, *, body: bytes = b"") -> ClientRequest | MatrixError:
     """Read a leave: leaving, rejecting an invite, or retracting a knock.
 
     .. versionadded:: 0.1.0
     """
-    return ClientRequest(user, _room(room_id), user, content=_reason(_fields(body)))
+    return ClientRequest(user, _room(room_id), user, content=_reason(fields_in(body)))
 
 
 def read_forget(user: UserID, room_id: str, *, body: bytes = b"") -> ClientRequest | MatrixError:
@@ -210,7 +185,7 @@ def read_joined_members(user: UserID, room_id: str) -> ClientRequest | MatrixErr
     return read_leave(user, room_id)
 
 
-@_reader
+@reader
 def read_target(user: UserID, room_id: str, *, body: bytes) -> ClientRequest | MatrixError:
     """Read a kick, a ban, an unban, or an invite by user ID.
 
@@ -219,14 +194,14 @@ def read_target(user: UserID, room_id: str, *, body: bytes) -> ClientRequest | M
 
     .. versionadded:: 0.1.0
     """
-    fields = _fields(body, required=True)
-    target = _required(fields, "user_id", "a user ID")
+    fields = fields_in(body, must=True)
+    target = required(fields, "user_id", "a user ID")
     if not is_user_id(target):
         raise InvalidMessage("user_id", "a user ID", target)
     return ClientRequest(user, _room(room_id), target, content=_reason(fields))
 
 
-@_reader
+@reader
 def read_invite(
     user: UserID, room_id: str, *, body: bytes
 ) -> ClientRequest | AddressRequest | MatrixError:
@@ -234,12 +209,12 @@ def read_invite(
 
     .. versionadded:: 0.1.0
     """
-    fields = _fields(body, required=True)
+    fields = fields_in(body, must=True)
     # With none of the fields it is an invite by user ID, so that the error names what most clients
     # mean.
     if "user_id" in fields or not any(name in fields for name in _ADDRESS_FIELDS):
         return read_target(user, room_id, body=body)
-    texts = {name: _required(fields, name, "text") for name in _ADDRESS_FIELDS}
+    texts = {name: required(fields, name, "text") for name in _ADDRESS_FIELDS}
     for name, text in texts.items():
         if not isinstance(text, str) or not text:
             raise InvalidMessage(name, "text", text)
@@ -250,7 +225,7 @@ def read_invite(
     )
 
 
-@_reader
+@reader
 def read_membership(
     user: UserID, room_id: str, state_key: str, *, body: bytes
 ) -> ClientRequest | MatrixError:
@@ -260,10 +235,10 @@ def read_membership(
 
     .. versionadded:: 0.1.0
     """
-    fields = _fields(body, required=True)
+    fields = fields_in(body, must=True)
     if not is_user_id(state_key):
         raise InvalidMessage("state_key", "a user ID", state_key)
-    membership = _required(fields, "membership", "a membership")
+    membership = required(fields, "membership", "a membership")
     if not isinstance(membership, str) or membership not in MEMBERSHIPS:
         raise InvalidMessage("membership", f"one of {', '.join(MEMBERSHIPS)}", membership)
     _reason(fields)
@@ -278,28 +253,6 @@ def read_membership(
 
 
 # ---------------------------------------------------------------------- fields
-
-
-def _fields(body: bytes, *, required: bool = False) -> JsonObject:
-    if not body and not required:
-        return JsonObject()
-    try:
-        # Strict, although room versions 1 to 5 take floats. A client's content goes into events of
-        # any version, and the client should be told of the fault.
-        value = decode(body, strict=True)
-    except InvalidJson as error:
-        raise _Wrong(MatrixError.of("M_NOT_JSON", str(error))) from error
-    if not isinstance(value, JsonObject):
-        sentence = str(InvalidMessage("body", "an object", value))
-        raise _Wrong(MatrixError.of("M_BAD_JSON", sentence))
-    return value
-
-
-def _required(fields: Mapping[str, JsonValue], name: str, expected: str) -> JsonValue:
-    if name not in fields:
-        error = MatrixError.of("M_MISSING_PARAM", f"{name}: expected {expected}, got nothing")
-        raise _Wrong(error)
-    return fields[name]
 
 
 def _reason(fields: Mapping[str, JsonValue]) -> JsonObject:
@@ -347,6 +300,6 @@ def _check_signed(signed: JsonValue) -> None:
         ("token", lambda value: isinstance(value, str), "text"),
         ("signatures", lambda value: isinstance(value, Mapping), "an object"),
     ):
-        value = _required(signed, name, expected)
+        value = required(signed, name, expected)
         if not good(value):
             raise InvalidMessage(f"third_party_signed.{name}", expected, value)
