@@ -28,6 +28,7 @@ from matrix_membership.advice.lint import lint, lint_change
 from matrix_membership.advice.may import may, who_may
 from matrix_membership.auth import Decision
 from matrix_membership.errors import (
+    IncompleteState,
     InvalidEvent,
     InvalidIdentifier,
     InvalidJson,
@@ -55,7 +56,7 @@ from matrix_membership.room_versions import (
 )
 from matrix_membership.signing import KeyRing, Signer
 from matrix_membership.state import RoomState
-from matrix_membership.state.from_client import read_state
+from matrix_membership.state.from_client import read_event, read_state
 
 __version__ = "0.1.0"
 
@@ -76,6 +77,7 @@ __all__ = [
     "Decision",
     "Event",
     "EventTemplate",
+    "IncompleteState",
     "InvalidEvent",
     "InvalidIdentifier",
     "InvalidJson",
@@ -94,6 +96,7 @@ __all__ = [
     "lint",
     "lint_change",
     "may",
+    "read_event",
     "read_state",
     "who_may",
 ]

@@ -147,8 +147,7 @@ def _with_invite(user: UserID, state: RoomState) -> RoomState:
         return state.get(event_type, state_key)
 
     # The place of a malformed event is as unknown as one that was left out.
-    in_part = state.is_partial or bool(state.passed_over)
-    return RoomState.over(state.room_version, get, partial=in_part)
+    return RoomState.over(state.room_version, get, partial=not state.is_whole)
 
 
 def _member_event(user: UserID, membership: Membership, state: RoomState) -> Event:

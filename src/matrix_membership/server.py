@@ -78,7 +78,7 @@ from matrix_membership.identifiers import (
 )
 from matrix_membership.machine import admit
 from matrix_membership.out_of_band import OutOfBand
-from matrix_membership.receipt import Disposition, Receipt, receive, reevaluate
+from matrix_membership.receipt import Disposition, Receipt, needed_places, receive, reevaluate
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.resolution import resolve
 from matrix_membership.restricted import authorise, rooms_to_check
@@ -156,6 +156,7 @@ __all__ = [
     "is_user_id",
     "key_ids_of",
     "needed_keys",
+    "needed_places",
     "path_of",
     "permits",
     "read_pdu",

@@ -24,9 +24,17 @@ from matrix_membership import (
     auth,
 )
 from matrix_membership._attrs import evolve
-from matrix_membership.errors import InvalidEvent
+from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.events import read_pdu
-from matrix_membership.receipt import Check, Disposition, Receipt, Revision, receive, reevaluate
+from matrix_membership.receipt import (
+    Check,
+    Disposition,
+    Receipt,
+    Revision,
+    needed_places,
+    receive,
+    reevaluate,
+)
 from matrix_membership.receipt.policy_server import POLICY_KEY_ID
 from matrix_membership.signing import Unverified, sign
 from tests.builders import ANA, BEN, CAY, DAN, KEYS, SIGNER_B, VERSIONS, decision, signed_invite
@@ -693,6 +701,67 @@ class TestOnPartialState:
         history = a_history(V11)
         receipt = received(a_join(history), history, before=history.in_part())
         assert str(receipt) == "provisionally accepted"
+
+
+def filtered(history: History, places: Iterable[tuple[str, str]], **more: Any) -> RoomState:
+    """The state of a history as a host loads it: these places alone."""
+    held = {(event.type, event.state_key or ""): event for event in history.state.events}
+    ids = {place: event.event_id for place, event in held.items()}
+    by_id = {event.event_id: event for event in held.values()}
+    return RoomState.of_ids(ids, by_id, needed=list(places), room_version=history.version, **more)
+
+
+class TestOnFilteredState:
+    @EVERY_VERSION
+    def test_is_as_final_as_on_the_whole_state(self, version: RoomVersion) -> None:
+        history = a_history(version).with_member(BEN, "join", signer=SIGNER_B)
+        for event in (
+            history.member(BEN, "leave", signer=SIGNER_B),
+            history.event("m.room.message", BEN, {}, signer=SIGNER_B),
+            history.event("m.room.topic", BEN, {}, "", signer=SIGNER_B),
+            history.member(BEN, "ban", sender=ANA),
+        ):
+            part = filtered(history, needed_places(event))
+            assert received(event, history, before=part) == received(event, history)
+
+    def test_is_provisional_where_it_hangs_on_a_place_that_was_not_loaded(self) -> None:
+        history = a_history(V11)
+        event = a_join(history)
+        loaded = needed_places(event) - {("m.room.join_rules", "")}
+        for before, current in (
+            (filtered(history, loaded), history.state),
+            (history.state, filtered(history, loaded)),
+        ):
+            receipt = received(event, history, before=before, current=current)
+            assert receipt.provisional
+            assert receipt.decision is not None
+            assert receipt.decision.missing == ("m.room.join_rules",)
+
+    def test_is_provisional_while_the_server_is_still_joining(self) -> None:
+        history = a_history(V11)
+        event = a_join(history)
+        part = filtered(history, needed_places(event), partial=True)
+        assert received(event, history, before=part).provisional
+
+    @pytest.mark.parametrize("servers", [["a.example"], ["a.example", "b.example"]])
+    def test_asks_a_policy_server_in_a_room_whose_servers_are_told(
+        self, servers: list[str]
+    ) -> None:
+        history = policed(a_history(V11))
+        event = history.event("m.room.message", ANA, {})
+        part = filtered(history, needed_places(event), servers=servers)
+        receipt = received(event, history, before=part)
+        assert (receipt.check is Check.POLICY_SERVER) is ("b.example" in servers)
+        assert not receipt.provisional
+
+    @pytest.mark.parametrize("place", [("m.room.create", ""), ("m.room.policy", "")])
+    def test_raises_for_a_place_beside_the_rules(self, place: tuple[str, str]) -> None:
+        history = a_history(V11)
+        event = history.event("m.room.message", ANA, {})
+        part = filtered(history, needed_places(event) - {place})
+        with pytest.raises(IncompleteState) as caught:
+            received(event, history, before=part)
+        assert caught.value.missing == place[0]
 
 
 class TestReevaluate:

@@ -10,7 +10,7 @@ import pytest
 from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.auth import rejects, rulebook
 from matrix_membership.errors import IncompleteState, MissingEvents
-from matrix_membership.membership import LEAVE
+from matrix_membership.membership import JOIN, LEAVE
 from matrix_membership.room_versions import V11, V12
 from tests.builders import ANA, BEN, CAY, VERSIONS, Room, a_room
 
@@ -87,6 +87,27 @@ class TestFilteredPlaces:
             with pytest.raises(IncompleteState):
                 getattr(state, ask)
         assert not auth.check(room.message(CAY), state).allowed
+
+    def test_do_not_make_the_room_partial(self) -> None:
+        room = a_room(V11)
+        state = RoomState.of_ids(ids_of(room), Store(room).get, needed=[("m.room.create", "")])
+        assert (state.is_partial, state.is_whole) == (False, False)
+        for ask in ("members", "events", "events_but_members", "servers_in_room"):
+            with pytest.raises(IncompleteState):
+                list(getattr(state, ask))
+        after = state.with_event(room.with_member(BEN, "join").events[-1])
+        assert (after.is_whole, after.membership_of(BEN)) == (False, JOIN)
+        assert not after.knows("m.room.member", CAY)
+
+    def test_may_be_those_of_a_partial_state(self) -> None:
+        room = a_room(V11)
+        needed = [("m.room.create", ""), ("m.room.member", ANA), ("m.room.member", CAY)]
+        state = RoomState.of_ids(ids_of(room), Store(room).get, needed=needed, partial=True)
+        assert (state.is_partial, state.is_whole) == (True, False)
+        assert (state.membership_of(ANA), state.knows("m.room.member", CAY)) == (JOIN, False)
+        whole = RoomState.of_ids(ids_of(room), Store(room).get, partial=True, servers=["c.example"])
+        assert whole.is_partial
+        assert whole.servers_in_room == {"c.example"}
 
     def test_leave_a_verdict_open(self) -> None:
         room = a_room(V11).with_join_rule("public").with_member(BEN, "join")

@@ -36,7 +36,7 @@ class TestStrippedState:
             "m.room.join_rules",
         }
         assert set(state.joined_members()) == {ANA}
-        assert state.is_partial
+        assert (state.is_partial, state.is_whole) == (True, False)
 
     @pytest.mark.parametrize(
         ("question", "error"),

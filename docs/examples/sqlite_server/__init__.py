@@ -9,22 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from matrix_membership import (
     Event,
+    IncompleteState,
     InvalidEvent,
     KeyRing,
     RoomState,
     RoomVersion,
     Signer,
-    auth,
     restricted,
 )
-from matrix_membership.errors import IncompleteState
 from matrix_membership.federation import AwaitingEvents, in_batches
 from matrix_membership.identifiers import EventID, ServerName
-from matrix_membership.receipt import Disposition, Receipt, receive
+from matrix_membership.receipt import Disposition, Receipt, needed_places, receive
 from matrix_membership.room_versions import KNOWN
 from matrix_membership.server import (
     JOINING,
@@ -44,12 +43,6 @@ from sqlite_server import tables
 from sqlite_server.tables import Database, Place
 
 T = TypeVar("T")
-LookUp = Callable[[str, str], Event | None]
-
-BESIDES: Final = frozenset(
-    {("m.room.create", ""), ("m.room.server_acl", ""), ("m.room.policy", "")}
-)
-"""The places that answers and receipts read, where the rules do not."""
 
 
 @dataclass
@@ -78,25 +71,26 @@ class Room:
             self.events[event_id] = event.with_signers(signed_by.split())
         return [self.events[entry] for entry in ids if entry in self.events]
 
-    async def state_for(self, event: Event, *, authorise: bool = False) -> LookUp:
+    async def state_for(self, event: Event, *, authorise: bool = False) -> RoomState:
         """Load what is needed to judge an event, or also to authorise a restricted join."""
         ids: dict[Place, EventID] = {}
         known: set[Place] = set()
-        # Drafts and receipts also look for the events to list as auth events.
-        needed = auth.needed_state(event) | auth.select_auth_events(event) | BESIDES
+        servers, needed = await self.servers(), needed_places(event)
         while True:
             known |= needed
             ids |= await self.database.places(self.room_id, needed)
             await self.load(ids.values())
-            state = RoomState.of_ids(ids, self.events, needed=known, room_version=self.version)
+            state = RoomState.of_ids(
+                ids, self.events, needed=known, room_version=self.version, servers=servers
+            )
             user, ours = event.sender, self.ours
             needed = frozenset()
             if authorise:
                 needed = restricted.needed(user, state, self.server_name, local_users=ours)
             if not needed:
-                return state.get  # it raises for a place that was not loaded
+                return state
 
-    async def state_to_send(self, known: LookUp, *, omit_members: bool) -> RoomState:
+    async def state_to_send(self, known: RoomState, *, omit_members: bool) -> RoomState:
         """Load the state that an answer shows."""
         ids = await self.rows(tables.OTHERS if omit_members else tables.STATE)
         events = await self.load(event_id for (event_id,) in ids)
@@ -105,14 +99,15 @@ class Room:
         others = {(event.type, event.state_key): event for event in events}
 
         def get(kind: str, key: str) -> Event | None:
-            return known(kind, key) if kind == "m.room.member" else others.get((kind, key))
+            return known.get(kind, key) if kind == "m.room.member" else others.get((kind, key))
 
-        return await self.over(get, others.values)
+        servers = await self.servers()
+        storage = Storage(get, others.values, no_members, lambda: servers)
+        return RoomState.over(self.version, storage)
 
-    async def over(self, get: LookUp, others: Callable[[], Iterable[Event]]) -> RoomState:
-        """Return a state over what was loaded; unlike that of `of_ids`, it is not partial."""
-        servers = [server for (server,) in await self.rows(tables.SERVERS)]
-        return RoomState.over(self.version, Storage(get, others, not_loaded, lambda: servers))
+    async def servers(self) -> list[str]:
+        """Return the servers in the room."""
+        return [server for (server,) in await self.rows(tables.SERVERS)]
 
     async def answer(self, make: Callable[[ResidentRoom], T], state: RoomState, joining: str) -> T:
         """Make an answer, and load the events that it asks for."""
@@ -162,8 +157,7 @@ class Server:
             return resident.answer_make(handshake, request, None, at=at)
         joining = handshake is JOINING
         member = member_event(handshake, user, room.version)
-        get = await room.state_for(member, authorise=joining)
-        state = await room.over(get, not_loaded)
+        state = await room.state_for(member, authorise=joining)
         return await room.answer(
             lambda room: resident.answer_make(handshake, request, room, at=at),
             state,
@@ -184,9 +178,9 @@ class Server:
             except InvalidEvent:  # the answer says why
                 event = member_event(handshake, "", room.version)
             joining = handshake is JOINING
-            get = await room.state_for(event, authorise=joining)
+            needed = await room.state_for(event, authorise=joining)
             omit = request.omit_members or not joining
-            state = await room.state_to_send(get, omit_members=omit)
+            state = await room.state_to_send(needed, omit_members=omit)
             answered = await room.answer(answer, state, event.sender if joining else "")
             if isinstance(answered, MatrixError) or answered.repeated:
                 return answered
@@ -205,7 +199,7 @@ class Server:
         while (room := await self.room(event.room_id)) is not None:
             if await room.load([event.event_id]) or read.prev_events != (room.newest,):
                 break
-            state = RoomState.over(room.version, await room.state_for(event))
+            state = await room.state_for(event)
             await room.load(read.auth_events)
             rejected = frozenset(event_id for (event_id,) in await room.rows(tables.REJECTED))
             receipt = receive(
@@ -226,9 +220,9 @@ class Server:
         return None
 
 
-def not_loaded(*_: object) -> NoReturn:
-    """Refuse a question that no answer should ask."""
-    raise IncompleteState("the room", "all events or all members")
+def no_members(_: object) -> NoReturn:
+    """Refuse a question that no answer with omitted members should ask."""
+    raise IncompleteState("the room", "all members")
 
 
 def member_event(handshake: Handshake, user: str, version: RoomVersion) -> Event:

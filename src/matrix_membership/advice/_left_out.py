@@ -12,7 +12,7 @@ def lacks_members(state: RoomState) -> bool:
     Cost: linear in the malformed events.
     """
     # A malformed event that was passed over says nothing of its user, who may be joined all the
-    # same.
+    # same. Of a filtered state, any question about a member left out raises by itself.
     return state.is_partial or any(
         entry.type == "m.room.member" and not state.knows(entry.type, entry.state_key or "")
         for entry in state.passed_over

@@ -60,7 +60,7 @@ def lint(state: RoomState) -> tuple[Finding, ...]:
         except IncompleteState as incomplete:
             # A state over a look-up cannot list its members. Its caller hears of it, instead of a
             # list of findings that is short for another reason than it says.
-            if not (state.is_partial or state.passed_over):
+            if state.is_whole:
                 raise
             missing[incomplete.missing] = None
     if missing:

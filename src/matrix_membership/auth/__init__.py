@@ -170,7 +170,7 @@ def _check_unprepared(event: Event, state: RoomState) -> Decision:
     It is partial, lies over a look-up, or has no create event.
     """
     # A stripped state may not know its create event: the rules that read it are undecided then.
-    in_part = state.is_partial or bool(state.passed_over)
+    in_part = not state.is_whole
     if event.kind == "m.room.create":
         # No rule on it reads the state, so nothing is looked up.
         return _compiled(event.room_version)[0].in_any_state.judge_in_part(event, state)

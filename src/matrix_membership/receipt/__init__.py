@@ -37,7 +37,7 @@ from matrix_membership.signing import (
 from matrix_membership.state import RoomState
 from matrix_membership.state.create_event import second_create_event
 
-__all__ = ["Disposition", "Receipt", "receive", "reevaluate"]
+__all__ = ["Disposition", "Receipt", "needed_places", "receive", "reevaluate"]
 
 AuthEventsAtHand = Iterable[Event] | Callable[[EventID], Event | None]
 
@@ -105,8 +105,9 @@ class Receipt:
         error: why it was dropped, or rejected as a second create event, which the rules
             allow; otherwise None.
         redacted: whether its content hash was wrong.
-        provisional: whether the state was partial, or auth events or events to resolve the
-            state before it were missing, so that `reevaluate` may give another result.
+        provisional: whether the state was partial, the decision is undecided, or auth events
+            or events to resolve the state before it were missing, so that `reevaluate` may give
+            another result.
         missing_auth_events: the IDs of the listed events that were not at hand.
         missing_signers: the servers whose signature is missing: for a dropped event its
             required signers, for a soft-failed one the room's policy server.
@@ -162,6 +163,37 @@ class Revision:
         return f"{self.before.disposition} before, now {self.after}"
 
 
+def needed_places(event: Event) -> frozenset[tuple[str, str]]:
+    """Return every place of the state that a server reads to receive or answer an event.
+
+    Those of `auth.needed_state` and `auth.select_auth_events`, the create event, the policy
+    server, and the access control list. A state of these places alone, made by
+    `RoomState.of_ids`, gives `receive` the result that the whole state gives, if the servers of
+    a room with a policy server are told. `restricted.needed` adds those of a restricted join.
+
+    Args:
+        event: the event that comes in, or the one that a template is asked for.
+
+    >>> from matrix_membership.room_versions import V12
+    >>> message = {"type": "m.room.message", "sender": "@ana:a.example", "content": {}}
+    >>> for place in sorted(needed_places(Event.from_client_event(message, V12))):
+    ...     print(*place)
+    m.room.create
+    m.room.member @ana:a.example
+    m.room.policy
+    m.room.power_levels
+    m.room.server_acl
+
+    .. versionadded:: 0.1.0
+    """
+    return auth.needed_state(event) | auth.select_auth_events(event) | _READ_OF_ANY_EVENT
+
+
+_READ_OF_ANY_EVENT: Final = frozenset(
+    {("m.room.create", ""), ("m.room.policy", ""), ("m.room.server_acl", "")}
+)
+
+
 def receive(
     pdu: bytes | str | Mapping[str, JsonValue] | ReadPdu,
     room_version: RoomVersion,
@@ -199,7 +231,9 @@ def receive(
 
     Raises:
         TypeError: `read_pdu` read it by another room version.
-        IncompleteState: one of several states is over a look-up, or has events without IDs.
+        IncompleteState: one of several states is over a look-up, or has events without IDs;
+            or a filtered state lacks the create event or the policy server: see
+            `needed_places`.
 
     >>> from matrix_membership.room_versions import V11
     >>> empty = RoomState.of(V11, [])
@@ -439,14 +473,14 @@ def _by_rules(
     if not by_list.allowed and not by_list.undecided:
         return _AUTH_EVENTS, by_list, _hangs_on_missing(by_list, missing, create)
     by_state = by_list if same else auth.check(event, before)
-    provisional = bool(missing or room.unresolved) or before.is_partial
+    provisional = bool(missing or room.unresolved) or before.is_partial or by_state.undecided
     if not by_state.allowed and not by_state.undecided:
         return _STATE_BEFORE, by_state, provisional
     decision = by_list if by_list.undecided else by_state
     # An event that follows the newest ones has the same state twice, and is judged once for both.
     if current is not before:
         by_state = auth.check(event, current)
-        provisional = provisional or current.is_partial
+        provisional = provisional or current.is_partial or by_state.undecided
         if not by_state.allowed and not by_state.undecided:
             return _CURRENT_STATE, by_state, provisional
         decision = decision if decision.undecided else by_state
@@ -459,9 +493,9 @@ def _selects(state: RoomState, selected: Iterable[tuple[str, str]], found: list[
     Then the judgement by the state is also the one by the list: rules read no other
     places. Identity is compared, because a redacted copy equals its event.
     """
-    # A missing member looks like an absent one, so such a state cannot show that it holds what is
-    # listed.
-    if state.is_partial:
+    # A missing member looks like an absent one, and other missing events raise: so such a state
+    # cannot show that it holds what is listed.
+    if not state.is_whole:
         return False
     get, get_member = state.get, state.get_member
     there = 0

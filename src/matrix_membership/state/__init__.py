@@ -201,6 +201,8 @@ class RoomState(Fields):
         *,
         needed: Collection[StateKey] | None = None,
         room_version: RoomVersion | None = None,
+        partial: bool = False,
+        servers: Iterable[str] | None = None,
     ) -> RoomState:
         """Make a state of the event IDs that a host keeps for each place.
 
@@ -209,9 +211,13 @@ class RoomState(Fields):
             get: the events by ID: a mapping; or a function that takes all IDs wanted at once,
                 and returns such a mapping.
             needed: the places that `ids` was filtered to, or that are wanted of it, such as
-                `auth.needed_state` of an event. What other places hold is unknown. None if
+                `auth.needed_state` of an event, or `receipt.needed_places`. What other places
+                hold is unknown: a question about one raises `IncompleteState`, and
+                `auth.check` answers undecided. An answer that reads none is final. None if
                 `ids` is the whole state.
             room_version: the version of the room, if there may be no event to tell it.
+            partial: `ids` lacks members, as after a join whose members were omitted.
+            servers: the servers in the room, when the events do not show them all.
 
         Returns:
             The state. Cost: linear in `needed`, or in `ids` for a whole state.
@@ -232,8 +238,8 @@ class RoomState(Fields):
         if version is None:
             raise IncompleteState("the room version", "an event, or `room_version` from the caller")
         if needed is None:
-            return cls.of(version, held.values())
-        return _sealed(filtered(version, held, frozenset(needed)))
+            return cls.of(version, held.values(), partial=partial, servers=servers)
+        return _sealed(filtered(version, held, frozenset(needed), servers, partial=partial))
 
     def get(self, event_type: str, state_key: str = "") -> Event | None:
         """Return the event of a type and a state key, or None.
@@ -267,6 +273,17 @@ class RoomState(Fields):
         if event is not None or event_type != _MEMBER:
             return True
         return self.membership_of(state_key) is not UNKNOWN
+
+    @property
+    def is_whole(self) -> bool:
+        """False if events may have been left out of it.
+
+        It is partial or stripped, was filtered to the places needed, or made without malformed
+        events.
+        """
+        if self.is_partial or self._members is not None or self._stored is None:
+            return not self.is_partial
+        return not (self._stored.filtered or self._stored.passed_over)
 
     @property
     def passed_over(self) -> tuple[PassedOver, ...]:

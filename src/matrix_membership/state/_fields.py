@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from matrix_membership.membership import LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state._members import Members, Roster
 from matrix_membership.state._persistent_map import SmallMap, with_item
-from matrix_membership.state._storage import LookUp, StateKey, Stored
+from matrix_membership.state._storage import LookUp, StateKey, Stored, stored_as_filtered
 from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users, view_of
 
 NOT_TO_PREPARE: Final = (None, False, None)
@@ -102,7 +102,12 @@ def fill_in_views(state: Fields) -> None:
 
 
 def filtered(
-    room_version: RoomVersion, held: Mapping[StateKey, Event], known: frozenset[StateKey]
+    room_version: RoomVersion,
+    held: Mapping[StateKey, Event],
+    known: frozenset[StateKey],
+    servers: Iterable[str] | None,
+    *,
+    partial: bool,
 ) -> Fields:
     """Return a state that knows these places alone: any other one raises.
 
@@ -110,16 +115,13 @@ def filtered(
         room_version: the version of the room.
         held: the events of the state.
         known: the places whose contents are known; one without an event holds nothing.
+        servers: the servers in the room, if they are known.
+        partial: members are missing from the state that was filtered.
     """
-
-    def get(event_type: str, state_key: str) -> Event | None:
-        event = held.get((event_type, state_key))
-        if event is None and (event_type, state_key) not in known:
-            missing = f"{event_type} {state_key}".rstrip()
-            raise IncompleteState("a place that was filtered out of the state", missing)
-        return event
-
-    state = looked_up(room_version, get, None, partial=True)
+    if partial:
+        known = frozenset(place for place in known if place[0] != "m.room.member")
+    stored = stored_as_filtered(held, known, servers)
+    state = looked_up(room_version, stored.storage.get, stored, partial=partial)
     state._unseen = LEAVE
     state._single = {kind: event for (kind, key), event in held.items() if key == ""}
     fill_in_views(state)

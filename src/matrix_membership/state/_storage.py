@@ -77,10 +77,11 @@ class Stored:
     """A storage, and the events that changed since.
 
     A stripped state may lack events of every type, and raises for the places that it
-    lacks. So does a state made without its malformed events, for their places.
+    lacks. So does a state made without its malformed events, for their places, and one
+    that was filtered, for all but the needed places.
     """
 
-    __slots__ = ("changes", "passed_over", "storage", "stripped", "unreadable")
+    __slots__ = ("changes", "filtered", "passed_over", "storage", "stripped", "unreadable")
 
     def __init__(
         self,
@@ -88,10 +89,12 @@ class Stored:
         changes: PersistentMap[tuple[str, str], Event] | None = None,
         *,
         stripped: bool = False,
+        filtered: bool = False,
         passed_over: tuple[PassedOver, ...] = (),
         unreadable: frozenset[tuple[str, str | None]] = frozenset(),
     ) -> None:
         self.storage = storage
+        self.filtered = filtered
         self.passed_over = passed_over
         self.unreadable = unreadable
         self.changes = PersistentMap() if changes is None else changes
@@ -134,6 +137,7 @@ class Stored:
             self.storage,
             changes,
             stripped=self.stripped,
+            filtered=self.filtered,
             passed_over=self.passed_over,
             unreadable=self.unreadable,
         )
@@ -246,6 +250,36 @@ def held_by_ids(
     if len(held) < len(ids):
         raise MissingEvents(tuple([ids[place] for place in ids if place not in held]))
     return held
+
+
+def stored_as_filtered(
+    held: Mapping[StateKey, Event], known: frozenset[StateKey], servers: Iterable[str] | None
+) -> Stored:
+    """Store the events of some places: a question about any other place raises.
+
+    Args:
+        held: the events of the state.
+        known: the places whose contents are known; one without an event holds nothing.
+        servers: the servers in the room, if they are known.
+    """
+    in_room = None if servers is None else tuple(servers)
+
+    def get(event_type: str, state_key: str) -> Event | None:
+        event = held.get((event_type, state_key))
+        if event is None and (event_type, state_key) not in known:
+            missing = f"{event_type} {state_key}".rstrip()
+            raise IncompleteState("a place that was filtered out of the state", missing)
+        return event
+
+    def not_loaded(_: object = None) -> Iterable[Event]:
+        raise IncompleteState("the room of a filtered state", "all events")
+
+    def servers_told() -> Iterable[str]:
+        if in_room is None:
+            raise IncompleteState("servers in the room", "all members")
+        return in_room
+
+    return Stored(Storage(get, not_loaded, not_loaded, servers_told), filtered=True)
 
 
 def _place(event: Event) -> tuple[str, str]:

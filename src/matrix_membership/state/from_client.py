@@ -23,7 +23,7 @@ from matrix_membership.identifiers import is_event_id, is_room_id
 from matrix_membership.room_versions import KNOWN, RoomVersion, require_room_version
 from matrix_membership.state import PassedOver, RoomState
 
-__all__ = ["read_state"]
+__all__ = ["read_event", "read_state"]
 
 _KEYS: Final = ("type", "sender", "state_key", "content", "event_id", "room_id", "origin_server_ts")
 _OPTIONAL: Final = _KEYS[2:3] + _KEYS[4:]
@@ -49,6 +49,8 @@ def read_event(event: object, room_version: RoomVersion) -> Event:
     >>> from matrix_membership.room_versions import V11
     >>> read_event({"type": "m.room.name", "sender": "@ana:a.example", "content": {}}, V11)
     <m.room.name by @ana:a.example >
+
+    .. versionadded:: 0.1.0
     """
     fields = _fields(event)
     if fields.get("type") == "m.room.power_levels" and _is_made(event):

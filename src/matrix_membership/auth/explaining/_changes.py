@@ -175,8 +175,7 @@ def state_after(state: RoomState, event: Event) -> RoomState:
         return event if (event_type, state_key) == place else state.get(event_type, state_key)
 
     # A user whose member event was malformed may have any membership, like one left out.
-    in_part = state.is_partial or any(entry.type == "m.room.member" for entry in state.passed_over)
-    return RoomState.over(state.room_version, get, partial=in_part)
+    return RoomState.over(state.room_version, get, partial=not state.is_whole)
 
 
 def sent_by(user: UserID, event: Event) -> Event:
