@@ -163,6 +163,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "machine",
+            "visibility.seeing",
             "visibility",
             "room_summary",
             "fate",

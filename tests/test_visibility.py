@@ -9,15 +9,17 @@ from matrix_membership import Event, Membership, RoomState
 from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidMessage
 from matrix_membership.room_versions import V1, V11, V12
 from matrix_membership.visibility import (
-    HistoryVisibility,
-    Reason,
-    Visibility,
     guests_can_join,
-    history_visibility,
     list_members,
     may_see,
     readable_state,
     timeline,
+)
+from matrix_membership.visibility.seeing import (
+    HistoryVisibility,
+    Reason,
+    Visibility,
+    history_visibility,
 )
 from tests.builders import ANA, BEN, CAY, DAN, Room, a_room
 

@@ -38,7 +38,8 @@ from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import is_restricted
 from matrix_membership.state import RoomState
 from matrix_membership.state.of_servers import has_invited, has_joined
-from matrix_membership.visibility import HistoryVisibility, guests_can_join, history_visibility
+from matrix_membership.visibility import guests_can_join
+from matrix_membership.visibility.seeing import HistoryVisibility, history_visibility
 
 __all__ = ["hierarchy", "may_learn_of", "summarise"]
 
