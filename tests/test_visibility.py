@@ -9,6 +9,7 @@ from matrix_membership import Event, Membership, RoomState
 from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidMessage
 from matrix_membership.room_versions import V1, V11, V12
 from matrix_membership.visibility import (
+    client_timeline,
     guests_can_join,
     list_members,
     may_see,
@@ -132,6 +133,7 @@ class TestMaySee:
             joined=False,
             invited=True,
             joined_since=False,
+            membership=INVITE,
         )
         assert str(answer) == (
             "visible to @ben:b.example: invited at the event, and the history is for invited users"
@@ -341,6 +343,77 @@ class TestTimeline:
         assert timeline(BEN, [(event, room.state)], room.state) == []
         with pytest.raises(InvalidEvent):
             timeline("b.example", [(event, room.state)], room.state)
+
+
+class TestMembership:
+    """The membership of the user who asks, as `unsigned` tells it."""
+
+    def test_is_the_one_at_the_event(self) -> None:
+        room = a_visible_room("world_readable")
+        assert seen(room).membership is LEAVE
+        for membership in (BAN, INVITE, JOIN, KNOCK, LEAVE):
+            at = room.with_member(BEN, membership)
+            assert seen(at, room).membership is membership
+
+    def test_is_the_one_after_an_event_that_changes_it(self) -> None:
+        room = a_visible_room("world_readable")
+        assert seen(room, event=room.join(BEN)).membership is JOIN
+        joined = room.with_member(BEN, JOIN)
+        assert seen(joined, event=room.ban(ANA, BEN)).membership is BAN
+        assert seen(joined, event=room.leave(CAY)).membership is JOIN
+
+    def test_is_unknown_where_nobody_can_tell(self) -> None:
+        room = a_visible_room("world_readable")
+        partial = RoomState.of(V11, room.events, partial=True)
+        assert may_see(BEN, room.message(ANA), partial, partial).membership is None
+        assert may_see(BEN, room.join(BEN), partial, partial).membership is JOIN
+        odd = room.event("m.room.member", BEN, {"membership": "away"}, BEN)
+        assert seen(room, event=odd).membership is None
+
+    def test_is_not_of_a_server(self) -> None:
+        room = a_visible_room("world_readable").with_member(BEN, JOIN)
+        assert seen(room, by="b.example").membership is None
+        assert seen(room, event=room.join(BEN), by="b.example").membership is None
+
+
+class TestClientTimeline:
+    def test_has_the_events_of_the_timeline_with_the_membership(self) -> None:
+        steps, left = TestTimeline().steps()
+        told = client_timeline(BEN, steps, left.state)
+        assert [event["event_id"] for event in told] == [
+            event.event_id for event in timeline(BEN, steps, left.state)
+        ]
+        assert [event["unsigned"] for event in told] == [
+            {"membership": word} for word in ("leave", "join", "join", "leave")
+        ]
+
+    def test_is_of_a_user(self) -> None:
+        with pytest.raises(InvalidIdentifier):
+            client_timeline("b.example", [], a_room(V11).state)
+
+    def test_takes_nothing_from_other_servers(self) -> None:
+        room = a_visible_room("world_readable")
+        pdu = {**room.message(ANA).to_pdu(), "unsigned": {"redacted_because": {}, "age": 5}}
+        event = Event.from_pdu(pdu, V11)
+        (told,) = client_timeline(BEN, [(event, room.state)], room.state)
+        assert told["unsigned"] == {"membership": "leave"}
+
+    @pytest.mark.parametrize("came", [{"age": 5, "membership": "join"}, {"age": 5}])
+    def test_keeps_what_this_server_told_before(self, came: Any) -> None:
+        room = a_visible_room("world_readable")
+        fields = {"type": "x", "sender": ANA, "content": {}, "unsigned": came}
+        event = Event.from_client_event(fields, V11)
+        (told,) = client_timeline(BEN, [(event, room.state)], room.state)
+        assert told["unsigned"] == {"age": 5, "membership": "leave"}
+
+    @pytest.mark.parametrize("came", [None, [], {}, "x", {"membership": "join"}])
+    def test_tells_nothing_where_nothing_is_known(self, came: Any) -> None:
+        room = a_visible_room("world_readable")
+        fields = {"type": "x", "sender": ANA, "content": {}, "unsigned": came}
+        event = Event.from_client_event(fields, V11)
+        partial = RoomState.of(V11, room.events, partial=True)
+        (told,) = client_timeline(BEN, [(event, partial)], partial)
+        assert "unsigned" not in told
 
 
 class TestReadableState:

@@ -15,7 +15,13 @@ from matrix_membership import Event, RoomState
 from matrix_membership.identifiers import server_of
 from matrix_membership.membership import MEMBERSHIPS
 from matrix_membership.room_versions import V11
-from matrix_membership.visibility import list_members, may_see, readable_state, timeline
+from matrix_membership.visibility import (
+    client_timeline,
+    list_members,
+    may_see,
+    readable_state,
+    timeline,
+)
 from tests.builders import ANA, BEN, CAY, DAN, a_room
 
 PEOPLE: Final = (ANA, BEN, CAY, DAN)
@@ -115,6 +121,9 @@ def test_users_see_what_the_text_says(line: Line) -> None:
             since = joined_since(user, line, index)
             answer = may_see(user, event, before, now, joined_since=since)
             assert bool(answer) == (event in expected), (str(answer), event)
+            assert answer.membership is line.states[index + 1].membership_of(user)
+        told = client_timeline(user, line.steps, now)
+        assert [event["event_id"] for event in told] == [event.event_id for event in expected]
 
 
 @settings(max_examples=100)

@@ -12,9 +12,10 @@ __ https://spec.matrix.org/v1.19/client-server-api/#guest-access
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
+from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events import Event
 from matrix_membership.identifiers import read_user_id
 from matrix_membership.membership import Membership, read_membership
@@ -30,7 +31,14 @@ from matrix_membership.visibility.seeing import (
     viewer_of,
 )
 
-__all__ = ["guests_can_join", "list_members", "may_see", "readable_state", "timeline"]
+__all__ = [
+    "client_timeline",
+    "guests_can_join",
+    "list_members",
+    "may_see",
+    "readable_state",
+    "timeline",
+]
 
 
 def may_see(
@@ -113,16 +121,54 @@ def timeline(
     >>> timeline("@ben:b.example", [], RoomState.of(V11, []))
     []
     """
+    answers = _along(viewer, events, state_now, joined_since, erased)
+    return [shown for answer in answers if (shown := answer.shown) is not None]
+
+
+def client_timeline(
+    user: str,
+    events: Iterable[tuple[Event, RoomState]],
+    state_now: RoomState,
+    *,
+    joined_since: bool | None = None,
+    erased: Mapping[str, RoomState | None] = MappingProxyType({}),
+) -> list[dict[str, JsonValue]]:
+    """Return the events of a timeline as a user's client gets them.
+
+    These are the events of `timeline`, each with the user's membership at the event in its
+    `unsigned`, as `Visibility.to_client_event` gives it. The arguments are those of `timeline`.
+
+    Raises:
+        InvalidIdentifier: the user is not a user ID.
+        InvalidEvent: an event must be redacted and came in client format.
+
+    .. versionadded:: 0.1.0
+
+    >>> from matrix_membership.room_versions import V11
+    >>> client_timeline("@ben:b.example", [], RoomState.of(V11, []))
+    []
+    """
+    answers = _along(read_user_id(user), events, state_now, joined_since, erased)
+    return [told for answer in answers if (told := answer.to_client_event()) is not None]
+
+
+def _along(
+    viewer: str,
+    events: Iterable[tuple[Event, RoomState]],
+    state_now: RoomState,
+    joined_since: bool | None,  # noqa: FBT001 - private
+    erased: Mapping[str, RoomState | None],
+) -> Iterator[Visibility]:
+    """Answer for each event of a timeline, in the same order."""
     asking = viewer_of(viewer)
     since = asking.joined(state_now) if joined_since is None else joined_since
     found = []
     # From the newest: a viewer who is joined at an event has joined since all earlier ones.
     for event, before in reversed(tuple(events)):
         answer = see(asking, event, before, since, erased)
-        if (shown := answer.shown) is not None:
-            found.append(shown)
+        found.append(answer)
         since = since or answer.joined or since
-    return found[::-1]
+    return reversed(found)
 
 
 def readable_state(

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership._attrs import Word, frozen
+from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState, InvalidIdentifier
 from matrix_membership.events import Event
 from matrix_membership.identifiers import (
@@ -20,7 +21,7 @@ from matrix_membership.identifiers import (
     is_user_id,
     server_of,
 )
-from matrix_membership.membership import INVITE, JOIN, UNKNOWN, Membership
+from matrix_membership.membership import INVITE, JOIN, MEMBERSHIPS, UNKNOWN, Membership
 from matrix_membership.state import RoomState
 from matrix_membership.state.of_servers import has_invited, has_joined
 
@@ -64,6 +65,8 @@ class Visibility:
         joined_since: whether the viewer joined after the event; None if that is unknown.
         erased: whether the viewer gets the event in redacted form, because its sender's
             account was erased.
+        membership: the user's membership at the event, with any change that the event makes;
+            leave for a user without one. None if it is unknown, and for a server.
     """
 
     viewer: UserID | ServerName
@@ -74,6 +77,7 @@ class Visibility:
     invited: bool | None
     joined_since: bool | None
     erased: bool = False
+    membership: Membership | None = None
 
     def __bool__(self) -> bool:
         return self.reason not in (Reason.HIDDEN, Reason.UNKNOWN)
@@ -96,6 +100,27 @@ class Visibility:
         if self and not self.erased:
             return self.event
         return self.event.redacted() if self or not self.viewer.startswith("@") else None
+
+    def to_client_event(self) -> dict[str, JsonValue] | None:
+        """Return the event as a client gets it, a fresh dict; None for a hidden one.
+
+        Its `unsigned` has the `membership` of the user. What other servers wrote into `unsigned`
+        is left out.
+
+        Raises:
+            InvalidEvent: as for `shown`.
+        """
+        shown = self.shown
+        if shown is None:
+            return None
+        told = shown.to_client_event()
+        came = told.pop("unsigned", None)
+        # No signature covers it: another server could tell our clients that the event was redacted.
+        kept = came if isinstance(came, Mapping) and not shown.pdu else {}
+        unsigned = {key: value for key, value in kept.items() if key != "membership"}
+        if self.membership is not None:
+            unsigned["membership"] = str(self.membership)
+        return {**told, "unsigned": unsigned} if unsigned else told
 
 
 def history_visibility(state: RoomState) -> HistoryVisibility:
@@ -148,6 +173,13 @@ class AsUser:
         """Tell whether a member event is the viewer's own."""
         return event.state_key == self.name
 
+    def membership_at(self, event: Event, before: RoomState) -> Membership | None:
+        """Return the membership at an event, the change that it makes included."""
+        own = event.type == _MEMBER and self.is_about(event)
+        found = event.membership if own else before.membership_of(self.name)
+        # By the words of the protocol: clients are not told `unknown`.
+        return MEMBERSHIPS.get(str(found))
+
     def _has(self, membership: Membership, state: RoomState) -> bool | None:
         found = state.membership_of(self.name)
         return None if found is UNKNOWN else found is membership
@@ -170,6 +202,9 @@ class AsServer:
     def is_about(self, event: Event) -> bool:
         """Tell whether a member event is the viewer's own."""
         return event.state_key is not None and server_of(event.state_key) == self.name
+
+    def membership_at(self, *_: object) -> None:
+        """Return nothing: the users of a server differ."""
 
     def _has(self, question: Callable[[RoomState, str], bool], state: RoomState) -> bool | None:
         try:
@@ -212,7 +247,10 @@ def see(
         # The history that everybody may read does not count: then nobody would get the event
         # redacted.
         redacts = not (joined or (then is not None and viewer.joined(then)))
-    return Visibility(viewer.name, event, reason, values, joined, invited, since, redacts)
+    membership = viewer.membership_at(event, before)
+    return Visibility(
+        viewer.name, event, reason, values, joined, invited, since, redacts, membership
+    )
 
 
 SHOWN: Final = (Reason.WORLD_READABLE, Reason.JOINED, Reason.JOINED_SINCE, Reason.INVITED)
