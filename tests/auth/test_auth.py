@@ -268,6 +268,12 @@ class TestDecision:
         assert given.url == "https://spec.matrix.org/v1.19/rooms/v9/#authorisation-rules"
 
     @everywhere
+    def test_links_the_rule_in_the_documentation(self, version: RoomVersion) -> None:
+        given = decision("join.otherwise", version)
+        page = f"reference/rules.html#v{version.identifier}-{given.number}"
+        assert given.docs_url == page
+
+    @everywhere
     def test_is_the_same_object_each_time(self, version: RoomVersion) -> None:
         room = a_room(version)
         assert room.check(room.message(ANA)) is room.check(room.message(ANA))

@@ -22,6 +22,8 @@ from matrix_membership.membership import Membership
 from matrix_membership.room_versions import RoomVersion
 
 SPECIFICATION: Final = "https://spec.matrix.org/v1.19"
+DOCUMENTATION: Final = ""
+"""The address of this library's site, with the slash at its end; empty until it has one."""
 # A readable member event has a longer kind (`m.room.member join`), so the bare type is free for the
 # malformed ones.
 MALFORMED: Final = "m.room.member"
@@ -126,6 +128,18 @@ class Decision:
     def url(self) -> str:
         """The address of the rule list that the number refers to."""
         return f"{SPECIFICATION}/rooms/{self.room_version.specification}/#authorisation-rules"
+
+    @property
+    def docs_url(self) -> str:
+        """The address of the rule in this library's documentation.
+
+        It is relative to the site's first page: join it to the address where you serve the site. A
+        rule of your own is not there.
+
+        .. versionadded:: 0.1.0
+        """
+        anchor = f"{self.room_version.specification}-{self.number}"
+        return f"{DOCUMENTATION}reference/rules.html#{anchor}"
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the decision as a JSON object."""
