@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 
 from matrix_membership import RoomVersion, auth
 from matrix_membership.room_versions import V8, V12
 from tests.builders import VERSIONS
-from tests.pages import differences, memberships, reviews, rules
+from tests.pages import differences, pictures, reviews, rules
 from tests.sources import ROOT, SOURCE
 
 RULES = [pytest.param(rule, id=rule.name) for rule in rules.sorted_rules()]
@@ -21,9 +22,15 @@ class TestPages:
     def test_of_the_rules_is_as_written(self) -> None:
         assert rules.text().splitlines() == rules.FILE.read_text("utf-8").splitlines()
 
-    def test_of_the_memberships_is_as_written(self) -> None:
-        assert memberships.text() == memberships.FILE.read_text("utf-8")
-        assert "    leave --> knock: knocked\n" in memberships.text()
+    @pytest.mark.parametrize("file", pictures.FILES, ids=lambda file: file.name)
+    def test_have_their_pictures_as_drawn(self, file: Path) -> None:
+        assert pictures.FILES[file]() == file.read_text("utf-8")
+
+    def test_draw_each_move_between_memberships(self) -> None:
+        drawn = pictures.memberships()
+        assert drawn.count("marker-end") == 14
+        assert ">knock retracted or</text>" in drawn
+        assert ">knock denied</text>" in drawn
 
     def test_of_the_differences_is_as_written(self) -> None:
         assert differences.text() == differences.FILE.read_text("utf-8")
@@ -36,7 +43,7 @@ class TestPages:
 
 class TestPageOfTheRules:
     def test_has_a_column_for_each_rule_list(self) -> None:
-        assert [version for same in rules.LISTS for version in same] == list(VERSIONS)
+        assert [version for same in rules.LISTS for version in same] == list(VERSIONS[::-1])
         for same in rules.LISTS:
             assert len({auth.rules_of(version).numbered for version in same}) == 1
 

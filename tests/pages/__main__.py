@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.pages import differences, memberships, reviews, rules
+from tests.pages import differences, pictures, reviews, rules
 
 rules.FILE.write_text(rules.text(), "utf-8")
-memberships.FILE.write_text(memberships.text(), "utf-8")
 differences.FILE.write_text(differences.text(), "utf-8")
 reviews.FILE.write_text(reviews.text(), "utf-8")
+for file, draw in pictures.FILES.items():
+    file.write_text(draw(), "utf-8")

@@ -27,8 +27,8 @@ HEADER: Final = """\
 <!-- Made by `python -m tests.pages`; a test makes it again and compares. -->
 
 Every rule of every room version, with its number, the fact that holds when it fires, and one case that it decides. The
-cases are run when this page is made. To find a rule, search for its number: "rule 4.3.5.2 of version 10" is in the
-column of version 10 of the table, and in the rule's own section, which names its function and its tests.
+cases are run when this page is made. To find a rule, search for its number, such as 4.3.5.2: the search leads to the
+rule's section, which names its function and its tests. `Decision.docs_url` leads there too.
 
 Where two rows have the same number, the specification's rule allows if and only if something holds: the second
 row is its other half. `auth_events.otherwise` is not a row in the specification: it stands for the heading when no row below it fires.
@@ -55,8 +55,8 @@ CHAPTERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-LISTS: Final = tuple(tuple(same) for _, same in groupby(VERSIONS, key=lambda v: v.auth_rules))
-"""The versions, those with one rule list together."""
+LISTS: Final = tuple(tuple(same) for _, same in groupby(VERSIONS[::-1], key=lambda v: v.auth_rules))
+"""The versions, newest first, those with one rule list together."""
 
 
 def text() -> str:
@@ -68,7 +68,7 @@ def text() -> str:
 def sorted_rules() -> list[Rule]:
     """All rules of all versions: those of version 12 in its order, older ones where they stood."""
     found: list[Rule] = []
-    for version in reversed(VERSIONS):
+    for version in VERSIONS[::-1]:
         place = 0
         # `rules_of` gives each rule with the number of one version alone; the page has them all.
         for _, rule in rows_in((*CREATE, *AUTH_EVENTS, *STATE_DEPENDENT), version.auth_rules):
@@ -97,7 +97,7 @@ def _table(rules: list[Rule]) -> Iterator[str]:
 
 
 def _names(versions: tuple[RoomVersion, ...]) -> str:
-    return ", ".join(map(str, versions))
+    return ", ".join(map(str, versions[::-1]))
 
 
 def _anchor(name: str) -> str:
@@ -126,7 +126,7 @@ def _section(rule: Rule) -> Iterator[str]:
 
 
 def _numbers(rule: Rule) -> Iterator[tuple[str, RoomVersion]]:
-    for version in VERSIONS:
+    for version in VERSIONS[::-1]:
         number = rules_of(version).number_of(rule.name)
         if number is not None:
             yield number, version
