@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from matrix_membership.canonical_json import Budget, JsonValue, decode
-from matrix_membership.errors import InvalidMessage, MatrixMembershipError, UnknownRoomVersion
+from matrix_membership.errors import (
+    InvalidJson,
+    InvalidMessage,
+    MatrixMembershipError,
+    UnknownRoomVersion,
+)
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, is_server_name, server_of
 from matrix_membership.room_versions import KNOWN, RoomVersion
@@ -27,7 +32,7 @@ Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
 
 # The usual bound is there against strangers. These files were chosen by the person who runs the
 # command, and the state of a large room is larger.
-_BUDGET: Final = Budget(max_bytes=2**31)
+BUDGET: Final = Budget(max_bytes=2**31)
 
 
 def add_common_options(parser: ArgumentParser, printed: str, when: str) -> None:
@@ -56,7 +61,7 @@ def located(name: str) -> Iterator[None]:
 def read_document(name: str) -> JsonValue:
     """Read the JSON of a file, or of standard input for `-`."""
     with located("standard input" if name == "-" else name):
-        return decode(read_bytes(name), strict=False, budget=_BUDGET)
+        return decode(read_bytes(name), strict=False, budget=BUDGET)
 
 
 def read_bytes(name: str) -> bytes:
@@ -69,6 +74,27 @@ def read_bytes(name: str) -> bytes:
         # `replace`, so that broken text is told as a fault of the JSON, with its place.
         data = data.decode("utf-16", "replace").encode()
     return data.removeprefix(codecs.BOM_UTF8)
+
+
+def read_lines(name: str, data: bytes, error: InvalidJson) -> list[tuple[str, JsonValue]]:
+    """Read a document a line, each with its place.
+
+    Args:
+        name: the name of the file.
+        data: its content.
+        error: the reason why it is not one document.
+    """
+    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    if len(lines) < 2:  # noqa: PLR2004 - a file of one line is one document
+        raise InvalidMessage(name, "JSON", str(error)) from error
+    return [(f"{name}:{number}", _line(line, f"{name}:{number}")) for number, line in lines]
+
+
+def _line(line: bytes, where: str) -> JsonValue:
+    try:
+        return decode(line, strict=False)
+    except InvalidJson as error:
+        raise InvalidMessage(where, "JSON", str(error)) from error
 
 
 def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:

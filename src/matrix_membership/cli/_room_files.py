@@ -11,8 +11,15 @@ from typing import Final
 
 from attrs import define, field
 
-from matrix_membership.canonical_json import Budget, JsonValue, decode
-from matrix_membership.cli._reading import event_of, object_of, read_bytes, room_version_of
+from matrix_membership.canonical_json import JsonValue, decode
+from matrix_membership.cli._reading import (
+    BUDGET,
+    event_of,
+    object_of,
+    read_bytes,
+    read_lines,
+    room_version_of,
+)
 from matrix_membership.errors import InvalidJson, InvalidMessage, MatrixMembershipError
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
@@ -24,7 +31,6 @@ Place = tuple[str, str]
 
 _EVENTS_UNDER: Final = ("pdus", "state", "events", "auth_chain")
 _IDS_UNDER: Final = "pdu_ids"
-_BUDGET: Final = Budget(max_bytes=2**31)
 
 
 @define
@@ -78,24 +84,14 @@ def _documents(name: str) -> list[tuple[str, JsonValue]]:
     try:
         # As one document first: lines fail as a document at the second line. An indented document
         # would fail as lines at the first one, with an error that helps nobody.
-        whole = decode(data, strict=False, budget=_BUDGET)
+        whole = decode(data, strict=False, budget=BUDGET)
     except InvalidJson as error:
-        lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
-        if len(lines) < 2:  # noqa: PLR2004 - a file of one line is one document
-            raise InvalidMessage(name, "JSON", str(error)) from error
-        return [(f"{name}:{number}", _line(line, f"{name}:{number}")) for number, line in lines]
+        return read_lines(name, data, error)
     if isinstance(whole, Mapping):
         return [(name, whole)]
     if not isinstance(whole, tuple):
         raise InvalidMessage(name, "a list or an object", whole)
     return [(f"{name}[{index}]", value) for index, value in enumerate(whole)]
-
-
-def _line(line: bytes, where: str) -> JsonValue:
-    try:
-        return decode(line, strict=False)
-    except InvalidJson as error:
-        raise InvalidMessage(where, "JSON", str(error)) from error
 
 
 def _is_event(value: JsonValue) -> bool:
