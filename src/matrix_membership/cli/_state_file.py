@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser, Namespace
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
+from urllib.parse import unquote, urlsplit
 
-from matrix_membership.canonical_json import JsonValue
-from matrix_membership.cli._reading import located, named_version, read_document
-from matrix_membership.errors import IncompleteState, InvalidMessage
+from matrix_membership.canonical_json import JsonValue, decode
+from matrix_membership.cli._reading import BUDGET, located, named_version, read_bytes, read_lines
+from matrix_membership.errors import IncompleteState, InvalidJson, InvalidMessage
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 from matrix_membership.state.from_client import read_state
@@ -42,8 +45,8 @@ def add_state(parser: ArgumentParser) -> None:
         "state",
         metavar="STATE",
         help="JSON: a list of state events, as PDUs or as clients get them; an answer that holds "
-        "one under pdus, state or events; or an answer to /sync, whose timeline is applied; - "
-        "for standard input",
+        "one under pdus, state or events; an answer to /sync, whose timeline is applied; an event a "
+        "line; or a capture (HAR) with one of these answers; - for standard input",
     )
 
 
@@ -70,9 +73,15 @@ def named_by(options: Namespace) -> RoomVersion | None:
 
 def state_of(options: Namespace, room_version: RoomVersion | None) -> StateFile:
     """Read the state that the command line names."""
+    name = "standard input" if options.state == "-" else options.state
+    data = read_bytes(options.state)
+    try:
+        document: JsonValue | Entries = decode(data, strict=False, budget=BUDGET)
+    except InvalidJson as error:
+        document = read_lines(name, data, error)
     return read_state_file(
-        read_document(options.state),
-        options.state,
+        document,
+        name,
         room_id=options.room,
         room_version=room_version,
         partial=options.partial,
@@ -80,17 +89,21 @@ def state_of(options: Namespace, room_version: RoomVersion | None) -> StateFile:
     )
 
 
+Entries = list[tuple[str, JsonValue]]
+"""Values, each with its place in the file."""
+
+
 class _Listed(NamedTuple):
     """Entries with their places in the file, and what the document says of them."""
 
-    entries: list[tuple[str, JsonValue]]
+    entries: Entries
     room_id: str = ""
     partial: bool = False
     stripped: bool = False
 
 
 def read_state_file(
-    value: JsonValue,
+    value: JsonValue | Entries,
     name: str,
     *,
     room_id: str | None,
@@ -101,7 +114,7 @@ def read_state_file(
     """Read the state of a room.
 
     Args:
-        value: the document.
+        value: the document, or the events of its lines.
         name: the name of its file.
         room_id: the room to take from an answer to `/sync`.
         room_version: the room version that the command line names.
@@ -111,7 +124,9 @@ def read_state_file(
     Raises:
         InvalidMessage: with the file and the place in it.
     """
-    listed = _listed(value, name, room_id)
+    # Only lines are a list: the reader of JSON makes tuples.
+    is_lines = isinstance(value, list)
+    listed = _Listed(value) if is_lines else _listed(value, name, room_id)
     # The events' own text counts before the key under which an answer to `/sync` has them.
     found = _room_of(listed.entries) or listed.room_id
     if listed.stripped and complete is None:
@@ -145,6 +160,10 @@ def _room_of(entries: list[tuple[str, JsonValue]]) -> str:
 def _listed(value: JsonValue, name: str, room_id: str | None) -> _Listed:
     """Find the state events of a document."""
     found = _Listed([])
+    if isinstance(value, Mapping) and isinstance(value.get("log"), Mapping):
+        value, name = _captured(value["log"], name, room_id)
+    if isinstance(value, tuple) and value[:1] == (_OK,):
+        value, name = value[-1], f"{name}[1]"  # the first answer to send_join was a pair
     if isinstance(value, Mapping) and isinstance(value.get("rooms"), Mapping):
         value, name, room = _synced_room(value["rooms"], name, room_id)
         found = found._replace(room_id=room)
@@ -160,6 +179,43 @@ def _listed(value: JsonValue, name: str, room_id: str | None) -> _Listed:
         found = found._replace(stripped=found.stripped or key in _STRIPPED_UNDER)
         value, name = value[key], f"{name}: {key}"
     return found._replace(entries=_entries(value, name))
+
+
+_OK: Final = 200
+_TELLS_STATE: Final = re.compile(
+    r"/(?:rooms/(?P<room>[^/]+)/state|v1/state/(?P<at>[^/]+)|send_join/(?P<joined>[^/]+)/[^/]+|sync)$"
+)
+
+
+def _captured(
+    log: Mapping[str, JsonValue], name: str, room_id: str | None
+) -> tuple[JsonValue, str]:
+    """Return the last answer of a browser's capture that tells a state, and its place."""
+    entries = log.get("entries")
+    listed = entries if isinstance(entries, (list, tuple)) else ()
+    for index, entry in reversed([*enumerate(listed)]):
+        told = _text_of_state(entry, room_id)
+        if told is not None:
+            where = f"{name}: log.entries[{index}]"
+            with located(where):
+                return decode(told, strict=False, budget=BUDGET), where
+    raise InvalidMessage(name, "an answer to /state, /sync or /send_join in the capture", None)
+
+
+def _text_of_state(entry: JsonValue, room_id: str | None) -> bytes | None:
+    """Return the text of an answer that tells a state; None for another one."""
+    try:
+        answer, url = entry["response"], urlsplit(entry["request"]["url"])
+        found = _TELLS_STATE.search(url.path)
+        room = found and unquote("".join(filter(None, found.groups())))
+        if not found or answer["status"] != _OK or (room and room_id not in (None, room)):
+            return None
+        text = answer["content"]["text"]
+        is_base64 = answer["content"].get("encoding") == "base64"
+        return b64decode(text) if is_base64 else text.encode()
+    # A capture has entries of all kinds, such as those without an answer.
+    except (TypeError, LookupError, ValueError, AttributeError):
+        return None
 
 
 def _synced_room(
