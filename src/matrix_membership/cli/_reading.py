@@ -22,6 +22,12 @@ from matrix_membership.identifiers import ServerName, is_server_name, server_of
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.state.from_client import read_event
 
+UNCHECKED: Final = (
+    "Signatures are not checked: each server that a PDU names counts as having signed it, and\n"
+    "for an event in client format, which carries none, each server that would have to."
+)
+"""The note below every verdict on an event from a file."""
+
 YES: Final = 0
 NO: Final = 1
 UNREADABLE: Final = 2
@@ -74,6 +80,22 @@ def read_bytes(name: str) -> bytes:
         # `replace`, so that broken text is told as a fault of the JSON, with its place.
         data = data.decode("utf-16", "replace").encode()
     return data.removeprefix(codecs.BOM_UTF8)
+
+
+def read_documents(name: str) -> list[tuple[str, JsonValue]]:
+    """Read the documents of a file, a list or lines, each with its place."""
+    data = read_bytes(name)
+    try:
+        # As one document first: lines fail as a document at the second line. An indented document
+        # would fail as lines at the first one, with an error that helps nobody.
+        whole = decode(data, strict=False, budget=BUDGET)
+    except InvalidJson as error:
+        return read_lines(name, data, error)
+    if isinstance(whole, Mapping):
+        return [(name, whole)]
+    if not isinstance(whole, tuple):
+        raise InvalidMessage(name, "a list or an object", whole)
+    return [(f"{name}[{index}]", value) for index, value in enumerate(whole)]
 
 
 def read_lines(name: str, data: bytes, error: InvalidJson) -> list[tuple[str, JsonValue]]:

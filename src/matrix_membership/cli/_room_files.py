@@ -11,16 +11,14 @@ from typing import Final
 
 from attrs import define, field
 
-from matrix_membership.canonical_json import JsonValue, decode
+from matrix_membership.canonical_json import JsonValue
 from matrix_membership.cli._reading import (
-    BUDGET,
     event_of,
     object_of,
-    read_bytes,
-    read_lines,
+    read_documents,
     room_version_of,
 )
-from matrix_membership.errors import InvalidJson, InvalidMessage, MatrixMembershipError
+from matrix_membership.errors import InvalidMessage, MatrixMembershipError
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import RoomVersion
@@ -60,11 +58,11 @@ def read_room(events: str, states: str | None, *, named: str | None) -> Room:
         InvalidMessage: with the file and the place in it.
         UnknownRoomVersion: the version is not known.
     """
-    state_files = [] if states is None else _documents(states)
+    state_files = [] if states is None else read_documents(states)
     found_in = [(where, list(_entries(value, where))) for where, value in state_files]
     listed = [
         found
-        for where, value in _documents(events)
+        for where, value in read_documents(events)
         for found in ([(where, value)] if _is_event(value) else _entries(value, where))
     ]
     known = [value for _, value in listed] + [value for _, found in found_in for _, value in found]
@@ -76,22 +74,6 @@ def read_room(events: str, states: str | None, *, named: str | None) -> Room:
     for where, found in found_in:
         room.states.append(_state(room, found, where))
     return room
-
-
-def _documents(name: str) -> list[tuple[str, JsonValue]]:
-    """Read the documents of a file, a list or lines, each with its place."""
-    data = read_bytes(name)
-    try:
-        # As one document first: lines fail as a document at the second line. An indented document
-        # would fail as lines at the first one, with an error that helps nobody.
-        whole = decode(data, strict=False, budget=BUDGET)
-    except InvalidJson as error:
-        return read_lines(name, data, error)
-    if isinstance(whole, Mapping):
-        return [(name, whole)]
-    if not isinstance(whole, tuple):
-        raise InvalidMessage(name, "a list or an object", whole)
-    return [(f"{name}[{index}]", value) for index, value in enumerate(whole)]
 
 
 def _is_event(value: JsonValue) -> bool:

@@ -10,8 +10,16 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from matrix_membership.canonical_json import JsonValue, decode
-from matrix_membership.cli._reading import BUDGET, located, named_version, read_bytes, read_lines
+from matrix_membership.cli._reading import (
+    BUDGET,
+    event_of,
+    located,
+    named_version,
+    read_bytes,
+    read_lines,
+)
 from matrix_membership.errors import IncompleteState, InvalidJson, InvalidMessage
+from matrix_membership.events import Event
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
 from matrix_membership.state.from_client import read_state
@@ -87,6 +95,16 @@ def state_of(options: Namespace, room_version: RoomVersion | None) -> StateFile:
         partial=options.partial,
         complete=True if options.complete else False if options.stripped else None,
     )
+
+
+def event_in(document: Mapping[str, JsonValue], name: str, told: StateFile) -> Event:
+    """Read an event of the room of a state."""
+    room_id = document.get("room_id")
+    if isinstance(room_id, str) and told.room_id and room_id and room_id != told.room_id:
+        expected = f"{told.room_id}, the room of the state"
+        raise InvalidMessage(f"{name}: room_id", expected, room_id)
+    with located(name):
+        return event_of(document, told.state.room_version)
 
 
 Entries = list[tuple[str, JsonValue]]

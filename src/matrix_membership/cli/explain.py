@@ -13,10 +13,10 @@ from matrix_membership.canonical_json import JsonValue
 from matrix_membership.cli._page import print_json, print_page
 from matrix_membership.cli._reading import (
     NO,
+    UNCHECKED,
     YES,
     Commands,
     add_common_options,
-    event_of,
     is_create,
     located,
     object_of,
@@ -27,16 +27,13 @@ from matrix_membership.cli._state_file import (
     StateFile,
     add_state,
     add_state_options,
+    event_in,
     named_by,
     state_of,
 )
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.state import RoomState
 
-_UNCHECKED: Final = (
-    "Signatures are not checked: each server that a PDU names counts as having signed it, and\n"
-    "for an event in client format, which carries none, each server that would have to."
-)
 _COUNTS_AS_A_PART: Final = (
     "The state counts as a part of the room's, as an invited user gets it: its events have no IDs,\n"
     "or the create event is missing. If these are all state events, add --complete."
@@ -124,12 +121,7 @@ def _answer(state: RoomState, question: str, user: str, by: str | None) -> Permi
 
 
 def _permission(name: str, document: Mapping[str, JsonValue], told: StateFile) -> Permission:
-    room_id = document.get("room_id")
-    if isinstance(room_id, str) and told.room_id and room_id and room_id != told.room_id:
-        expected = f"{told.room_id}, the room of the state"
-        raise InvalidMessage(f"{name}: room_id", expected, room_id)
-    with located(name):
-        event = event_of(document, told.state.room_version)
+    event = event_in(document, name, told)
     decision = auth.check(event, told.state)
     return Permission(event, told.state, decision, ", ".join(decision.missing))
 
@@ -140,7 +132,7 @@ def _print(options: Namespace, answer: Permission) -> int:
         told = {"answer": str(answer), **explanation.to_dict()}
         print_json(told)
         return YES if answer else NO
-    parts = [str(explanation), _UNCHECKED]
+    parts = [str(explanation), UNCHECKED]
     if str(answer) != str(explanation.decision):
         parts.insert(0, str(answer))
     # A place that no room has: only stripped state does not know it.
