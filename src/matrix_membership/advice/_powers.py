@@ -180,6 +180,7 @@ class Powers:
         ranks: the members by standing, highest level first. The rank of those without a level
             of their own is always among them.
         away: users with a level of their own who are not joined.
+        newcomer: the standing of a user who joins without a level of their own.
         entry: whether a user from outside may join or knock.
         whole: whether all members are at hand.
     """
@@ -188,6 +189,7 @@ class Powers:
     needs: tuple[tuple[Need, ...], ...]
     ranks: tuple[Rank, ...]
     away: tuple[Away, ...]
+    newcomer: Standing
     entry: tuple[Answer, ...]
     whole: bool
 

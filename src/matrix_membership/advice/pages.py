@@ -11,6 +11,7 @@ from typing import Final
 
 from matrix_membership._html import escape, escaped, head_of, value, visible
 from matrix_membership.advice._powers import CELLS, TITLES, Answer, Need, Powers, Rank, level_text
+from matrix_membership.advice.what_if import Difference, Step, WhatIf
 from matrix_membership.canonical_json import JsonValue
 
 _STYLE: Final = """
@@ -27,7 +28,7 @@ details pre { font: .85rem/1.4 ui-monospace, monospace; }
 """.strip()
 
 
-def page_of(told: Powers) -> str:
+def page_of(told: Powers | WhatIf) -> str:
     """Return a page that shows what was found.
 
     >>> from matrix_membership.advice.powers import who_can
@@ -35,6 +36,8 @@ def page_of(told: Powers) -> str:
     >>> "<h1>Who can do what</h1>" in page_of(who_can(RoomState.of(V11, [])))
     True
     """
+    if isinstance(told, WhatIf):
+        return _page("What would be", _would_be(told), told.to_dict())
     return _page("Who can do what", _whole(told), told.to_dict())
 
 
@@ -49,6 +52,62 @@ def _page(title: str, parts: Iterable[str], document: JsonValue) -> str:
             "</main>\n</body>\n</html>\n",
         ]
     )
+
+
+def _would_be(found: WhatIf) -> Iterator[str]:
+    effective = sum(map(bool, found.steps))
+    mark = "says" if found else "says no"
+    yield f'<p class="{mark}">{effective} of {len(found.steps)} events would take effect, in a room of'
+    yield f" version {value(str(found.state.room_version))}.</p>"
+    yield from _effects(found)
+    for title, powers in (("Before", found.before), ("After", found.after)):
+        yield f"<details>\n<summary>{title}: who can do what</summary>"
+        yield from _ranks(powers.ranks)
+        yield from _matrix(powers)
+        yield "</details>"
+
+
+def _effects(found: WhatIf) -> Iterator[str]:
+    yield "<h2>Events</h2>"
+    yield from _table("Events", ["event", "sender", "verdict"], map(_judged, found.steps))
+    yield "<h2>Who can do more or less</h2>"
+    if found.differences:
+        heads = ["who", "level", "may now", "may no longer"]
+        yield from _table("Differences", heads, map(_differs, found.differences))
+    else:
+        yield "<p>Nobody who is in the room.</p>"
+    if found.entry:
+        yield "<h2>A user from outside</h2>"
+        heads = ["", "before", "after"]
+        yield from _table("From outside", heads, (_entered(*pair) for pair in found.entry))
+
+
+def _judged(step: Step) -> list[str]:
+    event, mark = step.event, "yes" if step else "no"
+    place = f" {value(event.state_key)}" if event.state_key else ""
+    told = f"no: {step.objection}" if step.objection else str(step.decision)
+    link = f'<a href="{escape(step.decision.url)}">{escaped(told)}</a>'
+    return [
+        f"{value(event.type)}{place}",
+        value(event.sender),
+        f'<span class="{mark}">{link}</span>',
+    ]
+
+
+def _differs(difference: Difference) -> list[str]:
+    more = difference.count - len(difference.members)
+    named = [*map(value, difference.members), *([f"{more} more"] if more else [])]
+    return [
+        ", ".join(named) or escape(difference.who),
+        escaped(difference.moved),
+        escape(", ".join(TITLES[action] for action in difference.gained)),
+        escape(", ".join(TITLES[action] for action in difference.lost)),
+    ]
+
+
+def _entered(before: Answer, after: Answer) -> list[str]:
+    told = (f"{_cell(answer.allowed)}: {escaped(answer.why)}" for answer in (before, after))
+    return [escape(TITLES[before.action]), *told]
 
 
 def _whole(powers: Powers) -> Iterator[str]:

@@ -67,7 +67,8 @@ def who_can(state: RoomState) -> Powers:
     require(RoomState, state)
     standings = Standings(state)
     scene = _Scene.of(state)
-    groups: dict[Standing, list[UserID]] = {standings.of(scene.asked): []}
+    newcomer = standings.of(scene.asked)
+    groups: dict[Standing, list[UserID]] = {newcomer: []}
     for user in state.joined_members():
         groups.setdefault(standings.of(user), []).append(user)
     ranks = [_rank(standing, members, scene) for standing, members in groups.items()]
@@ -78,6 +79,7 @@ def who_can(state: RoomState) -> Powers:
         tuple(tuple(_needs(action, told, scene.state)) for action, told in asked.items()),
         tuple(ranks),
         tuple(_away(state, standings)),
+        newcomer,
         # Asked of the room as it is: the member of the scene could authorise a restricted join.
         tuple(_answer(name, question()) for name, question in scene.entries(state)),
         whole=not lacks_members(state),

@@ -208,7 +208,7 @@ _TELLS_STATE: Final = re.compile(
 def _captured(
     log: Mapping[str, JsonValue], name: str, room_id: str | None
 ) -> tuple[JsonValue, str]:
-    """Return the last answer of a browser's capture that tells a state, and its place."""
+    """Return the last answer of a capture that tells a state, and its place."""
     entries = log.get("entries")
     listed = entries if isinstance(entries, (list, tuple)) else ()
     for index, entry in reversed([*enumerate(listed)]):
