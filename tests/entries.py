@@ -48,6 +48,7 @@ from matrix_membership.federation import (
     MatrixError,
     OnBindRequest,
     PendingInvite,
+    ResidentRoom,
     SendJoinReader,
     SendJoinResponse,
     SendKnockResponse,
@@ -61,7 +62,7 @@ from matrix_membership.federation.spaces import read_hierarchy
 from matrix_membership.federation.transactions import read_transaction
 from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.hashing import content_hash, event_id, reference_hash, signed_bytes
-from matrix_membership.identifiers import RoomID, UserID
+from matrix_membership.identifiers import RoomID, ServerName, UserID
 from matrix_membership.machine import admit
 from matrix_membership.receipt import receive
 from matrix_membership.receipt.policy_server import POLICY_KEY_ID, PolicyServer
@@ -226,6 +227,25 @@ def _used(event: Event, version: RoomVersion) -> None:
 def _client_request(name: str) -> Entry:
     read_request = getattr(client, name)
     return lambda value, _: read_request(UserID(BEN), "!r:a.example", body=_body(value))
+
+
+def _room_creation(value: Any, version: RoomVersion) -> object:
+    """Read a request to create a room, and make the room."""
+    request = client.read_create_room(UserID(ANA), body=_body(value))
+    if isinstance(request, MatrixError):
+        return request
+    return client.create_room(
+        request, room_id=RoomID("!r:a.example"), at=1, default_version=version
+    )
+
+
+def _room_upgrade(value: Any, version: RoomVersion) -> object:
+    """Read a request to upgrade a room, and do so."""
+    request = client.read_upgrade(UserID(ANA), "!r:a.example", body=_body(value))
+    room = ResidentRoom(ServerName("a.example"), a_room(version).state, (), 7, lambda _: None)
+    if isinstance(request, MatrixError):
+        return request
+    return client.upgrade_room(request, room, room_id=RoomID("!next:a.example"), at=1)
 
 
 def _body(value: Any) -> bytes:
@@ -428,6 +448,8 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
         "state.from_client.read_event": read_event,
         "state.from_client.read_state": lambda v, r: read_state([v], room_version=r),
         **{f"client.requests.{name}": _client_request(name) for name in READERS},
+        "client.creating.read_create_room": _room_creation,
+        "client.upgrading.read_upgrade": _room_upgrade,
         "client.requests.read_membership": lambda v, _: client.read_membership(
             UserID(BEN), "!r:a.example", BEN, body=_body(v)
         ),

@@ -31,6 +31,7 @@ from matrix_membership.client.actions import (
     NeedsMemberships,
     Send,
 )
+from matrix_membership.client.creating import CreateRequest, NewRoom, create_room, read_create_room
 from matrix_membership.client.entering import join, knock
 from matrix_membership.client.inviting import invite
 from matrix_membership.client.known import UserSettings
@@ -49,6 +50,12 @@ from matrix_membership.client.requests import (
     read_membership,
     read_target,
 )
+from matrix_membership.client.upgrading import (
+    UpgradedRoom,
+    UpgradeRequest,
+    read_upgrade,
+    upgrade_room,
+)
 
 __all__ = [
     "Action",
@@ -56,15 +63,20 @@ __all__ = [
     "Answer",
     "Begin",
     "ClientRequest",
+    "CreateRequest",
     "Forget",
     "NeedsAlias",
     "NeedsExchange",
     "NeedsIdentityServer",
     "NeedsMemberships",
+    "NewRoom",
     "Send",
     "TokenBucket",
+    "UpgradeRequest",
+    "UpgradedRoom",
     "UserSettings",
     "ban",
+    "create_room",
     "forget",
     "invite",
     "join",
@@ -72,6 +84,7 @@ __all__ = [
     "kick",
     "knock",
     "leave",
+    "read_create_room",
     "read_forget",
     "read_invite",
     "read_join",
@@ -80,6 +93,8 @@ __all__ = [
     "read_leave",
     "read_membership",
     "read_target",
+    "read_upgrade",
     "set_membership",
     "unban",
+    "upgrade_room",
 ]

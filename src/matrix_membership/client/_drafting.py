@@ -17,7 +17,7 @@ from matrix_membership.client.actions import Answer, Send
 from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
 from matrix_membership.client.requests import ClientRequest
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import Event
+from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation.drafts import draft
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
@@ -52,6 +52,19 @@ def suspended(settings: UserSettings) -> MatrixError | None:
     if settings.suspended:
         return MatrixError.of("M_USER_SUSPENDED", "your account is suspended")
     return None
+
+
+def refused_first(settings: UserSettings) -> MatrixError | None:
+    """Return the error for a user who may make no room; None for any other."""
+    if settings.guest and not settings.locked:
+        return MatrixError.of("M_GUEST_ACCESS_FORBIDDEN", "guests make no rooms")
+    return locked(settings) or suspended(settings)
+
+
+def unsupported(room_version: str) -> MatrixError:
+    """Return the error for a room version that this server does not speak."""
+    told = f"this server does not support room version {room_version!r}"
+    return MatrixError.of("M_UNSUPPORTED_ROOM_VERSION", told)
 
 
 def not_resident(room: KnownRoom) -> MatrixError:
@@ -109,14 +122,23 @@ def judged(
         The event to send; or the error when the room cannot hold the event, or the
         rules reject it.
     """
-    state = room.state
     try:
         template = draft(room, event_type, state_key, sender=sender, content=content, at=at)
     except InvalidEvent as error:
         return MatrixError.of("M_BAD_JSON", str(error))
+    return judged_draft(template, room.state, room.server_name)
+
+
+def judged_draft(
+    template: EventTemplate, state: RoomState, server: ServerName
+) -> Send | MatrixError:
+    """Judge a draft by a state, as signed by this server."""
     # Judged before it is signed: a rejected request then costs no signature.
-    event = Event.from_client_event(template.fields, state.room_version)
-    decision = auth.check(event.with_signers([room.server_name]), state)
+    try:
+        event = Event.from_client_event(template.fields, state.room_version)
+    except InvalidEvent as error:
+        return MatrixError.of("M_BAD_JSON", str(error))
+    decision = auth.check(event.with_signers([server]), state)
     if not decision.allowed and not (decision.undecided and _enters_public_room(event, state)):
         return refused(decision, event, state)
     return Send(template, decision, policy_server=PolicyServer.of(state))

@@ -214,15 +214,18 @@ def read_invite(
     # mean.
     if "user_id" in fields or not any(name in fields for name in _ADDRESS_FIELDS):
         return read_target(user, room_id, body=body)
+    return address_in(fields, user, _room(room_id))
+
+
+def address_in(fields: Mapping[str, JsonValue], user: UserID, room: RoomID) -> AddressRequest:
+    """Read the fields of an invite by address."""
     texts = {name: required(fields, name, "text") for name in _ADDRESS_FIELDS}
     for name, text in texts.items():
         if not isinstance(text, str) or not text:
             raise InvalidMessage(name, "text", text)
     if not is_server_name(texts["id_server"]):
         raise InvalidMessage("id_server", "a server name", texts["id_server"])
-    return AddressRequest(
-        user=user, room=_room(room_id), reason=_reason(fields).get("reason"), **texts
-    )
+    return AddressRequest(user=user, room=room, reason=_reason(fields).get("reason"), **texts)
 
 
 @reader

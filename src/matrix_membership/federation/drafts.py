@@ -17,8 +17,9 @@ from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.hashing import reference_hash
-from matrix_membership.identifiers import EventID
+from matrix_membership.identifiers import EventID, server_of
 from matrix_membership.membership import INVITE, JOIN
+from matrix_membership.room_versions import RoomVersion
 
 __all__ = ["draft"]
 
@@ -60,6 +61,48 @@ def draft(
     if version.event_id_in_pdu:
         fields["event_id"] = chosen_id(fields, room.server_name)
     return EventTemplate.of(fields, version)
+
+
+def draft_create(
+    room_version: RoomVersion,
+    *,
+    sender: str,
+    content: Mapping[str, JsonValue],
+    at: int,
+    room_id: str,
+) -> EventTemplate:
+    """Draft the create event of a room, with which the room begins.
+
+    Args:
+        room_version: the version of the room.
+        sender: the user ID of its creator.
+        content: its content, as it is to be.
+        at: the current time in milliseconds since 1970, for `origin_server_ts`.
+        room_id: the ID of the room. From version 12 on it is not read: the room has the ID of
+            this event.
+
+    Returns:
+        A template that lacks only hashes and a signature.
+
+    Raises:
+        InvalidEvent: the content has a value that JSON cannot express.
+    """
+    fields: dict[str, JsonValue] = {
+        "type": "m.room.create",
+        "sender": sender,
+        "state_key": "",
+        "content": dict(content),
+        "origin_server_ts": at,
+        "depth": 1,
+        "prev_events": [],
+        "auth_events": [],
+    }
+    if not room_version.room_id_is_create_event:
+        fields["room_id"] = room_id
+    template = EventTemplate.of(fields, room_version)
+    if not room_version.event_id_in_pdu:
+        return template
+    return template.with_fields(event_id=chosen_id(template.fields, server_of(sender)))
 
 
 def draft_fields(
