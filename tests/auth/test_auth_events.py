@@ -149,6 +149,17 @@ class TestUnexpected:
         listed = [room.events[0], *needed(room, room.message(ANA))]
         assert judged(room, listed) == decision("auth_events.unexpected", version)
 
+    @since("12")
+    def test_allows_the_create_event_beside_those_listed(self, version: RoomVersion) -> None:
+        room = a_full_room(version)
+        event, listed = room.message(ANA), needed(room, room.message(ANA))
+        beside = [room.events[0], *listed]
+        ids = [entry.event_id for entry in listed]
+        assert auth.check_auth_events(event, beside, listed=ids).allowed
+        ids.append(room.events[0].event_id)
+        judged = auth.check_auth_events(event, beside, create=room.events[0], listed=ids)
+        assert judged == decision("auth_events.unexpected", version)
+
     @everywhere
     def test_comes_before_rejected_ones(self, version: RoomVersion) -> None:
         room = a_full_room(version)

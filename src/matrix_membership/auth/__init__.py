@@ -204,7 +204,8 @@ def check_auth_events(
         create: in version 12, the create event, which no event lists.
         selected: the result of `select_auth_events` for the event, if you have it already.
         listed: the IDs in its `auth_events`, if you have read them already. An ID that is
-            listed twice rejects the event, however many of its events are at hand.
+            listed twice rejects the event, however many of its events are at hand. In version
+            12 a create event may stand among `auth_events` without being in `listed`.
 
     Returns:
         The decision of the first rule that fires. If it allows, judge the event with
@@ -213,6 +214,8 @@ def check_auth_events(
 
     .. versionadded:: 0.1.0
     """
+    if listed is not None and event.room_version.room_id_is_create_event:
+        create, auth_events = _create_apart(tuple(auth_events), create, listed)
     events = AuthEvents.of(event, auth_events, rejected, create, selected, listed)
     compiled: Compiled = event.room_version.prepared or _compiled(event.room_version)
     return compiled[1].judge(event, events)
