@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import pytest
 
 from matrix_membership import Event, RoomState, RoomVersion, auth, signing
-from matrix_membership.errors import InvalidEvent
+from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.events.contents import PowerLevels, SignedInvite, power_levels_view
 from matrix_membership.membership import JOIN
 from matrix_membership.room_versions import V1, V3, V10, V11, V12
@@ -170,6 +170,38 @@ class TestBuilder:
         assert (made.prev_events, made.auth_events) == (("$1",), ())
         made = Event.accepted(SimpleNamespace(**fields, prev_event_ids=["$1"]), V1)
         assert made.prev_events == ("$1",)
+
+
+class TestForRules:
+    def test_leaves_out_what_no_check_reads(self) -> None:
+        room = a_room(V11)
+        for event in (room.message(ANA), room.events[1]):
+            made = Event.accepted(HostEvent(stored(event)), V11, for_rules=True)
+            assert (made.depth, made.origin_server_ts) == (0, 0)
+            with pytest.raises(IncompleteState) as caught:
+                _ = made.auth_events
+            assert caught.value.missing == "auth_events"
+            assert "auth_events" not in made.document
+
+    def test_keeps_the_previous_events_of_members_and_create_events(self) -> None:
+        room = a_room(V1)
+        create, join, *_ = room.events
+        for event in (create, join):
+            made = Event.accepted(HostEvent(stored(event)), V1, for_rules=True)
+            assert made.prev_events == event.prev_events
+            assert made.document["prev_events"] == event.document["prev_events"]
+        made = Event.accepted(HostEvent(stored(room.message(ANA))), V1, for_rules=True)
+        with pytest.raises(IncompleteState):
+            _ = made.prev_events
+
+    def test_asks_a_method_for_the_state_key(self) -> None:
+        class Host(SimpleNamespace):
+            def get_state_key(self) -> str | None:
+                return None if self.type == "m.room.message" else ""
+
+        for kind, key in (("m.room.message", None), ("m.room.topic", "")):
+            source = Host(type=kind, sender=ANA, content={})
+            assert Event.accepted(source, V11, for_rules=True).state_key == key
 
 
 class TestNames:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,13 @@ def as_stored(event: Event) -> Event:
     """The event as a host holds it."""
     document = {**event.document, "event_id": event.event_id}
     return Event.accepted(document, event.room_version, signed_by=event.signed_by)
+
+
+def for_rules(event: Event) -> Event:
+    """The event as a check alone needs it."""
+    source = SimpleNamespace(**{**event.document, "event_id": event.event_id})
+    version = event.room_version
+    return Event.accepted(source, version, signed_by=event.signed_by, for_rules=True)
 
 
 def watched(state: list[Event], read: list[tuple[str, str]]) -> Callable[[str, str], Event | None]:
@@ -62,3 +70,4 @@ class TestNeededState:
             theirs = RoomState.of(KNOWN[version], map(as_stored, state))
             ours = RoomState.of(KNOWN[version], state)
             assert auth.check(accepted, theirs) == auth.check(event, ours), seed
+            assert auth.check(for_rules(event), theirs) == auth.check(event, ours), seed

@@ -17,12 +17,13 @@ from matrix_membership.identifiers import EventID
 Fields = dict[str, Any]
 
 
-def accepted_fields(source: Any) -> Fields:
+def accepted_fields(source: Any, *, for_rules: bool = False) -> Fields:
     """Read what the rules may ask of an event, under the names of a PDU.
 
     Args:
         source: an object with the fields of an event as attributes, or a mapping or a row with
             the keys of a PDU. Its `prev_events` and `auth_events` may be event IDs or pairs.
+        for_rules: of an object, read only what `auth.check` reads of an event of its type.
 
     Raises:
         InvalidEvent: it lacks a type, a sender or a content, or has one of another kind.
@@ -31,7 +32,7 @@ def accepted_fields(source: Any) -> Fields:
         fields = _by_keys(source)
     else:
         try:
-            fields = _by_attributes(source)
+            fields = _by_attributes(source, for_rules=for_rules)
         except AttributeError:
             fields = _by_keys(_mapping_of(source))
     content = fields["content"]
@@ -52,28 +53,31 @@ def _error(fields: Fields) -> InvalidEvent:
     return InvalidEvent("content", "an object", fields["content"])
 
 
-def _by_attributes(source: Any) -> Fields:
+def _by_attributes(source: Any, *, for_rules: bool) -> Fields:
     event_type = source.type
-    try:
-        before, listed = tuple(source.prev_event_ids()), tuple(source.auth_event_ids())
-    except (AttributeError, TypeError):  # they are lists, have other names, or are missing
-        before = _listed(source, "prev_event_ids", "prev_events")
-        listed = _listed(source, "auth_event_ids", "auth_events")
+    # Synapse's events have it. A state key that is missing, as of messages, costs an exception.
+    has_method = hasattr(source, "get_state_key")
     fields = {
         "type": event_type,
         "sender": source.sender,
         "content": source.content,
-        "state_key": getattr(source, "state_key", None),
+        "state_key": source.get_state_key() if has_method else getattr(source, "state_key", None),
         "room_id": getattr(source, "room_id", None),
         "event_id": getattr(source, "event_id", None),
-        "prev_events": before,
-        "auth_events": listed,
-        "depth": getattr(source, "depth", None),
-        "origin_server_ts": getattr(source, "origin_server_ts", None),
     }
     if event_type == "m.room.redaction":
         fields["redacts"] = getattr(source, "redacts", None)
+    if for_rules and event_type not in _WITH_PREVIOUS:
+        return fields
+    fields["prev_events"] = _listed(source, "prev_event_ids", "prev_events")
+    if not for_rules:
+        fields["auth_events"] = _listed(source, "auth_event_ids", "auth_events")
+        fields["depth"] = getattr(source, "depth", None)
+        fields["origin_server_ts"] = getattr(source, "origin_server_ts", None)
     return fields
+
+
+_WITH_PREVIOUS: Final = ("m.room.member", "m.room.create")  # the creator's first join, and 1.1
 
 
 def _listed(source: Any, name: str, other: str) -> tuple[EventID, ...]:

@@ -19,7 +19,7 @@ from matrix_membership.canonical_json import (
     read,
     thaw,
 )
-from matrix_membership.errors import InvalidEvent, InvalidJson
+from matrix_membership.errors import IncompleteState, InvalidEvent, InvalidJson
 from matrix_membership.events._accepted import AS_ACCEPTED, accepted_fields
 from matrix_membership.events._decode import decoded, given_id
 from matrix_membership.events._fast_write import content_hash_matches, covered_bytes, document_of
@@ -163,7 +163,12 @@ class Event(Facts):
 
     @classmethod
     def accepted(
-        cls, source: Any, room_version: RoomVersion, *, signed_by: Iterable[str] = ()
+        cls,
+        source: Any,
+        room_version: RoomVersion,
+        *,
+        signed_by: Iterable[str] = (),
+        for_rules: bool = False,
     ) -> Event:
         """Take over an event that a host judged and stored before.
 
@@ -173,12 +178,16 @@ class Event(Facts):
 
         Args:
             source: the host's event. An object with `type`, `sender`, `content` and perhaps
-                `state_key`, `event_id`, `room_id`, `redacts`, `depth`, `origin_server_ts`,
-                `prev_event_ids`, `auth_event_ids` as attributes, the last two methods or lists;
-                or a mapping or a row with the keys of a PDU and `event_id`. A missing state
+                `state_key` (or a method `get_state_key`), `event_id`, `room_id`, `redacts`,
+                `depth`, `origin_server_ts`, `prev_event_ids`, `auth_event_ids` as attributes,
+                the last two methods or lists; or a mapping or a row with the keys of a PDU and `event_id`. A missing state
                 key may be None.
             room_version: the version of its room.
             signed_by: the servers whose signatures the host verified.
+            for_rules: read of an object only what `auth.check` reads of it, which takes a third
+                less: not its auth events, times and depth, and its previous events only if
+                it is a member or a create event. Asking for these events raises
+                `IncompleteState`.
 
         Returns:
             An event that rules can judge and states can hold. It has no PDU. It does not hold
@@ -201,7 +210,7 @@ class Event(Facts):
         """
         if room_version.__class__ is not RoomVersion:
             require_room_version(room_version)
-        fields = accepted_fields(source)
+        fields = accepted_fields(source, for_rules=for_rules)
         event_id: Any = fields["event_id"] or ""
         if room_version.room_id_is_create_event and fields["type"] == "m.room.create":
             # Hosts tell the room ID that the event makes. Only another one stands in its PDU.
@@ -252,18 +261,20 @@ class Event(Facts):
     @property
     def auth_events(self) -> tuple[EventID, ...]:
         """The IDs of the events that it says authorise it. Cost: as `content`."""
-        if self.host_form is not None:
-            listed: tuple[EventID, ...] = self.host_form["auth_events"]
-            return listed
-        return references(self._once(), "auth_events", self.room_version)
+        return self._references("auth_events")
 
     @property
     def prev_events(self) -> tuple[EventID, ...]:
         """The IDs of the events that came before it. Cost: as `content`."""
-        if self.host_form is not None:
-            listed: tuple[EventID, ...] = self.host_form["prev_events"]
-            return listed
-        return references(self._once(), "prev_events", self.room_version)
+        return self._references("prev_events")
+
+    def _references(self, name: str) -> tuple[EventID, ...]:
+        if self.host_form is None:
+            return references(self._once(), name, self.room_version)
+        listed: tuple[EventID, ...] | None = self.host_form.get(name)
+        if listed is None:
+            raise IncompleteState("an event that was read for the rules", name)
+        return listed
 
     @property
     def depth(self) -> int:
@@ -403,7 +414,7 @@ def _document_of(fields: Mapping[str, Any], room_version: RoomVersion) -> dict[s
     """Return what `accepted` read, as the keys of a PDU of the room version."""
     document = {key: value for key, value in fields.items() if value is not None}
     if room_version.event_id_in_pdu:
-        for name in ("auth_events", "prev_events"):
+        for name in {"auth_events", "prev_events"} & document.keys():
             document[name] = tuple([(event_id, {}) for event_id in document[name]])
     return document
 
