@@ -32,8 +32,8 @@ Judge = Callable[[Event, RoomState], Decision]
 @rejects(category=Category.FEDERATION)
 def closed_to_a_server(event: Event, state: RoomState) -> bool:
     """The room is not federated, and the sender or target is of another server."""
-    create = state.create_event
-    if create is None or state.create.openly_federated:
+    # The view comes first: a prepared state knows it, so that this rule is settled beforehand.
+    if state.create.openly_federated or (create := state.create_event) is None:
         return False
     target = event.state_key if event.type == "m.room.member" else None
     return event.server != create.server or (

@@ -363,7 +363,7 @@ def _by_join_rule(
     kept: Kept, event: Any, sender: Name
 ) -> Iterator[tuple[JoinRule | None, ByMembership]]:
     """Yield the rows that are left in a federated room, for each join rule."""
-    known: dict[str, Any] = {"create": Probe(federate=True)}
+    known: dict[str, Any] = {"create": Probe(federate=True, openly_federated=True)}
     rows, asked = _left(kept, event, Probe(**known))
     found: ByMembership = dict.fromkeys(_MEMBERSHIPS, _rows(rows))
     if "membership_of" in asked:

@@ -19,6 +19,7 @@ from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, Membership
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state._fields import NO_JOIN_RULE as NO_JOIN_RULE
 from matrix_membership.state._fields import (
+    NOT_TO_PREPARE,
     TO_PREPARE,
     Fields,
     fill_in,
@@ -189,8 +190,10 @@ class RoomState(Fields):
             state = _sealed(looked_up(room_version, stored.get, stored, partial=partial))
         else:
             state = _sealed(looked_up(room_version, source, None, partial=partial))
-        if prepare and not partial and state.create_event is not None and state.create.federate:
-            _keep(state, "prepared", TO_PREPARE)
+        if prepare and not partial and state.create_event is not None:
+            _keep(
+                state, "prepared", TO_PREPARE if state.create.openly_federated else NOT_TO_PREPARE
+            )
         return state
 
     @classmethod

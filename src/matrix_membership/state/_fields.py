@@ -87,7 +87,7 @@ def fill_in_views(state: Fields) -> None:
     create = state.create = NO_CREATE if event is None else event.view
     # Rows chosen beforehand suppose all of this. Other states are judged by rows that suppose
     # nothing.
-    whole = event is not None and create.federate and not state.is_partial
+    whole = event is not None and create.openly_federated and not state.is_partial
     state.prepared = TO_PREPARE if whole else NOT_TO_PREPARE
     event = get("m.room.power_levels")
     levels = state.power_levels = NO_POWER_LEVELS if event is None else event.view
@@ -127,7 +127,7 @@ def filtered(
     fill_in_views(state)
     # A check may choose rows beforehand as for a whole state: what it then reads of a place that
     # is unknown raises.
-    if state.create_event is not None and state.create.federate:
+    if state.create_event is not None and state.create.openly_federated:
         state.prepared = TO_PREPARE if _JOIN_RULES in known else NO_JOIN_RULE_TO_PREPARE
     for place, names in _VIEWED.items():
         if place not in known:
