@@ -1,4 +1,4 @@
-"""Serve the membership endpoints of the client-server API.
+"""Serve a part of the client-server API: membership, history, summaries.
 
 The example has no passwords: the access token is the user's name.
 
@@ -7,7 +7,7 @@ The example has no passwords: the access token is the user's name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
@@ -17,12 +17,18 @@ from homeserver.asked import LARGEST_EVENT, read_body
 from homeserver.bounded import Bounded
 from homeserver.creating import create_room
 from homeserver.doing import Ask, Doing
+from homeserver.sending import Sending
 from homeserver.server import Homeserver
+from homeserver.showing import Showing
+from homeserver.summaries import Summaries
 from matrix_membership import client
 from matrix_membership.client import TokenBucket
 from matrix_membership.server import MatrixError, UserID, is_user_id
 
 CLIENT: Final = "/_matrix/client/v3"
+OfUser = Callable[[UserID, web.Request, bytes], Awaitable[Answer]]
+"""A function that answers a request of a user."""
+
 LIMIT: Final = 20
 """Requests that a user may make a second."""
 
@@ -36,6 +42,9 @@ class ClientEndpoints:
     def __init__(self, server: Homeserver, doing: Doing) -> None:
         self.server = server
         self.doing = doing
+        self.showing = Showing(server)
+        self.sending = Sending(server)
+        self.summaries = Summaries(server, doing.resolve)
         self.buckets: Bounded[UserID, TokenBucket] = Bounded(MOST_USERS)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -56,6 +65,14 @@ class ClientEndpoints:
         ):  # fmt: skip
             router.add_route(method, path, serving(self.endpoint(read, ask)))
         router.add_route("POST", CLIENT + "/createRoom", serving(self.create_room))
+        for method, path, respond in (
+            *self.showing.endpoints,
+            *self.sending.endpoints,
+            *self.server.users.endpoints,
+        ):
+            router.add_route(method, CLIENT + path, serving(self.of_user(respond)))
+        for method, path, respond in self.summaries.endpoints:
+            router.add_route(method, path, serving(self.of_user(respond)))
 
     def endpoint(self, read: Callable[..., Any], ask: Ask) -> Callable[[web.Request], Any]:
         """Make an endpoint: read the request, ask the library, do what it says."""
@@ -78,6 +95,17 @@ class ClientEndpoints:
             return await self.doing.carry_out(ask, asked)
 
         return respond
+
+    def of_user(self, respond: OfUser) -> Callable[[web.Request], Any]:
+        """Make an endpoint that needs the user and the body."""
+
+        async def responding(request: web.Request) -> Answer:
+            user, body = await self.who_says_what(request)
+            if isinstance(user, MatrixError):
+                return Answer.refusing(user)
+            return await respond(user, request, body)
+
+        return responding
 
     async def create_room(self, request: web.Request) -> Answer:
         """Make a room."""

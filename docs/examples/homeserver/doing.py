@@ -20,7 +20,7 @@ from homeserver.by_address import ByAddress
 from homeserver.inviting import Inviting
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from matrix_membership import client
+from matrix_membership import Membership, client
 from matrix_membership.server import (
     Failed,
     Joined,
@@ -66,7 +66,8 @@ class Doing:
         """Ask the library until it needs no more, and do what it says."""
         while True:
             timed = {} if ask in UNTIMED else {"at": self.server.now()}
-            outcome = ask(request, self.known(request), **timed)
+            settings = self.server.users.settings(request)
+            outcome = ask(request, self.known(request), settings=settings, **timed)
             match outcome:
                 case client.NeedsMemberships(user=user, rooms=rooms):
                     looked_up = {room: self.server.membership(user, room) for room in rooms}
@@ -100,6 +101,9 @@ class Doing:
                 return Answer.of(body)
             case client.Forget(user=user, room_id=room_id, body=body):
                 self.server.held.pop((room_id, user), None)
+                room = self.server.rooms.get(room_id)
+                if room is not None:
+                    self.server.users.forget(user, room_id, room.state)
                 return Answer.of(body)
             case MatrixError():
                 return Answer.refusing(outcome)
@@ -128,15 +132,22 @@ class Doing:
         return room_id, [name for name in servers if is_server_name(name)]
 
     async def send(self, outcome: client.Send) -> Answer:
-        """Build an event, have an invite signed by the other server, store and send it."""
-        event = outcome.template.complete(self.server.signer)
+        """Build an event, have it signed by the servers that must, store and send it."""
+        server = self.server
+        event = outcome.template.complete(server.signer)
+        # What the policy server says goes to the client as it is.
+        signed = await server.policing.sign(event, server.rooms[event.room_id].state)
+        if isinstance(signed, MatrixError):
+            return Answer.refusing(signed)
         if outcome.offer_to is None:
-            self.server.publish(event)
+            server.publish(signed)
+            if event.membership is Membership.INVITE:
+                server.users.mark(event.room_id, str(event.state_key), shown=outcome.shown)
         else:
-            refusal = await self.inviting.issue(event)
+            refusal = await self.inviting.issue(signed)
             if refusal is not None:
                 return Answer.refusing(refusal)
-        return Answer.of(outcome.answer(event))
+        return Answer.of(outcome.answer(signed))
 
     async def begin(self, outcome: client.Begin) -> Answer:
         """Run a handshake with one server after the other, and store how it ends."""

@@ -70,6 +70,10 @@ class Endpoints:
             *self.history.endpoints,
         ):
             self.add(application, method, path, respond)
+        policing = self.server.policing
+        route("GET", policing.KEY_PATH, serving(self.policy_key))
+        sign = authenticated(self.server, self.sign, most_bytes=LARGEST_BODY)
+        route("POST", policing.SIGN_PATH, serving(sign))
         transaction = "/v1/send/{transaction}"
         take = self.transactions.respond
         self.add(application, "PUT", transaction, take, most_bytes=LARGEST_TRANSACTION)
@@ -146,10 +150,34 @@ class Endpoints:
             # No await since the snapshot, so it is still the newest state.
             if not answer.repeated:
                 self.server.rooms[request.room_id].store(answer.event)
-                self.server.outbox.put(answer.send_to, answer.event)
+                if answer.policy_server is None:
+                    self.server.outbox.put(answer.send_to, answer.event)
+                else:
+                    self.server.in_background(self.pass_on(answer))
             return _sent(answer, paired=version == "v1" and len(handshake.send_versions) > 1)
 
         return respond
+
+    async def pass_on(self, accepted: Accepted) -> None:
+        """Have the room's policy server sign an event of another server, then send it on."""
+        room = self.server.rooms[accepted.event.room_id]
+        signed = await self.server.policing.sign(accepted.event, accepted.state)
+        if isinstance(signed, MatrixError):
+            self.server.refusals.append(signed)
+            return
+        room.replace(signed)
+        self.server.outbox.put(accepted.send_to, signed)
+
+    # ------------------------------------------------------------------ policies
+
+    async def policy_key(self, _: web.Request) -> Answer:
+        """Answer with the key that rooms name which use this policy server."""
+        return Answer.of(self.server.policing.document)
+
+    async def sign(self, asked: Asked) -> Answer:
+        """Sign an event as the policy server of its room, or refuse it."""
+        answer = self.server.policing.answer(asked.content, asked.origin)
+        return Answer.refusing(answer) if isinstance(answer, MatrixError) else Answer.of(answer)
 
     # ------------------------------------------------------------------ queries
 

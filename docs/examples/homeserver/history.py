@@ -9,7 +9,7 @@ from homeserver.answers import Answer
 from homeserver.asked import Asked
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
-from matrix_membership import Membership, RoomState
+from matrix_membership import Membership
 from matrix_membership.server import JsonValue, MatrixError, RoomID, answer_hierarchy, history
 
 __all__ = ["History"]
@@ -76,19 +76,15 @@ class History:
     async def hierarchy(self, asked: Asked) -> Answer:
         """Answer with a space and its children."""
 
-        def state_of(room_id: RoomID) -> RoomState | None:
-            server = self.server
-            return server.rooms[room_id].state if server.takes_part_in(room_id) else None
-
         def membership_of(room_id: RoomID) -> Membership | None:
-            state = state_of(room_id)
+            state = self.server.state_of(room_id)
             known = state is not None and asked.origin in state.servers_in_room
             return Membership.JOIN if known else None
 
         answer = answer_hierarchy(
             asked.origin,
             asked.path["room_id"],
-            state_of,
+            self.server.state_of,
             membership_of=membership_of,
             suggested_only=asked.first("suggested_only") == "true",
         )

@@ -104,9 +104,14 @@ class Inviting:
             server.signer,
             keys=keys,
             room_versions=server.room_versions,
+            policy=server.users.policy_of(str(request.event.get("state_key"))),
+            server_policy=server.users.server_policy,
             state=server.rooms[request.room_id].state if in_room else None,
         )
-        if in_room or isinstance(answer, MatrixError):
+        if isinstance(answer, MatrixError):
+            return answer
+        server.users.mark(answer.event.room_id, str(answer.event.state_key), shown=answer.shown)
+        if in_room:
             return answer  # if we are in the room, it also comes as an event
         return self.hold(answer) or answer
 

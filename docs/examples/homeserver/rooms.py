@@ -43,6 +43,9 @@ It bounds what a state event on a branch costs: to resolve 20 states takes about
 1,000 members, and half a second in one of 10,000.
 """
 
+REDACTS_IN_CONTENT: Final = 11
+"""The redaction rules from which on a redaction names its target in the content."""
+
 MOST_EVENTS: Final = 10_000
 MOST_REJECTED: Final = 10_000
 MOST_WAITING: Final = 100
@@ -302,6 +305,10 @@ class Room:
         """Keep an event that was admitted to the current state; it may follow older events."""
         self._settle(event, None, self.after(event.prev_events) or self.state)
 
+    def replace(self, event: Event) -> None:
+        """Keep an event that has got another signature in place of the one without."""
+        self.events[event.event_id] = event
+
     def make(
         self,
         signer: Signer,
@@ -317,16 +324,39 @@ class Room:
         Raises:
             Rejected: the rules reject it.
         """
+        event = self.build(signer, sender, event_type, content, state_key=state_key, at=at)
+        self.store(event)
+        return event
+
+    def build(
+        self,
+        signer: Signer,
+        sender: str,
+        event_type: str,
+        content: Any,
+        *,
+        state_key: str | None = None,
+        redacts: str = "",
+        at: int,
+    ) -> Event:
+        """Make and judge an event of a user of ours; `store` keeps it.
+
+        Raises:
+            Rejected: the rules reject it.
+        """
+        in_content = bool(redacts) and self.version.redaction_rules >= REDACTS_IN_CONTENT
         fields = {
             "type": event_type,
             "sender": sender,
-            "content": content,
+            "content": {**content, "redacts": redacts} if in_content else content,
             "origin_server_ts": at,
             "depth": min(self.depth + 1, self.version.max_depth),
             "prev_events": self._references(self.prev_events),
         }
         if state_key is not None:
             fields["state_key"] = state_key
+        if redacts and not in_content:
+            fields["redacts"] = redacts
         if self.prev_events:
             fields["room_id"] = self.room_id
         elif not self.version.room_id_is_create_event:
@@ -339,7 +369,6 @@ class Room:
         admission = admit(event, self.state)
         if not admission:
             raise Rejected(admission.decision)
-        self.store(event)
         return event
 
     def _references(self, event_ids: Iterable[EventID]) -> list[Any]:

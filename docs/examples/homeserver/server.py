@@ -11,9 +11,19 @@ from typing import Any, Final
 from homeserver.answers import Answer
 from homeserver.keys import MOST_ASKED, Keys
 from homeserver.outbox import Outbox
+from homeserver.policing import Policing
 from homeserver.rooms import Room
 from homeserver.transport import Transport
-from matrix_membership import KNOWN, Event, KeyRing, Membership, RoomVersion, Signer
+from homeserver.users import Users
+from matrix_membership import (
+    KNOWN,
+    Event,
+    KeyRing,
+    Membership,
+    RoomState,
+    RoomVersion,
+    Signer,
+)
 from matrix_membership.server import (
     MatrixError,
     OutOfBand,
@@ -42,6 +52,8 @@ class Homeserver:
         held: invites and knocks of its users in rooms that it is not in, by room and user.
         keys: the keys of other servers.
         outbox: the events that other servers have not taken yet.
+        policing: signs events as a policy server, and asks the policy servers of rooms.
+        users: what it knows of its own users.
         room_versions: the room versions that it speaks.
         identity_servers: the identity servers that it trusts.
         omits_members: whether it leaves members out of an answer if the request allows it.
@@ -58,6 +70,8 @@ class Homeserver:
         self.held: dict[tuple[str, str], OutOfBand] = {}
         self.keys = Keys(transport, self.now)
         self.outbox = Outbox(transport, self.now, self.refusals.append)
+        self.policing = Policing(transport, self.snapshot)
+        self.users = Users(self.name, self.state_of)
         self.room_versions = {name: KNOWN[name] for name in room_versions}
         self.identity_servers: frozenset[str] = frozenset()
         self.omits_members = True
@@ -160,6 +174,10 @@ class Homeserver:
         room = self.rooms.get(room_id) if isinstance(room_id, str) else None
         return room is not None and self.name in room.state.servers_in_room
 
+    def state_of(self, room_id: str) -> RoomState | None:
+        """Return the current state of a room; None if we are not in it."""
+        return self.rooms[room_id].state if self.takes_part_in(room_id) else None
+
     def membership(self, user: UserID, room_id: RoomID) -> Membership | None:
         """Return a user's membership in a room; None if we cannot tell."""
         if not self.takes_part_in(room_id):
@@ -174,7 +192,10 @@ class Homeserver:
         return self.rooms[room_id].snapshot(self.name, self.membership)
 
     def publish(self, event: Event) -> None:
-        """Keep an event of ours that was judged, and send it to the servers that it concerns."""
+        """Keep an event of ours that was judged, and send it to the servers that it concerns.
+
+        Where the room has a policy server, `policing.sign` comes first.
+        """
         room = self.rooms[event.room_id]
         concerned = set(room.state.servers_in_room)
         if event.membership is not None:

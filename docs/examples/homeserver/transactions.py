@@ -16,8 +16,10 @@ from homeserver.asked import LARGEST_EVENT, Asked
 from homeserver.bounded import Bounded
 from homeserver.gaps import Gaps
 from homeserver.inviting import Inviting
+from homeserver.policing import MOST_ASKED_FOR
 from homeserver.server import Homeserver
-from matrix_membership import InvalidEvent, Membership, RoomState
+from matrix_membership import InvalidEvent, Membership
+from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.server import (
     EventID,
     JsonObject,
@@ -84,7 +86,7 @@ class Transactions:
 
     async def take_all(self, asked: Asked) -> Answer:
         """Take the PDUs of a transaction, one after the other; ignore its EDUs."""
-        transaction = read_transaction(asked.content, asked.origin, self._state_of)
+        transaction = read_transaction(asked.content, asked.origin, self.server.state_of)
         if isinstance(transaction, MatrixError):
             return Answer.refusing(transaction)
         held = [read for pdu in transaction.elsewhere for read in self._read_held(pdu)]
@@ -93,17 +95,17 @@ class Transactions:
             self.inviting.take(verify(read, keys))
         results: dict[EventID, Receipt | None] = {}
         gaps = Gaps(self.server, asked.origin)
+        left = MOST_ASKED_FOR
         for read in transaction.pdus:
             room = self.server.rooms[read.event.room_id]
             await gaps.fill(room, read)
             event_id = read.event.event_id
+            if left and PolicyServer.lacking(read.event, room.state) and not room.knows(event_id):
+                left -= 1
+                read = await self.server.policing.complete(room, read, keys)  # noqa: PLW2901 - the same event
             results[event_id] = None if room.knows(event_id) else room.take(read, keys)
             await asyncio.sleep(0)  # fifty events take a while: let other requests run
         return Answer.of(transaction.answer(results))
-
-    def _state_of(self, room_id: str) -> RoomState | None:
-        server = self.server
-        return server.rooms[room_id].state if server.takes_part_in(room_id) else None
 
     def _read_held(self, pdu: JsonObject) -> Iterator[ReadPdu]:
         """Read a PDU that may end an invite which we hold, by each version that the room may have."""
