@@ -10,6 +10,7 @@ import pytest
 from matrix_membership import identifiers
 from matrix_membership.errors import InvalidIdentifier
 from matrix_membership.identifiers import (
+    are_user_ids,
     is_event_id,
     is_room_id,
     is_server_name,
@@ -77,6 +78,20 @@ class TestGrammar:
     def test_refuses_what_is_no_text(self, value: Any) -> None:
         for holds in (is_server_name, is_user_id, is_room_id, is_event_id):
             assert not holds(value)
+
+
+class TestUserIDs:
+    USERS = tuple(value for holds, value in GOOD if holds is is_user_id)
+    OTHERS = (*(value for holds, value in BAD if holds is is_user_id), "@a:b\0@c:d", "", None, 5)
+
+    def test_are_all_taken(self) -> None:
+        for count in range(len(self.USERS) + 1):
+            assert are_user_ids(self.USERS[:count])
+
+    @pytest.mark.parametrize("other", OTHERS)
+    def test_are_refused_with_another_value_among_them(self, other: Any) -> None:
+        for values in ([other], [*self.USERS, other], [other, "@a:b"], ["@a:b", other, "@c:d"]):
+            assert not are_user_ids(values)
 
 
 class TestServerPart:

@@ -10,7 +10,7 @@ __ https://spec.matrix.org/v1.19/appendices/#common-identifier-format
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NewType, TypeGuard
 
 from matrix_membership.errors import InvalidIdentifier
@@ -28,7 +28,9 @@ MAX_BYTES: Final = 255
 _SERVER = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.\-]{1,255})(?::[0-9]{1,5})?"
 _LOCALPART = r"[^:\x00\ud800-\udfff]"
 _matches_server = re.compile(_SERVER).fullmatch
-_matches_user = re.compile(rf"@{_LOCALPART}*:{_SERVER}").fullmatch
+_USER = rf"@{_LOCALPART}*:{_SERVER}"
+_matches_user = re.compile(_USER).fullmatch
+_matches_users = re.compile(rf"{_USER}(?:\x00{_USER})*+").fullmatch
 _matches_room = re.compile(rf"!(?:{_LOCALPART}+:{_SERVER}|[A-Za-z0-9_\-]{{43}})").fullmatch
 _matches_event = re.compile(rf"\${_LOCALPART}+:{_SERVER}").fullmatch
 _EVENT_HASH = r"\$[A-Za-z0-9_\-+/]{43}"
@@ -68,6 +70,28 @@ def is_user_id(value: object) -> TypeGuard[UserID]:
         and (len(value) <= _SURELY_SHORT or _fits(value))
         and _matches_user(value) is not None
     )
+
+
+def are_user_ids(values: Collection[object]) -> bool:
+    """Tell whether all values are user IDs, by the historical grammar.
+
+    >>> are_user_ids(["@:a.example", "@ana:a.example"]), are_user_ids(["@ana:a.example", None])
+    (True, False)
+    """
+    try:
+        listed = "\0".join(values)  # type: ignore[arg-type]  # other values raise
+    except TypeError:
+        return False
+    # One match for all, since power levels name hundreds. No user ID holds a null character, so
+    # a match with as many of them as there are gaps has as many user IDs as there are values.
+    if (
+        values
+        and max(map(len, values)) <= _SURELY_SHORT  # type: ignore[arg-type]  # all are text by now
+        and listed.count("\0") == len(values) - 1
+        and _matches_users(listed)
+    ):
+        return True
+    return all(map(is_user_id, values))
 
 
 def is_room_id(value: object) -> TypeGuard[RoomID]:

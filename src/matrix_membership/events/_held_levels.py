@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeGuard
 
@@ -16,6 +16,7 @@ from matrix_membership.events.contents import (
     NAMED_LEVELS,
     NO_LEVELS,
     PowerLevels,
+    PowerLevelSlots,
     level_of,
     power_levels_view,
 )
@@ -41,8 +42,12 @@ def names_a_server(value: object) -> TypeGuard[UserID]:
     return isinstance(value, str) and value[:1] == "@" and ":" in value
 
 
+def _name_servers(values: Collection[object]) -> bool:
+    return all(map(names_a_server, values))
+
+
 _keep: Final = object.__setattr__
-_ATTRIBUTES: Final = frozenset({*PowerLevels.__annotations__} - {"held"})
+_ATTRIBUTES: Final = frozenset({*PowerLevelSlots.__annotations__} - {"held"})
 _FUNCTIONS: Final = MappingProxyType(
     {
         "level_of": ("users", "users_default"),
@@ -66,7 +71,7 @@ def _fill_in(levels: Any, name: str) -> Any:
         level = level_of(content.get(name), room_version)
         _keep(levels, name, NAMED_LEVELS[name] if level is None else level)
     else:
-        whole = power_levels_view(content, room_version, names_a_server)
+        whole = power_levels_view(content, room_version, _name_servers)
         for part in PowerLevels.__match_args__:
             _keep(levels, part, getattr(whole, part))
     return getattr(levels, name)

@@ -7,16 +7,16 @@ malformed content becomes a fact of the view (`users_readable`), on which a rule
 from __future__ import annotations
 
 from binascii import a2b_base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import isfinite
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from attrs import field
 
-from matrix_membership._attrs import constant
+from matrix_membership._attrs import constant, slots
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, thaw
-from matrix_membership.identifiers import RoomID, UserID, is_room_id, is_user_id
+from matrix_membership.identifiers import RoomID, UserID, are_user_ids, is_room_id, is_user_id
 from matrix_membership.membership import JOIN_RULES, JoinRule
 from matrix_membership.room_versions import RoomVersion
 
@@ -58,6 +58,10 @@ def levels_of(value: JsonValue, room_version: RoomVersion) -> tuple[Mapping[str,
     """Return a map's readable levels, whether all are, and whether floats fit."""
     if not isinstance(value, Mapping):
         return NO_LEVELS, False, True
+    # Nearly all maps hold nothing else, and then no level has to be looked at: 19 us in place of 70
+    # for 500 users.
+    if _INTEGERS.issuperset(map(type, value.values())):
+        return JsonObject(value), True, True
     levels = {}
     in_range = True
     for key, item in value.items():
@@ -70,6 +74,8 @@ def levels_of(value: JsonValue, room_version: RoomVersion) -> tuple[Mapping[str,
             in_range = False
     return JsonObject(levels), len(levels) == len(value), in_range
 
+
+_INTEGERS: Final = frozenset({int})
 
 # Python's \s and str.strip know more white space than the Unicode property that
 # other implementations strip, and int() knows underscores and other digits.
@@ -214,8 +220,38 @@ NAMED_LEVELS: Final[Mapping[str, int]] = MappingProxyType(
 """The levels that `m.room.power_levels` names, with their defaults, in the rules' order."""
 
 
+@slots
+class PowerLevelSlots:
+    """The fields of power levels, declared once; `PowerLevels` explains each.
+
+    They are filled like `events.facts.Facts`: in 2.6 us, where the constructor of
+    `PowerLevels` takes 6.6.
+    """
+
+    users_default: int
+    events_default: int
+    state_default: int
+    ban: int
+    redact: int
+    kick: int
+    invite: int
+    users: Mapping[str, int]
+    events: Mapping[str, int]
+    notifications: Mapping[str, int]
+    named: Mapping[str, int]
+    named_readable: bool = True
+    maps_readable: bool = True
+    users_readable: bool = True
+    exists: bool = True
+
+    level_of: Callable[[str], int] = field(init=False, repr=False)
+    message_level_of: Callable[[str], int] = field(init=False, repr=False)
+    state_level_of: Callable[[str], int] = field(init=False, repr=False)
+    held: Held | None = field(init=False, repr=False, default=None)
+
+
 @constant
-class PowerLevels:
+class PowerLevels(PowerLevelSlots):
     """`m.room.power_levels`: who may do what. Defaults are filled in.
 
     Attributes:
@@ -240,38 +276,11 @@ class PowerLevels:
         held: the content of an accepted event and its room version; None for other events.
     """
 
-    users_default: int
-    events_default: int
-    state_default: int
-    ban: int
-    redact: int
-    kick: int
-    invite: int
-    users: Mapping[str, int]
-    events: Mapping[str, int]
-    notifications: Mapping[str, int]
-    named: Mapping[str, int]
-    named_readable: bool = True
-    maps_readable: bool = True
-    users_readable: bool = True
-    exists: bool = True
-
     __match_args__: ClassVar[tuple[str, ...]]
 
-    level_of: Callable[[str], int] = field(init=False, repr=False)
-    message_level_of: Callable[[str], int] = field(init=False, repr=False)
-    state_level_of: Callable[[str], int] = field(init=False, repr=False)
-    held: Held | None = field(init=False, repr=False, default=None)
-
     def __attrs_post_init__(self) -> None:
-        # Every auth check asks for levels. A closure finds its two variables faster than a
-        # method finds four attributes.
-        for name, levels, default in (
-            ("level_of", self.users, self.users_default),
-            ("message_level_of", self.events, self.events_default),
-            ("state_level_of", self.events, self.state_default),
-        ):
-            object.__setattr__(self, name, _look_up(levels, default))
+        for name, look_up in zip(_LOOK_UPS, _look_ups(self), strict=True):
+            object.__setattr__(self, name, look_up)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (PowerLevels, tuple(getattr(self, name) for name in self.__match_args__))
@@ -289,7 +298,21 @@ Held = tuple[Mapping[str, Any], RoomVersion]
 """A host's content, which a view reads only as far as it is asked, and its room version."""
 
 
-def _look_up(levels: Mapping[str, int], default: int) -> Callable[[str], int]:
+_LookUp = Callable[[str], int]
+_LOOK_UPS: Final = ("level_of", "message_level_of", "state_level_of")
+
+
+# Every auth check asks for levels. A closure finds its two variables faster than a method finds
+# four attributes.
+def _look_ups(levels: PowerLevelSlots) -> tuple[_LookUp, _LookUp, _LookUp]:
+    return (
+        _look_up(levels.users, levels.users_default),
+        _look_up(levels.events, levels.events_default),
+        _look_up(levels.events, levels.state_default),
+    )
+
+
+def _look_up(levels: Mapping[str, int], default: int) -> _LookUp:
     get = levels.get
 
     def level_of(key: str) -> int:
@@ -298,13 +321,8 @@ def _look_up(levels: Mapping[str, int], default: int) -> Callable[[str], int]:
     return level_of
 
 
-def _named(levels: Mapping[str, int]) -> dict[str, Any]:
-    """Return the fields of the seven named levels, defaults filled in."""
-    return {**NAMED_LEVELS, **levels}
-
-
 NO_POWER_LEVELS: Final = PowerLevels(
-    **_named({}),
+    **dict[str, Any](NAMED_LEVELS),
     users=NO_LEVELS,
     events=NO_LEVELS,
     notifications=NO_LEVELS,
@@ -317,19 +335,15 @@ NO_POWER_LEVELS: Final = PowerLevels(
 def power_levels_view(
     content: Mapping[str, JsonValue],
     room_version: RoomVersion,
-    is_user: Callable[[object], bool] = is_user_id,
+    are_users: Callable[[Collection[object]], bool] = are_user_ids,
 ) -> PowerLevels:
     """View the content of an `m.room.power_levels` event. Cost: linear in its size."""
-    named: dict[str, int] = {}
-    readable = in_range = True
-    for name, default in NAMED_LEVELS.items():
-        # A level that is written down differs from a default of the same value: rule 10.3 (version
-        # 12: 10.6) compares what is present.
-        if name in content:
-            level = level_of(content[name], room_version)
-            readable = readable and level is not None
-            in_range = in_range and not out_of_range(content[name])
-            named[name] = default if level is None else level
+    # A level that is written down differs from a default of the same value: rule 10.3 (version 12:
+    # 10.6) compares what is present.
+    present = {name: content[name] for name in NAMED_LEVELS if name in content}
+    named, named_readable, named_in_range = levels_of(present, room_version)
+    if not named_readable:
+        named = JsonObject({name: named.get(name, NAMED_LEVELS[name]) for name in present})
     events, events_readable, events_in_range = levels_of(content.get("events", {}), room_version)
     notifications, notifications_readable, notifications_in_range = levels_of(
         content.get("notifications", {}), room_version
@@ -337,22 +351,29 @@ def power_levels_view(
     # Absent `users` count as an empty object. The letter of the rule asks for an object, but every
     # server takes their absence.
     users, users_readable, users_in_range = levels_of(content.get("users", {}), room_version)
-    return PowerLevels(
-        **_named(named),
-        users=users,
-        events=events,
-        notifications=notifications,
-        named=JsonObject(named),
-        named_readable=readable,
-        maps_readable=events_readable and notifications_readable,
-        # A float that binary64 cannot hold makes the whole event unreadable.
-        users_readable=users_readable
-        and all(is_user(user) for user in content.get("users", ()))
-        and in_range
-        and events_in_range
-        and notifications_in_range
-        and users_in_range,
-    )
+    levels: Any = _unfilled()
+    levels.users, levels.events, levels.notifications = users, events, notifications
+    (
+        levels.users_default,
+        levels.events_default,
+        levels.state_default,
+        levels.ban,
+        levels.redact,
+        levels.kick,
+        levels.invite,
+    ) = {**NAMED_LEVELS, **named}.values()
+    levels.named, levels.named_readable = named, named_readable
+    levels.maps_readable = events_readable and notifications_readable
+    # A float that binary64 cannot hold makes the whole event unreadable.
+    in_range = named_in_range and events_in_range and notifications_in_range and users_in_range
+    levels.users_readable = users_readable and in_range and are_users(content.get("users", ()))
+    levels.level_of, levels.message_level_of, levels.state_level_of = _look_ups(levels)
+    levels.exists, levels.held = True, None
+    levels.__class__ = PowerLevels
+    return levels  # type: ignore[no-any-return]  # the line above made it one
+
+
+_unfilled: Final[Any] = PowerLevelSlots
 
 
 @constant
