@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -15,13 +16,19 @@ from matrix_membership.canonical_json import (
     Budget,
     JsonFloat,
     JsonObject,
-    canonical_text,
     decode,
     encode,
     freeze,
     thaw,
+    write_plain,
 )
 from matrix_membership.errors import InvalidJson
+
+
+class Severity(StrEnum):
+    FATAL = "fatal"
+    NOTED = "noted"
+
 
 EXAMPLES = [
     ("{}", "{}"),
@@ -174,6 +181,14 @@ class TestEncode:
     def test_tolerantly_writes_numbers(self) -> None:
         assert encode([0.5, 2**60], strict=False) == b"[0.5,1152921504606846976]"
 
+    def test_takes_texts_of_a_class_of_their_own(self) -> None:
+        assert encode({Severity.FATAL: [Severity.NOTED, None]}) == b'{"fatal":["noted",null]}'
+
+    def test_refuses_keys_that_are_not_text(self) -> None:
+        for key in (True, None, 5, ()):
+            with pytest.raises(InvalidJson):
+                encode({"a": {key: "b"}})
+
     def test_refuses_what_holds_itself(self) -> None:
         value: list[Any] = []
         value.append(value)
@@ -188,7 +203,7 @@ class TestEncode:
     )
     def test_is_undone_by_decode(self, value: Any) -> None:
         assert thaw(decode(encode(value), strict=True)) == value
-        assert encode(freeze(value)) == encode(value) == canonical_text(value).encode()
+        assert encode(freeze(value)) == encode(value) == write_plain(value)
 
 
 class TestJsonObject:

@@ -15,6 +15,7 @@ from nacl.signing import SigningKey
 from matrix_membership import Event, RoomState, auth
 from matrix_membership._attrs import evolve
 from matrix_membership.auth import rejects
+from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.federation import (
     JOINING,
     Accepted,
@@ -40,9 +41,9 @@ from tests.bench.measure import (
     slope,
 )
 from tests.bench.rooms import RING, crowded, levelled, member, questions, real_join, really_signed
-from tests.builders import BEN, KEYS, a_room
+from tests.builders import ANA, BEN, KEYS, a_room
 from tests.federation.conversation import accepted, send_request, signed
-from tests.federation.signed_rooms import A
+from tests.federation.signed_rooms import A, with_state
 from tests.growth.counting import instructions
 from tests.growth.inputs import LARGE_PDUS, of_a_pdu
 
@@ -190,6 +191,27 @@ def received() -> Call:
     def call() -> object:
         return receive(
             pdu, V11, keys=KEYS, auth_events=at_hand, state_before=state, current_state=state
+        )
+
+    assert call(), str(call())
+    return call
+
+
+def received_levels(users: int) -> Call:
+    """A change of the power levels of a room of as many users, from its bytes to its receipt."""
+    level = {**NAMED_LEVELS, "events": {"m.room.name": 50, "m.room.power_levels": 100}}
+    listed = {ANA: 100, **{f"@user{number}:a.example": 10 for number in range(users - 1)}}
+    content = {**level, "users": listed}
+    room = with_state(really_signed(0), "m.room.power_levels", content)
+    changed = {**content, "users": {**listed, "@user1:a.example": 50}}
+    after = with_state(room, "m.room.power_levels", changed)
+    event, state = after.state.get("m.room.power_levels"), room.state
+    assert event is not None
+    pdu, at_hand = event.pdu, {event.event_id: event for event in state.events}.get
+
+    def call() -> object:
+        return receive(
+            pdu, V11, keys=RING, auth_events=at_hand, state_before=state, current_state=state
         )
 
     assert call(), str(call())

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, Final, Never, Self
 
-from canonicaljson import encode_canonical_json
-
+from matrix_membership.canonical_json._plain import read_plain as read_plain
+from matrix_membership.canonical_json._plain import scan_plain as scan_plain
+from matrix_membership.canonical_json._plain import write_plain as write_plain
 from matrix_membership.canonical_json._text import DEFAULT_BUDGET as DEFAULT_BUDGET
 from matrix_membership.canonical_json._text import MAX_INTEGER as MAX_INTEGER
 from matrix_membership.canonical_json._text import MIN_INTEGER as MIN_INTEGER
@@ -147,7 +147,7 @@ def encode(value: JsonValue, *, strict: bool = True) -> bytes:
     # integers of any size, which this reader would refuse.
     has_float = _check(value, strict, DEFAULT_BUDGET.max_depth)
     try:
-        return _written(value).encode() if has_float else encode_canonical_json(value)
+        return write(value, has_float=has_float)
     except UnicodeEncodeError as error:
         raise InvalidJson("JSON", "text of Unicode scalar values", surrogate(error)) from error
 
@@ -187,25 +187,7 @@ def write(value: JsonValue, *, has_float: bool) -> bytes:
         value: the value.
         has_float: whether it may hold a `JsonFloat`, which takes a slower writer.
     """
-    return _written(value).encode() if has_float else canonical_text(value).encode()
-
-
-def canonical_text(value: JsonValue) -> str:
-    """Write a value that holds no float, and is known to be one that JSON can hold."""
-    return "".join(_chunks(value, False))  # noqa: FBT003 - takes no keywords
-
-
-_CANONICAL: Final = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
-)
-
-# JSONEncoder makes a writer in C for each value, and making it costs more than writing a
-# small value. So one is made here and kept.
-# Its arguments: no check for circles, what to do with other types, how to write text, no
-# indent, two separators, sorted keys, no key skipped, no NaN.
-_make_writer = getattr(json.encoder, "c_make_encoder", None)
-_OPTIONS: Final = (_CANONICAL.default, encode_basestring, None, ":", ",", True, False, False)
-_chunks: Final = _make_writer(None, *_OPTIONS) if _make_writer else _CANONICAL.iterencode
+    return _written(value).encode() if has_float else write_plain(value)
 
 
 # Most values are texts and small integers, and most lists and objects hold texts alone: their

@@ -12,7 +12,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from matrix_membership.canonical_json import JsonValue, canonical_text, read, write
+from matrix_membership.canonical_json import JsonValue, read, write, write_plain
 from matrix_membership.events._fast_read import usual_document
 from matrix_membership.hashing import NOT_IN_CONTENT_HASH, is_hash_of
 from matrix_membership.membership import MEMBERSHIPS
@@ -84,7 +84,7 @@ def covered_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion, form:
 def hashed_bytes(pdu: Mapping[str, JsonValue], form: Form) -> bytes:
     """Write what the content hash covers; arguments as for `covered_bytes`."""
     if form is USUAL:
-        return _hashed(pdu, _pieces(pdu), _content_text(pdu["content"]).encode())
+        return _hashed(pdu, _pieces(pdu), _content_bytes(pdu["content"]))
     hashed = {key: value for key, value in pdu.items() if key not in NOT_IN_CONTENT_HASH}
     return write(hashed, has_float=form is WITH_FLOATS)
 
@@ -94,7 +94,7 @@ def both_bytes(
 ) -> tuple[bytes, bytes]:
     """Write both; for a usual PDU they share most of their bytes."""
     if form is USUAL:
-        pieces, content = _pieces(pdu), _content_text(pdu["content"]).encode()
+        pieces, content = _pieces(pdu), _content_bytes(pdu["content"])
         return _covered(pdu, room_version, pieces, content), _hashed(pdu, pieces, content)
     return covered_bytes(pdu, room_version, form), hashed_bytes(pdu, form)
 
@@ -142,8 +142,11 @@ def _covered(
     if kept is None:
         left = redacted_content(event_type, content, survivors(room_version))
         # All of most power levels survives: writing those of 500 users again takes 100 us.
-        kept = whole if whole and left == content else canonical_text(left).encode()
-    written = f'{{"sha256":"{hashes["sha256"]}"}}' if len(hashes) == 1 else canonical_text(hashes)
+        kept = whole if whole and left == content else write_plain(left)
+    if len(hashes) == 1:
+        written = f'{{"sha256":"{hashes["sha256"]}"}}'
+    else:
+        written = write_plain(hashes).decode()
     # Of the keys that a usual PDU may have, `origin` alone depends on the version: version 11
     # dropped it from what redaction keeps.
     survives = "origin" in pdu and "origin" in survivors(room_version).top_level
@@ -161,7 +164,7 @@ def _hashed(pdu: Mapping[str, JsonValue], pieces: _Pieces, whole: bytes) -> byte
     return b"".join((start, whole, depth, origin, end))
 
 
-def _content_text(content: Mapping[str, JsonValue]) -> str:
+def _content_bytes(content: Mapping[str, JsonValue]) -> bytes:
     """Write the content of a usual PDU.
 
     Most are members, and most of these have a profile.
@@ -170,24 +173,24 @@ def _content_text(content: Mapping[str, JsonValue]) -> str:
     membership = get("membership")
     if membership.__class__ is str:
         if len(content) == 1:
-            return f'{{"membership":"{membership}"}}'
+            return f'{{"membership":"{membership}"}}'.encode()
         name = get("displayname")
         if len(content) == _PROFILE and name.__class__ is str and "avatar_url" in content:
             avatar = content["avatar_url"]
             rest = f'"displayname":"{name}","membership":"{membership}"}}'
             if avatar.__class__ is str:
-                return f'{{"avatar_url":"{avatar}",{rest}'
+                return f'{{"avatar_url":"{avatar}",{rest}'.encode()
             # Synapse writes null for a profile without a picture.
             if avatar is None:
-                return f'{{"avatar_url":null,{rest}'
-    return canonical_text(content)
+                return f'{{"avatar_url":null,{rest}'.encode()
+    return write_plain(content)
 
 
 _PROFILE: Final = 3
 """The number of keys in the content of such a member."""
 
 _ONLY_MEMBERSHIP: Final = MappingProxyType(
-    {membership: canonical_text({"membership": membership}).encode() for membership in MEMBERSHIPS}
+    {membership: write_plain({"membership": membership}) for membership in MEMBERSHIPS}
 )
 
 

@@ -14,7 +14,6 @@ from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events._decode import decoded, given_id
 from matrix_membership.events._fast_read import is_usual
-from matrix_membership.events._fast_read import scan_usual as scan_usual
 from matrix_membership.events._fast_write import USUAL, Form, both_bytes, document_of
 from matrix_membership.events.event import Event
 from matrix_membership.events.facts import Facts, facts_of
@@ -180,11 +179,13 @@ def read_scanned(
     room_version: RoomVersion,
     known: KnownNames,
 ) -> ReadPdu:
-    """Read a PDU as `read_into` does, faster as text with what `scan_usual` made."""
+    """Read a PDU as `read_into` does, faster as text with what `scan_plain` made."""
     # The caller scanned the PDU inside a larger answer. An unusual PDU is read again from its text,
     # so that one place alone names the faults.
-    if isinstance(pdu, str) and is_usual(document, pdu, room_version, known.are_good):
-        return _read(make, pdu.encode(), document, USUAL, room_version, None)
+    if document is not None and isinstance(pdu, str):
+        data = pdu.encode()
+        if is_usual(document, data, room_version, known.are_good):
+            return _read(make, data, document, USUAL, room_version, None)
     return read_into(make, pdu, room_version)
 
 

@@ -18,9 +18,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership._attrs import frozen
-from matrix_membership.canonical_json import JsonValue
+from matrix_membership.canonical_json import JsonValue, scan_plain
 from matrix_membership.errors import InvalidMessage, LocalProtocolError
-from matrix_membership.events.reading import scan_usual
 
 _WHERE: Final = "send_join answer"
 SEND_JOIN: Final[Mapping[str, str]] = MappingProxyType(
@@ -35,7 +34,7 @@ BESIDE_EVENTS: Final = ("members_omitted", "servers_in_room")
 """The other keys of an answer that are read."""
 
 Take = Callable[[str, str, JsonValue], object]
-"""Takes what an event belongs to, its text, and its value from `scan_usual` or None."""
+"""Takes what an event belongs to, its text, and its value from `scan_plain` or None."""
 
 _Steps = Generator[None, None, None]
 
@@ -265,7 +264,7 @@ class Splitter:
                 raise InvalidMessage(f"{_WHERE}.{key}[{index}]", "an object", value)
             text, place = self.text, self.place
             try:
-                document, end = scan_usual(text, place)
+                document, end = scan_plain(text, place)
                 # Without white space the next event begins right behind the comma. Looking there
                 # spares the generators of a comma and of the next sign for each event.
                 sign = text[end + 1] if text[end] == "," else ""
@@ -284,7 +283,7 @@ class Splitter:
         self.place += 1
 
     def event(self, holds: str) -> _Steps:
-        """Pass an event that is incomplete, or that `scan_usual` cannot read.
+        """Pass an event that is incomplete, or that `scan_plain` cannot read.
 
         It finds the end by brackets, so it can pass an event of any depth.
         """
@@ -300,7 +299,7 @@ class Splitter:
         # its fault, and the other events of the answer stay.
         document: JsonValue = None
         try:
-            document, _ = scan_usual(text, place)
+            document, _ = scan_plain(text, place)
         except (ValueError, StopIteration, RecursionError):
             _check_object(text, place)
         self.take(holds, text[place:end], document)

@@ -58,7 +58,7 @@ class Examiner:
         dropped.append(Defect(Severity.DROPPED, code, detail, entry.event_id))
 
     def take(self, key: str, pdu: str | bytes, document: JsonValue = None) -> None:
-        """Take an event: its key in the answer, its text, what `scan_usual` made."""
+        """Take an event: its key in the answer, its text, what `scan_plain` made."""
         if key == "event":
             self.came_back = self.returned(pdu, document)
             return

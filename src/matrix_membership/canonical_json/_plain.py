@@ -1,0 +1,84 @@
+"""Read and write plain JSON: as C code does it, with nothing looked at twice.
+
+With the extra `speed` orjson does it, which is several times as fast, otherwise the C code of
+`json`. Readers check what they get, and writers give values that were checked, so that both give
+the same.
+"""
+
+# How it works: the choice is made once, when this module is imported. Both readers take the last of
+# two duplicate keys and -0 for 0. orjson makes a float of an integer beyond 64 bits, and `json`
+# takes any integer; so whoever reads by them refuses what has such a number, and reads it by
+# `canonical_json.read`. orjson writes no integer beyond 64 bits, no key of a class derived from
+# `str`, and no lone surrogate: what it refuses is written by `json`.
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from json.encoder import encode_basestring
+from typing import Any, Final, Never
+
+try:
+    import orjson
+except ImportError:
+    orjson = None
+
+__all__ = ["read_plain", "scan_plain", "write_plain"]
+
+
+def _refuse(_: str) -> Never:
+    raise ValueError
+
+
+# `scan_once` is the scanner itself. `decode` would look for white space around the value in Python
+# code, and cannot read one event inside a longer text.
+scan_plain: Final[Callable[[str, int], tuple[Any, int]]] = vars(
+    json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
+)["scan_once"]
+"""Read the value at a place in a text, and return it with the place where it ends.
+
+It raises `ValueError` for a number other than an integer.
+"""
+
+
+def read_by_json(data: bytes) -> Any:
+    text = data.decode()
+    value, end = scan_plain(text, 0)
+    if end < len(text):
+        raise ValueError
+    return value
+
+
+_CANONICAL: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+)
+
+# JSONEncoder makes a writer in C for each value, and making it costs more than writing a
+# small value. So one is made here and kept.
+# Its arguments: no check for circles, what to do with other types, how to write text, no
+# indent, two separators, sorted keys, no key skipped, no NaN.
+_make_writer = getattr(json.encoder, "c_make_encoder", None)
+_OPTIONS: Final = (_CANONICAL.default, encode_basestring, None, ":", ",", True, False, False)
+_chunks: Final = _make_writer(None, *_OPTIONS) if _make_writer else _CANONICAL.iterencode
+
+
+def write_by_json(value: Any) -> bytes:
+    return "".join(_chunks(value, False)).encode()  # noqa: FBT003 - takes no keywords
+
+
+def _write_by_orjson(value: Any) -> bytes:
+    try:
+        written: bytes = orjson.dumps(value, None, orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return write_by_json(value)
+    return written
+
+
+read_plain: Final[Callable[[bytes], Any]] = orjson.loads if orjson else read_by_json
+"""Read JSON without a look at its numbers and keys.
+
+It raises `ValueError`, `StopIteration` or `RecursionError` for what is not JSON.
+"""
+
+write_plain: Final[Callable[[Any], bytes]] = _write_by_orjson if orjson else write_by_json
+"""Write a value that holds no float, and is known to be one that JSON can hold."""
