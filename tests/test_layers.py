@@ -36,7 +36,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         ),
     ),
     (  # documents
-        frozenset({"hashlib", "orjson"}),
+        frozenset({"canonicaljson", "hashlib", "orjson"}),
         (
             "canonical_json._plain",
             "canonical_json._text",

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any, Final, Never, Self
 
+from matrix_membership.canonical_json._plain import encode_plain
 from matrix_membership.canonical_json._plain import read_plain as read_plain
 from matrix_membership.canonical_json._plain import scan_plain as scan_plain
 from matrix_membership.canonical_json._plain import write_plain as write_plain
@@ -147,7 +148,7 @@ def encode(value: JsonValue, *, strict: bool = True) -> bytes:
     # integers of any size, which this reader would refuse.
     has_float = _check(value, strict, DEFAULT_BUDGET.max_depth)
     try:
-        return write(value, has_float=has_float)
+        return _written(value).encode() if has_float else encode_plain(value)
     except UnicodeEncodeError as error:
         raise InvalidJson("JSON", "text of Unicode scalar values", surrogate(error)) from error
 

@@ -18,12 +18,14 @@ from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import Any, Final, Never
 
+from canonicaljson import encode_canonical_json
+
 try:
     import orjson
 except ImportError:
     orjson = None
 
-__all__ = ["read_plain", "scan_plain", "write_plain"]
+__all__ = ["encode_plain", "read_plain", "scan_plain", "write_plain"]
 
 
 def _refuse(_: str) -> Never:
@@ -82,3 +84,6 @@ It raises `ValueError`, `StopIteration` or `RecursionError` for what is not JSON
 
 write_plain: Final[Callable[[Any], bytes]] = _write_by_orjson if orjson else write_by_json
 """Write a value that holds no float, and is known to be one that JSON can hold."""
+
+encode_plain: Final[Callable[[Any], bytes]] = _write_by_orjson if orjson else encode_canonical_json
+"""Write such a value by a package of its own, where a microsecond matters less."""
