@@ -55,6 +55,7 @@ def number_rules(app: Sphinx, page: nodes.document) -> None:
     """Give each number of a rule its anchor (`v10-4.3.5.2`), and enter it for the search."""
     if app.env.docname != "reference/rules":
         return
+    # Sphinx types every domain as Domain.
     standard = cast("StandardDomain", app.env.get_domain("std"))
     seen = set()
     for item in page.findall(nodes.list_item):
@@ -73,6 +74,7 @@ def link_names(
     if link["refdomain"] != "py" or link["reftype"] != "obj":
         return None
     wanted = "." + link["reftarget"].removesuffix("()")
+    # Sphinx types every domain as Domain.
     domain = cast("PythonDomain", env.get_domain("py"))
     found = [
         (name, entry)

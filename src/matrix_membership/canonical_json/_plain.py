@@ -7,7 +7,7 @@ the same.
 
 # How it works: the choice is made once, when this module is imported. Both readers take the last of
 # two duplicate keys and -0 for 0. orjson makes a float of an integer beyond 64 bits, and `json`
-# takes any integer; so whoever reads by them refuses what has such a number, and reads it by
+# takes any integer; so readers refuse a text with such a number, and read it by
 # `canonical_json.read`. orjson writes no integer beyond 64 bits, no key of a class derived from
 # `str`, and no lone surrogate: what it refuses is written by `json`.
 
@@ -79,7 +79,7 @@ def _write_by_orjson(value: Any) -> bytes:
 read_plain: Final[Callable[[bytes], Any]] = orjson.loads if orjson else read_by_json
 """Read JSON without a look at its numbers and keys.
 
-It raises `ValueError`, `StopIteration` or `RecursionError` for what is not JSON.
+It raises `ValueError`, `StopIteration` or `RecursionError` for other text than JSON.
 """
 
 write_plain: Final[Callable[[Any], bytes]] = _write_by_orjson if orjson else write_by_json

@@ -59,7 +59,7 @@ def is_usual(
 
     Args:
         document: what it made.
-        data: the bytes of which it made it.
+        data: the bytes that the document was read from.
         room_version: the version of the PDU's room.
         names_are_good: checks the room ID, the auth events and the previous events.
     """
