@@ -102,7 +102,7 @@ def _unmatched(state: RoomState) -> Iterator[Finding]:
     for name in ("allow", "deny"):
         entries = event.content.get(name)
         if isinstance(entries, (list, tuple)):
-            odd = [(i, entry) for i, entry in enumerate(entries) if not _can_match(entry)]
+            odd = [(i, entry) for i, entry in enumerate(entries) if not can_match(entry)]
             found += [f"{name}[{index}] {shown(entry)}" for index, entry in odd]
         elif name in event.content:
             found.append(f"{name} {shown(entries)}")
@@ -118,7 +118,8 @@ def _unmatched(state: RoomState) -> Iterator[Finding]:
         )
 
 
-def _can_match(entry: JsonValue) -> bool:
+def can_match(entry: JsonValue) -> bool:
+    """Tell whether an entry of an access control list can match a server."""
     return isinstance(entry, str) and any(form(entry) for form in (_like_name, _like_ipv6))
 
 

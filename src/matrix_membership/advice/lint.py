@@ -99,10 +99,10 @@ def lint_change(state: RoomState, event: Event) -> tuple[tuple[Finding, ...], tu
     """
     require(Event, event)
     before, after = lint(state), lint(state.with_event(event))
-    return _beyond(before, after), _beyond(after, before)
+    return beyond(before, after), beyond(after, before)
 
 
-def _beyond(known: Iterable[Finding], findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def beyond(known: Iterable[Finding], findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings that are of a new kind, or concern something new."""
     # Findings hold the event to mend, and a remedy for it: they differ although they say the same.
     told = {entry for finding in known for entry in _entries(finding)}

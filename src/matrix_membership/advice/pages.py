@@ -11,8 +11,11 @@ from typing import Final
 
 from matrix_membership._html import escape, escaped, head_of, value, visible
 from matrix_membership.advice._powers import CELLS, TITLES, Answer, Need, Powers, Rank, level_text
+from matrix_membership.advice.plans import Plan
 from matrix_membership.advice.what_if import Difference, Step, WhatIf
-from matrix_membership.canonical_json import JsonValue
+from matrix_membership.canonical_json import JsonValue, thaw
+
+__all__ = ["page_of"]
 
 _STYLE: Final = """
 table { border-collapse: collapse; } caption { text-align: left; color: var(--soft); padding: .2rem 0; }
@@ -28,14 +31,24 @@ details pre { font: .85rem/1.4 ui-monospace, monospace; }
 """.strip()
 
 
-def page_of(told: Powers | WhatIf) -> str:
+def page_of(told: Powers | WhatIf | Plan) -> str:
     """Return a page that shows what was found.
+
+    Args:
+        told: what `powers.who_can`, `what_if.what_if` or a function of `plans` returned.
+
+    Returns:
+        An HTML document that asks the network for nothing.
 
     >>> from matrix_membership.advice.powers import who_can
     >>> from matrix_membership import V11, RoomState
     >>> "<h1>Who can do what</h1>" in page_of(who_can(RoomState.of(V11, [])))
     True
+
+    .. versionadded:: 0.1.0
     """
+    if isinstance(told, Plan):
+        return _page(told.title, _planned(told), told.to_dict())
     if isinstance(told, WhatIf):
         return _page("What would be", _would_be(told), told.to_dict())
     return _page("Who can do what", _whole(told), told.to_dict())
@@ -45,13 +58,37 @@ def _page(title: str, parts: Iterable[str], document: JsonValue) -> str:
     raw = escape(visible(dumps(document, indent=2, ensure_ascii=False), keep="\n"))
     return "\n".join(
         [
-            head_of(escape(title), _STYLE),
-            f"<main>\n<h1>{escape(title)}</h1>",
+            head_of(escaped(title), _STYLE),
+            f"<main>\n<h1>{escaped(title)}</h1>",
             *parts,
             f"<details>\n<summary>All as JSON</summary>\n<pre>{raw}</pre>\n</details>",
             "</main>\n</body>\n</html>\n",
         ]
     )
+
+
+def _planned(plan: Plan) -> Iterator[str]:
+    for reason in (plan.objection, plan.danger):
+        if reason:
+            yield f'<p class="says no"><strong class="no">No</strong>: {escaped(reason)}.</p>'
+    if plan:
+        yield '<p class="says">The rules allow it, and somebody stays in charge.</p>'
+    yield f"<h2>Send, as {value(plan.sender)}</h2>"
+    if not plan.events:
+        yield "<p>Nothing.</p>"
+    for event in plan.events:
+        content = visible(dumps(thaw(event.content), indent=2, ensure_ascii=False), keep="\n")
+        place = f" {value(event.state_key)}" if event.state_key else ""
+        yield f"<p>{value(event.type)}{place}</p>\n<pre>{escape(content)}</pre>"
+    for title, findings in (("It would hurt", plan.added), ("It would mend", plan.removed)):
+        if findings:
+            yield f"<h2>{title}</h2>"
+            yield from _list(escaped(str(finding)) for finding in findings)
+    if plan.notes:
+        yield "<h2>Notes</h2>"
+        yield from _list(map(escaped, plan.notes))
+    if plan.events:
+        yield from _would_be(plan.found)
 
 
 def _would_be(found: WhatIf) -> Iterator[str]:
@@ -85,8 +122,7 @@ def _effects(found: WhatIf) -> Iterator[str]:
 def _judged(step: Step) -> list[str]:
     event, mark = step.event, "yes" if step else "no"
     place = f" {value(event.state_key)}" if event.state_key else ""
-    told = f"no: {step.objection}" if step.objection else str(step.decision)
-    link = f'<a href="{escape(step.decision.url)}">{escaped(told)}</a>'
+    link = f'<a href="{escape(step.decision.url)}">{escaped(step.verdict)}</a>'
     return [
         f"{value(event.type)}{place}",
         value(event.sender),

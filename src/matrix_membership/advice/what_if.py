@@ -40,19 +40,31 @@ class Step:
         event: the event.
         decision: the verdict of the rules on the state before it.
         objection: why other servers refuse an event that the rules allow; empty if they do not.
+        shortfalls: the levels that fell short: `@ben:b.example has 0, ban needs 50`.
     """
 
     event: Event
     decision: auth.Decision
     objection: str
+    shortfalls: tuple[str, ...]
 
     def __bool__(self) -> bool:
         return self.decision.allowed and not self.objection
 
     def __str__(self) -> str:
         place = f" {self.event.state_key}" if self.event.state_key else ""
-        told = f"no: {self.objection}" if self.objection else str(self.decision)
-        return f"{self.event.type}{place} by {self.event.sender}: {told}"
+        return f"{self.event.type}{place} by {self.event.sender}: {self.verdict}"
+
+    @property
+    def verdict(self) -> str:
+        """The verdict with its reason, in a sentence."""
+        if self.objection:
+            return f"no: {self.objection}"
+        return (
+            f"{self.decision} ({'; '.join(self.shortfalls)})"
+            if self.shortfalls
+            else str(self.decision)
+        )
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the step as a JSON object."""
@@ -60,6 +72,7 @@ class Step:
             "event": self.event.document,
             "decision": self.decision.to_dict(),
             "objection": self.objection,
+            "shortfalls": list(self.shortfalls),
         }
 
 
@@ -206,12 +219,13 @@ def what_if(state: RoomState, events: Iterable[Event]) -> WhatIf:
 
 
 def _step(event: Event, state: RoomState) -> Step:
+    decision, objection = auth.check(event, state), ""
     # Stripped state leaves the list out as a rule, and most rooms have none.
     with suppress(IncompleteState):
         if not permits(state, event.server):
-            reason = f"the access control list bans {event.server}"
-            return Step(event, auth.check(event, state), reason)
-    return Step(event, auth.check(event, state), "")
+            objection = f"the access control list bans {event.server}"
+    shortfalls = tuple(map(str, auth.shortfalls(event, state, decision)))
+    return Step(event, decision, objection, shortfalls)
 
 
 def _differences(
