@@ -7,9 +7,16 @@ from urllib.parse import quote
 
 import pytest
 
-from matrix_membership import KNOWN, Event, RoomState
+from homeserver.rooms import Room
+from matrix_membership import KNOWN, Event, Membership, RoomState
+from matrix_membership.federation import Joined, Request
+from matrix_membership.federation.messages import path_of
+from matrix_membership.federation.spaces import answer_hierarchy, read_hierarchy
 from matrix_membership.room_summary import hierarchy, may_learn_of, summarise
+from tests import shapes
 from tests.interop.client_api import SynapseUser
+from tests.interop.peer import Peer
+from tests.interop.synapse import Synapse
 
 pytestmark = pytest.mark.interop
 
@@ -82,3 +89,106 @@ def _thawed(room: Any) -> Any:
     for child in children:
         child["content"] = {**child["content"], "via": list(child["content"]["via"])}
     return {**room, "children_state": children}
+
+
+def told_to_servers(document: Any) -> Any:
+    """An answer to a server, without what Synapse tells beside the specification's keys."""
+    return {
+        "room": told(_sorted(document["room"])),
+        "children": sorted((told(_sorted(child)) for child in document["children"]), key=str),
+        "inaccessible": sorted(document["inaccessible_children"]),
+    }
+
+
+def _sorted(room: Any) -> Any:
+    # The text asks for no order between servers: the asking one sorts the children.
+    children = sorted(room.get("children_state", []), key=lambda child: child["state_key"])
+    return {
+        **room,
+        "children_state": children,
+        "allowed_room_ids": sorted(room.get("allowed_room_ids", [])),
+    }
+
+
+@pytest.mark.parametrize("version", ["1", "6", "11", "12"])
+@pytest.mark.parametrize("suggested", [False, True])
+def test_another_server_gets_the_same_tree(
+    sam: SynapseUser, synapse: Synapse, peer: Peer, version: str, *, suggested: bool
+) -> None:
+    public = a_room(sam, version, {"join_rule": "public"}, name="Open")
+    closed = a_room(sam, version, {"join_rule": "invite"}, name="Closed")
+    invited = a_room(sam, version, {"join_rule": "invite"})
+    sam.invite(invited, peer.user("vic"))
+    readable = a_room(sam, version, {"join_rule": "invite"}, name="For all to read")
+    sam.send_state(readable, "m.room.history_visibility", {"history_visibility": "world_readable"})
+    rooms = [public, closed, invited, readable]
+    if int(version) >= 8:
+        allow = [{"type": "m.room_membership", "room_id": public}]
+        rules = {"join_rule": "restricted", "allow": allow}
+        rooms.append(a_room(sam, version, rules, name="Restricted"))
+        assert isinstance(peer.join("vic", public, [synapse.server_name]), Joined)
+        allow = [{"type": "m.room_membership", "room_id": closed}]
+        rooms.append(a_room(sam, version, {"join_rule": "restricted", "allow": allow}))
+    space = a_room(sam, version, {"join_rule": "public"}, creation_content={"type": "m.space"})
+    for child in rooms:
+        content = {"via": ["x.example"], "suggested": child in (public, closed)}
+        sam.send_state(space, "m.space.child", content, child)
+
+    query = (("suggested_only", "true" if suggested else "false"),)
+    request = Request("GET", path_of("v1", "hierarchy", space), query)
+    theirs = peer.run(peer.transport.ask(synapse.server_name, request)).content
+    states = {room: state_of(sam, room, version) for room in (space, *rooms)}
+
+    def membership_of(room_id: str) -> Membership | None:
+        return Membership.JOIN if peer.name in states[room_id].servers_in_room else None
+
+    ours = answer_hierarchy(
+        peer.name, space, states.get, membership_of=membership_of, suggested_only=suggested
+    )
+    assert isinstance(ours, dict)
+    children: Any = ours["children"]
+    assert len(children) == (1 if suggested else len(rooms) - 1 - (int(version) >= 8))
+    assert shapes.misfits(ours, shapes.SPACE) == []
+    assert told_to_servers(_plain(theirs)) == told_to_servers(ours)
+    assert list(read_hierarchy(theirs, space).rooms) == [
+        space,
+        *(child["room_id"] for child in theirs["children"]),
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """JSON as it is before it is made immutable."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, tuple) else value
+
+
+def test_a_user_of_synapse_gets_our_space(sam: SynapseUser, synapse: Synapse, peer: Peer) -> None:
+    near = a_room(sam, "11", {"join_rule": "public"}, name="Near")
+    far = peer.create_room("11", join_rule="public", name="Far")
+    hidden = peer.create_room("11", join_rule="invite", name="Hidden")
+    ana = peer.user("ana")
+    space = Room(KNOWN["11"])
+    for kind, key, content in (
+        ("m.room.create", "", {"room_version": "11", "type": "m.space"}),
+        ("m.room.member", ana, {"membership": "join"}),
+        ("m.room.join_rules", "", {"join_rule": "public"}),
+        *(
+            ("m.space.child", room_id, {"via": [server], "order": order})
+            for room_id, server, order in (
+                (near, synapse.server_name, "b"),
+                (far.room_id, peer.name, "a"),
+                (hidden.room_id, peer.name, "c"),
+            )
+        ),
+    ):
+        peer.call(peer.server.send, space, ana, kind, content, state_key=key)
+    peer.server.rooms[space.room_id] = space
+    sam.join(space.room_id, [peer.name])
+    status, answer = sam.request("GET", f"{CLIENT}/rooms/{quote(space.room_id)}/hierarchy")
+    assert status == 200
+    assert [room["room_id"] for room in answer["rooms"]] == [space.room_id, far.room_id, near]
+    status, answer = sam.request(
+        "GET", f"{CLIENT}/room_summary/{quote(far.room_id)}", query={"via": [peer.name]}
+    )
+    assert (status, answer["name"], answer["join_rule"]) == (200, "Far", "public")

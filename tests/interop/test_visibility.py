@@ -12,7 +12,7 @@ import pytest
 from matrix_membership import KNOWN, Event, RoomState, RoomVersion
 from matrix_membership.federation import Joined, Request
 from matrix_membership.federation.messages import path_of
-from matrix_membership.visibility import may_see, readable_state, timeline
+from matrix_membership.visibility import client_timeline, may_see, readable_state, timeline
 from tests.interop.client_api import SynapseUser
 from tests.interop.peer import Peer
 from tests.interop.synapse import Synapse
@@ -111,6 +111,14 @@ def test_users_see_what_the_rules_say(
     )
     assert state_shown_to(uma, room_id) == places(readable_state(uma.user_id, now))
     assert _messages(tom, room_id) == ids(timeline(tom.user_id, steps[:left], now))
+    for user, seen in ((tom, steps[:left]), (sam, steps)):
+        told = client_timeline(user.user_id, seen, now)
+        assert memberships(shown_by_messages(user, room_id)) == memberships(told)
+
+
+def memberships(chunk: Any) -> dict[str, str]:
+    """The memberships that events tell of the user who asks, by event ID."""
+    return {event["event_id"]: event["unsigned"]["membership"] for event in chunk}
 
 
 def _room_of_sam(sam: SynapseUser, version: str, value: str) -> str:
