@@ -11,14 +11,23 @@ from typing import Any
 
 import pytest
 
-from matrix_membership import Event, KeyRing, RoomState, RoomVersion, auth, signing
+from matrix_membership import Event, KeyRing, Membership, RoomState, RoomVersion, auth, signing
+from matrix_membership.canonical_json import thaw
 from matrix_membership.errors import InvalidKey
-from matrix_membership.federation import SendJoinResponse
+from matrix_membership.federation import MatrixError, SendJoinResponse
 from matrix_membership.federation.audit import examine
+from matrix_membership.federation.spaces import answer_hierarchy
+from matrix_membership.federation.transactions import read_transaction
+from matrix_membership.identifiers import server_of
 from matrix_membership.receipt import receive
+from matrix_membership.receipt.policy_list import PolicyList
+from matrix_membership.receipt.redactions import effect_of
+from matrix_membership.room_summary import hierarchy, may_learn_of, summarise
 from matrix_membership.room_versions import KNOWN
-from tests import oracle, receipt_oracle
+from matrix_membership.visibility import client_timeline, timeline
+from tests import oracle, receipt_oracle, shapes
 from tests.builders import VERSIONS
+from tests.laws.test_visibility import Line, plainly
 from tests.vectors.__main__ import FOLDER, files
 
 # A source distribution leaves them out, to stay small; what it lacks, `make vectors` writes.
@@ -28,7 +37,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 LARGEST = 5_000_000
-NAMES = ("rules", "documents", "handshakes", "answers", "rooms", "refusals", "key_documents")
+NAMES = (
+    *("rules", "documents", "handshakes", "answers", "rooms", "refusals", "key_documents"),
+    *("histories", "redactions", "summaries", "spaces", "policies", "transactions"),
+)
 # What fires whenever it is tried is silent nowhere; of the third, what is no member event is never tried by it.
 ALWAYS_FIRES = ("otherwise", "authorised_by_a_member", "no_state_key_or_membership")
 
@@ -291,3 +303,162 @@ class TestKeyDocuments:
                 version, json.dumps(line["pdu"]), room_of(version), published() | good
             )
             assert found == (line["disposition"], line["check"]), line["id"]
+
+
+def state_of(pdus: Iterable[Any], version: str) -> RoomState:
+    return RoomState.of(KNOWN[version], [verified(pdu, version) for pdu in pdus])
+
+
+class TestHistories:
+    def lines(self) -> Iterable[tuple[Any, Line]]:
+        """The histories, each with the state before every event and after the last."""
+        for line in read("histories.jsonl"):
+            version = line["room_version"]
+            states = [RoomState.of(KNOWN[version], [])]
+            events = tuple(verified(pdu, version) for pdu in line["events"])
+            for event in events:
+                after = states[-1].with_event(event) if event.is_state else states[-1]
+                states.append(after)
+            assert [event.event_id for event in events] == line["event_ids"]
+            yield line, Line(events, tuple(states))
+
+    def test_are_seen_as_the_text_says(self) -> None:
+        for line, history in self.lines():
+            for viewer, told in line["sees"].items():
+                users = [user for user in line["memberships"] if viewer in (user, server_of(user))]
+                seen = [
+                    event.event_id
+                    for index, event in enumerate(history.events)
+                    if any(plainly(user, history, index) for user in users)
+                ]
+                assert seen == told, (line["id"], viewer)
+
+    def test_are_served_to_servers_whole_or_redacted(self) -> None:
+        for line, history in self.lines():
+            for server in ("a.example", "b.example", "c.example"):
+                for event, shown in zip(
+                    history.events,
+                    timeline(server, history.steps, history.states[-1]),
+                    strict=True,
+                ):
+                    whole = event.event_id in line["sees"][server]
+                    assert shown.pdu == (event if whole else event.redacted()).pdu
+
+    def test_tell_the_memberships(self) -> None:
+        for line, history in self.lines():
+            for user, told in line["memberships"].items():
+                held = [state.get("m.room.member", user) for state in history.states[1:]]
+                words = [
+                    "leave" if event is None else event.content["membership"] for event in held
+                ]
+                assert words == told
+                shown = client_timeline(user, history.steps, history.states[-1])
+                by_id = dict(zip(line["event_ids"], told, strict=True))
+                for event in shown:
+                    assert event["unsigned"] == {"membership": by_id[event["event_id"]]}
+
+    def test_are_of_every_change(self) -> None:
+        names = {line["id"] for line in read("histories.jsonl")}
+        assert len(names) == 4 * 5 + 12
+
+    def test_are_events_that_the_rules_allow(self) -> None:
+        for _, history in self.lines():
+            for event, before in history.steps[1:]:
+                assert auth.check(event, before), event
+
+
+class TestRedactions:
+    def test_are_allowed_and_applied_as_told(self) -> None:
+        for line in read("redactions.jsonl"):
+            version = line["room_version"]
+            state = state_of(line["state"], version)
+            redaction = verified(line["redaction"], version)
+            target = None if line["target"] is None else verified(line["target"], version)
+            assert auth.check(redaction, state).allowed is line["allowed"], line["id"]
+            if line["allowed"]:
+                effect = effect_of(redaction, target, state)
+                assert (None if effect.waits else bool(effect)) is line["applies"], line["id"]
+
+    def test_differ_between_versions(self) -> None:
+        told = {(line["allowed"], line["applies"]) for line in read("redactions.jsonl")}
+        assert told == {(True, True), (True, False), (True, None), (False, False)}
+
+
+class TestSummaries:
+    def test_come_of_the_state(self) -> None:
+        for line in read("summaries.jsonl"):
+            state = state_of(line["state"], line["room_version"])
+            assert summarise(state) == line["summary"], line["id"]
+            assert shapes.misfits(line["summary"], shapes.ROOM_SUMMARY) == []
+
+    def test_are_shown_to_whom_it_is_told(self) -> None:
+        for line in read("summaries.jsonl"):
+            state = state_of(line["state"], line["room_version"])
+            for viewer, shown in line["shown_to"].items():
+                users = [
+                    user
+                    for members in line["memberships"].values()
+                    for user in members
+                    if viewer in (user, server_of(user))
+                ]
+                found = may_learn_of(
+                    None if viewer == "nobody" else viewer,
+                    state,
+                    membership_of=lambda room_id, users=users, line=line: (  # type: ignore[misc]  # bound
+                        Membership.JOIN if users and room_id in line["memberships"] else None
+                    ),
+                )
+                assert (found is not None) is shown, (line["id"], viewer)
+
+
+class TestSpaces:
+    def test_give_users_their_trees(self) -> None:
+        for line in read("spaces.jsonl"):
+            rooms: Any = {
+                name: state_of(pdus, line["room_version"]) for name, pdus in line["rooms"].items()
+            }
+            for user, told in line["trees"].items():
+                tree = hierarchy(user, line["space"], rooms.get)
+                assert tree is not None
+                assert [room["room_id"] for room in tree.rooms] == told, line["id"]
+
+    def test_give_servers_their_children(self) -> None:
+        for line in read("spaces.jsonl"):
+            rooms: Any = {
+                name: state_of(pdus, line["room_version"]) for name, pdus in line["rooms"].items()
+            }
+            for server, told in line["answers"].items():
+                assert answer_hierarchy(server, line["space"], rooms.get) == told, line["id"]
+                assert shapes.misfits(told, shapes.SPACE) == []
+
+
+class TestPolicies:
+    def test_match_as_told(self) -> None:
+        for line in read("policies.jsonl"):
+            state = state_of(line["state"], line["room_version"])
+            policies = PolicyList.of(state)
+            entities = {
+                event.state_key: str(event.content.get("entity"))
+                for event in state.events_but_members
+            }
+            for name, keys in line["matches"].items():
+                found = policies.about(name)
+                assert sorted(rule.entity for rule in found) == sorted(
+                    entities[key] for key in keys
+                )
+                assert any(rule.bans for rule in found) is (name in line["banned"]), name
+
+
+class TestTransactions:
+    def test_are_taken_as_told(self) -> None:
+        for line in read("transactions.jsonl"):
+            version = line["room_version"]
+            rooms = {name: state_of(pdus, version) for name, pdus in line["rooms"].items()}
+            taken = read_transaction(line["transaction"], line["origin"], rooms.get)
+            if isinstance(taken, MatrixError):
+                assert taken.status == line["status"], line["id"]
+                continue
+            assert line["status"] == 200
+            assert [read.event.event_id for read in taken.pdus] == line["order"], line["id"]
+            assert list(taken.refused) == line["refused"], line["id"]
+            assert thaw(taken.edus) == line["edus"], line["id"]

@@ -15,7 +15,9 @@ from tests.vectors.handshakes import transcripts
 from tests.vectors.key_documents import key_documents
 from tests.vectors.refusals import refusals, rooms
 from tests.vectors.rules import cases
+from tests.vectors.shown import histories, redactions
 from tests.vectors.signed import keys
+from tests.vectors.told import policies, spaces, summaries, transactions
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "vectors"
 
@@ -38,6 +40,12 @@ def files() -> dict[str, str]:
         "rooms.jsonl": _lines(rooms()),
         "refusals.jsonl": _lines(refusals()),
         "key_documents.jsonl": _lines(key_documents()),
+        "histories.jsonl": _lines(histories()),
+        "redactions.jsonl": _lines(redactions()),
+        "summaries.jsonl": _lines(summaries()),
+        "spaces.jsonl": _lines(spaces()),
+        "policies.jsonl": _lines(policies()),
+        "transactions.jsonl": _lines(transactions()),
     }
 
 
