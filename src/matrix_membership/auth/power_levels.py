@@ -139,6 +139,8 @@ def _new(event: Event) -> PowerLevels:
 def _altered_names(before: PowerLevels, after: PowerLevels) -> list[str]:
     # Presence counts as well as value: writing a default down is an alteration, as in ruma.
     # gomatrixserverlib compares numbers.
+    if before.named == after.named:
+        return []
     return [name for name in NAMED_LEVELS if before.named.get(name) != after.named.get(name)]
 
 
