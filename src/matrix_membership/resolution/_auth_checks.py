@@ -24,7 +24,7 @@ from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._graph import Graph
 from matrix_membership.resolution._records import Outcome
 from matrix_membership.resolution._state_sets import Place, StateSet
-from matrix_membership.state import RoomState
+from matrix_membership.state import RoomState, over_standing
 
 __all__ = ["Judge", "PartialState", "iterative_auth_checks"]
 
@@ -32,6 +32,7 @@ _CREATE: Final = ("m.room.create", "")
 _LEVELS: Final = ("m.room.power_levels", "")
 _RULES: Final = ("m.room.join_rules", "")
 _MEMBER: Final = "m.room.member"
+_PLACES: Final = (_CREATE, _LEVELS, _RULES)
 _ALWAYS_READ: Final = frozenset({_CREATE[0], _LEVELS[0], _RULES[0]})
 
 
@@ -95,7 +96,7 @@ class PartialState:
 
 
 class Judge:
-    """Judges one event after another by a partially resolved state.
+    """Judges one event after another by a partially resolved state, in one round or several.
 
     The rules look up the members that they ask for. The rest of the state is read once for each
     create event, power levels and join rules that come together: most events are judged by the
@@ -122,6 +123,8 @@ class Judge:
         "state",
     )
 
+    state: RoomState
+
     def __init__(self, partial: PartialState, graph: Graph, *, listed_too: bool = True) -> None:
         """Begin.
 
@@ -134,7 +137,6 @@ class Judge:
         self.partial = partial
         self.names: tuple[EventID, ...] | None = None
         self.changes = -1
-        self.state = RoomState.over(graph.room_version, self._get)
         self._known = partial.members.get
         self._graph = graph
         self._listed_too = listed_too
@@ -142,7 +144,7 @@ class Judge:
         self._listed: Mapping[Place, Event] | None = None
         # By the three events, and by the list of an event: the second is forgotten when one of
         # the three changes.
-        self._states: dict[tuple[EventID | None, ...], RoomState] = {(None, None, None): self.state}
+        self._states: dict[tuple[EventID | None, ...], RoomState] = {}
         self._chosen: dict[tuple[EventID, ...], RoomState] = {}
 
     def check(self, event: Event) -> Decision:
@@ -163,19 +165,27 @@ class Judge:
 
     def _by_three(self) -> RoomState:
         # By event ID and not by content, which would have to be hashed whole for each judgement.
-        standing = [self._get(*place) for place in (_CREATE, _LEVELS, _RULES)]
-        key = tuple([None if found is None else found.event_id for found in standing])
+        found = [self._get(*place) for place in _PLACES]
+        key = tuple([None if event is None else event.event_id for event in found])
         state = self._states.get(key)
         if state is None:
+            standing = [event for event in found if event is not None]
+            # A state can hold an event under the name of another place: the views, which go by the
+            # types, are then read from the look-up.
+            held = {(event.type, event.state_key) for event in standing}
             version = self._graph.room_version
-            state = self._states[key] = RoomState.over(version, self._get, prepare=True)
+            state = self._states[key] = (
+                over_standing(standing, version, self._get, self._member)
+                if held == {place for place, event in zip(_PLACES, found, strict=True) if event}
+                else RoomState.over(version, self._get, prepare=True)
+            )
         return state
 
-    def _get(self, event_type: str, state_key: str) -> Event | None:
+    def _member(self, user: str) -> Event | None:
         # Most look-ups are of a member who is at hand.
-        found = self._known(state_key) if event_type == _MEMBER else None
-        if found is not None:
-            return found
+        return self._known(user) or self._get(_MEMBER, user)
+
+    def _get(self, event_type: str, state_key: str) -> Event | None:
         place = event_type, state_key
         # The order is the point of the definition: what was resolved so far comes first, and the
         # event's own auth events only fill what it leaves empty. The other way round, a banned
@@ -190,20 +200,20 @@ class Judge:
 
 
 def iterative_auth_checks(
-    event_ids: Iterable[EventID], partial: PartialState, graph: Graph
+    event_ids: Iterable[EventID], judge: Judge, graph: Graph
 ) -> list[Decision | Outcome]:
     """Judge events in order, and let those that are allowed into the state.
 
     Args:
         event_ids: the events.
-        partial: the state to start from; it grows.
+        judge: judges them by the state to start from, which grows.
         graph: where the events are.
 
     Returns:
         The decision on each; for one that was rejected before, and is not let in, that.
     """
     ends: list[Decision | Outcome] = []
-    events, rejected, judge = graph.events, graph.rejected, Judge(partial, graph)
+    events, rejected, partial = graph.events, graph.rejected, judge.partial
     check, auth_events = auth.check, graph.auth_events
     for event_id in event_ids:
         # By the letter a rejected event is replayed as any other. Synapse never lets one in, and a

@@ -195,16 +195,18 @@ class Graph:
 class _Edges(dict[EventID, tuple[EventID, ...]]):
     """The auth events of each event, read at the first look-up."""
 
-    __slots__ = ("_graph", "_lists")
+    __slots__ = ("_events", "_graph", "_lists")
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
         # Weakly: two objects that hold each other stay until the garbage collector comes, and with
         # them the events of the resolution.
         self._graph = proxy(graph)
+        self._events = graph.events
         self._lists: Lists = {}
 
     def __missing__(self, event_id: EventID) -> tuple[EventID, ...]:
-        event = self._graph.event(event_id)
+        # Nearly all events that are asked for are there: a call through the proxy takes 0.2 us.
+        event = self._events.get(event_id) or self._graph.event(event_id)
         found = self[event_id] = () if event is None else links_of(event, self._lists)
         return found

@@ -9,7 +9,7 @@ __ https://spec.matrix.org/v1.19/rooms/v12/#definitions
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
 from typing import Final
@@ -24,7 +24,6 @@ __all__ = [
     "KINDS_OF_POWER",
     "PowerRank",
     "is_power_event",
-    "power_of_sender",
     "reverse_topological_power_ordering",
     "with_auth_chains",
 ]
@@ -91,15 +90,14 @@ def with_auth_chains(
     return edges
 
 
-def power_of_sender(event_id: EventID, graph: Graph) -> int:
-    """Return the power level of an event's sender, by the event's own auth events."""
+def _powers_by(event_id: EventID, graph: Graph) -> Callable[[str], int]:
+    """Return the power level of each user by the auth events of an event."""
     # By the event's own auth events and not by the state so far: the order has to be known before
     # the first event is let in.
     create = graph.create_event(event_id)
     levels = graph.power_levels(event_id)
     listed = [event for event in (create, levels) if event is not None]
-    state = RoomState.of(graph.room_version, listed)
-    return state.power_level_of(graph.events[event_id].sender)
+    return RoomState.of(graph.room_version, listed).power_level_of
 
 
 def reverse_topological_power_ordering(
@@ -123,8 +121,14 @@ def reverse_topological_power_ordering(
         for auth_id in auth_ids:
             listed_by.setdefault(auth_id, []).append(event_id)
 
+    # By list: events that list the same ask for the same power levels.
+    powers: dict[tuple[EventID, ...], Callable[[str], int]] = {}
+
     def rank(event_id: EventID) -> PowerRank:
-        return -power_of_sender(event_id, graph), graph.sent(event_id), event_id
+        names, event = graph.auth_events(event_id), graph.events[event_id]
+        if names not in powers:
+            powers[names] = _powers_by(event_id, graph)
+        return -powers[names](event.sender), event.origin_server_ts, event_id
 
     ready = [rank(event_id) for event_id, count in open_edges.items() if count == 0]
     heapify(ready)

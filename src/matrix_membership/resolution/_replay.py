@@ -12,7 +12,7 @@ from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 
 from matrix_membership.identifiers import EventID
-from matrix_membership.resolution._auth_checks import PartialState, iterative_auth_checks
+from matrix_membership.resolution._auth_checks import Judge, PartialState, iterative_auth_checks
 from matrix_membership.resolution._graph import Graph
 from matrix_membership.resolution._mainline import Mainline, mainline_ordering
 from matrix_membership.resolution._power_events import (
@@ -47,6 +47,7 @@ def resolve_by_replay(
     if absent:
         at_hand = [event_id for event_id in full_conflicted_set if event_id not in absent]
     partial = PartialState(start, graph)
+    judge = Judge(partial, graph)
 
     # Asked of the kind first, which spares a call for each join.
     power_events = [
@@ -59,13 +60,13 @@ def resolve_by_replay(
     # judged before the demotion.
     edges = with_auth_chains(power_events, full_conflicted_set, graph)
     power_ranks, unordered = reverse_topological_power_ordering(edges, graph)
-    power_ends = iterative_auth_checks([rank[2] for rank in power_ranks], partial, graph)
+    power_ends = iterative_auth_checks([rank[2] for rank in power_ranks], judge, graph)
 
     levels = partial.get(("m.room.power_levels", ""))
     others = [event_id for event_id in at_hand if event_id not in edges]
     line = Mainline(None if levels is None else levels.event_id, graph)
     other_ranks = mainline_ordering(others, line, graph)
-    other_ends = iterative_auth_checks([rank[2] for rank in other_ranks], partial, graph)
+    other_ends = iterative_auth_checks([rank[2] for rank in other_ranks], judge, graph)
 
     # Only the events that were let in. The start state stays where it is, so that the result of 100
     # disputed places costs 100 entries, not one for each member.
