@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,8 +16,8 @@ from homeserver.answers import Answer, listening
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
 from homeserver.transport import Transport
-from matrix_membership import KNOWN, Event, EventTemplate, RoomVersion, Signer, auth
-from matrix_membership.canonical_json import encode
+from matrix_membership import KNOWN, Event, EventTemplate, RoomVersion, Signer, auth, client
+from matrix_membership.canonical_json import encode, freeze
 from matrix_membership.federation import (
     JOINING,
     Accepted,
@@ -28,6 +29,7 @@ from matrix_membership.federation import (
 )
 from matrix_membership.federation.messages import path_of
 from matrix_membership.hashing import reference_hash
+from matrix_membership.identifiers import RoomID, UserID
 from matrix_membership.signing import sign, sign_json
 from tests.test_examples import two_servers
 
@@ -101,15 +103,16 @@ class Stranger:
     def room(self, version: str) -> Room:
         """A public room of its own."""
         room = Room(KNOWN[version])
-        create = {"creator": self.mal} if room.version.creator_in_content else {}
-        levels = {} if room.version.privileged_creators else {self.mal: 100}
-        for event_type, state_key, content in (
-            ("m.room.create", "", {"room_version": version, **create}),
-            ("m.room.member", self.mal, {"membership": "join"}),
-            ("m.room.power_levels", "", {"users": levels}),
-            ("m.room.join_rules", "", {"join_rule": "public"}),
-        ):
-            room.make(self.signer, self.mal, event_type, content, state_key=state_key, at=1)
+        users = {} if room.version.privileged_creators else {self.mal: 100}
+        levels = ("m.room.power_levels", "", freeze({"users": users}))
+        wanted = client.CreateRequest(
+            UserID(self.mal), "public_chat", room_version=version, initial_state=(levels,)
+        )
+        name = RoomID(f"!{secrets.token_hex(9)}:{self.signer.server_name}")
+        new = client.create_room(wanted, room_id=name, at=1)
+        assert isinstance(new, client.NewRoom), new
+        for event in new.complete(self.signer):
+            room.store(event)
         return room
 
     def lets_in(self, guest: Homeserver, room: Room, tamper: Callable[[Any], Any]) -> None:

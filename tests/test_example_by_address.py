@@ -22,7 +22,7 @@ from matrix_membership.federation import MatrixError, OnBindRequest, Request
 from matrix_membership.identifiers import server_of
 from matrix_membership.membership import INVITE, JOIN, LEAVE
 from matrix_membership.signing import sign_json
-from tests.test_example_client import Client, until
+from tests.test_example_client import KNOCKING, Client, until
 from tests.test_examples import two_servers
 
 LASTING: Final = Signer.from_seed("id.example", "ed25519:0", "I" * 42 + "A")
@@ -188,7 +188,7 @@ def test_a_user_is_invited_by_address_and_joins(version: str) -> None:
 
 def test_the_identity_server_is_told_of_the_room() -> None:
     async def scenario(ana: Client, _: Client, identity: IdentityServer) -> None:
-        room_id = await ana.room(name="Garden", join_rule="knock")
+        room_id = await ana.room(name="Garden", initial_state=[KNOCKING])
         await invite(ana, room_id, identity)
         assert identity.stored == [
             {
@@ -248,7 +248,7 @@ def test_an_address_that_is_somebodys_is_invited_at_once() -> None:
 
 def test_the_invited_users_server_makes_the_invite_when_it_is_in_the_room() -> None:
     async def scenario(ana: Client, ben: Client, identity: IdentityServer) -> None:
-        room_id = await ana.room(join_rule="public")
+        room_id = await ana.room(preset="public_chat")
         dan = Client(ben.session, ben.server, "dan")
         await dan.post(f"join/{quote(room_id)}?via={ana.server.name}")
         await invite(ana, room_id, identity)

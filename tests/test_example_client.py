@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
 import pytest
 
+from homeserver import creating
 from homeserver.server import Homeserver
 from matrix_membership.federation import Offered
-from matrix_membership.membership import BAN, JOIN, KNOCK, LEAVE
+from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
+from matrix_membership.room_versions import V11
 from tests.test_examples import two_servers
+
+KNOCKING: Final = {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}
 
 
 class Client:
@@ -68,6 +72,11 @@ def played(scenario: Scenario) -> None:
     asyncio.run(run())
 
 
+def refused(answer: tuple[int, Any]) -> tuple[int, str]:
+    """The status and the code of an error."""
+    return answer[0], str(answer[1].get("errcode"))
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what one server tells the other."""
     for _ in range(100):
@@ -79,7 +88,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def test_a_user_joins_by_alias_and_leaves() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        room_id = await ana.room(join_rule="public", room_alias_name="talk")
+        room_id = await ana.room(preset="public_chat", room_alias_name="talk")
         alias = quote(f"#talk:{ana.server.name}")
         assert await ben.post(f"join/{alias}", reason="hi") == (200, {"room_id": room_id})
         assert await ben.post(f"join/{alias}") == (200, {"room_id": room_id})
@@ -91,6 +100,65 @@ def test_a_user_joins_by_alias_and_leaves() -> None:
         await until(lambda: ana.membership(room_id, ben.user_id) is LEAVE)
         assert await ben.act(room_id, "forget") == (200, {})
         assert (await ben.call("GET", path))[0] == 403
+
+    played(scenario)
+
+
+@pytest.mark.parametrize("version", ["1", "11", "12"])
+def test_a_user_is_invited_as_the_room_is_made(version: str) -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        wanted = {"room_version": version, "preset": "trusted_private_chat", "is_direct": True}
+        room_id = await ana.room(invite=[ben.user_id], **wanted)
+        held = ben.server.held[room_id, ben.user_id]
+        assert (held.membership, held.event.content["is_direct"]) == (INVITE, True)
+        assert await ben.post(f"join/{quote(room_id)}") == (200, {"room_id": room_id})
+        levels = [ana.server.rooms[room_id].state.power_level_of(who.user_id) for who in (ana, ben)]
+        assert levels[0] == levels[1] >= 100
+
+    played(scenario)
+
+
+def test_an_invite_to_a_server_that_does_not_speak_the_version_is_refused() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        ben.server.room_versions = {"11": V11}
+        answer = await ana.post("createRoom", invite=[ben.user_id])
+        assert refused(answer) == (400, "M_UNSUPPORTED_ROOM_VERSION")
+        assert await ana.post("createRoom", room_version="11", invite=[ben.user_id])
+
+    played(scenario)
+
+
+@pytest.mark.parametrize(("old", "new"), [("1", "2"), ("11", "12"), ("12", "12")])
+def test_a_room_is_upgraded(old: str, new: str) -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await ana.room(preset="public_chat", room_version=old, room_alias_name="talk")
+        alias = quote(f"#talk:{ana.server.name}")
+        await ben.post(f"join/{alias}")
+        assert refused(await ben.act(room_id, "upgrade", new_version=new))[1] == "M_FORBIDDEN"
+        assert refused(await ana.act(room_id, "upgrade")) == (400, "M_MISSING_PARAM")
+        status, answer = await ana.act(room_id, "upgrade", new_version=new)
+        assert status == 200
+        seen = ben.server.rooms[room_id].state
+        await until(lambda: ben.server.rooms[room_id].state.power_levels.events_default == 50)
+        tombstone = ben.server.rooms[room_id].state.get("m.room.tombstone")
+        assert tombstone is not None
+        assert seen.get("m.room.tombstone") is None
+        assert tombstone.content["replacement_room"] == answer["replacement_room"]
+        assert await ben.post(f"join/{alias}") == (200, {"room_id": answer["replacement_room"]})
+        assert ben.server.rooms[answer["replacement_room"]].version.identifier == new
+
+    played(scenario)
+
+
+def test_there_are_only_so_many_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(ana: Client, _: Client) -> None:
+        monkeypatch.setattr(creating, "MOST_ROOMS", 1)
+        room_id = await ana.room()
+        for answer in (
+            await ana.post("createRoom"),
+            await ana.act(room_id, "upgrade", new_version="1"),
+        ):
+            assert refused(answer) == (403, "M_RESOURCE_LIMIT_EXCEEDED")
 
     played(scenario)
 
@@ -158,7 +226,7 @@ def test_an_invite_is_rejected_here_alone_when_nobody_answers() -> None:
 
 def test_a_user_knocks_is_let_in_and_banned() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        room_id = await ana.room(join_rule="knock", room_version="11")
+        room_id = await ana.room(initial_state=[KNOCKING], room_version="11")
         knock = f"knock/{quote(room_id)}"
         assert await ben.post(knock, reason="please") == (200, {"room_id": room_id})
         assert ana.membership(room_id, ben.user_id) is KNOCK
@@ -179,7 +247,7 @@ def test_a_user_knocks_is_let_in_and_banned() -> None:
 
 def test_a_knock_is_held_with_the_server_that_took_it() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        room_id = await ana.room(join_rule="knock")
+        room_id = await ana.room(initial_state=[KNOCKING])
         asked = f"via=127.0.0.1:1&via={ana.server.name}"
         assert (await ben.post(f"knock/{quote(room_id)}?{asked}"))[0] == 200
         held = ben.server.held[room_id, ben.user_id]
@@ -191,7 +259,7 @@ def test_a_knock_is_held_with_the_server_that_took_it() -> None:
 def test_a_user_of_the_same_server_joins_a_restricted_room_through_another_one() -> None:
     async def scenario(ana: Client, _: Client) -> None:
         dan = Client(ana.session, ana.server, "dan")
-        staff = await ana.room(join_rule="public", room_version="10")
+        staff = await ana.room(preset="public_chat", room_version="10")
         room = ana.server.create_room(ana.user_id, "10", join_rule="restricted", allow=[staff])
         path = f"join/{quote(room.room_id)}"
         status, answer = await dan.post(path)
@@ -207,7 +275,7 @@ def test_a_user_of_the_same_server_joins_a_restricted_room_through_another_one()
 
 def test_a_membership_is_set_as_state() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        room_id = await ana.room(join_rule="public")
+        room_id = await ana.room(preset="public_chat")
         await ben.post(f"join/{quote(room_id)}?via={ana.server.name}")
         path = f"rooms/{quote(room_id)}/state/m.room.member/{quote(ben.user_id)}"
         status, answer = await ben.call("PUT", path, {"membership": "join", "displayname": "B"})
@@ -227,8 +295,8 @@ def test_a_membership_is_set_as_state() -> None:
         ("rooms/!r:a.example/leave", {}, 404, "M_NOT_FOUND"),
         ("createRoom", {"room_version": "x"}, 400, "M_UNSUPPORTED_ROOM_VERSION"),
         ("createRoom", [], 400, "M_BAD_JSON"),
-        ("createRoom", {"name": 1}, 400, "M_BAD_JSON"),
-        ("createRoom", {"join_rule": "x" * 256}, 400, "M_BAD_JSON"),
+        ("createRoom", {"name": 1}, 400, "M_INVALID_PARAM"),
+        ("createRoom", {"name": "x" * 65_000}, 400, "M_BAD_JSON"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(

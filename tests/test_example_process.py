@@ -136,16 +136,17 @@ class Shell:
         method, body = ("POST", data[1]) if data else ("GET", None)
         ask = partial(asked, method, url, {name: value}, body)
         self.printed, self.again = ask(), None if data else ask
-        if "room_id" in self.printed:
-            self.variables["ROOM"] = self.printed["room_id"]
+        for name in ("room_id", "replacement_room"):
+            if name in self.printed:
+                self.variables["ROOM"] = self.printed[name]
 
     def prints(self, expected: Any) -> None:
         """Compare what the last command printed.
 
         What one server tells the other may take a moment, so a question is put again.
         """
-        if "room_id" in expected:
-            expected = {"room_id": self.variables["ROOM"]}
+        if expected.keys() <= {"room_id", "replacement_room"}:
+            expected = dict.fromkeys(expected, self.variables["ROOM"])
         until = time.monotonic() + SECONDS
         while self.printed != expected and self.again is not None and time.monotonic() < until:
             time.sleep(0.1)

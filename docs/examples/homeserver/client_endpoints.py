@@ -15,7 +15,7 @@ from aiohttp import web
 from homeserver.answers import Answer, serving
 from homeserver.asked import LARGEST_EVENT, read_body
 from homeserver.bounded import Bounded
-from homeserver.creating import create_room
+from homeserver.creating import Creating
 from homeserver.doing import Ask, Doing
 from homeserver.sending import Sending
 from homeserver.server import Homeserver
@@ -45,6 +45,7 @@ class ClientEndpoints:
         self.showing = Showing(server)
         self.sending = Sending(server)
         self.summaries = Summaries(server, doing.resolve)
+        self.creating = Creating(server, doing)
         self.buckets: Bounded[UserID, TokenBucket] = Bounded(MOST_USERS)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -64,8 +65,8 @@ class ClientEndpoints:
             ("PUT", room + "/state/m.room.member/{key}", client.read_membership, client.set_membership),
         ):  # fmt: skip
             router.add_route(method, path, serving(self.endpoint(read, ask)))
-        router.add_route("POST", CLIENT + "/createRoom", serving(self.create_room))
         for method, path, respond in (
+            *self.creating.endpoints,
             *self.showing.endpoints,
             *self.sending.endpoints,
             *self.server.users.endpoints,
@@ -106,13 +107,6 @@ class ClientEndpoints:
             return await respond(user, request, body)
 
         return responding
-
-    async def create_room(self, request: web.Request) -> Answer:
-        """Make a room."""
-        user, body = await self.who_says_what(request)
-        if isinstance(user, MatrixError):
-            return Answer.refusing(user)
-        return create_room(self.server, user, body)
 
     async def who_says_what(self, request: web.Request) -> tuple[UserID | MatrixError, bytes]:
         """Return the user and the body; read the body only if the user may ask now."""

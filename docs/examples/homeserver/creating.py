@@ -1,73 +1,91 @@
-"""Answer createRoom, as far as the example needs it."""
+"""Answer createRoom and upgrade: make rooms for users."""
 
 from __future__ import annotations
 
+from functools import partial
+from http import HTTPStatus
 from typing import Final
 
-import attrs
+from aiohttp import web
 
 from homeserver.answers import Answer
-from homeserver.rooms import Rejected
+from homeserver.doing import Doing
 from homeserver.server import Homeserver
-from matrix_membership import InvalidEvent, InvalidJson
-from matrix_membership.server import JsonObject, JsonValue, MatrixError, UserID, decode
+from matrix_membership import client
+from matrix_membership.server import MatrixError, UserID
 
-__all__ = ["create_room"]
+__all__ = ["Creating"]
 
 MOST_ROOMS: Final = 1000
 """Rooms that the server is in or was in: all are in memory."""
 
-LONGEST_TEXT: Final = 255
 
+class Creating:
+    """Makes the rooms that the users of one server ask for."""
 
-@attrs.frozen
-class Wanted:
-    """The room that a user asks for."""
-
-    version: str
-    join_rule: str
-    name: str | None
-    alias: str | None
-
-    @classmethod
-    def read(cls, body: bytes, server: Homeserver) -> Wanted | MatrixError:
-        """Read `room_version`, `join_rule`, `name` and `room_alias_name`."""
-        try:
-            content = decode(body or b"{}", strict=False)
-        except InvalidJson as error:
-            return MatrixError.of("M_NOT_JSON", str(error))
-        if not isinstance(content, JsonObject):
-            return MatrixError.of("M_BAD_JSON", "expected an object")
-        version = content.get("room_version", "12")
-        if version not in tuple(server.room_versions):
-            return MatrixError.of("M_UNSUPPORTED_ROOM_VERSION", "room_version")
-        texts = [content.get(name) for name in ("join_rule", "name", "room_alias_name")]
-        if not all(text is None or _is_short(text) for text in texts):
-            return MatrixError.of("M_BAD_JSON", f"expected texts of 1 to {LONGEST_TEXT} characters")
-        join_rule, name, localpart = texts
-        alias = None if localpart is None else f"#{localpart}:{server.name}"
-        return cls(version, join_rule or "invite", name, alias)
-
-
-def create_room(server: Homeserver, user: UserID, body: bytes) -> Answer:
-    """Make a room, and give it an alias."""
-    wanted = Wanted.read(body, server)
-    if isinstance(wanted, MatrixError):
-        return Answer.refusing(wanted)
-    if wanted.alias in server.aliases:
-        return Answer.refusing(MatrixError.of("M_ROOM_IN_USE", f"{wanted.alias} is taken"))
-    if len(server.rooms) >= MOST_ROOMS:
-        return Answer.refusing(MatrixError("M_RESOURCE_LIMIT_EXCEEDED", "too many rooms", 403))
-    try:
-        room = server.create_room(
-            user, wanted.version, join_rule=wanted.join_rule, name=wanted.name
+    def __init__(self, server: Homeserver, doing: Doing) -> None:
+        self.server = server
+        self.doing = doing
+        self.endpoints = (
+            ("POST", "/createRoom", self.create),
+            ("POST", "/rooms/{room}/upgrade", self.upgrade),
         )
-    except (InvalidEvent, Rejected) as error:
-        return Answer.refusing(MatrixError.of("M_INVALID_ROOM_STATE", str(error)))
-    if wanted.alias is not None:
-        server.aliases[wanted.alias] = room.room_id
-    return Answer.of({"room_id": room.room_id})
 
+    async def create(self, user: UserID, _: object, body: bytes) -> Answer:
+        """Make a room, give it its alias, and send its invites."""
+        request = client.read_create_room(user, body=body)
+        if isinstance(request, MatrixError):
+            return Answer.refusing(request)
+        new = self.too_many() or self.server.found(request)
+        if isinstance(new, MatrixError):
+            return Answer.refusing(new)
+        for invite in new.invites:
+            answer = await self.doing.carry_out(
+                partial(client.invite, is_direct=new.is_direct), invite
+            )
+            if answer.status != HTTPStatus.OK:
+                return self.refusing_invite(answer)
+        return Answer.of(new.answer())
 
-def _is_short(text: JsonValue) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= LONGEST_TEXT
+    async def upgrade(self, user: UserID, asked: web.Request, body: bytes) -> Answer:
+        """Make the replacement of a room, move the aliases, and close the old room."""
+        request = client.read_upgrade(user, asked.match_info["room"], body=body)
+        if isinstance(request, MatrixError):
+            return Answer.refusing(request)
+        upgraded = await self.replace(request)
+        if isinstance(upgraded, MatrixError):
+            return Answer.refusing(upgraded)
+        return Answer.of(upgraded.answer())
+
+    async def replace(self, request: client.UpgradeRequest) -> client.UpgradedRoom | MatrixError:
+        """Replace a room, for a user of ours; return both rooms or the error."""
+        server = self.server
+        upgraded = self.too_many() or server.upgraded(request)
+        if isinstance(upgraded, MatrixError):
+            return upgraded
+        closing = []
+        # Before anything is stored: the room's policy server may refuse the tombstone.
+        for send in upgraded.closing:
+            event = send.template.complete(server.signer)
+            signed = await server.policing.sign(event, server.rooms[request.room].state)
+            if isinstance(signed, MatrixError):
+                return signed
+            closing.append(signed)
+        server.keep(upgraded.new_room)
+        server.move_aliases(request.room, upgraded.new_room.room_id)
+        for event in closing:
+            server.publish(event)
+        return upgraded
+
+    def too_many(self) -> MatrixError | None:
+        """Return the error if there is no place for another room."""
+        if len(self.server.rooms) < MOST_ROOMS:
+            return None
+        return MatrixError("M_RESOURCE_LIMIT_EXCEEDED", "too many rooms", 403)
+
+    def refusing_invite(self, answer: Answer) -> Answer:
+        """Return the error for a room, which stays, of an invite that was refused."""
+        error = MatrixError.from_json(answer.content, status=answer.status)
+        if error.errcode == "M_INCOMPATIBLE_ROOM_VERSION":
+            error = MatrixError("M_UNSUPPORTED_ROOM_VERSION", error.error, error.status)
+        return Answer.refusing(error)

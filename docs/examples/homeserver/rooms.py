@@ -348,6 +348,7 @@ class Room:
         fields = {
             "type": event_type,
             "sender": sender,
+            "room_id": self.room_id,
             "content": {**content, "redacts": redacts} if in_content else content,
             "origin_server_ts": at,
             "depth": min(self.depth + 1, self.version.max_depth),
@@ -357,10 +358,6 @@ class Room:
             fields["state_key"] = state_key
         if redacts and not in_content:
             fields["redacts"] = redacts
-        if self.prev_events:
-            fields["room_id"] = self.room_id
-        elif not self.version.room_id_is_create_event:
-            fields["room_id"] = f"!{secrets.token_hex(9)}:{signer.server_name}"
         draft = Event.from_client_event(fields, self.version)
         found = [self.state.get(*place) for place in sorted(auth.select_auth_events(draft))]
         fields["auth_events"] = self._references([event.event_id for event in found if event])

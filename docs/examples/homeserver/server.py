@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from homeserver.answers import Answer
@@ -23,7 +25,9 @@ from matrix_membership import (
     RoomState,
     RoomVersion,
     Signer,
+    client,
 )
+from matrix_membership.canonical_json import freeze
 from matrix_membership.server import (
     MatrixError,
     OutOfBand,
@@ -127,29 +131,80 @@ class Homeserver:
             join_rule: the join rule.
             allow: for a restricted room, the rooms whose members may join.
             name: the room's name; None makes no name event.
-            levels: power levels beside the creator's.
+            levels: power levels that replace those of a new room.
         """
         version = KNOWN[version] if isinstance(version, str) else version
-        room = Room(version)
-        create: dict[str, Any] = {"room_version": version.identifier}
-        if version.creator_in_content:
-            create["creator"] = creator
-        users = {} if version.privileged_creators else {creator: 100}
         rules: dict[str, Any] = {"join_rule": join_rule}
         if allow:
             rules["allow"] = [{"type": "m.room_membership", "room_id": found} for found in allow]
-        self.send(room, creator, "m.room.create", create, state_key="")
-        self.send(room, creator, "m.room.member", {"membership": "join"}, state_key=creator)
-        for event_type, content in (
-            ("m.room.power_levels", {"users": users, **(levels or {})}),
-            ("m.room.join_rules", rules),
-            ("m.room.history_visibility", {"history_visibility": "shared"}),
-        ):
-            self.send(room, creator, event_type, content, state_key="")
-        if name is not None:
-            self.send(room, creator, "m.room.name", {"name": name}, state_key="")
-        self.rooms[room.room_id] = room
-        return room
+        request = client.CreateRequest(
+            UserID(creator),
+            room_version=version.identifier,
+            name=name,
+            initial_state=(("m.room.join_rules", "", freeze(rules)),),
+            levels=freeze(levels or {}),
+        )
+        new = self.found(request, {version.identifier: version})
+        assert isinstance(new, client.NewRoom), new
+        return self.rooms[new.room_id]
+
+    def found(
+        self,
+        request: client.CreateRequest,
+        room_versions: Mapping[str, RoomVersion] | None = None,
+    ) -> client.NewRoom | MatrixError:
+        """Make a room that a user of ours asks for, without its invites; return it or the error."""
+        spoken = self.room_versions if room_versions is None else room_versions
+        make = partial(
+            client.create_room,
+            request,
+            aliases=self.aliases,
+            room_versions=spoken,
+            settings=self.users.settings(request),
+        )
+        new: client.NewRoom | MatrixError = self._new(make, lambda made: made)
+        if isinstance(new, client.NewRoom):
+            self.keep(new)
+        return new
+
+    def upgraded(self, request: client.UpgradeRequest) -> client.UpgradedRoom | MatrixError:
+        """Draft the replacement of a room for a user of ours; return it or the error."""
+        make = partial(
+            client.upgrade_room,
+            request,
+            self.snapshot(request.room),
+            aliases=self.aliases_of(request.room),
+            room_versions=self.room_versions,
+            settings=self.users.settings(request),
+        )
+        made: client.UpgradedRoom | MatrixError = self._new(make, lambda made: made.new_room)
+        return made
+
+    def aliases_of(self, room_id: str) -> list[str]:
+        """Return the aliases of a room."""
+        return [alias for alias, named in self.aliases.items() if named == room_id]
+
+    def move_aliases(self, room_id: str, new_id: str) -> None:
+        """Give the aliases of a room to another one."""
+        self.aliases.update(dict.fromkeys(self.aliases_of(room_id), new_id))
+
+    def _new(self, make: Callable[..., Any], room_of: Callable[[Any], client.NewRoom]) -> Any:
+        """Make a room whose ID is new: in version 12 it depends on the time alone."""
+        at = self.now()
+        while True:
+            made = make(room_id=RoomID(f"!{secrets.token_hex(9)}:{self.name}"), at=at)
+            if isinstance(made, MatrixError) or room_of(made).room_id not in self.rooms:
+                return made
+            at += 1
+
+    def keep(self, new: client.NewRoom) -> None:
+        """Sign the events of a new room, and store it."""
+        room = Room(new.room_version)
+        for event in new.complete(self.signer):
+            room.store(event)
+        self.rooms[new.room_id] = room
+        if new.alias is not None:
+            self.aliases[new.alias] = new.room_id
 
     def send(
         self,
