@@ -150,9 +150,12 @@ def test_a_room_is_upgraded(old: str, new: str) -> None:
     played(scenario)
 
 
-def test_there_are_only_so_many_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_only_so_many_rooms_and_invites(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(ana: Client, _: Client) -> None:
         monkeypatch.setattr(creating, "MOST_ROOMS", 1)
+        invite = [f"@{number}:a.example" for number in range(101)]
+        answer = await ana.post("createRoom", invite=invite)
+        assert refused(answer) == (403, "M_RESOURCE_LIMIT_EXCEEDED")
         room_id = await ana.room()
         for answer in (
             await ana.post("createRoom"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from zlib import crc32
 
 from matrix_membership import Event, RoomState, RoomVersion
 from matrix_membership.client import (
@@ -19,7 +20,7 @@ from matrix_membership.client import (
 from matrix_membership.federation import ResidentRoom
 from matrix_membership.identifiers import EventID, RoomID, UserID
 from matrix_membership.machine import admit
-from tests.builders import ANA, SIGNER_A
+from tests.builders import ANA, SIGNER_A, event_id
 from tests.client.rooms import HERE, asks, body
 
 AT = 1_700_000_000_000
@@ -88,10 +89,8 @@ def with_state(
 ) -> ResidentRoom:
     """A room with one more state event, which nobody judges."""
     fields = {"type": kind, "sender": by, "content": content, "state_key": state_key}
-    name = {"event_id": f"$more-{kind}-{state_key}:a.example"}
     version = room.state.room_version
-    if not version.event_id_in_pdu:
-        name = {"event_id": "$" + f"{abs(hash((kind, state_key)))}".rjust(43, "x")}
+    name = {"event_id": event_id(crc32(f"{kind} {state_key}".encode()), version)}
     event = Event.from_client_event({**fields, **name, "room_id": room.room_id}, version)
     events = [
         event,

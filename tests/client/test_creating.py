@@ -250,9 +250,12 @@ class TestInvites:
             "invite: your power level is too low to invite users: 100, and 200 is needed",
         )
 
-    def test_that_nobody_can_accept_are_refused(self) -> None:
+    def test_that_nobody_can_accept_are_refused_when_they_are_sent(self) -> None:
         acl = {"type": "m.room.server_acl", "content": {"allow": ["a.example"]}}
-        assert refused(invite=[BEN], initial_state=[acl])[1] == "M_INVALID_ROOM_STATE"
+        new = created(invite=[BEN], initial_state=[acl])
+        told = "the server ACL of this room shuts out b.example"
+        outcome = invite(new.invites[0], room_of(new), at=AT)
+        assert refusal(outcome) == (403, "M_FORBIDDEN", told)
 
 
 class TestRefusals:

@@ -201,6 +201,7 @@ class TestPowerLevels:
     def test_give_a_creator_of_version_12_the_highest_level(self) -> None:
         room = an_old_room(V12, power_level_content_override={"ban": 170})
         assert contents(room, V11)[LEVELS]["users"] == {ANA: 170}
+        assert contents(with_state(room, LEVELS, {}), V11)[LEVELS]["users"] == {ANA: 100}
 
     def test_do_not_keep_other_creators_of_version_12(self) -> None:
         room = an_old_room(V12, creation_content={"additional_creators": [BEN]})

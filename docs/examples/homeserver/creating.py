@@ -19,6 +19,9 @@ __all__ = ["Creating"]
 MOST_ROOMS: Final = 1000
 """Rooms that the server is in or was in: all are in memory."""
 
+MOST_INVITES: Final = 100
+"""Invites in one request: each may ask another server."""
+
 
 class Creating:
     """Makes the rooms that the users of one server ask for."""
@@ -36,6 +39,10 @@ class Creating:
         request = client.read_create_room(user, body=body)
         if isinstance(request, MatrixError):
             return Answer.refusing(request)
+        if len(request.invited) + len(request.addresses) > MOST_INVITES:
+            return Answer.refusing(
+                MatrixError("M_RESOURCE_LIMIT_EXCEEDED", f"more than {MOST_INVITES} invites", 403)
+            )
         new = self.too_many() or self.server.found(request)
         if isinstance(new, MatrixError):
             return Answer.refusing(new)

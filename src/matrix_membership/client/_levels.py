@@ -119,7 +119,7 @@ def carried_levels(
         if events.get(_TOMBSTONE, MAX_INTEGER) < max(least, state_default + 1):
             told["events"] = {kind: events[kind] for kind in events if kind != _TOMBSTONE}
     elif user in state.create.privileged:
-        users[user] = max(ADMIN, *_all_levels(told))
+        users[user] = max([ADMIN, *_all_levels(told)])
     levels = with_tombstone({**told, "users": users}, room_version)
     # An unknown key that the version cannot hold would cost the room all its levels.
     return {key: value for key, value in levels.items() if _fits(value, room_version)}
