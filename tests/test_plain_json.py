@@ -35,7 +35,7 @@ def chosen(orjson: Any) -> Any:
     return module
 
 
-ORJSON: Final[Any] = vars(_plain)["orjson"]
+ORJSON: Final[Any] = sys.modules.get("orjson")
 WITHOUT: Final = chosen(None)
 WITH: Final = chosen(ORJSON)
 

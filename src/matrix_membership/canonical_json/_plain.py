@@ -21,9 +21,9 @@ from typing import Any, Final, Never
 from canonicaljson import encode_canonical_json
 
 try:
-    import orjson
+    from orjson import OPT_SORT_KEYS, dumps, loads
 except ImportError:
-    orjson = None
+    loads = dumps = OPT_SORT_KEYS = None
 
 __all__ = ["encode_plain", "read_plain", "scan_plain", "write_plain"]
 
@@ -70,20 +70,20 @@ def write_by_json(value: Any) -> bytes:
 
 def _write_by_orjson(value: Any) -> bytes:
     try:
-        written: bytes = orjson.dumps(value, None, orjson.OPT_SORT_KEYS)
+        written: bytes = dumps(value, None, OPT_SORT_KEYS)
     except TypeError:
         return write_by_json(value)
     return written
 
 
-read_plain: Final[Callable[[bytes], Any]] = orjson.loads if orjson else read_by_json
+read_plain: Final[Callable[[bytes], Any]] = loads or read_by_json
 """Read JSON without a look at its numbers and keys.
 
 It raises `ValueError`, `StopIteration` or `RecursionError` for other text than JSON.
 """
 
-write_plain: Final[Callable[[Any], bytes]] = _write_by_orjson if orjson else write_by_json
+write_plain: Final[Callable[[Any], bytes]] = _write_by_orjson if dumps else write_by_json
 """Write a value that holds no float, and is known to be one that JSON can hold."""
 
-encode_plain: Final[Callable[[Any], bytes]] = _write_by_orjson if orjson else encode_canonical_json
+encode_plain: Final[Callable[[Any], bytes]] = _write_by_orjson if dumps else encode_canonical_json
 """Write such a value by a package of its own, where a microsecond matters less."""
