@@ -157,6 +157,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "receipt.policy_list",
             "receipt.policy_server",
             "receipt.redactions",
+            "receipt._receipts",
             "receipt",
         ),
     ),
