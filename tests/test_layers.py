@@ -84,6 +84,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "state.create_event",
             "state.from_client",
             "state.of_servers",
+            "state.standing",
         ),
     ),
     (  # restricted rooms

@@ -55,11 +55,11 @@ def is_usual(
     room_version: RoomVersion,
     names_are_good: NameCheck = _names_are_good,
 ) -> bool:
-    """Tell whether what `read_plain` or `scan_plain` made is a usual PDU of good format.
+    """Tell whether a document just decoded is a usual PDU of good format.
 
     Args:
-        document: what it made.
-        data: the bytes that the document was read from.
+        document: what `read_plain` or `scan_plain` made.
+        data: the bytes that it was made from.
         room_version: the version of the PDU's room.
         names_are_good: checks the room ID, the auth events and the previous events.
     """

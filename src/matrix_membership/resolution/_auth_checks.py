@@ -24,7 +24,8 @@ from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._graph import Graph
 from matrix_membership.resolution._records import Outcome
 from matrix_membership.resolution._state_sets import Place, StateSet
-from matrix_membership.state import RoomState, over_standing
+from matrix_membership.state import RoomState
+from matrix_membership.state.standing import over_standing
 
 __all__ = ["Judge", "PartialState", "iterative_auth_checks"]
 
@@ -96,7 +97,7 @@ class PartialState:
 
 
 class Judge:
-    """Judges one event after another by a partially resolved state, in one round or several.
+    """Judges one event after another by a partially resolved state.
 
     The rules look up the members that they ask for. The rest of the state is read once for each
     create event, power levels and join rules that come together: most events are judged by the

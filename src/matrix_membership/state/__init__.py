@@ -29,7 +29,6 @@ from matrix_membership.state._fields import (
     unpickled,
     with_member,
     with_other,
-    with_views_of,
 )
 from matrix_membership.state._members import ABSENT, PRESENT
 from matrix_membership.state._storage import (
@@ -512,25 +511,6 @@ type.__setattr__(RoomState, "__getattr__", fill_in)
 
 def _places(state: RoomState) -> dict[tuple[str, str | None], Event]:
     return {(event.type, event.state_key): event for event in state.events_but_members}
-
-
-# Eight slots filled by `__getattr__`, one by one, took 18 us for each of the states that a resolution
-# makes; filled at once they take 3.
-def over_standing(
-    standing: Iterable[Event],
-    room_version: RoomVersion,
-    get: LookUp,
-    get_member: Callable[[str], Event | None],
-) -> RoomState:
-    """Make a state over a look-up as `RoomState.over` does, with `prepare`.
-
-    Args:
-        standing: its create event, power levels and join rules, as far as it has them.
-        room_version: the version of the room.
-        get: the look-up, which gives the same events.
-        get_member: the same for member events, by user.
-    """
-    return _sealed(with_views_of(standing, room_version, get, get_member))
 
 
 def _sealed(state: Fields) -> RoomState:

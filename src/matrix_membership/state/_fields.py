@@ -212,20 +212,6 @@ def looked_up(
     return state
 
 
-def with_views_of(
-    standing: Iterable[Event],
-    room_version: RoomVersion,
-    get: LookUp,
-    get_member: Callable[[str], Event | None],
-) -> Fields:
-    """Return a state over a look-up whose views come from events that are at hand."""
-    state = looked_up(room_version, get, None, partial=False)
-    state.get_member = get_member
-    state._single = {event.type: event for event in standing}
-    fill_in_views(state)
-    return state
-
-
 def fill_in(state: Any, name: str) -> Any:
     """Look up an attribute of a looked-up state that was not needed until now."""
     match name:
