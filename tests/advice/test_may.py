@@ -94,6 +94,26 @@ class TestMembershipQuestions:
             may(ANA, a_room(V11).state).ban(user)
 
 
+class TestCreateEvent:
+    @everywhere
+    @pytest.mark.parametrize(
+        "question",
+        [
+            lambda user: user.set("m.room.create", content={"room_version": "12", "creator": ANA}),
+            lambda user: user.set("m.room.create", "another"),
+            lambda user: user.send("m.room.create"),
+        ],
+        ids=["state", "another state key", "message"],
+    )
+    def test_is_never_sent_into_a_room_that_exists(
+        self, question: Question, version: RoomVersion
+    ) -> None:
+        for state in (a_room(version).state, read_state([], room_version=version)):
+            answer = question(may(ANA, state))
+            assert answer.decision == decision("create.has_prev_events", version)
+            assert answer.explanation is not None
+
+
 class TestRestrictedJoin:
     ALLOW = ({"type": "m.room_membership", "room_id": "!s:a.example"},)
 

@@ -192,6 +192,9 @@ class May:
     ) -> Permission:
         """Set state, such as `m.room.topic`.
 
+        Nobody may set `m.room.create`: what is sent into a room that exists has previous events, so
+        rule 1.1 rejects it.
+
         Args:
             event_type: the type.
             state_key: the state key.
@@ -342,7 +345,11 @@ class May:
         }
         if state_key is not None:
             made["state_key"] = state_key
-        return Event.from_client_event(made, self.state.room_version)
+        version = self.state.room_version
+        # Without them it would be the first event of another room, which rule 1 allows.
+        if event_type == "m.room.create":
+            made["prev_events"] = [[_BEFORE, {}]] if version.event_id_in_pdu else [_BEFORE]
+        return Event.from_client_event(made, version)
 
 
 def may(user: str, state: RoomState) -> May:
@@ -373,6 +380,9 @@ def may(user: str, state: RoomState) -> May:
     require(RoomState, state)
     return May(read_user_id(user), state)
 
+
+_BEFORE: Final = "$before:room"
+"""Stands for an event that the one to be sent follows, in any room version."""
 
 NOTIFY_ROOM: Final = 50
 """The level that a notification of the whole room needs if the power levels name none."""
