@@ -93,6 +93,11 @@ inside-synapse: $(DEV) $(SYNAPSE)  ## two Synapses with these rules inside, and 
 inside-synapse-source: $(DEV) $(SYNAPSE)  ## tests of Synapse's own source, with these rules inside and without
 	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' PYTHONPATH=src:. $(BIN)/python -m tests.inside_synapse.source '$(SYNAPSE_SOURCE)'
 
+# NIO_SOURCE is a folder with matrix-nio's source, of the release that is installed.
+.PHONY: inside-nio
+inside-nio: $(DEV)  ## matrix-nio's own tests of events, with power levels by the rules inside
+	NIO_SOURCE='$(NIO_SOURCE)' $(PYTEST) -m observatory tests/inside_nio
+
 .PHONY: statistics
 statistics: $(DEV)  ## do the strategies reach every rule of every version, and find planted mistakes?
 	$(PYTEST) -n auto -m slow tests/strategies/test_cases.py tests/strategies/test_agreement.py -k 'reach or Planted'

@@ -157,8 +157,6 @@ class RuleStateStore(MemoryStateStore):
 
 def may_set(user: str, event_type: str, state: RoomState) -> bool | None:
     """Tell whether a user may send state: what is there once more, or else an empty content."""
-    if event_type == "m.room.create":  # a room has one, and servers refuse another
-        return False
     # The rules compare new power levels with the old ones, and an empty content would remove levels.
     current = state.get(event_type) if state.knows(event_type) else None
     content = {} if current is None else current.content
