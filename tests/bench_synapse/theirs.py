@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from signedjson.key import decode_verify_key_bytes
 from signedjson.sign import SignatureVerifyException, verify_signed_json
@@ -64,9 +64,10 @@ def tasks(work: Work) -> Iterator[tuple[str, Task]]:
     """All that is to be done, by name; what this library does prepared, Synapse does as ever."""
     for kind, sizes in work.questions.items():
         for users, question in sizes.items():
-            for name in (LISTED, PREPARED, INSIDE, KEPT):
+            for name in (LISTED, PREPARED, KEPT):
                 yield name.format(kind=kind, users=users), _judged(question)
-            yield BOTH.format(kind=kind, users=users), _judged_twice(question)
+            for name, both in ((INSIDE, False), (BOTH, True)):
+                yield name.format(kind=kind, users=users), _judged_anew(question, both=both)
     keys = {
         server: {
             key_id: decode_verify_key_bytes(key_id, decode_base64(key))
@@ -118,16 +119,54 @@ def _judged(question: Question) -> Task:
     return judging(partial(check_state_dependent_auth_rules, event, listed))
 
 
-def _judged_twice(question: Question) -> Task:
-    event, listed = listing(question)
+def _judged_anew(question: Question, *, both: bool) -> Task:
+    _, listed = listing(question)
     at_hand = {entry.event_id: entry for entry in listed}
     store = Store(at_hand)
 
-    def call() -> None:
-        finished(check_state_independent_auth_rules(store, event, at_hand))
+    def by_state(event: SynapseEvent) -> None:
         check_state_dependent_auth_rules(event, listed)
 
-    return judging(call)
+    def by_both(event: SynapseEvent) -> None:
+        finished(check_state_independent_auth_rules(store, event, at_hand))
+        by_state(event)
+
+    return judging(Anew(question, by_both if both else by_state))
+
+
+class Anew:
+    """Checks another copy of an event each time, as a server checks each event once.
+
+    Args:
+        question: the event.
+        check: checks one.
+        forget: is called when all copies were checked, before they are checked again.
+    """
+
+    COPIES: Final = 2_000
+
+    def __init__(
+        self,
+        question: Question,
+        check: Callable[[SynapseEvent], None],
+        *,
+        forget: Callable[[], object] = list,
+    ) -> None:
+        event, _ = listing(question)
+        signed(event, question)
+        self._copies = [event.deep_copy() for _ in range(self.COPIES)]
+        self._next = iter(self._copies).__next__
+        self._check, self._forget = check, forget
+
+    def __call__(self) -> None:
+        """Check the next one."""
+        try:
+            event = self._next()
+        except StopIteration:
+            self._forget()
+            self._next = iter(self._copies).__next__
+            event = self._next()
+        self._check(event)
 
 
 def judging(call: Callable[[], object]) -> Task:

@@ -35,9 +35,9 @@ IMPORTS: Final = (ROOT / "src", ROOT / "docs" / "examples", Path(__file__).paren
 PAIRINGS: Final = MappingProxyType(
     {
         "without": ("", ""),
-        "here": ("inside_synapse.Rules", ""),
-        "there": ("", "inside_synapse.Rules"),
-        "both": ("inside_synapse.Rules", "inside_synapse.Rules"),
+        "here": ("inside_synapse.install", ""),
+        "there": ("", "inside_synapse.install"),
+        "both": ("inside_synapse.install", "inside_synapse.install"),
         "compared": ("compare_rules.Compare", "compare_rules.Compare"),
     }
 )

@@ -71,7 +71,7 @@ class Compare:
         told["version"] = event.room_version.identifier
 
         def ours() -> tuple[Event, RoomState]:
-            new = inside_synapse.read(event)
+            new = inside_synapse.read(event).with_signers(event.signatures.as_dict())
             return new, RoomState.of(new.room_version, map(inside_synapse.read, listed))
 
         def report(found: Difference | Exception) -> None:
