@@ -19,14 +19,14 @@ from matrix_membership.membership import JOIN, LEAVE, UNKNOWN, Membership
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state._fields import NO_JOIN_RULE as NO_JOIN_RULE
 from matrix_membership.state._fields import (
-    NOT_TO_PREPARE,
     TO_PREPARE,
     Fields,
     fill_in,
     fill_in_views,
     filtered,
     looked_up,
-    unpickled,
+    over,
+    pickled,
     with_member,
     with_other,
 )
@@ -39,6 +39,7 @@ from matrix_membership.state._storage import (
     Stored,
     held_by_ids,
     stored_in_part,
+    version_of,
 )
 from matrix_membership.state._storage import PassedOver as PassedOver
 from matrix_membership.state._views import CREATOR_POWER_LEVEL as CREATOR_POWER_LEVEL
@@ -185,15 +186,9 @@ class RoomState(Fields):
         >>> RoomState.over(V11, lambda type, state_key: None).join_rule
         <JoinRule.INVITE: 'invite'>
         """
-        if isinstance(source, Storage):
-            stored = Stored(source)
-            state = _sealed(looked_up(room_version, stored.get, stored, partial=partial))
-        else:
-            state = _sealed(looked_up(room_version, source, None, partial=partial))
-        if prepare and not partial and state.create_event is not None:
-            _keep(
-                state, "prepared", TO_PREPARE if state.create.openly_federated else NOT_TO_PREPARE
-            )
+        state = _sealed(over(room_version, source, partial=partial))
+        if prepare and not partial and state.create_event and state.create.openly_federated:
+            _keep(state, "prepared", TO_PREPARE)
         return state
 
     @classmethod
@@ -237,9 +232,7 @@ class RoomState(Fields):
         (True, False)
         """
         held = held_by_ids(ids, get, needed)
-        version = room_version or next((event.room_version for event in held.values()), None)
-        if version is None:
-            raise IncompleteState("the room version", "an event, or `room_version` from the caller")
+        version = version_of(held, room_version)
         if needed is None:
             return cls.of(version, held.values(), partial=partial, servers=servers)
         return _sealed(filtered(version, held, frozenset(needed), servers, partial=partial))
@@ -279,11 +272,7 @@ class RoomState(Fields):
 
     @property
     def is_whole(self) -> bool:
-        """False if events may have been left out of it.
-
-        It is partial or stripped, was filtered to the places needed, or made without malformed
-        events.
-        """
+        """False if it is partial, stripped, filtered, or lacks malformed events."""
         if self.is_partial or self._members is not None or self._stored is None:
             return not self.is_partial
         return not (self._stored.filtered or self._stored.passed_over)
@@ -471,15 +460,7 @@ class RoomState(Fields):
         return f"<state{where}, version {self.room_version}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        events, servers = tuple(self.events), self._servers
-        more = {
-            "partial": self.is_partial,
-            "stripped": self._members is None and self._in_storage("a copy").stripped,
-            # As they were told: a server that members brought since must go with the last of them.
-            "servers": self._roster.told if self.is_partial and servers is not None else servers,
-            "passed_over": self.passed_over,
-        }
-        return unpickled, (RoomState.of, self.room_version, events, more, servers)
+        return pickled(self, RoomState.of)
 
     def _whole(self, question: str) -> Mapping[str, Event]:
         if self._members is None:

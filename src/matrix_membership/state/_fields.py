@@ -19,7 +19,13 @@ from matrix_membership.membership import LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion, require_room_version
 from matrix_membership.state._members import Members, Roster
 from matrix_membership.state._persistent_map import SmallMap, with_item
-from matrix_membership.state._storage import LookUp, StateKey, Stored, stored_as_filtered
+from matrix_membership.state._storage import (
+    LookUp,
+    StateKey,
+    Storage,
+    Stored,
+    stored_as_filtered,
+)
 from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users, view_of
 
 NOT_TO_PREPARE: Final = (None, False, None)
@@ -237,6 +243,27 @@ def fill_in(state: Any, name: str) -> Any:
 
 
 _keep = object.__setattr__
+
+
+def over(room_version: RoomVersion, source: LookUp | Storage, *, partial: bool) -> Fields:
+    """Return a state over a look-up function or a storage."""
+    if isinstance(source, Storage):
+        stored = Stored(source)
+        return looked_up(room_version, stored.get, stored, partial=partial)
+    return looked_up(room_version, source, None, partial=partial)
+
+
+def pickled(state: Any, make: Callable[..., Fields]) -> tuple[object, ...]:
+    """Return `unpickled` and its arguments, by which pickle makes the state again."""
+    events, servers = tuple(state.events), state._servers
+    more = {
+        "partial": state.is_partial,
+        "stripped": state._members is None and state._in_storage("a copy").stripped,
+        # As they were told: a server that members brought since must go with the last of them.
+        "servers": state._roster.told if state.is_partial and servers is not None else servers,
+        "passed_over": state.passed_over,
+    }
+    return unpickled, (make, state.room_version, events, more, servers)
 
 
 def unpickled(

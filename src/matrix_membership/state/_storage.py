@@ -16,6 +16,7 @@ from matrix_membership.errors import IncompleteState, InvalidEvent, MissingEvent
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import JOIN, Membership
+from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state._persistent_map import PersistentMap
 
 StateKey = tuple[str, str]
@@ -250,6 +251,18 @@ def held_by_ids(
     if len(held) < len(ids):
         raise MissingEvents(tuple([ids[place] for place in ids if place not in held]))
     return held
+
+
+def version_of(held: Mapping[StateKey, Event], told: RoomVersion | None) -> RoomVersion:
+    """Return the version of a room, as it was told or as its events say.
+
+    Raises:
+        IncompleteState: neither says it.
+    """
+    version = told or next((event.room_version for event in held.values()), None)
+    if version is None:
+        raise IncompleteState("the room version", "an event, or `room_version` from the caller")
+    return version
 
 
 def stored_as_filtered(
