@@ -27,7 +27,7 @@ default_role = "py:obj"
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["site.css"]
 # The summaries of a search are fetched, which a browser refuses for files.
 html_show_search_summary = False
 
@@ -67,21 +67,48 @@ def number_rules(app: Sphinx, page: nodes.document) -> None:
             standard.note_object("rule", found.group(), anchor, location=item)
 
 
+def link_overview(app: Sphinx, page: nodes.document) -> None:
+    """Link each name of the page of all names. The title of its section is its module."""
+    name = app.env.docname
+    if name != "reference/overview":
+        return
+    for names in page.findall(nodes.bullet_list):
+        module = names.parent[0].astext()
+        for item in names:
+            literal = next(item.findall(nodes.literal))
+            literal.replace_self(
+                pending_xref(
+                    "",
+                    literal.deepcopy(),
+                    refdomain="py",
+                    reftype="obj",
+                    reftarget=f"{module}.{literal.astext()}",
+                    refdoc=name,
+                    refexplicit=False,
+                    refwarn=False,
+                )
+            )
+
+
 def link_names(
     app: Sphinx, env: BuildEnvironment, link: pending_xref, shown: nodes.Element
 ) -> nodes.reference | None:
     """Link the name of another module's class or function, if only one thing has this name."""
     if link["refdomain"] != "py" or link["reftype"] != "obj":
         return None
-    wanted = "." + link["reftarget"].removesuffix("()")
     # Sphinx types every domain as Domain.
     domain = cast("PythonDomain", env.get_domain("py"))
-    found = [
-        (name, entry)
-        for name, entry in domain.objects.items()
-        if name.endswith(wanted) and (wanted.count(".") > 1 or entry.objtype in OF_MODULES)
-    ]
-    if len(found) != 1:
+    name = link["reftarget"].removesuffix("()")
+    # `federation.Joined` is described where it is defined, deeper down.
+    for wanted in (f".{name}", "." + name.rpartition(".")[2]):
+        found = [
+            (name, entry)
+            for name, entry in domain.objects.items()
+            if name.endswith(wanted) and (wanted.count(".") > 1 or entry.objtype in OF_MODULES)
+        ]
+        if len(found) == 1:
+            break
+    else:
         return None
     [(name, entry)] = found
     return make_refnode(app.builder, link["refdoc"], entry.docname, entry.node_id, shown, name)
@@ -92,4 +119,5 @@ def setup(app: Sphinx) -> None:
     app.add_js_file("whole-query.js", loading_method="defer")
     app.connect("doctree-read", leave_builtins_alone)
     app.connect("doctree-read", number_rules)
+    app.connect("doctree-read", link_overview)
     app.connect("missing-reference", link_names)

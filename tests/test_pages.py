@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
+from inspect import ismodule
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import matrix_membership.server
 from matrix_membership import RoomVersion, auth
 from matrix_membership.room_versions import V8, V12
 from tests.builders import VERSIONS
-from tests.pages import differences, pictures, reviews, rules
+from tests.pages import differences, overview, pictures, reviews, rules
 from tests.sources import ROOT, SOURCE
 
 RULES = [pytest.param(rule, id=rule.name) for rule in rules.sorted_rules()]
@@ -31,6 +35,14 @@ class TestPages:
         assert drawn.count("marker-end") == 14
         assert ">knock retracted or</text>" in drawn
         assert ">knock denied</text>" in drawn
+
+    def test_of_all_names_is_as_written(self) -> None:
+        assert overview.text() == overview.FILE.read_text("utf-8")
+
+    @pytest.mark.parametrize("module", [matrix_membership, matrix_membership.server])
+    def test_of_all_names_has_those_to_import(self, module: ModuleType) -> None:
+        names = {name for name in module.__all__ if not ismodule(getattr(module, name))}
+        assert names <= {*re.findall(r"^- `(\w+)`", overview.text(), re.MULTILINE)}
 
     def test_of_the_differences_is_as_written(self) -> None:
         assert differences.text() == differences.FILE.read_text("utf-8")

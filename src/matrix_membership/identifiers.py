@@ -18,9 +18,13 @@ from matrix_membership.errors import InvalidIdentifier
 __all__ = ["EventID", "RoomID", "ServerName", "UserID", "server_of"]
 
 UserID = NewType("UserID", str)
+"""A user ID, such as `@ana:a.example`."""
 RoomID = NewType("RoomID", str)
+"""A room ID, such as `!abc:a.example`; in version 12 without a server name."""
 EventID = NewType("EventID", str)
+"""An event ID, such as `$abc`; in versions 1 and 2 with a server name."""
 ServerName = NewType("ServerName", str)
+"""A server name, such as `a.example` or `a.example:8448`."""
 
 MAX_BYTES: Final = 255
 """Bytes that an identifier may have, its sigil and server name included."""

@@ -158,8 +158,11 @@ class Handshake:
 
 # The newest version of an endpoint first. The specification has send_knock in version 1 only.
 JOINING: Final = Handshake(JOIN, "make_join", "send_join", ("v2", "v1"))
+"""Joining a room: make_join, then send_join."""
 KNOCKING: Final = Handshake(KNOCK, "make_knock", "send_knock", ("v1",))
+"""Knocking on a room: make_knock, then send_knock."""
 LEAVING: Final = Handshake(LEAVE, "make_leave", "send_leave", ("v2", "v1"))
+"""Leaving a room, rejecting its invite or retracting a knock: make_leave, then send_leave."""
 
 
 @frozen
