@@ -18,9 +18,9 @@ from matrix_membership.canonical_json import JsonValue, thaw
 __all__ = ["page_of"]
 
 _STYLE: Final = """
-table { border-collapse: collapse; } caption { text-align: left; color: var(--soft); padding: .2rem 0; }
+table { border-collapse: collapse; } caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
-tbody th { font-weight: normal; } a { color: inherit; } bdi { overflow-wrap: anywhere; }
+h1, h2, summary { overflow-wrap: anywhere; } tbody th { font-weight: normal; } a { color: inherit; } bdi { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; margin: .6rem 0; } .wide:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--text); outline-offset: 2px; }
 .yes { color: var(--won); } .no { color: var(--lost); }
 .says { border-left: 4px solid var(--line); padding: .2rem .7rem; margin: .6rem 0; } .says.no { border-color: var(--lost); color: var(--text); }
@@ -236,6 +236,7 @@ def _list(items: Iterable[str]) -> Iterator[str]:
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Yield a table that scrolls by itself where it is wider than the screen."""
+    # The caption is for those who hear the page: a heading stands above each table.
     yield f'<div class="wide" role="region" aria-label="{escape(caption)}" tabindex="0">'
     yield f"<table>\n<caption>{escape(caption)}</caption>\n<thead><tr>"
     yield "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
