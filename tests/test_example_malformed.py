@@ -168,7 +168,14 @@ def test_bytes_that_are_not_json_are_refused(body: bytes) -> None:
 def test_fields_of_clients_that_make_no_sense_are_refused(odd: Any) -> None:
     async def scenario(host: Homeserver, _: Stranger) -> None:
         dan = {"Authorization": "Bearer dan"}
-        for name in ("room_version", "join_rule", "name", "room_alias_name"):
+        for name in (
+            "room_version",
+            "preset",
+            "name",
+            "room_alias_name",
+            "invite",
+            "initial_state",
+        ):
             body = encode({name: odd}, strict=False)
             seen((await raw(host, "POST", "/_matrix/client/v3/createRoom", body, dan))[0])
         room = host.create_room(f"@ana:{host.name}").room_id

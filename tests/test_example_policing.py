@@ -26,7 +26,7 @@ def refuses_spam(event: Event) -> str | None:
 
 async def a_policed_room(ana: Client, ben: Client, police: Homeserver, **wanted: Any) -> str:
     """A room of both servers whose policy server is one of them, and refuses spam."""
-    room_id = await ana.room(join_rule="public", **wanted)
+    room_id = await ana.room(preset="public_chat", **wanted)
     assert (await ben.post(f"join/{quote(room_id)}?via={ana.server.name}"))[0] == 200
     await until(lambda: ana.membership(room_id, ben.user_id) is JOIN)
     police.policing.refuses = refuses_spam
@@ -68,7 +68,8 @@ def test_events_are_signed_before_they_are_sent(version: str, *, own: bool) -> N
 
 def test_memberships_are_signed_too() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        room_id = await a_policed_room(ana, ben, ana.server)
+        all_invite = {"power_level_content_override": {"invite": 0}}
+        room_id = await a_policed_room(ana, ben, ana.server, **all_invite)
         cay = Client(ana.session, ben.server, "cay")
         assert await ben.act(room_id, "invite", user_id=cay.user_id) == (200, {})
         await until(lambda: ana.membership(room_id, cay.user_id) is INVITE)
@@ -86,7 +87,7 @@ def test_memberships_are_signed_too() -> None:
 
 def test_a_join_is_signed_before_it_is_passed_on() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        room_id = await ana.room(join_rule="public")
+        room_id = await ana.room(preset="public_chat")
         police = ana.server.policing
         await set_state(ana, room_id, "m.room.policy", {"via": ana.server.name, **police.document})
         assert (await ben.post(f"join/{quote(room_id)}?via={ana.server.name}"))[0] == 200
@@ -155,7 +156,7 @@ def test_the_key_document_is_public() -> None:
 
 def test_it_signs_only_in_rooms_that_name_it() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        room_id = await ana.room(join_rule="public")
+        room_id = await ana.room(preset="public_chat")
         await ben.post(f"join/{quote(room_id)}?via={ana.server.name}")
         event = ben.server.send(ben.server.rooms[room_id], ben.user_id, "m.room.message", said("x"))
         for body in (event.pdu, b"{}", b"[]", b""):
@@ -184,5 +185,30 @@ def test_signatures_are_asked_for_few_times_in_a_transaction(
         await until(lambda: all(event.event_id in kept.before for event in events))
         assert [bool(kept.receipts[event.event_id]) for event in events] == [True] * 2 + [False] * 2
         await asyncio.sleep(0)
+
+    played(scenario)
+
+
+def test_the_tombstone_of_an_upgrade_is_signed() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await a_policed_room(ana, ben, ben.server)
+        status, _ = await ana.act(room_id, "upgrade", new_version="12")
+        assert status == 200
+        await until(lambda: ben.server.rooms[room_id].state.get("m.room.tombstone") is not None)
+        event = ben.server.rooms[room_id].state.get("m.room.tombstone")
+        assert event is not None
+        assert not lacks(ben.server, room_id, event.event_id)
+
+    played(scenario)
+
+
+def test_an_upgrade_that_the_policy_server_refuses_makes_no_room() -> None:
+    async def scenario(ana: Client, ben: Client) -> None:
+        room_id = await a_policed_room(ana, ben, ben.server)
+        ben.server.policing.refuses = lambda _: "stay"
+        rooms = len(ana.server.rooms)
+        status, answer = await ana.act(room_id, "upgrade", new_version="12")
+        assert (status, answer["error"]) == (400, "stay"), answer
+        assert len(ana.server.rooms) == rooms
 
     played(scenario)

@@ -7,8 +7,6 @@ from urllib.parse import quote
 
 import pytest
 
-from homeserver.rooms import Room
-from matrix_membership import V11
 from tests import shapes
 from tests.test_example_client import Client, played, until
 
@@ -53,7 +51,7 @@ def bodies(chunk: Any) -> list[Any]:
 @pytest.mark.parametrize("version", ["1", "11", "12"])
 def test_history_comes_in_pages_with_the_membership(version: str) -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        room_id = await ana.room(join_rule="public", room_version=version)
+        room_id = await ana.room(preset="public_chat", room_version=version)
         room = f"rooms/{quote(room_id)}"
         place = "m.room.history_visibility"
         await set_state(ana, room_id, place, {"history_visibility": "joined"})
@@ -87,7 +85,7 @@ def test_history_comes_in_pages_with_the_membership(version: str) -> None:
 def test_users_see_events_as_far_as_they_may() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
         cay = Client(ana.session, ana.server, "cay")
-        room_id = await ana.room(join_rule="public")
+        room_id = await ana.room(preset="public_chat")
         room = f"rooms/{quote(room_id)}"
         place = "m.room.history_visibility"
         await set_state(ana, room_id, place, {"history_visibility": "joined"})
@@ -127,7 +125,7 @@ def test_users_see_events_as_far_as_they_may() -> None:
 def test_members_are_listed_by_membership_and_at_a_point() -> None:
     async def scenario(ana: Client, _: Client) -> None:
         cay = Client(ana.session, ana.server, "cay")
-        room_id = await ana.room(join_rule="public")
+        room_id = await ana.room(preset="public_chat")
         room = f"rooms/{quote(room_id)}"
         await send(ana, room_id, "alone")
         point = (await got(ana, f"{room}/messages?dir=b&limit=1", shapes.MESSAGES))["start"]
@@ -168,22 +166,9 @@ def test_a_redacted_event_is_shown_redacted(version: str) -> None:
 CLIENT_V1 = "../v1"
 
 
-def a_space(user: Client) -> str:
-    """The ID of a new public space."""
-    room = Room(V11)
-    for kind, key, content in (
-        ("m.room.create", "", {"room_version": "11", "type": "m.space"}),
-        ("m.room.member", user.user_id, {"membership": "join"}),
-        ("m.room.join_rules", "", {"join_rule": "public"}),
-    ):
-        user.server.send(room, user.user_id, kind, content, state_key=key)
-    user.server.rooms[room.room_id] = room
-    return room.room_id
-
-
 def test_summaries_come_from_here_and_from_other_servers() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        room_id = await ana.room(join_rule="public", name="Cheese", room_alias_name="cheese")
+        room_id = await ana.room(preset="public_chat", name="Cheese", room_alias_name="cheese")
         alias = quote(f"#cheese:{ana.server.name}", safe="")
         for user, membership in ((ana, "join"), (ben, "leave")):
             path = f"{CLIENT_V1}/room_summary/{alias}"
@@ -202,10 +187,10 @@ def test_summaries_come_from_here_and_from_other_servers() -> None:
 
 def test_the_tree_of_a_space_comes_from_here_and_from_other_servers() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
-        far = await ben.room(join_rule="public", name="Far")
-        near = await ana.room(join_rule="public", name="Near")
+        far = await ben.room(preset="public_chat", name="Far")
+        near = await ana.room(preset="public_chat", name="Near")
         closed = await ana.room(name="Closed")
-        space = a_space(ana)
+        space = await ana.room(preset="public_chat", creation_content={"type": "m.space"})
         for room_id, home, order in ((near, ana, "b"), (far, ben, "a"), (closed, ana, "c")):
             content = {"via": [home.server.name], "order": order, "suggested": room_id == far}
             await set_state(ana, space, "m.space.child", content, room_id)

@@ -54,7 +54,7 @@ def test_an_invite_that_its_user_blocks_is_refused() -> None:
 def test_an_invite_by_a_user_whom_a_policy_list_bans_is_refused() -> None:
     async def scenario(ana: Client, ben: Client) -> None:
         cay, dan = (Client(ana.session, ben.server, name) for name in ("cay", "dan"))
-        listed = await cay.room(join_rule="public", name="Policies")
+        listed = await cay.room(preset="public_chat", name="Policies")
         rule = {"entity": "@ana:*", "recommendation": "m.ban", "reason": "spam"}
         await set_state(cay, listed, "m.policy.rule.user", rule, "ana")
         ben.server.users.policy_rooms = (listed, "!gone:x.example")
@@ -93,7 +93,7 @@ def test_account_data_is_the_users_own() -> None:
 def test_a_forgotten_room_is_not_shown_until_the_user_returns() -> None:
     async def scenario(ana: Client, _: Client) -> None:
         cay = Client(ana.session, ana.server, "cay")
-        room_id = await ana.room(join_rule="public")
+        room_id = await ana.room(preset="public_chat")
         path = f"rooms/{quote(room_id)}/messages?dir=b"
         await cay.post(f"join/{quote(room_id)}")
         await cay.act(room_id, "leave")
@@ -115,7 +115,7 @@ def test_leaving_forgets_where_the_server_forces_it() -> None:
             _, answer = await server.call("GET", "capabilities")
             told = answer["capabilities"]["m.forget_forced_upon_leave"]
             assert told == {"enabled": forced}
-        room_id = await ana.room(join_rule="public")
+        room_id = await ana.room(preset="public_chat")
         path = f"rooms/{quote(room_id)}/messages?dir=b"
         for user in (ben, cay):
             assert (await user.post(f"join/{quote(room_id)}?via={ana.server.name}"))[0] == 200
@@ -134,7 +134,7 @@ def test_leaving_forgets_where_the_server_forces_it() -> None:
 def test_suspended_and_locked_users_send_as_little_as_they_may() -> None:
     async def scenario(ana: Client, _: Client) -> None:
         cay = Client(ana.session, ana.server, "cay")
-        room_id = await ana.room(join_rule="public")
+        room_id = await ana.room(preset="public_chat")
         await cay.post(f"join/{quote(room_id)}")
         own, other = await send(cay, room_id, "hi"), await send(ana, room_id, "hello")
         ana.server.users.suspended = {cay.user_id}

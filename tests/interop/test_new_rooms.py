@@ -54,22 +54,22 @@ Outline = list[tuple[str, str, Any]]
 """The events of a room in order: type, state key, content."""
 
 
-def asked(peer: Peer, path: str, **fields: Any) -> Any:
-    """The answer to a request of `@ana`: `createRoom`, or the ID of a room to upgrade."""
-    creating, ana = Creating(peer.server, peer.endpoints.doing), UserID(peer.user("ana"))
-    body = json.dumps(fields).encode()
-    if path == "createRoom":
-        answer: Answer = peer.run(creating.create(ana, body))
-    else:
-        answer = peer.run(creating.upgrade(ana, path, body))
-    assert answer.status == 200, answer
-    return answer.content
-
-
 def created(peer: Peer, version: str, **fields: Any) -> Room:
-    """A room of our server."""
-    answer = asked(peer, "createRoom", room_version=version, **fields)
-    return peer.server.rooms[answer["room_id"]]
+    """A room that `@ana` asks our server for."""
+    creating, ana = Creating(peer.server, peer.endpoints.doing), UserID(peer.user("ana"))
+    body = json.dumps({"room_version": version, **fields}).encode()
+    answer: Answer = peer.run(creating.create(ana, None, body))
+    assert answer.status == 200, answer
+    return peer.server.rooms[answer.content["room_id"]]
+
+
+def upgrades(peer: Peer, room: Room, version: str, *creators: str) -> Room:
+    """The room with which `@ana` replaces one of our server's."""
+    creating, ana = Creating(peer.server, peer.endpoints.doing), UserID(peer.user("ana"))
+    request = UpgradeRequest(ana, RoomID(room.room_id), version, tuple(map(UserID, creators)))
+    upgraded = peer.run(creating.replace(request))
+    assert isinstance(upgraded, UpgradedRoom), upgraded
+    return peer.server.rooms[upgraded.new_room.room_id]
 
 
 def joins(user: SynapseUser, room: Room, via: str) -> None:
@@ -131,9 +131,9 @@ class TestSynapseFollowsOurUpgrades:
         )
         joins(sam, room, peer.name)
         for version in (*VERSIONS[1:], "12", "11", "1"):
-            answer = asked(peer, room.room_id, new_version=version)
+            replacement = upgrades(peer, room, version)
             new = follows(peer, sam, room)
-            assert new.room_id == answer["replacement_room"]
+            assert new is replacement
             assert new.version.identifier == version
             assert str(new.state.membership_of(banned)) == "ban"
             assert new.state.power_level_of(sam.user_id) == 50
@@ -145,7 +145,7 @@ class TestSynapseFollowsOurUpgrades:
     def test_and_may_no_longer_write(self, peer: Peer, sam: SynapseUser, version: str) -> None:
         room = created(peer, version, preset="public_chat")
         joins(sam, room, peer.name)
-        asked(peer, room.room_id, new_version="12")
+        upgrades(peer, room, "12")
         follows(peer, sam, room)
         wait_until(lambda: state_shown_to(sam, room.room_id) == state_of(room), PATIENCE)
         with pytest.raises(CallFailed) as caught:
@@ -155,7 +155,7 @@ class TestSynapseFollowsOurUpgrades:
     def test_with_another_creator(self, peer: Peer, sam: SynapseUser) -> None:
         room = created(peer, "11", preset="public_chat")
         joins(sam, room, peer.name)
-        asked(peer, room.room_id, new_version="12", additional_creators=[sam.user_id])
+        upgrades(peer, room, "12", sam.user_id)
         new = follows(peer, sam, room)
         content = {"users": {peer.user("mod"): 50}}
         changed = sam.send_state(new.room_id, "m.room.power_levels", content)
