@@ -172,6 +172,42 @@ def writes_before_all_members_are_known(play: Play) -> None:
     play.agreed(room_id)
 
 
+@flow()
+def lives_in_a_room_before_all_members_are_known(play: Play) -> None:
+    """The state stays partial there, while events come from here and go back."""
+    room_id = play.room()
+    ana, ben, cay, dan, eve = play.pair.users.values()
+    for user in (ben, cay):
+        play.join(user, room_id)
+    with play.held_back():
+        play.join(dan, room_id)
+        play.waits_for_members(dan, room_id)
+        play.empower(dan, room_id, 50)
+        play.act(ana, "ban", cay, room_id)
+        play.leave(ben, room_id)
+        play.set(ana, room_id, "m.room.topic", {"topic": "all has come"})
+        play.shows(dan, room_id, "m.room.topic", {"topic": "all has come"})
+        play.say(dan, room_id)
+        play.set(dan, room_id, "m.room.name", {"name": "of a moderator"})
+        play.act(dan, "invite", cay, room_id)
+        play.act(dan, "kick", ana, room_id)
+        play.act(dan, "unban", cay, room_id)
+        play.set(dan, room_id, "m.room.topic", {"topic": "from there"})
+        play.shows(ana, room_id, "m.room.topic", {"topic": "from there"})
+        play.join(cay, room_id)
+        play.join(eve, room_id)
+        play.act(ana, "kick", dan, room_id)
+        play.set(ana, room_id, "m.room.topic", {"topic": "without dan"})
+        play.say(eve, room_id)
+        play.waits_for_members(eve, room_id)
+    play.agreed(room_id)
+    play.say(dan, room_id)
+    play.act(eve, "invite", dan, room_id)
+    play.join(dan, room_id)
+    play.act(dan, "ban", cay, room_id)
+    play.agreed(room_id)
+
+
 # ------------------------------------------------------------------ invites
 
 

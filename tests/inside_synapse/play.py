@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -16,6 +18,7 @@ from tests.interop.synapse import Synapse
 __all__ = ["Flow", "Pair", "Play", "Told"]
 
 PATIENCE: Final = 10.0
+MOMENT: Final = 0.5
 
 Told = tuple[str, int, str | None]
 """A request, the status of the answer, and its errcode."""
@@ -25,19 +28,29 @@ Places = Mapping[tuple[str, str], str]
 
 @attrs.frozen
 class Pair:
-    """Two servers, and those of their users who play: three here, two there."""
+    """Two servers, and those of their users who play: three here, two there.
+
+    While the file `gate` is there, the server here tells no other server the state of a room.
+    """
 
     ana: SynapseUser
     ben: SynapseUser
     cay: SynapseUser
     dan: SynapseUser
     eve: SynapseUser
+    gate: Path
 
     @classmethod
-    def of(cls, here: Synapse, there: Synapse) -> Pair:
+    def of(cls, here: Synapse, there: Synapse, gate: Path) -> Pair:
         """Register the users."""
-        users = [here.register(name) for name in ("ana", "ben", "cay")]
-        return cls(*users, *(there.register(name) for name in ("dan", "eve")))
+        ana, ben, cay = (here.register(name) for name in ("ana", "ben", "cay"))
+        dan, eve = (there.register(name) for name in ("dan", "eve"))
+        return cls(ana, ben, cay, dan, eve, gate)
+
+    @property
+    def users(self) -> Mapping[str, SynapseUser]:
+        """The users by name."""
+        return {name: getattr(self, name) for name in ("ana", "ben", "cay", "dan", "eve")}
 
 
 @attrs.define
@@ -57,7 +70,7 @@ class Play:
     @property
     def name_of(self) -> Mapping[str, str]:
         """The names of the users by their IDs."""
-        return {user.user_id: name for name, user in attrs.asdict(self.pair, recurse=False).items()}
+        return {user.user_id: name for name, user in self.pair.users.items()}
 
     @property
     def via(self) -> str:
@@ -196,6 +209,34 @@ class Play:
 
         name = self.name_of[user.user_id]
         self.told.append((f"{name} sees {kind}", 200 if until(shown) else 0, None))
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Let a server that joins now know no more members than the answer to its join shows."""
+        self.pair.gate.touch()
+        try:
+            yield
+        finally:
+            self.pair.gate.unlink()
+
+    def waits_for_members(self, user: SynapseUser, room_id: str) -> None:
+        """Write down that a user's server cannot list the members yet."""
+        try:
+            user.request("GET", f"rooms/{quoted(room_id)}/members", timeout=MOMENT)
+            status = 0
+        except OSError:
+            status = 200
+        self.told.append((f"{self.name_of[user.user_id]} waits for the members", status, None))
+
+    def shows(self, user: SynapseUser, room_id: str, kind: str, content: Any) -> None:
+        """Wait until a user's server has a state event, and so what came before it."""
+        path = f"rooms/{quoted(room_id)}/state/{quoted(kind)}/"
+
+        def there() -> bool:
+            return user.request("GET", path, timeout=PATIENCE) == (200, content)
+
+        name = self.name_of[user.user_id]
+        self.told.append((f"{name} has {kind}", 200 if until(there) else 0, None))
 
     def _guest(self, room_id: str) -> SynapseUser:
         members = memberships(self.pair.ana, room_id)

@@ -74,13 +74,18 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(verdicts: Path) -> Iterator[Mapping[str, Running]]:
+def running(
+    verdicts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Running]]:
     """All pairings."""
+    gates = tmp_path_factory.mktemp("gates")
     with ExitStack() as stack, ThreadPoolExecutor(4) as pool:
 
         def started(module: str, name: str) -> Synapse:
             config = {"report": str(verdicts / f"{name}.jsonl")}
-            options = {"modules": [{"module": module, "config": config}]} if module else None
+            modules = [{"module": module, "config": config}] if module else []
+            hold = {"module": "hold_state.Hold", "config": {"gate": str(gates / name[:-1])}}
+            options = {"modules": [hold, *modules]}
             return Synapse(options=options, imports=IMPORTS).__enter__()
 
         starting = {
@@ -92,7 +97,7 @@ def running(verdicts: Path) -> Iterator[Mapping[str, Running]]:
             here, there = (one.result() for one in both)
             stack.callback(here.close)
             stack.callback(there.close)
-            found[name] = Running((here, there), Pair.of(here, there))
+            found[name] = Running((here, there), Pair.of(here, there, gates / name))
         yield found
 
 
