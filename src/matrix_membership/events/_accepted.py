@@ -82,9 +82,9 @@ _WITH_PREVIOUS: Final = ("m.room.member", "m.room.create")  # the creator's firs
 
 def _listed(source: Any, name: str, other: str) -> tuple[EventID, ...]:
     found = getattr(source, name, None)
-    if found is None:
-        found = getattr(source, other, ())
-    return _ids(found() if callable(found) else found)
+    if callable(found):  # a method of that name gives IDs, and no pairs
+        return tuple(found())
+    return _ids(getattr(source, other, ()) if found is None else found)
 
 
 def _by_keys(source: Mapping[str, Any]) -> Fields:
