@@ -11,14 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import attrs
 import pytest
 
-from matrix_membership import Event
-from matrix_membership.identifiers import EventID
 from matrix_membership.resolution import Outcome, Resolution, resolve
 from tests.interop.synapse import synapse_python
-from tests.resolution.room_graphs import Case, a_case
+from tests.resolution.room_graphs import Case, a_case, with_own_ids
 from tests.sources import ROOT
 
 pytestmark = pytest.mark.oracle
@@ -28,34 +25,6 @@ PAGE: Final = ROOT / "docs" / "explanation" / "conformance.md"
 DRIVER: Final = Path(__file__).with_name("resolution_driver.py")
 
 Answer = dict[str, Any]
-Place = tuple[str, str]
-
-
-def with_own_ids(case: Case) -> Case:
-    """The case with the IDs that the events really have: from version 3 on their hashes."""
-    if case.version.event_id_in_pdu:
-        return case
-    names: dict[str, EventID] = {}
-    events = {}
-    for name, event in case.events.items():
-        pdu = dict(event.to_pdu())
-        for key in ("auth_events", "prev_events"):
-            pdu[key] = [names.get(listed, listed) for listed in pdu[key]]
-        room = f"${pdu.get('room_id', '')[1:]}"
-        if case.version.room_id_is_create_event and room in names:
-            pdu["room_id"] = f"!{names[room][1:]}"
-        made = Event.from_pdu(pdu, case.version).with_signers(event.signed_by)
-        names[name] = made.event_id
-        events[made.event_id] = made
-    return attrs.evolve(
-        case,
-        events=events,
-        rejected=frozenset(names.get(name, name) for name in case.rejected),
-        state_sets=tuple(
-            {place: names.get(name, name) for place, name in state.items()}
-            for state in case.state_sets
-        ),
-    )
 
 
 def as_line(case: Case) -> str:

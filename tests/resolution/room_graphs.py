@@ -21,7 +21,7 @@ from matrix_membership.identifiers import EventID
 from matrix_membership.resolution import resolve
 from tests.builders import VERSIONS
 
-__all__ = ["Case", "Graph", "a_case", "cases"]
+__all__ = ["Case", "Graph", "a_case", "cases", "with_own_ids"]
 
 Place = tuple[str, str]
 
@@ -217,6 +217,38 @@ def a_case(seed: int, version: RoomVersion | None = None) -> Case:
 def cases(first: int, count: int) -> Iterable[Case]:
     """The cases of a run of seeds."""
     return map(a_case, range(first, first + count))
+
+
+def with_own_ids(case: Case, *, shift: int = 0) -> Case:
+    """Return the case with the IDs that the events really have: from version 3 on their hashes.
+
+    Args:
+        case: the case.
+        shift: what is added to all times; generated ones can be before 1970, which not everybody reads.
+    """
+    names: dict[str, EventID] = {}
+    events = {}
+    for name, event in case.events.items():
+        pdu = dict(event.to_pdu())
+        pdu["origin_server_ts"] += shift
+        if not case.version.event_id_in_pdu:
+            for key in ("auth_events", "prev_events"):
+                pdu[key] = [names.get(listed, listed) for listed in pdu[key]]
+        room = f"${pdu.get('room_id', '')[1:]}"
+        if case.version.room_id_is_create_event and room in names:
+            pdu["room_id"] = f"!{names[room][1:]}"
+        made = Event.from_pdu(pdu, case.version).with_signers(event.signed_by)
+        names[name] = made.event_id
+        events[made.event_id] = made
+    return attrs.evolve(
+        case,
+        events=events,
+        rejected=frozenset(names.get(name, name) for name in case.rejected),
+        state_sets=tuple(
+            {place: names.get(name, name) for place, name in state.items()}
+            for state in case.state_sets
+        ),
+    )
 
 
 def _merged(graph: Graph, branches: list[dict[Place, EventID]]) -> dict[Place, EventID]:
