@@ -28,10 +28,10 @@ def repeats(call: Call) -> int:
     call()  # the first one may make what the others find made
     count = 1
     while True:
-        taken = _taken(call, count)
-        if taken >= SLICE:
+        spent = taken(call, count)
+        if spent >= SLICE:
             return count
-        count = max(count * 2, int(count * SLICE / max(taken, 1)))
+        count = max(count * 2, int(count * SLICE / max(spent, 1)))
 
 
 class Elsewhere(Protocol):
@@ -44,7 +44,8 @@ class Elsewhere(Protocol):
         """Make it so often, and return the nanoseconds of CPU time that it took there."""
 
 
-def _taken(call: Call | Elsewhere, count: int) -> int:
+def taken(call: Call | Elsewhere, count: int) -> int:
+    """How many nanoseconds of CPU time so many calls take."""
     if hasattr(call, "taken"):
         return call.taken(count)
     start = process_time_ns()
@@ -72,7 +73,7 @@ def turns(calls: Sequence[Call], *, rounds: int) -> list[list[float]]:
     counts = [repeats(call) for call in calls]
     with settled():
         return [
-            [_taken(call, count) / count for call, count in zip(calls, counts, strict=True)]
+            [taken(call, count) / count for call, count in zip(calls, counts, strict=True)]
             for _ in range(rounds)
         ]
 
@@ -92,7 +93,7 @@ def microseconds(call: Call, *, rounds: int = 9) -> float:
     """How long a call takes, the median over turns."""
     count = repeats(call)
     with settled():
-        return statistics.median(_taken(call, count) / count for _ in range(rounds)) / 1000
+        return statistics.median(taken(call, count) / count for _ in range(rounds)) / 1000
 
 
 def exponent(sizes: Sequence[int], calls: Sequence[Call], *, rounds: int = 9) -> float:
