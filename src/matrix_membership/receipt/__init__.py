@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from matrix_membership import auth
 from matrix_membership._attrs import evolve
@@ -22,17 +22,19 @@ from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, ReadPdu, read_pdu
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.receipt._receipts import Check as Check
-from matrix_membership.receipt._receipts import Disposition, Receipt
+from matrix_membership.receipt._receipts import Disposition, Receipt, ReceiptSlots
 from matrix_membership.receipt._receipts import Revision as Revision
 from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.resolution import state_after
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import (
+    ALL_VERIFIED,
     KeyRing,
     missing_signers,
     signature_error,
     unverified,
     verify,
+    verify_unseen,
 )
 from matrix_membership.state import RoomState
 from matrix_membership.state.create_event import second_create_event
@@ -143,12 +145,13 @@ def receive(
         if pdu.event.room_version != room_version:
             raise TypeError(f"a PDU of {pdu.event.room_version!r}, read for {room_version!r}")
         read = pdu
+        event = verify(read, keys)
     else:
         try:
             read = read_pdu(pdu, room_version)
         except InvalidEvent as error:
             return Receipt(Disposition.DROPPED, Check.FORMAT, error=error)
-    event = verify(read, keys)
+        event = verify_unseen(read, keys)
     # Before the rules, as the checks are numbered: what nobody signed must not decide anything.
     if missing_signers(event):
         return _unsigned(event, keys)
@@ -316,16 +319,14 @@ def _judge(
     # worse one.
     if failed is None and redacted:
         failed = Check.CONTENT_HASH
-    return Receipt(
-        _ACCEPTED if failed is None else _FAILED[failed],
-        failed,
-        decision,
-        event,
-        redacted=redacted,
-        provisional=provisional,
-        missing_auth_events=missing,
-        missing_signers=owed,
-    )
+    receipt: Any = ReceiptSlots()
+    receipt.disposition = _ACCEPTED if failed is None else _FAILED[failed]
+    receipt.check, receipt.decision, receipt.event = failed, decision, event
+    receipt.error, receipt.redacted, receipt.provisional = None, redacted, provisional
+    receipt.missing_auth_events, receipt.missing_signers = missing, owed
+    receipt.unverified = ALL_VERIFIED
+    receipt.__class__ = Receipt
+    return receipt  # type: ignore[no-any-return]  # the line above made it one
 
 
 def _by_rules(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any, Final
 
-from matrix_membership._attrs import Word, frozen
+from matrix_membership._attrs import Word, frozen, slots
 from matrix_membership.auth import Decision
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event
@@ -47,8 +48,23 @@ class Check(Enum):
         return f"{self._value_} ({self._name_.lower().replace('_', ' ')})"
 
 
+@slots
+class _Slots:
+    # Filled like `events.facts.Facts`: in 0.5 us, where the constructor of `Receipt` takes 1.7.
+    disposition: Disposition
+    check: Check | None = None
+    decision: Decision | None = None
+    event: Event | None = None
+    error: InvalidEvent | None = None
+    redacted: bool = False
+    provisional: bool = False
+    missing_auth_events: tuple[EventID, ...] = ()
+    missing_signers: frozenset[ServerName] = frozenset()
+    unverified: Unverified = ALL_VERIFIED
+
+
 @frozen
-class Receipt:
+class Receipt(_Slots):
     """The fate of a PDU, and the reason.
 
     It is true for an event that is used like any other: accepted or redacted. An event
@@ -78,17 +94,6 @@ class Receipt:
 
     .. versionadded:: 0.1.0
     """
-
-    disposition: Disposition
-    check: Check | None = None
-    decision: Decision | None = None
-    event: Event | None = None
-    error: InvalidEvent | None = None
-    redacted: bool = False
-    provisional: bool = False
-    missing_auth_events: tuple[EventID, ...] = ()
-    missing_signers: frozenset[ServerName] = frozenset()
-    unverified: Unverified = ALL_VERIFIED
 
     def __bool__(self) -> bool:
         return self.disposition in (Disposition.ACCEPTED, Disposition.REDACTED)
@@ -122,3 +127,7 @@ class Revision:
         if self.before.disposition is self.after.disposition:
             return f"provisionally {self.before.disposition} before, now {self.after} for good"
         return f"{self.before.disposition} before, now {self.after}"
+
+
+ReceiptSlots: Final[Any] = _Slots
+"""Make the slots of a receipt, to be filled in."""

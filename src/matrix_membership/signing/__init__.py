@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.events import Event, ReadPdu, Signs
-from matrix_membership.events.event import with_evidence
+from matrix_membership.events.event import add_evidence, with_evidence
 from matrix_membership.events.reading import document_as_read, read_again
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName
@@ -107,9 +107,19 @@ def verify(event: Event | ReadPdu, keys: KeyRing) -> Event:
     """
     # A PDU just read keeps what verifying needs; an event alone is read a second time.
     read = event if isinstance(event, ReadPdu) else read_again(event)
+    return with_evidence(*_kept(read, keys))
+
+
+def verify_unseen(read: ReadPdu, keys: KeyRing) -> Event:
+    """Do what `verify` does to a PDU that nobody else holds: its event itself gets the signers."""
+    event, signers = _kept(read, keys)
+    add_evidence(event, signers)
+    return event
+
+
+def _kept(read: ReadPdu, keys: KeyRing) -> tuple[Event, frozenset[ServerName]]:
     signers = signers_of(document_as_read(read), read.covered, read.event.room_version, keys)
-    kept = read.event if read.content_hash_matches else read.event.redacted()
-    return with_evidence(kept, signers)
+    return read.event if read.content_hash_matches else read.event.redacted(), signers
 
 
 def signers_of(
