@@ -15,12 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix_membership.canonical_json import JsonFloat, _plain, freeze
-from matrix_membership.errors import InvalidEvent
-from matrix_membership.events import _fast_read, read_pdu
+from matrix_membership.errors import InvalidEvent, InvalidMessage
+from matrix_membership.events import Event, _fast_read, read_pdu
+from matrix_membership.federation import _splitting
+from matrix_membership.federation.audit import SendJoinReader
 from matrix_membership.room_versions import V1, V5, V11, RoomVersion
 from matrix_membership.strategies import events
-from matrix_membership.strategies._json import json_values
-from tests.builders import VERSIONS
+from matrix_membership.strategies._json import json_objects, json_values
+from tests.builders import ANA, VERSIONS
 from tests.events.test_fast_read import ODD, PDU, with_content
 
 
@@ -116,6 +118,36 @@ class TestReading:
         text = text[:place] + data.draw(st.just("") | ODD) + text[place:]
         with_orjson, without = outcomes(text.encode(), version)
         assert with_orjson == without
+
+
+def defects(answer: str, scan: Any) -> object:
+    """The defects that an answer to send_join has, or the error that it raises."""
+    join = Event.from_client_event({"type": "m.room.member", "sender": ANA, "content": {}}, V11)
+    reader = SendJoinReader(join, asked_to_omit=False, resident="a.example")
+    try:
+        with patch.object(_splitting, "scan_in_list", scan):
+            reader.feed(answer.encode())
+            return reader.finish().defects
+    except InvalidMessage as error:
+        return error
+
+
+class TestScanning:
+    @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+    def test_gives_the_same_defects_of_an_answer(self, text: str) -> None:
+        for listed in (text, f"{text},{text}", f"{text},{{}}", f'{{"a":[{{}},{{"b":1}}]}},{text}'):
+            answer = f'{{"state":[{listed}],"auth_chain":[]}}'
+            assert defects(answer, WITH.scan_in_list) == defects(answer, WITHOUT.scan_in_list)
+
+    @given(st.lists(json_objects(), min_size=1), st.booleans())
+    def test_finds_the_same_objects(self, values: list[Any], ascii_only: bool) -> None:
+        text = json.dumps(values, ensure_ascii=ascii_only, separators=(",", ":"))
+        place = 1
+        for value in values:
+            found = WITH.scan_in_list(text, place)
+            assert found == WITHOUT.scan_in_list(text, place)
+            assert found[0] == value
+            place = found[1] + 1
 
 
 class Word(StrEnum):

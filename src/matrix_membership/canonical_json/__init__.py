@@ -22,6 +22,7 @@ from typing import Any, Final, Never, Self
 
 from matrix_membership.canonical_json._plain import encode_plain
 from matrix_membership.canonical_json._plain import read_plain as read_plain
+from matrix_membership.canonical_json._plain import scan_in_list as scan_in_list
 from matrix_membership.canonical_json._plain import scan_plain as scan_plain
 from matrix_membership.canonical_json._plain import write_plain as write_plain
 from matrix_membership.canonical_json._text import DEFAULT_BUDGET as DEFAULT_BUDGET

@@ -25,7 +25,7 @@ try:
 except ImportError:
     loads = dumps = OPT_SORT_KEYS = None
 
-__all__ = ["encode_plain", "read_plain", "scan_plain", "write_plain"]
+__all__ = ["encode_plain", "read_plain", "scan_in_list", "scan_plain", "write_plain"]
 
 
 def _refuse(_: str) -> Never:
@@ -68,6 +68,18 @@ def write_by_json(value: Any) -> bytes:
     return "".join(_chunks(value, False)).encode()  # noqa: FBT003 - takes no keywords
 
 
+# orjson reads whole texts alone. If all up to where the next object seems to begin is a JSON object,
+# it is the one that begins here: no object ends in two places.
+def _scan_by_orjson(text: str, place: int) -> tuple[Any, int]:
+    end = text.find('},{"', place) + 1
+    if end:
+        try:
+            return loads(text[place:end]), end
+        except ValueError:
+            pass
+    return scan_plain(text, place)
+
+
 def _write_by_orjson(value: Any) -> bytes:
     try:
         written: bytes = dumps(value, None, OPT_SORT_KEYS)
@@ -81,6 +93,11 @@ read_plain: Final[Callable[[bytes], Any]] = loads or read_by_json
 
 It raises `ValueError`, `StopIteration` or `RecursionError` for other text than JSON.
 """
+
+scan_in_list: Final[Callable[[str, int], tuple[Any, int]]] = (
+    _scan_by_orjson if loads else scan_plain
+)
+"""Do what `scan_plain` does for an object in a list of objects, but take any number."""
 
 write_plain: Final[Callable[[Any], bytes]] = _write_by_orjson if dumps else write_by_json
 """Write a value that holds no float, and is known to be one that JSON can hold."""

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from matrix_membership._attrs import frozen
-from matrix_membership.canonical_json import JsonValue, scan_plain
+from matrix_membership.canonical_json import JsonValue, scan_in_list, scan_plain
 from matrix_membership.errors import InvalidMessage, LocalProtocolError
 
 _WHERE: Final = "send_join answer"
@@ -264,7 +264,7 @@ class Splitter:
                 raise InvalidMessage(f"{_WHERE}.{key}[{index}]", "an object", value)
             text, place = self.text, self.place
             try:
-                document, end = scan_plain(text, place)
+                document, end = scan_in_list(text, place)
                 # Without white space the next event begins right behind the comma. Looking there
                 # spares the generators of a comma and of the next sign for each event.
                 sign = text[end + 1] if text[end] == "," else ""
