@@ -69,7 +69,8 @@ def who_can(state: RoomState) -> Powers:
     scene = _Scene.of(state)
     newcomer = standings.of(scene.asked)
     groups: dict[Standing, list[UserID]] = {newcomer: []}
-    for user in state.joined_members():
+    # A membership of anything else than a user ID stands in some rooms; it can send nothing.
+    for user in filter(is_user_id, state.joined_members()):
         groups.setdefault(standings.of(user), []).append(user)
     ranks = [_rank(standing, members, scene) for standing, members in groups.items()]
     ranks.sort(key=lambda rank: (-rank.standing.level, rank.standing.barred))

@@ -54,7 +54,7 @@ _CURRENT_STATE: Final = Check.CURRENT_STATE
 
 
 def needed_places(event: Event) -> frozenset[tuple[str, str]]:
-    """Return every place of the state that a server reads to receive or answer an event.
+    """Return every place of the state that is read to receive or answer an event.
 
     Those of `auth.needed_state` and `auth.select_auth_events`, the create event, the policy
     server, and the access control list. A state of these places alone, made by

@@ -111,7 +111,7 @@ def verify(event: Event | ReadPdu, keys: KeyRing) -> Event:
 
 
 def verify_unseen(read: ReadPdu, keys: KeyRing) -> Event:
-    """Do what `verify` does to a PDU that nobody else holds: its event itself gets the signers."""
+    """Verify a PDU that nobody else holds, and write the signers into its event."""
     event, signers = _kept(read, keys)
     add_evidence(event, signers)
     return event
