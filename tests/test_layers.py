@@ -263,6 +263,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "client._founding",
             "client.creating",
             "client.upgrading",
+            "client.planning",
             "client",
         ),
     ),

@@ -10,6 +10,7 @@ import pytest
 from matrix_membership.advice import plans
 from matrix_membership.advice.pages import page_of
 from matrix_membership.cli import main
+from matrix_membership.client.planning import plan_upgrade
 from matrix_membership.membership import JOIN
 from matrix_membership.room_versions import V11
 from tests.builders import ANA, BEN, CAY, a_levelled_room
@@ -105,3 +106,22 @@ class TestExitCode:
         file = written(tmp_path, [ROOM.events[0].to_stripped()])
         assert main(["plan", "close", file]) == 2
         assert capsys.readouterr().err.startswith(f"{file}: ")
+
+
+class TestUpgrade:
+    def test_prints_what_the_function_gives(
+        self, state: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = ["--to", "12", "--creator", BEN, "--lacking", "b.example"]
+        assert main(["plan", "upgrade", state, *options]) == 0
+        plan = plan_upgrade(ROOM.state, "12", additional_creators=[BEN], lacking=["b.example"])
+        assert (
+            capsys.readouterr().out.partition("The server")[0]
+            == str(plan).partition("The server")[0]
+        )
+
+    def test_of_an_unknown_version_is_unreadable(
+        self, state: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["plan", "upgrade", state, "--to", "13"]) == 2
+        assert capsys.readouterr().err.startswith("room version: expected one that is known here")

@@ -73,13 +73,7 @@ def _planned(plan: Plan) -> Iterator[str]:
             yield f'<p class="says no"><strong class="no">No</strong>: {escaped(reason)}.</p>'
     if plan:
         yield '<p class="says">The rules allow it, and somebody stays in charge.</p>'
-    yield f"<h2>Send, as {value(plan.sender)}</h2>"
-    if not plan.events:
-        yield "<p>Nothing.</p>"
-    for event in plan.events:
-        content = visible(dumps(thaw(event.content), indent=2, ensure_ascii=False), keep="\n")
-        place = f" {value(event.state_key)}" if event.state_key else ""
-        yield f"<p>{value(event.type)}{place}</p>\n<pre>{escape(content)}</pre>"
+    yield from _to_send(plan)
     for title, findings in (("It would hurt", plan.added), ("It would mend", plan.removed)):
         if findings:
             yield f"<h2>{title}</h2>"
@@ -89,6 +83,18 @@ def _planned(plan: Plan) -> Iterator[str]:
         yield from _list(map(escaped, plan.notes))
     if plan.events:
         yield from _would_be(plan.found)
+
+
+def _to_send(plan: Plan) -> Iterator[str]:
+    yield f"<h2>Send, as {value(plan.sender)}</h2>"
+    if plan.request:
+        yield f"<pre>{escaped(plan.request)}</pre>\n<h2>The server would send</h2>"
+    elif not plan.events:
+        yield "<p>Nothing.</p>"
+    for event in plan.events:
+        content = visible(dumps(thaw(event.content), indent=2, ensure_ascii=False), keep="\n")
+        place = f" {value(event.state_key)}" if event.state_key else ""
+        yield f"<p>{value(event.type)}{place}</p>\n<pre>{escape(content)}</pre>"
 
 
 def _would_be(found: WhatIf) -> Iterator[str]:

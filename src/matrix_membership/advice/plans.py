@@ -51,6 +51,8 @@ class Plan:
         notes: what else to know, a sentence each.
         objection: why it cannot be carried out; empty if it can.
         danger: why it should not be; empty if it leaves somebody in charge.
+        request: what a client asks its server for, which then sends the events; empty if the
+            client sends them itself.
     """
 
     title: str
@@ -61,6 +63,7 @@ class Plan:
     notes: tuple[str, ...]
     objection: str
     danger: str
+    request: str
 
     def __bool__(self) -> bool:
         return not self.objection and not self.danger
@@ -74,7 +77,9 @@ class Plan:
         parts = [self.title]
         parts += [f"no: {reason}" for reason in (self.objection, self.danger) if reason]
         sent = [line for event in self.events for line in _sent(event)]
-        parts += [_part(f"Send, as {self.sender}", sent or ["nothing"])]
+        asked = [self.request] if self.request else sent or ["nothing"]
+        parts += [_part(f"Send, as {self.sender}", asked)]
+        parts += [_part("The server would send", sent)] if self.request else []
         parts += [str(self.found)] if self.events else []
         for title, lines in (
             ("It would hurt", self.added),
@@ -95,6 +100,7 @@ class Plan:
             ],
             "objection": self.objection,
             "danger": self.danger,
+            "request": self.request,
             "added": [finding.to_dict() for finding in self.added],
             "removed": [finding.to_dict() for finding in self.removed],
             "notes": list(self.notes),
@@ -129,7 +135,7 @@ def hand_over(state: RoomState, to: str, *, by: str | None = None, keep: int | N
 
     .. versionadded:: 0.1.0
     """
-    sender, new = _sender(state, by), read_user_id(to)
+    sender, new = sender_of(state, by), read_user_id(to)
     creators = state.create.privileged
     level = _highest(state) if sender in creators else state.power_level_of(sender)
     objection = ""
@@ -150,7 +156,7 @@ def hand_over(state: RoomState, to: str, *, by: str | None = None, keep: int | N
             f"{new} is not joined, and has the power only once they are: invite them first"
         )
     send = events if changed and not objection else []
-    return _plan(f"Hand the room over to {new}", state, sender, send, notes, objection)
+    return plan_of(f"Hand the room over to {new}", state, sender, send, notes, objection)
 
 
 def _highest(state: RoomState) -> int:
@@ -193,7 +199,7 @@ def close(state: RoomState, *, by: str | None = None, withdraw: bool = False) ->
 
     .. versionadded:: 0.1.0
     """
-    sender = _sender(state, by)
+    sender = sender_of(state, by)
     asked, levels = may(sender, state), state.power_levels
     events: list[Event] = []
     if state.join_rule not in (JoinRule.INVITE, JoinRule.PRIVATE):
@@ -218,7 +224,7 @@ def close(state: RoomState, *, by: str | None = None, withdraw: bool = False) ->
     notes.append(
         "addresses and the room's place in directories are kept outside its state: remove them too"
     )
-    return _plan("Close the room", state, sender, events, notes)
+    return plan_of("Close the room", state, sender, events, notes)
 
 
 def _waiting(state: RoomState) -> list[str]:
@@ -253,12 +259,12 @@ def open_to(state: RoomState, rooms: Iterable[str], *, by: str | None = None) ->
 
     .. versionadded:: 0.1.0
     """
-    sender, wanted = _sender(state, by), [read_room_id(room) for room in rooms]
+    sender, wanted = sender_of(state, by), [read_room_id(room) for room in rooms]
     title = f"Open the room to members of {', '.join(wanted)}"
     version = state.room_version
     if not version.restricted_joins:
         reason = f"room version {version} has no restricted rooms: upgrade the room to 8 or newer"
-        return _plan(title, state, sender, [], [], reason)
+        return plan_of(title, state, sender, [], [], reason)
     events, rule = [], JoinRule.RESTRICTED
     knocks = state.join_rule in (JoinRule.KNOCK, JoinRule.KNOCK_RESTRICTED)
     if knocks and JoinRule.KNOCK_RESTRICTED in version.join_rules:
@@ -274,7 +280,7 @@ def open_to(state: RoomState, rooms: Iterable[str], *, by: str | None = None) ->
         notes.append(f"servers that can let them in: {people(servers[:SHOWN], len(servers))}")
     if state.join_rule is JoinRule.PUBLIC:
         notes.append("anybody may join now: this shuts out all but the members of these rooms")
-    return _plan(title, state, sender, events, notes)
+    return plan_of(title, state, sender, events, notes)
 
 
 def _allowed(state: RoomState) -> list[JsonValue]:
@@ -303,7 +309,7 @@ def lock_out(state: RoomState, servers: Iterable[str], *, by: str | None = None)
 
     .. versionadded:: 0.1.0
     """
-    sender, patterns = _sender(state, by), [_pattern(server) for server in servers]
+    sender, patterns = sender_of(state, by), [_pattern(server) for server in servers]
     event = state.get("m.room.server_acl")
     content: dict[str, Any] = {"allow": ["*"]} if event is None else {**event.content}
     denied = content.get("deny")
@@ -314,9 +320,9 @@ def lock_out(state: RoomState, servers: Iterable[str], *, by: str | None = None)
     acl = ServerAcl.from_content(content)
     if not acl.allows(own):
         reason = f"the list would ban {own}, the sender's own server: nobody there could mend it"
-        return _plan(title, state, sender, [], [], reason)
+        return plan_of(title, state, sender, [], [], reason)
     events = [may(sender, state).set("m.room.server_acl", "", content).event] if new else []
-    return _plan(title, state, sender, events, [*_locked_out(state, content, patterns)])
+    return plan_of(title, state, sender, events, [*_locked_out(state, content, patterns)])
 
 
 def _pattern(server: str) -> str:
@@ -344,7 +350,7 @@ def _locked_out(
         yield "servers named by an IP address are permitted: set allow_ip_literals to false if not wanted"
 
 
-def _sender(state: RoomState, by: str | None) -> UserID:
+def sender_of(state: RoomState, by: str | None) -> UserID:
     """Return the user who is to send: by default the member with most power."""
     require(RoomState, state)
     if by is not None:
@@ -357,7 +363,7 @@ def _sender(state: RoomState, by: str | None) -> UserID:
     return members[0] if members else away
 
 
-def _plan(
+def plan_of(
     title: str,
     state: RoomState,
     sender: UserID,
@@ -368,6 +374,21 @@ def _plan(
     """Judge the events of a plan, and look at the room after them."""
     found = what_if(state, events)
     failed = next((step for step in found.steps if not step), None)
+    reason = objection or ("" if failed is None else str(failed))
+    return finished(title, state, sender, found, notes, objection=reason)
+
+
+def finished(
+    title: str,
+    state: RoomState,
+    sender: UserID,
+    found: WhatIf,
+    notes: Iterable[str],
+    *,
+    objection: str = "",
+    request: str = "",
+) -> Plan:
+    """Look at the room after the events of a plan."""
     before, after = lint(state), lint(found.state)
     return Plan(
         title,
@@ -376,8 +397,9 @@ def _plan(
         beyond(before, after),
         beyond(after, before),
         tuple(notes),
-        objection or ("" if failed is None else str(failed)),
+        objection,
         "" if found.after.in_charge else _NOBODY,
+        request,
     )
 
 

@@ -17,6 +17,7 @@ from matrix_membership.advice._left_out import lacks_members
 from matrix_membership.advice._permission import Permission
 from matrix_membership.advice._power import listed
 from matrix_membership.advice._powers import Answer, Away, Need, Powers, Rank, Standing
+from matrix_membership.advice._powers import people as people
 from matrix_membership.advice._servers import MOST_COMPARISONS
 from matrix_membership.advice.may import NOTIFY_ROOM, May, may
 from matrix_membership.auth.explaining.levels import levels_content, needed_levels

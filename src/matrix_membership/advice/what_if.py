@@ -214,7 +214,7 @@ def what_if(state: RoomState, events: Iterable[Event]) -> WhatIf:
             after = after.with_event(event)
     told = who_can(state), who_can(after)
     return WhatIf(
-        tuple(steps), after, *told, tuple(_differences(state, after, *told)), _entry(*told)
+        tuple(steps), after, *told, tuple(differences(state, after, *told)), entries(*told)
     )
 
 
@@ -228,9 +228,10 @@ def _step(event: Event, state: RoomState) -> Step:
     return Step(event, decision, objection, shortfalls)
 
 
-def _differences(
+def differences(
     state: RoomState, changed: RoomState, before: Powers, after: Powers
 ) -> Iterator[Difference]:
+    """Yield the users who can do more or less in the second room."""
     groups: dict[tuple[Standing | None, Standing | None], list[UserID]] = {}
     old, new = Standings(state), Standings(changed)
     for user in dict.fromkeys([*state.joined_members(), *changed.joined_members()]):
@@ -262,6 +263,12 @@ def _by_level(group: tuple[tuple[Standing | None, ...], object]) -> list[int]:
     return [-standing.level if standing else 0 for standing in group[0]]
 
 
-def _entry(before: Powers, after: Powers) -> tuple[tuple[Answer, Answer], ...]:
+def entries(before: Powers, after: Powers) -> tuple[tuple[Answer, Answer], ...]:
+    """Return the answers to a user from outside that differ."""
     pairs = zip(before.entry, after.entry, strict=True)
-    return tuple((old, new) for old, new in pairs if old != new)
+    return tuple((old, new) for old, new in pairs if _meaning(old) != _meaning(new))
+
+
+def _meaning(answer: Answer) -> tuple[bool | None, str]:
+    # Without the rule's number, which another room version may give to the same rule.
+    return answer.allowed, answer.why.partition(": ")[2]

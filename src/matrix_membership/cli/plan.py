@@ -12,11 +12,17 @@ from matrix_membership.advice.pages import page_of
 from matrix_membership.advice.plans import Plan
 from matrix_membership.cli._page import print_json, print_page, write_page
 from matrix_membership.cli._reading import NO, YES, Commands, UnreadableError, add_common_options
-from matrix_membership.cli._state_file import add_state, add_state_options, named_by, state_of
+from matrix_membership.cli._state_file import (
+    StateFile,
+    add_state,
+    add_state_options,
+    named_by,
+    state_of,
+)
+from matrix_membership.client.planning import plan_upgrade
 from matrix_membership.errors import IncompleteState
-from matrix_membership.state import RoomState
 
-Planning = Callable[[RoomState, Namespace], Plan]
+Planning = Callable[[StateFile, Namespace], Plan]
 
 
 def add_to(commands: Commands) -> None:
@@ -49,9 +55,9 @@ def add_to(commands: Commands) -> None:
 
 def run(options: Namespace) -> int:
     """Print the plan, and return the exit code."""
-    state = state_of(options, named_by(options)).state
+    told = state_of(options, named_by(options))
     try:
-        plan: Plan = options.planning(state, options)
+        plan: Plan = options.planning(told, options)
     except IncompleteState as error:
         # Only this one is about the file. The others quote the option that they are about.
         raise UnreadableError(options.state, error) from error
@@ -63,6 +69,35 @@ def run(options: Namespace) -> int:
     else:
         print_page(str(plan))
     return YES if plan or (options.anyway and not plan.objection) else NO
+
+
+def _add_upgrade(parser: ArgumentParser) -> None:
+    parser.add_argument("--to", metavar="VERSION", required=True, help="the new room version")
+    parser.add_argument(
+        "--creator",
+        metavar="USER",
+        action="append",
+        default=[],
+        help="a creator besides, from version 12 on; may be given again",
+    )
+    parser.add_argument(
+        "--lacking",
+        metavar="SERVER",
+        action="append",
+        default=[],
+        help="a server that does not speak the new version; may be given again",
+    )
+
+
+def _upgrade(told: StateFile, options: Namespace) -> Plan:
+    return plan_upgrade(
+        told.state,
+        options.to,
+        by=options.by,
+        additional_creators=options.creator,
+        lacking=options.lacking,
+        room_id=told.room_id,
+    )
 
 
 def _add_hand_over(parser: ArgumentParser) -> None:
@@ -99,25 +134,30 @@ def _add_lock_out(parser: ArgumentParser) -> None:
 _KINDS: Final[MappingProxyType[str, tuple[str, Callable[[ArgumentParser], Any], Planning]]] = (
     MappingProxyType(
         {
+            "upgrade": (
+                "move to another room version, an older one too",
+                _add_upgrade,
+                _upgrade,
+            ),
             "hand-over": (
                 "give the owner's power to another user",
                 _add_hand_over,
-                lambda state, o: plans.hand_over(state, o.to, by=o.by, keep=o.keep),
+                lambda told, o: plans.hand_over(told.state, o.to, by=o.by, keep=o.keep),
             ),
             "close": (
                 "let nobody new in",
                 _add_close,
-                lambda state, o: plans.close(state, by=o.by, withdraw=o.withdraw),
+                lambda told, o: plans.close(told.state, by=o.by, withdraw=o.withdraw),
             ),
             "open": (
                 "let in the members of a space",
                 _add_open,
-                lambda state, o: plans.open_to(state, o.to, by=o.by),
+                lambda told, o: plans.open_to(told.state, o.to, by=o.by),
             ),
             "lock-out": (
                 "shut servers out by the access control list, but never one's own",
                 _add_lock_out,
-                lambda state, o: plans.lock_out(state, o.server, by=o.by),
+                lambda told, o: plans.lock_out(told.state, o.server, by=o.by),
             ),
         }
     )
