@@ -15,6 +15,7 @@ __all__ = [
     "BACKFILL",
     "CLIENT_EVENT",
     "CONTEXT",
+    "CREATED_ROOM",
     "ERROR",
     "EVENT_AUTH",
     "HIERARCHY",
@@ -28,6 +29,7 @@ __all__ = [
     "STATE",
     "STATE_EVENTS",
     "STATE_IDS",
+    "UPGRADED_ROOM",
     "misfits",
 ]
 
@@ -35,6 +37,11 @@ ROOM_ID: Final = re.compile("!.+")
 EVENT_ID: Final = re.compile(r"\$.+")
 USER_ID: Final = re.compile("@.+")
 MEMBERSHIP: Final = frozenset({"join", "invite", "knock", "leave", "ban"})
+
+# data/api/client-server/create_room.yaml
+CREATED_ROOM: Final[Any] = {"room_id": ROOM_ID}
+# data/api/client-server/room_upgrades.yaml
+UPGRADED_ROOM: Final[Any] = {"replacement_room": str}
 
 # data/api/client-server/definitions/client_event.yaml
 CLIENT_EVENT: Final[Any] = {

@@ -15,6 +15,7 @@ from homeserver.server import Homeserver
 from matrix_membership.federation import Offered
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from matrix_membership.room_versions import V11
+from tests import shapes
 from tests.test_examples import two_servers
 
 KNOCKING: Final = {"type": "m.room.join_rules", "content": {"join_rule": "knock"}}
@@ -48,6 +49,7 @@ class Client:
         """A new room's ID."""
         status, answer = await self.post("createRoom", **wanted)
         assert status == 200, answer
+        assert shapes.misfits(answer, shapes.CREATED_ROOM) == []
         return str(answer["room_id"])
 
     async def act(self, room_id: str, action: str, **fields: Any) -> tuple[int, Any]:
@@ -137,7 +139,7 @@ def test_a_room_is_upgraded(old: str, new: str) -> None:
         assert refused(await ben.act(room_id, "upgrade", new_version=new))[1] == "M_FORBIDDEN"
         assert refused(await ana.act(room_id, "upgrade")) == (400, "M_MISSING_PARAM")
         status, answer = await ana.act(room_id, "upgrade", new_version=new)
-        assert status == 200
+        assert (status, shapes.misfits(answer, shapes.UPGRADED_ROOM)) == (200, [])
         seen = ben.server.rooms[room_id].state
         await until(lambda: ben.server.rooms[room_id].state.power_levels.events_default == 50)
         tombstone = ben.server.rooms[room_id].state.get("m.room.tombstone")

@@ -15,6 +15,7 @@ from matrix_membership import Event, RoomState, auth, may, signing, who_may
 from matrix_membership._attrs import evolve
 from matrix_membership.advice.lint import lint
 from matrix_membership.canonical_json import decode
+from matrix_membership.client import create_room, upgrade_room
 from matrix_membership.errors import InvalidEvent, MatrixMembershipError
 from matrix_membership.events import EventTemplate, read_pdu
 from matrix_membership.events.format import MAX_PDU_BYTES
@@ -49,6 +50,8 @@ from tests.builders import (
     a_room,
     signed_invite,
 )
+from tests.client.new_rooms import FIRST, NEXT, creates, upgrades
+from tests.client.rooms import resident
 from tests.entries import ENTRIES, WITHIN
 from tests.events.test_events import pdu
 from tests.federation.conversation import begin, make_request, send_request, signed
@@ -538,6 +541,24 @@ def _seen_by(viewer: str) -> Make:
     return make
 
 
+# Each event of a new room is drafted, judged and hashed: a quarter of the size tells as much.
+def _created(field: str, entry: Callable[[int], Any]) -> Make:
+    def make(size: int) -> Call:
+        request = creates(**{field: [entry(number) for number in range(size // 4)]})
+        return lambda: create_room(request, room_id=FIRST, at=AT)
+
+    return make
+
+
+def _upgraded(size: int) -> Call:
+    room = a_room(V11)
+    for number in range(size // 4):
+        room = room.with_member(user(number), "ban")
+    known = resident(room)
+    request = upgrades(ANA, known, "12")
+    return lambda: upgrade_room(request, known, room_id=NEXT, at=AT)
+
+
 WORST: Final[Mapping[str, Make]] = MappingProxyType(
     {
         "Event.from_pdu: content": _of(_read, with_content),
@@ -578,6 +599,11 @@ WORST: Final[Mapping[str, Make]] = MappingProxyType(
         "StoredInvite.from_json": _stored_keys,
         "KeyRing.from_documents": _document_of_keys,
         "hierarchy": _walked,
+        "create_room: initial state": _created(
+            "initial_state", lambda number: {"type": f"x.{number}", "content": {}}
+        ),
+        "create_room: invites": _created("invite", user),
+        "upgrade_room: bans": _upgraded,
         "timeline: of a user": _seen_by(BEN),
         "timeline: of a server": _seen_by("b.example"),
     }
