@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from matrix_membership import KNOWN, Event, RoomState, RoomVersion
+from matrix_membership import KNOWN, Event, RoomState, RoomVersion, lint
 from matrix_membership.client import (
     CreateRequest,
     NewRoom,
@@ -181,6 +182,15 @@ def test_an_upgrade_gives_power_to_those_who_had_it_or_are_named(
     tombstone = new.power_levels.state_level_of("m.room.tombstone")
     if KNOWN[version].privileged_creators:
         assert tombstone > new.power_levels.state_default
+
+
+@pytest.mark.parametrize("version", KNOWN)
+@pytest.mark.parametrize("preset", ["private_chat", "trusted_private_chat", "public_chat"])
+def test_nothing_hurts_in_a_new_room_or_its_replacement(version: str, preset: str) -> None:
+    room = a_new_room(room_version=version, preset=preset, invite=[BEN])
+    assert lint(room.state) == ()
+    for replacement in ("1", "11", "12"):
+        assert lint(room_of(upgraded(room, replacement).new_room).state) == ()
 
 
 @settings(max_examples=30)
