@@ -186,6 +186,25 @@ def test_a_user_is_invited_by_address_and_joins(version: str) -> None:
     played(scenario)
 
 
+@pytest.mark.parametrize("version", ["1", "11", "12"])
+def test_an_address_is_invited_as_the_room_is_made(version: str) -> None:
+    async def scenario(ana: Client, ben: Client, identity: IdentityServer) -> None:
+        wanted = {
+            "id_server": identity.name,
+            "id_access_token": "secret",
+            "medium": "email",
+            "address": ADDRESS,
+        }
+        room_id = await ana.room(room_version=version, name="Garden", invite_3pid=[wanted])
+        assert stored(ana, room_id) is not None
+        assert identity.stored[0]["room_name"] == "Garden"
+        assert await identity.bind(ben.user_id) == 200
+        await until(lambda: (room_id, ben.user_id) in ben.server.held)
+        assert await ben.post(f"join/{quote(room_id)}") == (200, {"room_id": room_id})
+
+    played(scenario)
+
+
 def test_the_identity_server_is_told_of_the_room() -> None:
     async def scenario(ana: Client, _: Client, identity: IdentityServer) -> None:
         room_id = await ana.room(name="Garden", initial_state=[KNOCKING])
