@@ -17,7 +17,8 @@ from matrix_membership.client import (
     invite,
     read_create_room,
 )
-from matrix_membership.identifiers import UserID
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.identifiers import RoomID, UserID
 from matrix_membership.membership import JoinRule
 from matrix_membership.room_versions import V10, V11, V12
 from tests.builders import ANA, BEN, CAY, SIGNER_A
@@ -327,6 +328,17 @@ class TestRefusals:
     def test_of_users_who_may_not(self, settings: UserSettings, errcode: str) -> None:
         outcome = create_room(creates(), room_id=FIRST, at=AT, settings=settings)
         assert refusal(outcome)[1] == errcode
+
+
+class TestRoomId:
+    def test_must_be_one_up_to_version_11(self) -> None:
+        with pytest.raises(InvalidEvent) as caught:
+            create_room(creates(room_version="11"), room_id=RoomID("x"), at=AT)
+        assert caught.value == InvalidEvent("room_id", "a room ID", "x")
+
+    def test_is_not_read_in_version_12(self) -> None:
+        first, second = (create_room(creates(), room_id=RoomID(name), at=AT) for name in "xy")
+        assert first == second
 
 
 class TestReader:

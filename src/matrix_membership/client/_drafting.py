@@ -132,12 +132,13 @@ def judged(
 def judged_draft(
     template: EventTemplate, state: RoomState, server: ServerName
 ) -> Send | MatrixError:
-    """Judge a draft by a state, as signed by this server."""
+    """Judge a draft by a state, as signed by this server.
+
+    Raises:
+        InvalidEvent: a field is of a wrong kind, such as the room ID of a create event.
+    """
     # Judged before it is signed: a rejected request then costs no signature.
-    try:
-        event = Event.from_client_event(template.fields, state.room_version)
-    except InvalidEvent as error:
-        return MatrixError.of("M_BAD_JSON", str(error))
+    event = Event.from_client_event(template.fields, state.room_version)
     decision = auth.check(event.with_signers([server]), state)
     if not decision.allowed and not (decision.undecided and _enters_public_room(event, state)):
         return refused(decision, event, state)

@@ -84,6 +84,9 @@ def founded(
     Returns:
         The room; or the error if the rules reject an event that is not optional. Cost: linear
         in the steps.
+
+    Raises:
+        InvalidEvent: the room ID is not one, up to version 11.
     """
     server = server_of(user)
     events: dict[EventID, Event] = {}

@@ -188,6 +188,9 @@ def create_room(
         alias that is taken, `M_INVALID_ROOM_STATE` if the rules reject an event or an invite.
         Cost: linear in the request.
 
+    Raises:
+        InvalidEvent: `room_id` is not a room ID, up to version 11.
+
     >>> request = read_create_room("@ana:a.example", body=b'{"name": "Talk"}')
     >>> room = create_room(request, room_id="!r:a.example", at=0)
     >>> [send.template.get("type") for send in room.sends][-2:]

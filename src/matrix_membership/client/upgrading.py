@@ -163,6 +163,7 @@ def upgrade_room(
 
     Raises:
         IncompleteState: the state is over a look-up function, so that nobody can tell the bans.
+        InvalidEvent: `room_id` is not a room ID, up to version 11.
 
     .. versionadded:: 0.1.0
     """
