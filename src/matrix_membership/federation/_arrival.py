@@ -55,6 +55,23 @@ def _faults(
     state_key_fault: Callable[[Event], str | None],
 ) -> Iterator[str]:
     """Say what is wrong with the event, the plainest fault first."""
+    yield from misfits(event, request, membership, state_key_fault)
+    # After the comparisons: a message with a fault of its own is refused for that, even when no key
+    # is at hand.
+    if missing_signers(event):
+        yield str(unverified(event, keys))
+    # On other paths a wrong hash only redacts. Here this server would sign what it did not read.
+    if not read.content_hash_matches:
+        yield "its content hash is wrong"
+
+
+def misfits(
+    event: Event,
+    request: SendRequest | InviteRequest,
+    membership: Membership,
+    state_key_fault: Callable[[Event], str | None],
+) -> Iterator[str]:
+    """Say where the event does not fit its request, the plainest fault first."""
     if event.type != "m.room.member":
         yield f"its type is {event.type}, not m.room.member"
     if event.membership is not membership:
@@ -72,10 +89,3 @@ def _faults(
     # path, and would then answer for one event and store another.
     if event.event_id != request.event_id:
         yield f"its ID is {event.event_id}, not that in the path"
-    # After the comparisons above: a message with a fault of its own is refused for that, even when
-    # no key is at hand.
-    if missing_signers(event):
-        yield str(unverified(event, keys))
-    # On other paths a wrong hash only redacts. Here this server would sign what it did not read.
-    if not read.content_hash_matches:
-        yield "its content hash is wrong"
