@@ -19,10 +19,12 @@ from tests.bench.figures import (
     explained,
     figures,
     gain,
+    hashed,
     judged,
     judged_from_list,
     peak_of_audit,
     received,
+    received_levels,
     retained,
     servers_after_a_join,
     stored,
@@ -53,6 +55,8 @@ class TestFigures:
 
     def test_of_others_can_be_measured(self) -> None:
         for call in (judged_from_list(), received(), answered(10), stored(10), audited(3)):
+            assert call()
+        for call in (received_levels(5), hashed()):
             assert call()
         for call in (answered(10, omit=False), servers_after_a_join(10)):
             assert call()

@@ -32,10 +32,12 @@ def decoded(
     if room_version.__class__ is not RoomVersion:  # spares good ones a call
         require_room_version(room_version)
     data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
-    # Before anything is decoded: reading 30 MB took 718 MB of memory.
-    _limit(len(data))
     document = usual_document(data, room_version)
-    return _read_unusual(data, room_version) if document is None else (data, document, USUAL)
+    if document is not None:
+        return data, document, USUAL
+    # Before anything of a large PDU is decoded: reading 30 MB took 718 MB of memory.
+    _limit(len(data))
+    return _read_unusual(data, room_version)
 
 
 def _bytes_of(pdu: object, room_version: RoomVersion) -> bytes:
