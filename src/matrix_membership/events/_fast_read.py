@@ -128,6 +128,11 @@ def _texts_in(below: list[JsonValue], data: bytes) -> int:
         kind = item.__class__
         if kind is str:
             texts += 1
+        elif kind is int:
+            if not 0 < item < _LARGE:
+                if not -_LARGE < item <= 0:
+                    return _NONE_HAS
+                has_zero = has_zero or not item
         elif kind is dict:
             nested += 1
             texts += len(item)
@@ -135,10 +140,6 @@ def _texts_in(below: list[JsonValue], data: bytes) -> int:
         elif kind is list:
             nested += 1
             below += item
-        elif kind is int and not 0 < item < _LARGE:
-            if not -_LARGE < item <= 0:
-                return _NONE_HAS
-            has_zero = has_zero or not item
         elif kind is float:
             return _NONE_HAS
     # Nearly all power levels have a zero somewhere: read the long way, they took three times as
