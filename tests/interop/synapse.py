@@ -247,11 +247,14 @@ class Synapse:
         """Returns the end of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def register(self, localpart: str, *, timeout: float = 30.0) -> SynapseUser:
+    def register(
+        self, localpart: str, *, admin: bool = False, timeout: float = 30.0
+    ) -> SynapseUser:
         """Makes a user with the shared secret.
 
         Args:
             localpart: What stands before the server in the user's id.
+            admin: Whether they administer the server.
             timeout: Seconds.
 
         Returns:
@@ -260,13 +263,13 @@ class Synapse:
         url = f"{self.base_url}/_synapse/admin/v1/register"
         nonce: str = _expect(call("GET", url, timeout=timeout))["nonce"]
         password = secrets.token_hex()
-        signed = f"{nonce}\0{localpart}\0{password}\0notadmin".encode()
+        signed = f"{nonce}\0{localpart}\0{password}\0{'' if admin else 'not'}admin".encode()
         mac = hmac.new(self._secret.encode(), signed, hashlib.sha1).hexdigest()
         body = {
             "nonce": nonce,
             "username": localpart,
             "password": password,
-            "admin": False,
+            "admin": admin,
             "mac": mac,
         }
         made = _expect(call("POST", url, body, timeout=timeout))

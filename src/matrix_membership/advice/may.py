@@ -220,7 +220,8 @@ class May:
             event: the event to be redacted.
 
         Returns:
-            The answer: true if every server applies the redaction.
+            The answer: true if every server applies the redaction, as soon as it has both
+            events.
 
         Raises:
             TypeError: the event is something else, such as its JSON or its ID.
