@@ -56,6 +56,7 @@ from matrix_membership.federation import (
     StoredInvite,
     history,
 )
+from matrix_membership.federation.diagnosis import conversations, diagnose, read_capture
 from matrix_membership.federation.invites.messages import key_ids_of
 from matrix_membership.federation.policy_server import answer_sign
 from matrix_membership.federation.spaces import read_hierarchy
@@ -295,6 +296,18 @@ def _concluded(value: Any, version: RoomVersion) -> object:
     return POLICED.read_answer(event, value)
 
 
+def _diagnosed(value: Any, _: RoomVersion) -> object:
+    """A record that is a value, and records that hold one as the request or the answer."""
+    told = []
+    for path in ("v1/make_join", "v2/send_join", "v1/send_knock", "v2/send_leave", "v2/invite"):
+        for key, status in (("request", 200), ("response", 200), ("response", 403)):
+            uri = f"/_matrix/federation/{path}/!r:a.example/@ben:b.example?ver=11"
+            line = {"uri": uri, "status": status, "room_version": "11", key: value}
+            told.append(str(diagnose(read_capture(line), keys=KEYS)))
+    read = read_capture(value)
+    return [*told, *(diagnose(found).to_dict() for found in conversations(read))]
+
+
 def _resets(value: Any, _: RoomVersion) -> object:
     """Rows that are a value, and rows that hold one in each column."""
     if _text(value):
@@ -435,6 +448,7 @@ ENTRIES: Final[Mapping[str, Entry]] = MappingProxyType(
             v
         ),
         "federation.handshake.attempts.Attempts.receive": _attempted,
+        "federation.diagnosis._capture.read_capture": _diagnosed,
         "resolution._changes.resets_in": _resets,
         "federation.history.answer_missing_events": lambda v, r: history.answer_missing_events(
             "a.example", v, _history(r)

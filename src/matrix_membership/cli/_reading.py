@@ -114,7 +114,7 @@ def read_lines(name: str, data: bytes, error: InvalidJson) -> list[tuple[str, Js
 
 def _line(line: bytes, where: str) -> JsonValue:
     try:
-        return decode(line, strict=False)
+        return decode(line, strict=False, budget=BUDGET)
     except InvalidJson as error:
         raise InvalidMessage(where, "JSON", str(error)) from error
 

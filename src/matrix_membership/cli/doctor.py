@@ -1,0 +1,126 @@
+"""`doctor CAPTURE`: diagnose a join, knock, leave or invite between two servers."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from matrix_membership.canonical_json import JsonValue, decode
+from matrix_membership.cli._page import print_json, print_page, write_page
+from matrix_membership.cli._reading import (
+    BUDGET,
+    NO,
+    YES,
+    Commands,
+    add_common_options,
+    located,
+    read_bytes,
+    read_document,
+    read_lines,
+)
+from matrix_membership.cli._state_file import named_by, read_state_file
+from matrix_membership.errors import InvalidJson, InvalidMessage
+from matrix_membership.federation.diagnosis import (
+    Diagnosis,
+    Exchange,
+    conversations,
+    diagnose,
+    read_capture,
+)
+from matrix_membership.federation.diagnosis.keys import NO_KEYS, read_keys
+from matrix_membership.federation.diagnosis.page import page_of
+from matrix_membership.room_versions import RoomVersion
+from matrix_membership.signing import KeyRing
+from matrix_membership.state import RoomState
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "doctor",
+        help="say why a join, knock, leave or invite between two servers failed, and what would help",
+        epilog="exit code: 0 nothing is wrong, 1 it failed, is odd or not finished, 2 unreadable",
+    )
+    parser.add_argument(
+        "captures",
+        metavar="CAPTURE",
+        nargs="+",
+        help="a HAR file; JSON: requests with their answers, in a list or one a line; or the bare "
+        "answers of make_join and send_join, in one file or several; - for standard input",
+    )
+    parser.add_argument(
+        "--state",
+        metavar="FILE",
+        help="JSON: the state of the room before, as for explain; it explains refusals",
+    )
+    parser.add_argument(
+        "--keys",
+        metavar="FILE",
+        help="JSON: the keys of the servers, as key documents or by server and key ID",
+    )
+    parser.add_argument("--html", metavar="FILE", help="write a page")
+    add_common_options(parser, "all", "the capture does not say it")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Print the diagnoses, and return the exit code."""
+    named = [*options.captures, options.state, options.keys]
+    if named.count("-") > 1:
+        raise InvalidMessage("CAPTURE, --state, --keys", "at most one on standard input", "-")
+    exchanges = _exchanges(options.captures)
+    told = _diagnoses(options, exchanges)
+    if not told:
+        expected = "a request of a join, knock, leave or invite, or an answer to one"
+        raise InvalidMessage(", ".join(options.captures), expected, None)
+    if options.html:
+        write_page(options.html, page_of(told))
+    if options.json:
+        document = [diagnosis.to_dict() for diagnosis in told]
+        print_json(document)
+    else:
+        print_page("\n\n".join(map(str, told)))
+    return YES if all(told) else NO
+
+
+def _exchanges(names: list[str]) -> tuple[Exchange, ...]:
+    documents = [document for name in names for document in _documents(name)]
+    return tuple(
+        exchange for place, value in documents for exchange in read_capture(value, place=place)
+    )
+
+
+def _documents(name: str) -> list[tuple[str, JsonValue]]:
+    """Read the documents of a file, one or one a line, each with its place."""
+    data = read_bytes(name)
+    try:
+        return [(name, decode(data, strict=False, budget=BUDGET))]
+    except InvalidJson as error:
+        return read_lines(name, data, error)
+
+
+def _diagnoses(options: Namespace, exchanges: tuple[Exchange, ...]) -> list[Diagnosis]:
+    version = named_by(options)
+    keys = _keys(options.keys)
+    for exchange in exchanges:
+        keys = keys.with_keys(exchange.keys)
+    state = _state(options.state, version)
+    return [
+        diagnose(conversation, keys=keys, state=state, room_version=version)
+        for conversation in conversations(exchanges)
+    ]
+
+
+def _keys(name: str | None) -> KeyRing:
+    if name is None:
+        return NO_KEYS
+    with located(name):
+        return read_keys(read_document(name), name)
+
+
+def _state(name: str | None, version: RoomVersion | None) -> RoomState | None:
+    if name is None:
+        return None
+    document = read_document(name)
+    return read_state_file(
+        document, name, room_id=None, room_version=version, partial=False, complete=None
+    ).state

@@ -1,0 +1,138 @@
+"""Check the event of a request: format, hash, signatures, what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import InvalidEvent
+from matrix_membership.events import Event, EventTemplate, read_pdu
+from matrix_membership.federation._arrival import misfits
+from matrix_membership.federation.diagnosis._case import Case, Findings
+from matrix_membership.federation.messages import SendRequest
+from matrix_membership.identifiers import is_user_id, server_of
+from matrix_membership.membership import INVITE, JOIN
+from matrix_membership.signing import (
+    KeyRing,
+    concerned_servers,
+    required_signers,
+    unverified,
+    verify,
+)
+
+
+class SentEvent(NamedTuple):
+    """The event of a request.
+
+    Attributes:
+        event: the event as it is to be kept, with its signers as far as they are known or
+            must be supposed; None if it could not be read.
+        faults: causes with sentences, the plainest first.
+    """
+
+    event: Event | None
+    faults: tuple[tuple[str, str], ...] = ()
+
+
+def check_event(
+    pdu: JsonValue, case: Case, found: Findings, template: EventTemplate | None = None
+) -> SentEvent:
+    """Check the event that the asking server sent, and note what was found.
+
+    Args:
+        pdu: the event in the request.
+        case: the case.
+        found: takes the findings.
+        template: the template that the event was made from, if it is known.
+    """
+    if case.version is None:
+        found.unchecked("the event", "the room version")
+        return SentEvent(None)
+    try:
+        if not isinstance(pdu, Mapping):
+            raise InvalidEvent("PDU", "an object", pdu)  # noqa: TRY301 - as for any other value
+        read = read_pdu(pdu, case.version)
+    except InvalidEvent as error:
+        sentence = f"the event is not one of room version {case.version}: {error}"
+        found.wrong(sentence)
+        return SentEvent(None, (("malformed_event", sentence),))
+    found.good(f"format of room version {case.version}", read.event.event_id)
+    event = verify(read, case.keys)
+    if template is None and case.membership is not INVITE:
+        missing = "the answer with the template"
+        found.unchecked("references as in the template", missing, event.event_id)
+    faults = [*_misfits(event, case), *against_template(event, template)]
+    if not read.content_hash_matches:
+        faults.append(("event_altered", "the content hash of the event is wrong"))
+    else:
+        found.good("content hash", event.event_id)
+    event = _signed(event, case.keys, found, faults)
+    for _, sentence in faults:
+        found.wrong(sentence, event.event_id)
+    return SentEvent(event, tuple(faults))
+
+
+def _misfits(event: Event, case: Case) -> Iterator[tuple[str, str]]:
+    exchange = case.exchange
+    # What the record does not tell counts as right.
+    request = SendRequest(
+        exchange.room_id or event.room_id,
+        exchange.last or event.event_id,
+        b"",
+        case.asking or event.server,
+    )
+    for fault in misfits(event, request, case.membership, lambda held: _state_key(held, case)):
+        yield "wrong_event", f"the event does not fit the request: {fault}"
+
+
+def _state_key(event: Event, case: Case) -> str | None:
+    if case.membership is not INVITE:
+        return None if event.state_key == event.sender else "its state key is not its sender"
+    there = case.answering or server_of(event.state_key or "")
+    if is_user_id(event.state_key) and server_of(event.state_key) == there:
+        return None
+    return f"{event.state_key} is not a user of {there}"
+
+
+def against_template(event: Event, template: EventTemplate | None) -> Iterator[tuple[str, str]]:
+    """Yield how the event differs from the template that it should be made from."""
+    if template is None:
+        # Up to version 11 no event but the create event may list nothing (rule 2.4).
+        if not event.auth_events and not event.room_version.room_id_is_create_event:
+            yield "other_references", "the event lists no auth events"
+        return
+    pdu = event.document
+    for field in ("auth_events", "prev_events", "depth"):
+        if pdu.get(field) != template.get(field):
+            yield "other_references", f"{field} of the event differs from the template's"
+    named = template.content.get("join_authorised_via_users_server")
+    restricted = event.membership is JOIN and event.room_version.restricted_joins
+    if restricted and named is not None and event.authorised_via != named:
+        yield "authoriser_left_out", f"the template has {named} authorise the join, the event not"
+
+
+def _signed(event: Event, keys: KeyRing, found: Findings, faults: list[tuple[str, str]]) -> Event:
+    """Check the signatures; suppose those that no key at hand can check."""
+    lacking = unverified(event, keys)
+    required = required_signers(event)
+    unsigned = sorted((lacking.forged | lacking.unsigned) & required)
+    unknown = sorted(server for server in lacking.needs if server in required)
+    if unsigned:
+        how = "is bad" if set(unsigned) & lacking.forged else "is missing"
+        faults.append(("event_unsigned", f"the signature of {', '.join(unsigned)} {how}"))
+    elif unknown:
+        named = (f"{name} {' '.join(sorted(lacking.needs[name]))}" for name in unknown)
+        for name in named:
+            found.unchecked(f"signature of {name}", f"the key {name}", event.event_id)
+    else:
+        found.good(f"signature of {', '.join(sorted(required))}", event.event_id)
+    return event.with_signers(event.signed_by | frozenset(unknown))
+
+
+def supposed(event: Event) -> Event:
+    """Return an event as if all servers that have to sign had signed.
+
+    The rules are then asked about everything else.
+    """
+    return event.with_signers(concerned_servers(event))

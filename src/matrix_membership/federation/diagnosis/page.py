@@ -1,0 +1,190 @@
+"""A diagnosis as a page for people: one HTML file without scripts.
+
+It fetches nothing. The story comes first, then facts, rules tried, what would help, the events, and the raw record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from json import dumps
+from typing import Final
+
+from matrix_membership._html import escape, escaped, head_of, value, visible
+from matrix_membership.auth import Explanation
+from matrix_membership.events import Event
+from matrix_membership.federation.diagnosis._story import Diagnosis, Finding, Step
+
+_STYLE: Final = """
+table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+a { color: inherit; } bdi, code { overflow-wrap: anywhere; } code { font: .9rem ui-monospace, monospace; }
+.says { border-left: 4px solid var(--line); padding: .2rem .7rem; margin: .6rem 0; } .says.lost { border-color: var(--lost); color: var(--text); } .says.won { border-color: var(--won); color: var(--text); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem .8rem; margin: .6rem 0; } dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+details { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .7rem; margin: .6rem 0; } summary { cursor: pointer; }
+a:focus-visible, summary:focus-visible { outline: 2px solid var(--text); outline-offset: 2px; }
+details pre { font: .85rem/1.4 ui-monospace, monospace; } ul.checks { list-style: none; padding-left: 0; }
+section + section { border-top: 2px solid var(--line); margin-top: 1.6rem; }
+svg { display: block; width: 100%; max-width: 34rem; height: auto; }
+svg text { font: 11px ui-monospace, monospace; fill: var(--text); unicode-bidi: isolate; direction: ltr; } svg text.soft { fill: var(--soft); } svg text.lost { fill: var(--lost); }
+svg path { fill: none; stroke: var(--line); stroke-width: 1.2; } svg circle { fill: var(--back); stroke: var(--soft); stroke-width: 2; } svg circle.lost { stroke: var(--lost); fill: var(--lost); }
+@media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .4rem; } }
+@media print { details { border: 0; } }
+""".strip()
+
+# The picture is as wide as a small phone shows it.
+_WIDTH: Final = 366
+_GUTTER: Final = 74
+_ROW: Final = 46
+_LETTERS: Final = 43
+_MOST: Final = 40
+"""The most events drawn: those that the blamed event and the move depend on come first."""
+
+
+def page_of(diagnoses: Sequence[Diagnosis]) -> str:
+    """Return a page that tells what was found about each move of a record."""
+    title = "Diagnosis" if len(diagnoses) != 1 else diagnoses[0].headline
+    raw = dumps([diagnosis.to_dict() for diagnosis in diagnoses], indent=2, ensure_ascii=False)
+    parts = [
+        head_of(escaped(title), _STYLE),
+        f"<main>\n<h1>{value(title)}</h1>",
+        *(part for diagnosis in diagnoses for part in _section(diagnosis, len(diagnoses) > 1)),
+        _folded("All as JSON", raw),
+        "</main>\n</body>\n</html>\n",
+    ]
+    return "\n".join(parts)
+
+
+def _section(told: Diagnosis, titled: bool) -> Iterator[str]:  # noqa: FBT001 - one of two forms
+    yield "<section>"
+    if titled:
+        yield f"<h2>{value(told.headline)}</h2>"
+    mark = "won" if told else "lost"
+    yield f'<p class="says {mark}">{escaped(told.summary)}</p>'
+    yield from _facts(told)
+    yield "<h3>What each side can do</h3>"
+    yield from _list(f"{escape(who)}: {escaped(what)}" for who, what in told.remedies)
+    yield from _list((escaped(entry) for entry in told.missing), "What is missing")
+    yield "<h3>What happened</h3>\n<ol>"
+    for step in told.steps:
+        yield from _step(step)
+    yield "</ol>"
+    if told.explanation is not None:
+        yield from _explained(told.explanation)
+    yield from _picture(told)
+    raw = [step.exchange.to_dict() for step in told.steps]
+    yield _folded("The requests and answers", dumps(raw, indent=2, ensure_ascii=False))
+    yield "</section>"
+
+
+def _facts(told: Diagnosis) -> Iterator[str]:
+    yield "<dl>"
+    yield f"<dt>At fault</dt><dd>{value(told.side)}</dd>"
+    yield f"<dt>Cause</dt><dd>{value(told.cause or 'none')}</dd>"
+    if told.event_id:
+        yield f"<dt>Event</dt><dd><code>{value(told.event_id)}</code></dd>"
+    if told.decision is not None:
+        link = f'<a href="{escape(told.decision.url)}">{escaped(str(told.decision))}</a>'
+        yield f"<dt>Rule</dt><dd>{link}</dd>"
+    others = ", ".join(map(value, told.servers))
+    named = f": {others}" if others else ""
+    yield f"<dt>Another server</dt><dd>would help: {told.another_server}{named}</dd>"
+    yield "</dl>"
+
+
+def _step(step: Step) -> Iterator[str]:
+    yield f"<li><strong>{value(step.title)}</strong><br><code>{value(step.exchange.line)}</code>"
+    yield f"<br>answer: {value(step.reply)}"
+    if step.findings:
+        yield '<ul class="checks">'
+        yield from (f"<li>{_finding(finding)}</li>" for finding in step.findings)
+        yield "</ul>"
+    yield "</li>"
+
+
+def _finding(found: Finding) -> str:
+    mark, word = {
+        True: ("won", "&#10003; ok"),
+        False: ("lost", "&#10007; wrong"),
+        None: ("soft", "? unchecked"),
+    }[found.good]
+    event = f" <code>{value(found.event_id)}</code>" if found.event_id else ""
+    return f'<span class="{mark}">{word}</span> {escaped(found.sentence)}{event}'
+
+
+def _explained(explanation: Explanation) -> Iterator[str]:
+    yield "<h3>Facts of the room</h3>"
+    yield from _list(escaped(str(fact)) for fact in explanation.facts)
+    url = escape(explanation.decision.url)
+    yield f'<h3>Rules tried</h3><p><a href="{url}">The rules of this room version</a></p>'
+    yield '<table><thead><tr><th scope="col">Rule</th><th scope="col">It says</th><th scope="col">Outcome</th></tr></thead><tbody>'
+    for step in explanation.steps:
+        outcome = "unknown" if step.fired is None else (step.verdict or "yes") if step.fired else ""
+        yield f"<tr><td>{escape(step.number)}</td><td>{escaped(step.text)}</td><td>{outcome}</td></tr>"
+    yield "</tbody></table>"
+
+
+def _list(items: Iterable[str], title: str = "") -> Iterator[str]:
+    listed = [f"<li>{item}</li>" for item in items]
+    if listed:
+        yield from ([f"<h3>{title}</h3>"] if title else [])
+        yield "<ul>"
+        yield from listed
+        yield "</ul>"
+    elif not title:
+        yield '<p class="soft">Nothing.</p>'
+
+
+def _folded(title: str, text: str) -> str:
+    raw = escape(visible(text, keep="\n"))
+    return f"<details>\n<summary>{title}</summary>\n<pre>{raw}</pre>\n</details>"
+
+
+# ------------------------------------------------------------------ the events
+
+
+def _picture(told: Diagnosis) -> Iterator[str]:
+    """Draw the events that the move depends on, each below those that it cites."""
+    drawn = _that_matter(told)
+    if not drawn:
+        return
+    rows = {event.event_id: index for index, event in enumerate(drawn)}
+    yield "<h3>Events, with those that authorise them</h3>"
+    height = _ROW * len(drawn)
+    yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">'
+    yield "<title>The events in order; curves lead to their auth events</title>"
+    for event in drawn:
+        for cited in event.auth_events:
+            if cited in rows:
+                yield _curve(rows[event.event_id], rows[cited])
+    for event in drawn:
+        yield from _row(event, rows[event.event_id], blamed=event.event_id == told.event_id)
+    yield "</svg>"
+
+
+def _that_matter(told: Diagnosis) -> list[Event]:
+    """Return the move, the blamed event, and the auth events of both."""
+    by_id: dict[str, Event] = {event.event_id: event for event in told.events}
+    last = [event.event_id for event in told.events[-1:]]
+    wanted = dict.fromkeys([*last, told.event_id])
+    for event_id in tuple(wanted):
+        if event_id in by_id:
+            wanted |= dict.fromkeys(by_id[event_id].auth_events)
+    return [event for event in told.events if event.event_id in wanted][-_MOST:]
+
+
+def _curve(start: int, end: int) -> str:
+    x, top, bottom = _GUTTER - 14, start * _ROW + 12, end * _ROW + 12
+    # The further away, the wider the curve, so that curves can be told apart.
+    out = x - min(56, 14 + abs(top - bottom) // 9)
+    return f'<path d="M{x} {top} C{out} {top} {out} {bottom} {x} {bottom}"/>'
+
+
+def _row(event: Event, row: int, *, blamed: bool) -> Iterator[str]:
+    top = row * _ROW + 12
+    mark = ' class="lost"' if blamed else ""
+    yield f'<circle cx="{_GUTTER - 14}" cy="{top}" r="5"{mark}/>'
+    name = f"{event.type} {event.membership or ''}".rstrip() + (" (blamed)" if blamed else "")
+    for index, line in enumerate((name, event.state_key or "", f"by {event.sender}")):
+        kind = mark if index == 0 else ' class="soft"'
+        text = visible(line)
+        cut = text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "\u2026"
+        yield f'<text x="{_GUTTER}" y="{top + 4 + 13 * index}"{kind}>{escape(cut)}</text>'
