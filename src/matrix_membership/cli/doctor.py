@@ -26,7 +26,7 @@ from matrix_membership.federation.diagnosis import (
     diagnose,
     read_capture,
 )
-from matrix_membership.federation.diagnosis.keys import NO_KEYS, read_keys
+from matrix_membership.federation.diagnosis.keys import NO_KEYS, merged, read_keys
 from matrix_membership.federation.diagnosis.page import page_of
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing
@@ -100,9 +100,7 @@ def _documents(name: str) -> list[tuple[str, JsonValue]]:
 
 def _diagnoses(options: Namespace, exchanges: tuple[Exchange, ...]) -> list[Diagnosis]:
     version = named_by(options)
-    keys = _keys(options.keys)
-    for exchange in exchanges:
-        keys = keys.with_keys(exchange.keys)
+    keys = merged(_keys(options.keys), (exchange.keys for exchange in exchanges))
     state = _state(options.state, version)
     return [
         diagnose(conversation, keys=keys, state=state, room_version=version)

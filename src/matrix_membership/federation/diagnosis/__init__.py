@@ -23,7 +23,7 @@ from matrix_membership.federation.diagnosis._exchange import asking, in_turn, us
 from matrix_membership.federation.diagnosis._replay import Replay
 from matrix_membership.federation.diagnosis._story import Diagnosis as Diagnosis
 from matrix_membership.federation.diagnosis._story import Verdict
-from matrix_membership.federation.diagnosis.keys import NO_KEYS
+from matrix_membership.federation.diagnosis.keys import NO_KEYS, merged
 from matrix_membership.identifiers import server_of
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing
@@ -83,8 +83,7 @@ def diagnose(
     listed = list(in_turn(exchanges))
     if not listed:
         raise InvalidMessage("capture", "a join, knock, leave or invite", None)
-    for exchange in exchanges:
-        keys = keys.with_keys(exchange.keys)
+    keys = merged(keys, (exchange.keys for exchange in exchanges))
     if room_version is None and state is not None:
         room_version = state.room_version
     replays = []

@@ -134,14 +134,14 @@ def _made(uri: str, *, authorization: tuple[str, ...], **fields: JsonValue) -> E
     named = signed.destination if signed else None
     # The host in a URL may be another one than the name of the server, by delegation.
     destination = exchange.destination or named or split.netloc
-    keys = exchange.keys.with_keys(_answered_keys(exchange))
+    keys = exchange.keys
+    if exchange.uri.startswith("/_matrix/key/v2/") and exchange.succeeded:
+        keys = keys.with_keys(_answered_keys(exchange))
     return evolve(exchange, origin=origin, destination=destination, keys=keys)
 
 
 def _answered_keys(exchange: Exchange) -> KeyRing:
-    """Return the keys in the answer to a request for keys; empty for any other."""
-    if not exchange.uri.startswith("/_matrix/key/v2/") or not exchange.succeeded:
-        return NO_KEYS
+    """Return the keys in the answer to a request for keys; none if it is not good."""
     try:
         return read_keys(exchange.answer, exchange.place)
     except (InvalidKey, InvalidMessage):  # of no use here, and the record has other things to tell

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from matrix_membership.canonical_json import JsonValue
@@ -10,6 +10,15 @@ from matrix_membership.errors import InvalidMessage
 from matrix_membership.signing import KeyRing
 
 NO_KEYS: Final = KeyRing.of({})
+
+
+def merged(keys: KeyRing, others: Iterable[KeyRing]) -> KeyRing:
+    """Merge a ring with many others, most of them empty."""
+    # Each merge copies the ring.
+    for other in others:
+        if other.servers:
+            keys = keys.with_keys(other)
+    return keys
 
 
 def read_keys(value: JsonValue, place: str) -> KeyRing:
