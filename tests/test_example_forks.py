@@ -14,7 +14,7 @@ from matrix_membership import Event, RoomState, RoomVersion
 from matrix_membership.federation import Joined
 from matrix_membership.membership import BAN, JOIN
 from matrix_membership.resolution import resolve
-from tests.test_examples import between_two
+from tests.test_examples import between_two, joined
 
 SIX_VERSIONS = pytest.mark.parametrize("version", ["1", "2", "6", "10", "11", "12"])
 
@@ -214,3 +214,18 @@ def test_messages_on_a_branch_cost_no_resolution(monkeypatch: pytest.MonkeyPatch
         assert same(*(found.state for found in room.rooms))
 
     apart("11", acts)
+
+
+def test_a_fork_keeps_the_servers_that_a_join_was_told() -> None:
+    async def scenario(host: Homeserver, guest: Homeserver) -> None:
+        room, ours = await joined(host, guest)
+        assert ours.state.is_partial
+        topic = host.send(room, f"@ana:{host.name}", "m.room.topic", {"topic": "x"}, state_key="")
+        guest.send(ours, f"@ben:{guest.name}", "m.room.message", {"body": "y"})
+        await host.tell([guest.name], topic)
+        assert len(ours.prev_events) == 2
+        assert ours.state.is_partial
+        assert ours.state.servers_in_room == {host.name, guest.name}
+        assert guest.takes_part_in(room.room_id)
+
+    between_two(scenario)

@@ -138,7 +138,12 @@ class Room:
         if len(states) <= 1:
             return states[0] if states else None
         get = self.events.get
-        return resolve(self.version, states, get, rejected=self.rejected).room_state()
+        state = resolve(self.version, states, get, rejected=self.rejected).room_state()
+        if not state.is_partial:
+            return state
+        # Our join was told the servers, not the members: the resolved members show few of them.
+        servers = frozenset().union(*[found.servers_in_room for found in states])
+        return RoomState.of(self.version, state.events, partial=True, servers=servers)
 
     def _after_one(self, event_id: EventID) -> RoomState | None:
         """Return the state after an event. A soft-failed one counts: other servers may have taken it."""
