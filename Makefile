@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ORACLE_CASES ?= 100000
+OBSERVATORY_CASES ?= 30000
+OBSERVATORY_OPTIONS ?=
 INSIDE_VERSIONS ?= 12
 RESET_HISTORIES ?= 2000
 PYTHONS ?= 3.11,3.12,3.13,3.14,3.14t
@@ -55,6 +57,13 @@ RUMA := build/ruma/release/ruma-bin
 endif
 endif
 
+# The same for the program that asks gomatrixserverlib, and go.
+ifeq ($(strip $(GOMATRIXSERVERLIB)),)
+ifneq ($(shell command -v go),)
+GOMATRIXSERVERLIB := build/gomatrixserverlib/ask
+endif
+endif
+
 .PHONY: help
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  */make \1: /p' Makefile
@@ -75,13 +84,17 @@ interop: $(DEV) $(SYNAPSE)  ## against a real Synapse on loopback
 oracle: $(DEV) $(SYNAPSE)  ## ORACLE_CASES cases, judged by Synapse too
 	SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' ORACLE_CASES='$(ORACLE_CASES)' $(PYTEST) -m oracle tests/oracle_synapse tests/bench_synapse
 
-.PHONY: observatory-rust
-observatory-rust: $(DEV) $(RUMA)  ## compare with ruma, where there is a cargo to build it
-ifeq ($(strip $(RUMA)),)
-	@echo 'left out: no cargo to build the program that asks ruma'
-else
+# A toolchain that is missing is said, and its engine left out. The page is written only if all are there.
+.PHONY: observatory
+observatory: $(DEV) $(SYNAPSE) $(RUMA) $(GOMATRIXSERVERLIB)  ## OBSERVATORY_CASES cases by Synapse, ruma and gomatrixserverlib; writes docs/explanation/observatory.md
 	RUMA='$(RUMA)' $(PYTEST) -m observatory tests/observatory
-endif
+	PYTHONPATH=src:. SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' RUMA='$(RUMA)' GOMATRIXSERVERLIB='$(GOMATRIXSERVERLIB)' \
+	  $(BIN)/python -m tests.observatory --cases $(OBSERVATORY_CASES) $(OBSERVATORY_OPTIONS)
+
+.PHONY: observatory-speed
+observatory-speed: $(DEV) $(SYNAPSE) $(RUMA) $(GOMATRIXSERVERLIB)  ## the same work by all of them, in turns; writes it into the same page
+	PYTHONPATH=src:. SYNAPSE_PYTHON='$(SYNAPSE_PYTHON)' RUMA='$(RUMA)' GOMATRIXSERVERLIB='$(GOMATRIXSERVERLIB)' \
+	  $(BIN)/python -m tests.observatory.speed
 
 # Each flow is played in INSIDE_VERSIONS of the twelve room versions.
 .PHONY: inside-synapse
@@ -234,6 +247,9 @@ $(SYNAPSE):
 build/ruma/release/ruma-bin: tests/observatory/rust/Cargo.toml $(wildcard tests/observatory/rust/src/*.rs)
 	CARGO_TARGET_DIR=build/ruma cargo build --quiet --release --manifest-path $<
 	touch $@
+
+build/gomatrixserverlib/ask: $(wildcard tests/observatory/go/*.go tests/observatory/go/go.*)
+	cd tests/observatory/go && go build -trimpath -o $(CURDIR)/$@ .
 
 $(FUZZ):
 	rm -rf $(FUZZ_VENV)
