@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -112,8 +113,8 @@ def pdus(capture: Capture) -> Iterator[tuple[str, JsonObject]]:
 def _records(version: str) -> Iterator[JsonObject]:
     """The lines of a version's file, in the order of names."""
     # Not splitlines: a display name may hold what it takes for the end of a line.
-    for line in (FOLDER / f"{version}.jsonl").read_bytes().strip().split(b"\n"):
-        record: JsonObject = json.loads(line)
+    lines = (FOLDER / f"{version}.jsonl").read_bytes().strip().split(b"\n")
+    for record in sorted(map(json.loads, lines), key=itemgetter("what")):
         yield record | {"version": record["room_version"], "name": record["what"]}
 
 
