@@ -316,6 +316,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "cli.explain",
             "cli.doctor",
             "cli._room_files",
+            "cli.lint",
             "cli.whocan",
             "cli.whatif",
             "cli.plan",

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from json import dumps
+from types import MappingProxyType
 from typing import Final
 
 from matrix_membership._html import escape, escaped, head_of, value, visible
+from matrix_membership.advice._finding import Finding, Weight
 from matrix_membership.advice._powers import CELLS, TITLES, Answer, Need, Powers, Rank, level_text
 from matrix_membership.advice.plans import Plan
 from matrix_membership.advice.what_if import Difference, Step, WhatIf
@@ -52,6 +54,34 @@ def page_of(told: Powers | WhatIf | Plan) -> str:
     if isinstance(told, WhatIf):
         return _page("What would be", _would_be(told), told.to_dict())
     return _page("Who can do what", _whole(told), told.to_dict())
+
+
+def page_of_findings(findings: Sequence[Finding]) -> str:
+    """Return a page that shows the findings of `lint`."""
+    document: list[JsonValue] = [finding.to_dict() for finding in findings]
+    return _page("What hurts in the room", _findings(findings), document)
+
+
+def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+    if not findings:
+        yield '<p class="says">Nothing hurts.</p>'
+    for weight in Weight:
+        found = [finding for finding in findings if finding.weight is weight]
+        if found:
+            yield f"<h2>{_WEIGHTS[weight]}</h2>"
+            yield from _list(map(_found, found))
+
+
+_WEIGHTS: Final = MappingProxyType(
+    {Weight.HURTS: "It hurts", Weight.MAY_HURT: "It may hurt", Weight.NOTE: "Good to know"}
+)
+
+
+def _found(finding: Finding) -> str:
+    about = ", ".join(map(value, finding.concerns))
+    concerns = f" [{about}]" if about else ""
+    remedy = f'<br><span class="soft">{escaped(finding.remedy)}</span>'
+    return f"{escaped(finding.sentence)}{concerns}{remedy}"
 
 
 def _page(title: str, parts: Iterable[str], document: JsonValue) -> str:

@@ -43,8 +43,8 @@ def who_can(state: RoomState) -> Powers:
         state: the state of the room.
 
     Returns:
-        The members by level, and an answer for each action. Cost: linear in the members, some
-        twenty questions for each level that members have, and at most 50,000 comparisons of a
+        The members by level, and an answer for each action. Cost: linear in the members, and in
+        the power levels for each level that members have; and at most 50,000 comparisons of a
         server with a pattern of the access control list.
 
     Raises:

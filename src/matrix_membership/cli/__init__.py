@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from matrix_membership import __version__
-from matrix_membership.cli import compare, doctor, explain, plan, resets, resolve, whatif, whocan
+from matrix_membership.cli import compare, doctor, explain, lint, plan, resets, resolve, whatif, whocan
 from matrix_membership.cli._page import harmless
 from matrix_membership.cli._reading import UNREADABLE
 from matrix_membership.errors import MatrixMembershipError
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-COMMANDS: Final = (explain, doctor, whocan, whatif, plan, resolve, resets, compare)
+COMMANDS: Final = (explain, doctor, lint, whocan, whatif, plan, resolve, resets, compare)
 """The commands: modules with a function `add_to`, which adds the command to the parser."""
 
 
