@@ -261,6 +261,29 @@ class TestPage:
         assert "(\\x1b[2Jx '')" in asked([*told(), bad], "--join", CAY)[1]
 
 
+class TestHtml:
+    NAME = "@<script>alert(1)</script>\u202e:b.example"
+
+    @pytest.mark.parametrize(
+        ("options", "shown"),
+        [
+            (["--ban", ANA, "--by", BEN], "<h2>Levels that fell short</h2>"),
+            (["--join", CAY], '<p class="says">allowed by rule'),
+            (["--knock", NAME], "&lt;script&gt;"),
+            (["--knock", CAY], "<h2>Rules tried</h2>"),
+        ],
+        ids=["rejected", "allowed", "hostile", "rules"],
+    )
+    def test_shows_why(self, asked: Asked, tmp_path: Path, options: list[str], shown: str) -> None:
+        file = tmp_path / "page.html"
+        asked(told(), *options, "--html", str(file))
+        page = file.read_text("utf-8")
+        assert shown in page
+        assert "https://spec.matrix.org/" in page
+        assert "<script" not in page
+        assert "\u202e" not in page
+
+
 class TestProcess:
     def test_tells_its_version(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as raised:

@@ -15,6 +15,7 @@ from matrix_membership.advice._finding import Finding, Weight
 from matrix_membership.advice._powers import CELLS, TITLES, Answer, Need, Powers, Rank, level_text
 from matrix_membership.advice.plans import Plan
 from matrix_membership.advice.what_if import Difference, Step, WhatIf
+from matrix_membership.auth.explaining import Explanation, TriedRule
 from matrix_membership.canonical_json import JsonValue, thaw
 
 __all__ = ["page_of"]
@@ -82,6 +83,43 @@ def _found(finding: Finding) -> str:
     concerns = f" [{about}]" if about else ""
     remedy = f'<br><span class="soft">{escaped(finding.remedy)}</span>'
     return f"{escaped(finding.sentence)}{concerns}{remedy}"
+
+
+def page_of_explanation(answer: str, explanation: Explanation) -> str:
+    """Return a page that shows why an event is allowed or rejected."""
+    document: JsonValue = {"answer": answer, **explanation.to_dict()}
+    return _page("Why", _why(answer, explanation), document)
+
+
+def _why(answer: str, explanation: Explanation) -> Iterator[str]:
+    event, decision = explanation.event, explanation.decision
+    place = f" {value(event.state_key)}" if event.state_key else ""
+    yield f"<p>{value(event.type)}{place} by {value(event.sender)}</p>"
+    link = f'<a href="{escape(decision.url)}">the rules of version {escaped(str(decision.room_version))}</a>'
+    mark = "says" if explanation else "says no"
+    yield f'<p class="{mark}">{escaped(answer)} ({link})</p>'
+    for title, rows in (
+        ("Levels that fell short", explanation.shortfalls),
+        ("What would help", [remedy.sentence for remedy in explanation.remedies]),
+        ("Facts", explanation.facts),
+        ("Rooms whose members may join", explanation.rooms),
+        ("Servers that can authorise the join", explanation.servers),
+        ("Malformed events that were passed over", explanation.passed_over),
+    ):
+        if rows:
+            yield f"<h2>{title}</h2>"
+            yield from _list(escaped(str(row)) for row in rows)
+    yield "<h2>Rules tried</h2>"
+    heads = ["number", "rule", "outcome"]
+    yield from _table("Rules tried", heads, map(_tried, explanation.steps))
+
+
+def _tried(rule: TriedRule) -> list[str]:
+    outcome = {None: "unknown", True: rule.verdict or "yes", False: ""}[rule.fired]
+    mark = {"allow": "yes", "reject": "no"}.get(outcome, "soft")
+    name = f'<br><span class="soft">{escaped(rule.name)}</span>' if rule.name else ""
+    told = f'<span class="{mark}">{outcome}</span>'
+    return [escape(rule.number), escaped(rule.text) + name, told]
 
 
 def _page(title: str, parts: Iterable[str], document: JsonValue) -> str:

@@ -9,8 +9,9 @@ from typing import Final
 
 from matrix_membership import auth
 from matrix_membership.advice.may import Permission, may
+from matrix_membership.advice.pages import page_of_explanation
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.cli._page import print_json, print_page
+from matrix_membership.cli._page import print_json, print_page, write_page
 from matrix_membership.cli._reading import (
     NO,
     UNCHECKED,
@@ -67,6 +68,7 @@ def add_to(commands: Commands) -> None:
         "event", metavar="EVENT", nargs="?", help="JSON: the event; - for standard input"
     )
     _add_questions(parser)
+    parser.add_argument("--html", metavar="FILE", help="write a page")
     add_common_options(parser, "the explanation", "the state has no create event")
     add_state_options(parser)
     parser.set_defaults(run=run, refuse=parser.error)
@@ -128,6 +130,8 @@ def _permission(name: str, document: Mapping[str, JsonValue], told: StateFile) -
 
 def _print(options: Namespace, answer: Permission) -> int:
     explanation = auth.explain(answer.event, answer.state)
+    if options.html:
+        write_page(options.html, page_of_explanation(str(answer), explanation))
     if options.json:
         told = {"answer": str(answer), **explanation.to_dict()}
         print_json(told)
