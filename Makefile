@@ -111,6 +111,10 @@ inside-synapse-source: $(DEV) $(SYNAPSE)  ## tests of Synapse's own source, with
 inside-nio: $(DEV)  ## matrix-nio's own tests of events, with power levels by the rules inside
 	NIO_SOURCE='$(NIO_SOURCE)' $(PYTEST) -m observatory tests/inside_nio
 
+.PHONY: diagnoses
+diagnoses: $(DEV)  ## how often is the right cause of a failed handshake found, in every version?
+	$(PYTEST) -n auto -m slow tests/federation/diagnosis
+
 .PHONY: statistics
 statistics: $(DEV)  ## do the strategies reach every rule of every version, and find planted mistakes?
 	$(PYTEST) -n auto -m slow tests/strategies/test_cases.py tests/strategies/test_agreement.py -k 'reach or Planted'

@@ -64,7 +64,7 @@ class TestPage:
         assert "<h1><bdi>failed: join of @ben:b.example to !r:a.example</bdi></h1>" in page
         assert "the sender is banned" in page
         assert "unban @ben:b.example (by @ana:a.example)" in page
-        assert "<h3>Rules tried</h3>" in page
+        assert "<h2>Rules tried</h2>" in page
         assert "403 M_FORBIDDEN" in page
         assert "membership of @ben:b.example: ban" in page
 
@@ -102,7 +102,7 @@ class TestPage:
         found = diagnose(read_capture(played(Play(JOINING, room, made=told))), state=room.state)
         assert "would help: yes: <bdi>c.example</bdi>" in page_of([found])
         unknown = diagnose(read_capture(played(Play(JOINING, room, made=told))))
-        assert "<h3>What is missing</h3>" in page_of([unknown])
+        assert "<h2>What is missing</h2>" in page_of([unknown])
 
     def test_tells_of_an_answer_alone(self) -> None:
         found = diagnose(read_capture({"errcode": "M_FORBIDDEN", "error": "no"}))

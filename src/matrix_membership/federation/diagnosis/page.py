@@ -15,7 +15,7 @@ from matrix_membership.events import Event
 from matrix_membership.federation.diagnosis._story import Diagnosis, Finding, Step
 
 _STYLE: Final = """
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; } td:first-child, th:first-child, td:last-child, th:last-child { white-space: nowrap; } th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 a { color: inherit; } bdi, code { overflow-wrap: anywhere; } code { font: .9rem ui-monospace, monospace; }
 .says { border-left: 4px solid var(--line); padding: .2rem .7rem; margin: .6rem 0; } .says.lost { border-color: var(--lost); color: var(--text); } .says.won { border-color: var(--won); color: var(--text); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem .8rem; margin: .6rem 0; } dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
@@ -54,22 +54,32 @@ def page_of(diagnoses: Sequence[Diagnosis]) -> str:
 
 
 def _section(told: Diagnosis, titled: bool) -> Iterator[str]:  # noqa: FBT001 - one of two forms
+    level = "h3" if titled else "h2"
     yield "<section>"
     if titled:
         yield f"<h2>{value(told.headline)}</h2>"
     mark = "won" if told else "lost"
     yield f'<p class="says {mark}">{escaped(told.summary)}</p>'
-    yield from _facts(told)
-    yield "<h3>What each side can do</h3>"
-    yield from _list(f"{escape(who)}: {escaped(what)}" for who, what in told.remedies)
-    yield from _list((escaped(entry) for entry in told.missing), "What is missing")
-    yield "<h3>What happened</h3>\n<ol>"
+    yield f"<{level}>What happened</{level}>\n<ol>"
     for step in told.steps:
         yield from _step(step)
     yield "</ol>"
-    if told.explanation is not None:
-        yield from _explained(told.explanation)
-    yield from _picture(told)
+    parts = (
+        ("Facts", _facts(told)),
+        ("Facts of the room", _room(told.explanation)),
+        ("Rules tried", _rules(told.explanation)),
+        (
+            "What each side can do",
+            _list(f"{escape(who)}: {escaped(what)}" for who, what in told.remedies),
+        ),
+        ("What is missing", _list(map(escaped, told.missing))),
+        ("Events, with those that authorise them", _picture(told)),
+    )
+    for title, part in parts:
+        lines = list(part)
+        if lines:
+            yield f"<{level}>{title}</{level}>"
+            yield from lines
     raw = [step.exchange.to_dict() for step in told.steps]
     yield _folded("The requests and answers", dumps(raw, indent=2, ensure_ascii=False))
     yield "</section>"
@@ -110,27 +120,31 @@ def _finding(found: Finding) -> str:
     return f'<span class="{mark}">{word}</span> {escaped(found.sentence)}{event}'
 
 
-def _explained(explanation: Explanation) -> Iterator[str]:
-    yield "<h3>Facts of the room</h3>"
-    yield from _list(escaped(str(fact)) for fact in explanation.facts)
+def _room(explanation: Explanation | None) -> Iterator[str]:
+    if explanation is not None:
+        yield from _list(escaped(str(fact)) for fact in explanation.facts)
+
+
+def _rules(explanation: Explanation | None) -> Iterator[str]:
+    if explanation is None:
+        return
     url = escape(explanation.decision.url)
-    yield f'<h3>Rules tried</h3><p><a href="{url}">The rules of this room version</a></p>'
-    yield '<table><thead><tr><th scope="col">Rule</th><th scope="col">It says</th><th scope="col">Outcome</th></tr></thead><tbody>'
+    yield f'<p><a href="{url}">The rules of this room version</a></p>'
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("Rule", "It says", "Outcome"))
+    yield f"<table><thead><tr>{heads}</tr></thead><tbody>"
     for step in explanation.steps:
-        outcome = "unknown" if step.fired is None else (step.verdict or "yes") if step.fired else ""
+        fired = (step.verdict or "yes") if step.fired else ""
+        outcome = "unknown" if step.fired is None else fired
         yield f"<tr><td>{escape(step.number)}</td><td>{escaped(step.text)}</td><td>{outcome}</td></tr>"
     yield "</tbody></table>"
 
 
-def _list(items: Iterable[str], title: str = "") -> Iterator[str]:
+def _list(items: Iterable[str]) -> Iterator[str]:
     listed = [f"<li>{item}</li>" for item in items]
     if listed:
-        yield from ([f"<h3>{title}</h3>"] if title else [])
         yield "<ul>"
         yield from listed
         yield "</ul>"
-    elif not title:
-        yield '<p class="soft">Nothing.</p>'
 
 
 def _folded(title: str, text: str) -> str:
@@ -147,7 +161,6 @@ def _picture(told: Diagnosis) -> Iterator[str]:
     if not drawn:
         return
     rows = {event.event_id: index for index, event in enumerate(drawn)}
-    yield "<h3>Events, with those that authorise them</h3>"
     height = _ROW * len(drawn)
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">'
     yield "<title>The events in order; curves lead to their auth events</title>"
@@ -183,7 +196,8 @@ def _row(event: Event, row: int, *, blamed: bool) -> Iterator[str]:
     mark = ' class="lost"' if blamed else ""
     yield f'<circle cx="{_GUTTER - 14}" cy="{top}" r="5"{mark}/>'
     name = f"{event.type} {event.membership or ''}".rstrip() + (" (blamed)" if blamed else "")
-    for index, line in enumerate((name, event.state_key or "", f"by {event.sender}")):
+    shown = filter(None, (name, event.state_key, f"by {event.sender}"))
+    for index, line in enumerate(shown):
         kind = mark if index == 0 else ' class="soft"'
         text = visible(line)
         cut = text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "\u2026"
