@@ -10,11 +10,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from matrix_membership.federation.diagnosis import Diagnosis, diagnose, read_capture
+from matrix_membership.federation.diagnosis._story import MOST_SHOWN
 from matrix_membership.federation.diagnosis.page import page_of
 from matrix_membership.federation.handshake import JOINING
 from matrix_membership.room_versions import V10, V11
 from tests.federation.diagnosis.transcripts import (
     ALL_KEYS,
+    Json,
     Play,
     also,
     everywhere,
@@ -107,6 +109,18 @@ class TestPage:
     def test_tells_of_an_answer_alone(self) -> None:
         found = diagnose(read_capture({"errcode": "M_FORBIDDEN", "error": "no"}))
         assert "answer: <bdi>403 M_FORBIDDEN: no</bdi>\n</li>" in page_of([found])
+
+    def test_of_a_large_answer_is_cut(self) -> None:
+        def flooded(body: Json) -> Json:
+            return {**body, "state": [*body["state"], *[{"type": "x" * 9_000}] * 60]}
+
+        found = joined(answer=flooded)
+        page = page_of([found])
+        more = f"and {len(found.steps[1].findings) - MOST_SHOWN} more"
+        assert more in page
+        assert more in str(found)
+        assert "more characters</pre>" in page
+        assert len(found.steps[1].to_dict()["checks"]) > 60
 
     @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
     def test_is_not_changed_by_strangers(self, text: str) -> None:

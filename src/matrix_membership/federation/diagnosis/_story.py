@@ -38,6 +38,10 @@ class Finding:
         return {"good": self.good, "text": self.sentence, "event_id": self.event_id or None}
 
 
+MOST_SHOWN: Final = 40
+"""The most findings that a page shows of one exchange: an answer can have 100,000 defects."""
+
+
 @frozen
 class Step:
     """One exchange of the story.
@@ -53,6 +57,14 @@ class Step:
     title: str
     reply: str
     findings: tuple[Finding, ...]
+
+    @property
+    def shown(self) -> tuple[Finding, ...]:
+        """The findings that a page for people shows; the last one counts the others."""
+        more = len(self.findings) - MOST_SHOWN
+        if more <= 0:
+            return self.findings
+        return (*self.findings[:MOST_SHOWN], Finding(None, f"and {more} more"))
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return it as a JSON object."""
@@ -216,7 +228,7 @@ class Diagnosis:
             yield f"{number}. {step.title}"
             yield f"  {step.exchange.line}"
             yield f"  answer: {step.reply}"
-            yield from (f"  {finding}" for finding in step.findings)
+            yield from (f"  {finding}" for finding in step.shown)
 
     @property
     def headline(self) -> str:

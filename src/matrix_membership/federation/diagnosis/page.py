@@ -35,6 +35,7 @@ _WIDTH: Final = 366
 _GUTTER: Final = 74
 _ROW: Final = 46
 _LETTERS: Final = 43
+_MOST_RAW: Final = 500_000
 _MOST: Final = 40
 """The most events drawn: those that the blamed event and the move depend on come first."""
 
@@ -105,7 +106,7 @@ def _step(step: Step) -> Iterator[str]:
     yield f"<br>answer: {value(step.reply)}"
     if step.findings:
         yield '<ul class="checks">'
-        yield from (f"<li>{_finding(finding)}</li>" for finding in step.findings)
+        yield from (f"<li>{_finding(finding)}</li>" for finding in step.shown)
         yield "</ul>"
     yield "</li>"
 
@@ -148,7 +149,10 @@ def _list(items: Iterable[str]) -> Iterator[str]:
 
 
 def _folded(title: str, text: str) -> str:
-    raw = escape(visible(text, keep="\n"))
+    # The answer to a join can be larger than what a browser shows.
+    more = len(text) - _MOST_RAW
+    cut = f"{text[:_MOST_RAW]}\n... and {more} more characters" if more > 0 else text
+    raw = escape(visible(cut, keep="\n"))
     return f"<details>\n<summary>{title}</summary>\n<pre>{raw}</pre>\n</details>"
 
 
