@@ -254,6 +254,37 @@ RESTRICTED = {
 }
 
 
+REFUSALS = {
+    "M_BAD_JSON": (400, "refused"),
+    "M_FORBIDDEN": (403, "forbidden"),
+    "M_GUEST_ACCESS_FORBIDDEN": (403, "forbidden"),
+    "M_INCOMPATIBLE_ROOM_VERSION": (400, "version_not_offered"),
+    "M_INVALID_PARAM": (400, "refused"),
+    "M_INVITE_BLOCKED": (403, "invite_blocked"),
+    "M_LIMIT_EXCEEDED": (429, "rate_limited"),
+    "M_MISSING_PARAM": (400, "refused"),
+    "M_NOT_FOUND": (404, "room_unknown"),
+    "M_NOT_JSON": (400, "refused"),
+    "M_UNABLE_TO_AUTHORISE_JOIN": (400, "cannot_authorise"),
+    "M_UNABLE_TO_GRANT_JOIN": (400, "cannot_grant"),
+    "M_UNAUTHORIZED": (401, "request_unsigned"),
+    "M_UNKNOWN": (500, "server_failed"),
+    "M_UNRECOGNIZED": (404, "no_endpoint"),
+    "M_UNSUPPORTED_ROOM_VERSION": (400, "version_not_offered"),
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("at", ["made", "sent"])
+def test_every_code_of_the_endpoints_has_a_cause(code: str, at: str) -> None:
+    status, cause = REFUSALS[code]
+    refusal: Any = {at: refusing(code, status)}
+    found = told(Play(JOINING, public(), **refusal), state=None)
+    assert found.cause == cause
+    settled = cause in ("rate_limited", "server_failed", "no_endpoint", "invite_blocked")
+    assert settled or (found.fault is UNKNOWN and found.missing)
+
+
 class TestUnsignedRequest:
     def found(self, keys: KeyRing = ALL_KEYS, **changes: Any) -> Diagnosis:
         [record] = played(Play(JOINING, public(), made=refusing("M_UNAUTHORIZED", 401)))
@@ -319,6 +350,12 @@ class TestAnswer:
         bare = {**send, "request": {**send["request"], "signatures": {}}}
         found = diagnose(read_capture([make, bare]), keys=ALL_KEYS)
         assert brief(found) == ("event_unsigned", ASKING)
+
+    def test_of_another_version_than_the_template_is_the_answering_servers(self) -> None:
+        # The members of versions 9 and 10 are hashed and signed alike.
+        play = Play(JOINING, public(V10), template=also(room_version="9"))
+        assert brief(told(play, state=None)) == ("other_room_version", ANSWERING)
+        assert brief(told(play)) == ("bad_template", ANSWERING)
 
     def test_that_comes_alone_is_audited_by_its_own_copy(self) -> None:
         _, send = played(Play(JOINING, public()))

@@ -125,7 +125,8 @@ def _other_version(case: Case, error: MatrixError, _: Event | None, found: Findi
         sentence = f"{case.answerer} does not support room version {version}"
         return verdict_of("version_unsupported", sentence)
     offered = [value for name, value in case.exchange.query if name == "ver"] or ["1"]
-    if version is None or not case.exchange.is_whole:
+    # Only the request for a template offers versions.
+    if version is None or not case.exchange.is_whole or not case.exchange.makes:
         missing = "the version of the room" if version is None else "the request with its `ver`"
         sentence = f"{case.answerer} says that the room version was not offered"
         fault = Side.UNKNOWN
