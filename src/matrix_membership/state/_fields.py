@@ -89,18 +89,25 @@ def fill_in_views(state: Fields) -> None:
     if state.room_version.__class__ is not RoomVersion:  # spares good ones a call
         require_room_version(state.room_version)
     get: Any = state._single.get  # an event of one of these types has the view of its type
+    # Rows chosen beforehand suppose a whole state with an openly federated create event. Other
+    # states are judged by rows that suppose nothing.
+    state.prepared = NOT_TO_PREPARE
     event = state.create_event = get("m.room.create")
-    create = state.create = NO_CREATE if event is None else event.view
-    # Rows chosen beforehand suppose all of this. Other states are judged by rows that suppose
-    # nothing.
-    whole = event is not None and create.openly_federated and not state.is_partial
-    state.prepared = TO_PREPARE if whole else NOT_TO_PREPARE
+    if event is None:
+        create = NO_CREATE
+    else:
+        create = event.view
+        if create.openly_federated and not state.is_partial:
+            state.prepared = TO_PREPARE
+    state.create = create
     event = get("m.room.power_levels")
     levels = state.power_levels = NO_POWER_LEVELS if event is None else event.view
     # Where nobody has infinite power, the function of the power levels serves as it is: one call
     # less for each level that a rule asks for.
-    simple = event is not None and not create.privileged
-    state.power_level_of = levels.level_of if simple else levels_of_users(create, levels)
+    if event is None or create.privileged:
+        state.power_level_of = levels_of_users(create, levels)
+    else:
+        state.power_level_of = levels.level_of
     event = get("m.room.join_rules")
     rules = NO_JOIN_RULES if event is None else event.view
     state.join_rule = rules.join_rule
