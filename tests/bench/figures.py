@@ -492,7 +492,7 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
                lambda: counted(audited(500)) / 500),
         Figure("event from JSON, with its ID", multiple, 1.7, None,
                lambda: ratio(lambda: Event.from_pdu(real_join(), V11), loads)),
-        Figure("content hash of a mapping", multiple, 0.9, 1.5, lambda: ratio(hashed(), loads)),
+        Figure("content hash of a mapping", multiple, 0.9, 1.25, lambda: ratio(hashed(), loads)),
         Figure("receipt of one event", verification, 1.75, None, lambda: ratio(received(), ed25519())),
         *(
             Figure(f"receipt of power levels of {users} users", verification, None, None,
