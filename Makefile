@@ -177,6 +177,16 @@ bench-short: $(DEV)  ## hold the bounds that do not depend on the machine
 docs: $(DOCS)  ## build/docs/index.html
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
 
+# The playground is apart, so that `make docs` needs no npm. A browser loads it from a server only.
+.PHONY: playground
+playground: $(DOCS)  ## build/docs/playground: ask the rules in a browser, where there is an npm to fetch Pyodide
+ifeq ($(shell command -v npm),)
+	@echo 'left out: no npm in PATH to fetch Pyodide'
+else
+	$(BIN)/python docs/playground/build.py
+	@echo 'build/docs/playground is made; to open it: python3 -m http.server --bind 127.0.0.1 --directory build/docs'
+endif
+
 .PHONY: lint
 lint: $(DEV)  ## format, rules
 	$(BIN)/python -m ruff format --check .
@@ -206,7 +216,7 @@ unit: $(DEV)
 # Examples of docstrings and pages run apart from the tests, so that they do not count as coverage.
 .PHONY: doctest
 doctest: $(DEV)
-	$(PYTEST) --doctest-modules --ignore=docs/conf.py --ignore=docs/examples src README.md docs
+	$(PYTEST) --doctest-modules --ignore=docs/conf.py --ignore=docs/examples --ignore=docs/playground src README.md docs
 
 # Run each benchmark once without measuring, so that a busy machine does not fail the run.
 .PHONY: smoke

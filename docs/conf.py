@@ -19,7 +19,7 @@ copyright = author  # noqa: A001 - Sphinx's name
 release = version = version_of("matrix-membership")
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser"]
-exclude_patterns = ["examples"]
+exclude_patterns = ["examples", "playground"]
 
 # Docstrings put names into single backticks: a link where the name is one of ours, and code otherwise.
 default_role = "py:obj"
