@@ -544,7 +544,7 @@ def _seen_by(viewer: str) -> Make:
 # Each event of a new room is drafted, judged and hashed: a quarter of the size tells as much.
 def _created(field: str, entry: Callable[[int], Any]) -> Make:
     def make(size: int) -> Call:
-        request = creates(**{field: [entry(number) for number in range(size // 4)]})
+        request = creates(ANA, **{field: [entry(number) for number in range(size // 4)]})
         return lambda: create_room(request, room_id=FIRST, at=AT)
 
     return make

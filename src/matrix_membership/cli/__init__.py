@@ -13,7 +13,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from matrix_membership import __version__
-from matrix_membership.cli import compare, doctor, explain, lint, plan, resets, resolve, whatif, whocan
+from matrix_membership.cli import (
+    compare,
+    doctor,
+    explain,
+    lint,
+    plan,
+    resets,
+    resolve,
+    whatif,
+    whocan,
+)
 from matrix_membership.cli._page import harmless
 from matrix_membership.cli._reading import UNREADABLE
 from matrix_membership.errors import MatrixMembershipError
