@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from matrix_membership import auth, lint
 from matrix_membership.advice import plans
-from matrix_membership.advice.pages import page_of
+from matrix_membership.advice.pages import page_of, page_of_explanation, page_of_findings
 from matrix_membership.advice.powers import who_can
 from matrix_membership.advice.what_if import what_if
 from matrix_membership.membership import JOIN
@@ -41,6 +42,8 @@ def pages() -> dict[str, str]:
         "whocan": page_of(who_can(made.state)),
         "whocan-12": page_of(who_can(twelve.state)),
         "whatif": page_of(what_if(made.state, [lowered, *kicks, made.ban(CAY, ANA)])),
+        "explain": page_of_explanation("no", auth.explain(made.kick(NAMES[1], ANA), made.state)),
+        "lint": page_of_findings(lint(made.state)),
         "plan": page_of(plans.hand_over(made.state, NAMES[0])),
         "plan-refused": page_of(plans.lock_out(made.state, ["*.example"])),
     }
