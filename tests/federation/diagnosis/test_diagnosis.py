@@ -387,6 +387,20 @@ class TestAnswer:
         assert found.fault is UNKNOWN
         assert "the room version" in found.missing
 
+    @pytest.mark.parametrize("request_", [None, 7, {"type": "x"}], ids=str)
+    def test_that_lies_about_the_version_blames_nobody_for_the_join(self, request_: Any) -> None:
+        _, send = played(Play(JOINING, public(V10)))
+        create = {"type": "m.room.create", "content": {"room_version": "1"}}
+        answer = {**send["response"], "state": [create]}
+        record = {**send, "response": answer, "request": request_ or send["request"]}
+        found = diagnose(read_capture(record), keys=ALL_KEYS)
+        assert brief(found) == ("unreadable", UNKNOWN)
+        assert "the room version" in found.missing
+
+    def test_tells_the_version_of_the_join(self) -> None:
+        _, send = played(Play(JOINING, public(V10)))
+        assert diagnose(read_capture(send), keys=ALL_KEYS)
+
     def test_to_a_knock_without_the_knock_cannot_be_judged(self) -> None:
         found = diagnose(read_capture({"knock_room_state": []}))
         assert (found.succeeded, found.missing) == (True, ("the knock that was sent",))

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from matrix_membership._attrs import evolve
-from matrix_membership.canonical_json import JsonValue
-from matrix_membership.errors import InvalidIdentifier, InvalidMessage, RemoteProtocolError
+from matrix_membership.errors import (
+    InvalidEvent,
+    InvalidIdentifier,
+    InvalidMessage,
+    RemoteProtocolError,
+)
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation._shapes import unpaired
 from matrix_membership.federation.diagnosis._case import Case, Findings
@@ -165,7 +169,7 @@ class Replay:
         """Check a signed event, and the answer to it."""
         exchange = case.exchange
         if case.version is None:
-            self.version = _version_in(exchange.answer)
+            self.version = _version_in(exchange)
             case = self.case(exchange)
         sent = SentEvent(None)
         if exchange.request is not None or exchange.is_whole:
@@ -286,17 +290,31 @@ def _bad_request(case: Case, handshake: Handshake, found: Findings) -> Verdict |
     return None
 
 
-def _version_in(answer: JsonValue) -> RoomVersion | None:
+def _version_in(exchange: Exchange) -> RoomVersion | None:
     """Return the room version that the create event in an answer to a join names."""
-    body = unpaired(answer)
+    body = unpaired(exchange.answer)
     state = body.get("state") if isinstance(body, Mapping) else None
     for event in state if isinstance(state, (list, tuple)) else ():
         if isinstance(event, Mapping) and event.get("type") == "m.room.create":
             content = event.get("content")
-            if isinstance(content, Mapping):
-                named = content.get("room_version", "1")
-                return KNOWN.get(named) if isinstance(named, str) else None
+            named = content.get("room_version", "1") if isinstance(content, Mapping) else None
+            version = KNOWN.get(named) if isinstance(named, str) else None
+            return version if version is None or _fits(exchange, version) else None
     return None
+
+
+def _fits(exchange: Exchange, version: RoomVersion) -> bool:
+    """Tell whether the event that was sent has its ID by this version.
+
+    The answering server may lie about the version. By a wrong one, the asking server would seem to
+    have sent another event than the path says.
+    """
+    if not isinstance(exchange.request, Mapping):
+        return not exchange.is_whole
+    try:
+        return Event.from_pdu(exchange.request, version).event_id == exchange.last
+    except InvalidEvent:
+        return False
 
 
 def title_of(case: Case) -> str:
