@@ -555,11 +555,11 @@ OTHERS: Final[Sequence[Class]] = (
         lambda seen: _odd_redacts(seen) and not seen.refused,
     ),
     Class(
-        "format-member",
+        "format-authoriser",
         "format",
-        "the content of a member event is a matter of the rules, not of the format",
+        "the signature of the authorising user's server is asked for later, by the checks of signatures and rules",
         "as the text",
-        lambda seen: _of_type("m.room.member")(seen) and not seen.refused,
+        lambda seen: not seen.refused and "join_authorised_via_users_server" in seen.content,
     ),
     Class(
         "format-of-old",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tests.bench.measure import slope
 from tests.observatory.classes import CLASSES, Class
 from tests.observatory.questions import AREAS
 from tests.sources import ROOT
@@ -72,11 +74,13 @@ library does.
 SPEED: Final = """
 ## Speed
 
-CPU time of one core, medians of {rounds} turns: in each, every engine does the work for some milliseconds. All come to
-the same result, which is compared first. Each engine measures itself. Its own events, made of the PDUs beforehand, and
-JSON around a case do not count. So the time of a check is that of the function that the engine offers for it: what it
-parses there each time is its time, and what it can prepare once does not count. `make observatory-speed` measures them
-again. The last column tells who is ahead, and how many times as long this library takes.
+CPU time of one core, medians of {rounds} turns: in each, every engine does the work for some milliseconds. All come to the
+same result, which is compared first. Each engine measures itself. Its own events, made of the PDUs beforehand, and JSON
+around a case do not count. So the time of a check is that of the function that the engine offers for it: what it parses
+there each time is its time, and what it can prepare once does not count. The last column tells who is ahead, and how
+many times as long this library takes. `make observatory-speed` measures all again.
+
+Measured on: {machine}. A busy machine slows all, but not all alike.
 
 Of an answer to send_join, each event is read, verified and judged by the events that it lists, with the functions that
 the engine has for it; this library also audits the whole. gomatrixserverlib checks the content hash whenever it reads an
@@ -175,7 +179,7 @@ def _speed(results: Results) -> Iterator[str]:
     engines = ["here", *results["engines"]]
     if "speed" not in results:
         return
-    yield SPEED.format(rounds=results["rounds"])
+    yield SPEED.format(rounds=results["rounds"], machine=results["machine"])
     for table in dict.fromkeys(row["table"] for row in results["speed"]):
         yield f"\n### {table}\n"
         yield f"| | {' | '.join(engines)} | ahead |"
@@ -184,6 +188,30 @@ def _speed(results: Results) -> Iterator[str]:
             if row["table"] == table:
                 cells = [_time(row["ns"].get(name)) for name in engines]
                 yield f"| {row['name']} | {' | '.join(cells)} | {_ahead(row['ns'])} |"
+    yield from _growth(results)
+
+
+def _growth(results: Results) -> Iterator[str]:
+    """With which power of the users in the power levels the time of a check grows."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for row in results["speed"]:
+        sized = re.fullmatch(r"(.*), (\d+) users", row["name"])
+        if sized:
+            for name, ns in row["ns"].items():
+                found.setdefault(sized[1], {}).setdefault(name, {})[int(sized[2])] = ns
+    engines = ["here", *results["engines"]]
+    yield "\n### Growth of checks with the users in the power levels, as exponents\n"
+    yield f"| | {' | '.join(engines)} |"
+    yield "|" + "---|" * (len(engines) + 1)
+    for kind, by_engine in found.items():
+        slopes = [by_engine.get(name) for name in engines]
+        cells = ["-" if one is None else _exponent(one) for one in slopes]
+        yield f"| {kind} | {' | '.join(cells)} |"
+
+
+def _exponent(times: Mapping[int, float]) -> str:
+    # Nearly none has no sign.
+    return f"{round(slope([*times], [*times.values()]), 2) + 0.0:.2f}"
 
 
 def _time(nanoseconds: float | None) -> str:
@@ -194,12 +222,12 @@ def _time(nanoseconds: float | None) -> str:
 
 
 def _ahead(times: Mapping[str, float]) -> str:
-    first = min(times, key=lambda name: times[name])
-    if first == "here":
-        return "here"
-    if times["here"] < EVEN * times[first]:
-        return "even"
-    return f"{first}; here {times['here'] / times[first]:.2g} times as long"
+    others = {name: ns for name, ns in times.items() if name != "here"}
+    first = min(others, key=lambda name: others[name])
+    ratio = times["here"] / others[first]
+    if ratio > EVEN:
+        return f"{first}; here {ratio:.2g} times as long"
+    return "here" if ratio < 1 / EVEN else f"even with {first}"
 
 
 def _cases(results: Results) -> Iterator[str]:

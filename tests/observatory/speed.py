@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -218,6 +220,15 @@ def measure(work: Work, peers: Sequence[Peer], *, rounds: int) -> dict[str, floa
     return {name: statistics.median(found) for name, found in times.items()}
 
 
+def _machine() -> str:
+    """A busy machine slows all, but not all alike."""
+    load = os.getloadavg()[1]
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, load {load:.0f} while they were measured;"
+        f" CPython {platform.python_version()}"
+    )
+
+
 def _repeats(call: Any) -> int:
     taken(call, 1)
     count = 1
@@ -247,7 +258,7 @@ def main() -> None:
                 work.name, {name: f"{ns / 1000:.3g} us" for name, ns in times.items()}, flush=True
             )
     if not asked.no_page and len(engines) == len(ENGINES):
-        write({"speed": found, "rounds": asked.rounds})
+        write({"speed": found, "rounds": asked.rounds, "machine": _machine()})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any, Final
 
@@ -29,6 +30,13 @@ class TestPage:
 
     def test_has_all_engines_of_the_versions_that_are_asked(self) -> None:
         assert FOUND["engines"] == {engine.name: engine.version for engine in ENGINES}
+
+    def test_has_cases_that_are_json(self) -> None:
+        blocks = re.findall(r"^```json\n(.*?)^```", page(FOUND), re.MULTILINE | re.DOTALL)
+        assert len(blocks) == sum(
+            entry is not None for found in FOUND["classes"].values() for entry in found.values()
+        )
+        assert all(json.loads(block)["room_version"] for block in blocks)
 
     def test_is_of_20_000_cases_or_more(self) -> None:
         assert sum(FOUND["asked"].values()) >= 20_000
