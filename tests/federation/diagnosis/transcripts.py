@@ -790,7 +790,7 @@ def invite_faults(
     version: RoomVersion,
 ) -> Iterator[tuple[str, Change, Reply, tuple[str, ...], Side]]:
     """Every fault of an invite."""
-    same: Change = lambda body: body  # noqa: E731
+    same: Change = lambda body: body  # noqa: E731 - the annotation types its argument
     yield "good", same, answered, ("",), NOBODY
     for name, (status, body, causes, side) in ERRORS.items():
         yield name, same, saying(status, body), causes, side
@@ -825,5 +825,5 @@ def invite_faults(
     blocked = {"errcode": "M_INVITE_BLOCKED", "error": "x"}
     yield "blocked", same, saying(403, blocked), ("invite_blocked",), NOBODY
     if version.room_id_is_create_event:
-        stripped: Change = lambda body: {**body, "invite_room_state": []}  # noqa: E731
+        stripped: Change = lambda body: {**body, "invite_room_state": []}  # noqa: E731 - the annotation types its argument
         yield "no description", stripped, answered, ("invite_state",), ASKING
