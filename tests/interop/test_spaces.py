@@ -7,11 +7,13 @@ from urllib.parse import quote
 
 import pytest
 
-from homeserver.rooms import Room
 from matrix_membership import KNOWN, Event, Membership, RoomState
+from matrix_membership.canonical_json import JsonObject
+from matrix_membership.client import CreateRequest, NewRoom
 from matrix_membership.federation import Joined, Request
 from matrix_membership.federation.messages import path_of
 from matrix_membership.federation.spaces import answer_hierarchy, read_hierarchy
+from matrix_membership.identifiers import UserID
 from matrix_membership.room_summary import hierarchy, may_learn_of, summarise
 from tests import shapes
 from tests.interop.client_api import SynapseUser
@@ -167,23 +169,19 @@ def test_a_user_of_synapse_gets_our_space(sam: SynapseUser, synapse: Synapse, pe
     near = a_room(sam, "11", {"join_rule": "public"}, name="Near")
     far = peer.create_room("11", join_rule="public", name="Far")
     hidden = peer.create_room("11", join_rule="invite", name="Hidden")
-    ana = peer.user("ana")
-    space = Room(KNOWN["11"])
-    for kind, key, content in (
-        ("m.room.create", "", {"room_version": "11", "type": "m.space"}),
-        ("m.room.member", ana, {"membership": "join"}),
-        ("m.room.join_rules", "", {"join_rule": "public"}),
-        *(
-            ("m.space.child", room_id, {"via": [server], "order": order})
-            for room_id, server, order in (
-                (near, synapse.server_name, "b"),
-                (far.room_id, peer.name, "a"),
-                (hidden.room_id, peer.name, "c"),
-            )
-        ),
+    ana = UserID(peer.user("ana"))
+    creation = JsonObject({"type": "m.space"})
+    wanted = CreateRequest(ana, "public_chat", room_version="11", creation_content=creation)
+    space = peer.call(peer.server.found, wanted)
+    assert isinstance(space, NewRoom), space
+    for room_id, server, order in (
+        (near, synapse.server_name, "b"),
+        (far.room_id, peer.name, "a"),
+        (hidden.room_id, peer.name, "c"),
     ):
-        peer.call(peer.server.send, space, ana, kind, content, state_key=key)
-    peer.server.rooms[space.room_id] = space
+        child = {"via": [server], "order": order}
+        room = peer.server.rooms[space.room_id]
+        peer.call(peer.server.send, room, ana, "m.space.child", child, state_key=room_id)
     sam.join(space.room_id, [peer.name])
     status, answer = sam.request("GET", f"{CLIENT}/rooms/{quote(space.room_id)}/hierarchy")
     assert status == 200
