@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Final
 
 import attrs
@@ -225,7 +226,8 @@ def _machine() -> str:
     load = os.getloadavg()[1]
     return (
         f"{platform.machine()}, {os.cpu_count()} cores, load {load:.0f} while they were measured;"
-        f" CPython {platform.python_version()}"
+        f" CPython {platform.python_version()},"
+        f" {'with' if find_spec('orjson') else 'without'} the extra `speed`"
     )
 
 
