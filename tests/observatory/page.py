@@ -102,8 +102,10 @@ def write(new: Results) -> None:
     """Put new results in the place of those that the file has, and write the page."""
     old = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     results = {**old, **new}
-    RESULTS.write_text(f"{json.dumps(results, indent=1, sort_keys=True)}\n", "utf-8")
-    PAGE.write_text(page(results), "utf-8")
+    text = json.dumps(results, indent=1, sort_keys=True)
+    RESULTS.write_text(f"{text}\n", "utf-8")
+    # The page keeps the order of the file.
+    PAGE.write_text(page(json.loads(text)), "utf-8")
 
 
 def page(results: Results) -> str:
