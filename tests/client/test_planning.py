@@ -118,13 +118,23 @@ class TestPlan:
             note.startswith("not carried over, as the new version refuses it: ") for note in notes
         )
 
+    @pytest.mark.parametrize("version", [V6, V12], ids=str)
+    def test_says_that_an_id_was_made_up(self, version: RoomVersion) -> None:
+        bare = [event.to_stripped() for event in old(version).state.events]
+        state = read_state(bare, complete=True)
+        notes = plan_upgrade(state, "12").notes
+        assert notes[-1].startswith("the state does not tell the ID of the old room")
+        told = plan_upgrade(state, "12", room_id=f"!{'t' * 43}").notes
+        assert len(told) == len(notes) - 1
+
     @pytest.mark.parametrize("version", [V1, V6, V11, V12], ids=str)
     def test_needs_no_ids(self, version: RoomVersion) -> None:
         bare = [event.to_stripped() for event in old(version).state.events]
         state = read_state(bare, complete=True)
-        plan = plan_upgrade(state, "12", room_id="!told:a.example")
+        told = f"!{'t' * 43}" if version is V12 else "!told:a.example"
+        plan = plan_upgrade(state, "12", room_id=told)
         assert plan
-        assert ("!told:a.example" in plan.request) is (version is not V12)
+        assert told in plan.request
 
 
 class TestRefusal:

@@ -28,7 +28,7 @@ h1, h2, summary { overflow-wrap: anywhere; } tbody th { font-weight: normal; } a
 .yes { color: var(--won); } .no { color: var(--lost); }
 .says { border-left: 4px solid var(--line); padding: .2rem .7rem; margin: .6rem 0; } .says.no { border-color: var(--lost); color: var(--text); }
 details { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .7rem; margin: .6rem 0; } summary { cursor: pointer; }
-details pre { font: .85rem/1.4 ui-monospace, monospace; }
+pre { font: .85rem/1.4 ui-monospace, monospace; }
 @media (max-width: 40rem) { th, td { padding: .2rem .35rem; font-size: .9rem; } }
 @media print { details { border: 0; } .wide { overflow: visible; } }
 """.strip()

@@ -80,6 +80,7 @@ def plan_upgrade(
         *_not_carried(state, founded, made),
         *_following(state, founded, sender, room.room_id),
         *_lacking(state, {*lacking}),
+        *_unnamed(room, state, room_id),
     ]
     asks = f"POST /_matrix/client/v3/rooms/{room.room_id}/upgrade {body}"
     return finished(title, state, sender, found, notes, request=asks)
@@ -99,6 +100,14 @@ def _found(state: RoomState, made: UpgradedRoom) -> tuple[WhatIf, RoomState]:
     return WhatIf(steps, moved, before, after, differ, entries(before, after)), founded
 
 
+def _unnamed(room: ResidentRoom, state: RoomState, told: str) -> Iterator[str]:
+    """Yield a note if the old room's ID is made up: a state from `/state` may not have it."""
+    create = state.create_event
+    named = create is not None and len(create.room_id) > 1  # of version 12's without an ID: "!"
+    if not (told or named):
+        yield f"the state does not tell the ID of the old room: put it in the place of {room.room_id}"
+
+
 def _join(user: str, version: RoomVersion) -> Event:
     fields = {"type": "m.room.member", "sender": user, "state_key": user}
     return Event.from_client_event({**fields, "content": {"membership": "join"}}, version)
@@ -112,8 +121,10 @@ def _resident(state: RoomState, server: ServerName, room_id: str) -> ResidentRoo
     by_hash = version.room_id_is_create_event
     ids = [event.event_id or _made_up(n, version) for n, event in enumerate(state.events)]
     # The create event is the first that a state lists only by chance.
-    own = next(i for i, event in zip(ids, state.events, strict=True) if event.type == _CREATE)
-    told = f"!{own[1:]}" if by_hash else create.room_id or room_id or f"!old-room:{server}"
+    own = next(n for n, event in enumerate(state.events) if event.type == _CREATE)
+    if by_hash and room_id and not create.event_id:
+        ids[own] = f"${room_id[1:]}"
+    told = f"!{ids[own][1:]}" if by_hash else create.room_id or room_id or f"!old-room:{server}"
     events = {}
     for event_id, event in zip(ids, state.events, strict=True):
         fields = {**event.document, "event_id": event_id, "room_id": told}
