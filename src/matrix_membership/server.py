@@ -11,7 +11,7 @@ that a server needs two import lines. Each name is explained where it is defined
 from __future__ import annotations
 
 from matrix_membership.auth import select_auth_events
-from matrix_membership.canonical_json import JsonObject, JsonValue, decode, encode
+from matrix_membership.canonical_json import JsonObject, JsonValue, decode, encode, freeze
 from matrix_membership.errors import InvalidKey, RemoteProtocolError
 from matrix_membership.events import ReadPdu, read_pdu
 from matrix_membership.fate import fate_of
@@ -62,7 +62,8 @@ from matrix_membership.federation import (
 from matrix_membership.federation.audit import examine
 from matrix_membership.federation.invites.messages import key_ids_of
 from matrix_membership.federation.messages import path_of
-from matrix_membership.federation.spaces import answer_hierarchy
+from matrix_membership.federation.policy_server import answer_sign
+from matrix_membership.federation.spaces import answer_hierarchy, read_hierarchy
 from matrix_membership.federation.transactions import Transaction, read_transaction
 from matrix_membership.federation.x_matrix import Authorization
 from matrix_membership.hashing import reference_hash
@@ -79,11 +80,16 @@ from matrix_membership.identifiers import (
 from matrix_membership.machine import admit
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.receipt import Disposition, Receipt, needed_places, receive, reevaluate
+from matrix_membership.receipt.policy_list import PolicyList
+from matrix_membership.receipt.policy_server import PolicyServer
+from matrix_membership.receipt.redactions import effect_of
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.resolution import resolve
 from matrix_membership.restricted import authorise, rooms_to_check
+from matrix_membership.room_summary import hierarchy, may_learn_of, summarise
 from matrix_membership.signing import PublishedKey, needed_keys, sign_json, verify, verify_json
 from matrix_membership.state import Storage
+from matrix_membership.visibility import client_timeline, list_members, readable_state
 
 # Written out, without a star or a lazy import: editors and type checkers see every name, and a test
 # bounds their number.
@@ -123,6 +129,8 @@ __all__ = [
     "OnBindRequest",
     "OutOfBand",
     "PendingInvite",
+    "PolicyList",
+    "PolicyServer",
     "PublishedKey",
     "ReadPdu",
     "Receipt",
@@ -143,24 +151,33 @@ __all__ = [
     "UserID",
     "admit",
     "answer_hierarchy",
+    "answer_sign",
     "authorise",
+    "client_timeline",
     "decode",
     "drafts",
+    "effect_of",
     "encode",
     "examine",
     "fate_of",
+    "freeze",
+    "hierarchy",
     "history",
     "invites",
     "is_room_id",
     "is_server_name",
     "is_user_id",
     "key_ids_of",
+    "list_members",
+    "may_learn_of",
     "needed_keys",
     "needed_places",
     "path_of",
     "permits",
+    "read_hierarchy",
     "read_pdu",
     "read_transaction",
+    "readable_state",
     "receive",
     "reevaluate",
     "reference_hash",
@@ -170,6 +187,7 @@ __all__ = [
     "select_auth_events",
     "server_of",
     "sign_json",
+    "summarise",
     "third_party",
     "verify",
     "verify_json",

@@ -17,16 +17,16 @@ from typing import Final
 from homeserver.rooms import Room
 from homeserver.transport import Transport
 from matrix_membership import Event, KeyRing, RoomState, Signer
-from matrix_membership.federation.policy_server import answer_sign
-from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.server import (
     JsonObject,
     JsonValue,
     MatrixError,
+    PolicyServer,
     ReadPdu,
     RemoteProtocolError,
     ResidentRoom,
     ServerName,
+    answer_sign,
     read_pdu,
     verify,
 )

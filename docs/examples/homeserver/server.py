@@ -27,7 +27,6 @@ from matrix_membership import (
     Signer,
     client,
 )
-from matrix_membership.canonical_json import freeze
 from matrix_membership.server import (
     MatrixError,
     OutOfBand,
@@ -35,6 +34,7 @@ from matrix_membership.server import (
     RoomID,
     ServerName,
     UserID,
+    freeze,
     server_of,
 )
 

@@ -17,9 +17,16 @@ from homeserver.answers import Answer
 from homeserver.rooms import Room
 from homeserver.server import Homeserver
 from matrix_membership import Event, InvalidMessage, Membership, RoomState
-from matrix_membership.receipt.redactions import effect_of
-from matrix_membership.server import EventID, JsonValue, MatrixError, UserID
-from matrix_membership.visibility import client_timeline, list_members, readable_state
+from matrix_membership.server import (
+    EventID,
+    JsonValue,
+    MatrixError,
+    UserID,
+    client_timeline,
+    effect_of,
+    list_members,
+    readable_state,
+)
 
 __all__ = ["Showing", "number_of"]
 

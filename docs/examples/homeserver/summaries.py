@@ -18,8 +18,6 @@ from homeserver.bounded import Bounded
 from homeserver.server import Homeserver
 from homeserver.showing import number_of
 from matrix_membership import InvalidMessage, Membership, RoomState
-from matrix_membership.federation.spaces import read_hierarchy
-from matrix_membership.room_summary import hierarchy, may_learn_of, summarise
 from matrix_membership.server import (
     JsonObject,
     MatrixError,
@@ -27,9 +25,13 @@ from matrix_membership.server import (
     RoomID,
     ServerName,
     UserID,
+    hierarchy,
     is_room_id,
     is_server_name,
+    may_learn_of,
     path_of,
+    read_hierarchy,
+    summarise,
 )
 
 __all__ = ["Summaries"]

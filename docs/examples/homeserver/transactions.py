@@ -19,11 +19,11 @@ from homeserver.inviting import Inviting
 from homeserver.policing import MOST_ASKED_FOR
 from homeserver.server import Homeserver
 from matrix_membership import InvalidEvent, Membership
-from matrix_membership.receipt.policy_server import PolicyServer
 from matrix_membership.server import (
     EventID,
     JsonObject,
     MatrixError,
+    PolicyServer,
     ReadPdu,
     Receipt,
     ServerName,

@@ -10,11 +10,11 @@ from aiohttp import web
 from homeserver.answers import Answer
 from homeserver.bounded import Bounded
 from matrix_membership import InvalidJson, RoomState, client
-from matrix_membership.receipt.policy_list import PolicyList
 from matrix_membership.server import (
     InvitePolicy,
     JsonObject,
     MatrixError,
+    PolicyList,
     ServerName,
     UserID,
     decode,

@@ -101,7 +101,7 @@ def _found(state: RoomState, made: UpgradedRoom) -> tuple[WhatIf, RoomState]:
 
 
 def _unnamed(room: ResidentRoom, state: RoomState, told: str) -> Iterator[str]:
-    """Yield a note if the old room's ID is made up: a state from `/state` may not have it."""
+    """Yield a note if the old room's ID is made up, as the state does not tell it."""
     create = state.create_event
     named = create is not None and len(create.room_id) > 1  # of version 12's without an ID: "!"
     if not (told or named):
