@@ -310,6 +310,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         (
             "",
             "server",
+            "cli._progress",
             "cli._reading",
             "cli._state_file",
             "cli._page",

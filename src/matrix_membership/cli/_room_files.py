@@ -12,6 +12,7 @@ from typing import Final
 from attrs import define, field
 
 from matrix_membership.canonical_json import JsonValue
+from matrix_membership.cli._progress import watched
 from matrix_membership.cli._reading import (
     event_of,
     object_of,
@@ -69,8 +70,9 @@ def read_room(events: str, states: str | None, *, named: str | None) -> Room:
     objects = [value for value in known if isinstance(value, Mapping)]
     room = Room(room_version_of(named, objects))
     # Events before states: a state may consist of nothing but IDs.
-    for where, value in listed:
-        _add(room, value, where)
+    with watched(listed, len(listed), "events read") as read:
+        for where, value in read:
+            _add(room, value, where)
     for where, found in found_in:
         room.states.append(_state(room, found, where))
     return room

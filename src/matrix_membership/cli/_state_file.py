@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from matrix_membership.canonical_json import JsonValue, decode
+from matrix_membership.cli._progress import watched
 from matrix_membership.cli._reading import (
     BUDGET,
     event_of,
@@ -149,10 +150,11 @@ def read_state_file(
     found = _room_of(listed.entries) or listed.room_id
     if listed.stripped and complete is None:
         complete = False
-    with located(name):
+    entries = [entry for _, entry in listed.entries]
+    with located(name), watched(entries, len(entries), "events read") as read:
         try:
             state = read_state(
-                (entry for _, entry in listed.entries),
+                read,
                 room_version=room_version,
                 partial=partial or listed.partial,
                 complete=complete,

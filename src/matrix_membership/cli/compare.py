@@ -9,6 +9,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from matrix_membership.cli._page import print_json, print_page
+from matrix_membership.cli._progress import watched
 from matrix_membership.cli._reading import NO, YES, Commands, UnreadableError
 from matrix_membership.errors import UnknownRoomVersion
 from matrix_membership.proposals import Situation, compare
@@ -43,7 +44,9 @@ def add_to(commands: Commands) -> None:
 def run(options: Namespace) -> int:
     """Print the differences, and return the exit code."""
     before, after = _version(options.before), _version(options.after)
-    comparison = compare(before, after, _drawn(before, after, options.cases, options.seed))
+    drawn = _drawn(before, after, options.cases, options.seed)
+    with watched(drawn, options.cases, "cases judged") as cases:
+        comparison = compare(before, after, cases)
     if options.html:
         Path(options.html).write_text(comparison.to_html(), "utf-8")
     if options.json:
