@@ -61,6 +61,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "events.reading",
             "events._template",
             "events",
+            "_picture",
         ),
     ),
     (  # signatures

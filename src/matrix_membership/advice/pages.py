@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership._html import escape, escaped, head_of, value, visible
+from matrix_membership._picture import MOST, STYLE, picture
 from matrix_membership.advice._finding import Finding, Weight
 from matrix_membership.advice._powers import CELLS, TITLES, Answer, Need, Powers, Rank, level_text
 from matrix_membership.advice.plans import Plan
@@ -29,6 +30,7 @@ h1, h2, summary { overflow-wrap: anywhere; } tbody th { font-weight: normal; } a
 .says { border-left: 4px solid var(--line); padding: .2rem .7rem; margin: .6rem 0; } .says.no { border-color: var(--lost); color: var(--text); }
 details { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .7rem; margin: .6rem 0; } summary { cursor: pointer; }
 pre { font: .85rem/1.4 ui-monospace, monospace; }
+td .soft { overflow-wrap: anywhere; }
 @media (max-width: 40rem) { th, td { padding: .2rem .35rem; font-size: .9rem; } }
 @media print { details { border: 0; } .wide { overflow: visible; } }
 """.strip()
@@ -112,6 +114,12 @@ def _why(answer: str, explanation: Explanation) -> Iterator[str]:
     yield "<h2>Rules tried</h2>"
     heads = ["number", "rule", "outcome"]
     yield from _table("Rules tried", heads, map(_tried, explanation.steps))
+    yield "<h2>The event, below those that it was judged by</h2>"
+    drawn = [*explanation.evidence[: MOST - 1], event]
+    last = len(drawn) - 1
+    curves = ((last, row) for row in range(last))
+    title = "The event; curves lead to the state events that the rules read"
+    yield from picture(title, drawn, curves, -1 if explanation else last, "not allowed")
 
 
 def _tried(rule: TriedRule) -> list[str]:
@@ -126,7 +134,7 @@ def _page(title: str, parts: Iterable[str], document: JsonValue) -> str:
     raw = escape(visible(dumps(document, indent=2, ensure_ascii=False), keep="\n"))
     return "\n".join(
         [
-            head_of(escaped(title), _STYLE),
+            head_of(escaped(title), f"{_STYLE}\n{STYLE}"),
             f"<main>\n<h1>{escaped(title)}</h1>",
             *parts,
             f"<details>\n<summary>All as JSON</summary>\n<pre>{raw}</pre>\n</details>",

@@ -10,6 +10,7 @@ from json import dumps
 from typing import Final
 
 from matrix_membership._html import escape, escaped, head_of, value, visible
+from matrix_membership._picture import MOST, STYLE, picture
 from matrix_membership.auth import Explanation
 from matrix_membership.events import Event
 from matrix_membership.federation.diagnosis._story import Diagnosis, Finding, Step
@@ -23,21 +24,11 @@ details { border: 1px solid var(--line); border-radius: 6px; padding: .4rem .7re
 a:focus-visible, summary:focus-visible { outline: 2px solid var(--text); outline-offset: 2px; }
 details pre { font: .85rem/1.4 ui-monospace, monospace; } ul.checks { list-style: none; padding-left: 0; }
 section + section { border-top: 2px solid var(--line); margin-top: 1.6rem; }
-svg { display: block; width: 100%; max-width: 34rem; height: auto; }
-svg text { font: 11px ui-monospace, monospace; fill: var(--text); unicode-bidi: isolate; direction: ltr; } svg text.soft { fill: var(--soft); } svg text.lost { fill: var(--lost); }
-svg path { fill: none; stroke: var(--line); stroke-width: 1.2; } svg circle { fill: var(--back); stroke: var(--soft); stroke-width: 2; } svg circle.lost { stroke: var(--lost); fill: var(--lost); }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .4rem; } }
 @media print { details { border: 0; } }
 """.strip()
 
-# The picture is as wide as a small phone shows it.
-_WIDTH: Final = 366
-_GUTTER: Final = 74
-_ROW: Final = 46
-_LETTERS: Final = 43
 _MOST_RAW: Final = 500_000
-_MOST: Final = 40
-"""The most events drawn: those that the blamed event and the move depend on come first."""
 
 
 def page_of(diagnoses: Sequence[Diagnosis]) -> str:
@@ -45,7 +36,7 @@ def page_of(diagnoses: Sequence[Diagnosis]) -> str:
     title = "Diagnosis" if len(diagnoses) != 1 else diagnoses[0].headline
     raw = dumps([diagnosis.to_dict() for diagnosis in diagnoses], indent=2, ensure_ascii=False)
     parts = [
-        head_of(escaped(title), _STYLE),
+        head_of(escaped(title), f"{_STYLE}\n{STYLE}"),
         f"<main>\n<h1>{value(title)}</h1>",
         *(part for diagnosis in diagnoses for part in _section(diagnosis, len(diagnoses) > 1)),
         _folded("All as JSON", raw),
@@ -162,19 +153,16 @@ def _folded(title: str, text: str) -> str:
 def _picture(told: Diagnosis) -> Iterator[str]:
     """Draw the events that the move depends on, each below those that it cites."""
     drawn = _that_matter(told)
-    if not drawn:
-        return
-    rows = {event.event_id: index for index, event in enumerate(drawn)}
-    height = _ROW * len(drawn)
-    yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">'
-    yield "<title>The events in order; curves lead to their auth events</title>"
-    for event in drawn:
-        for cited in event.auth_events:
-            if cited in rows:
-                yield _curve(rows[event.event_id], rows[cited])
-    for event in drawn:
-        yield from _row(event, rows[event.event_id], blamed=event.event_id == told.event_id)
-    yield "</svg>"
+    rows: dict[str, int] = {event.event_id: index for index, event in enumerate(drawn)}
+    curves = (
+        (rows[event.event_id], rows[cited])
+        for event in drawn
+        for cited in event.auth_events
+        if cited in rows
+    )
+    title = "The events in order; curves lead to their auth events"
+    if drawn:
+        yield from picture(title, drawn, curves, rows.get(told.event_id, -1), "blamed")
 
 
 def _that_matter(told: Diagnosis) -> list[Event]:
@@ -185,24 +173,4 @@ def _that_matter(told: Diagnosis) -> list[Event]:
     for event_id in tuple(wanted):
         if event_id in by_id:
             wanted |= dict.fromkeys(by_id[event_id].auth_events)
-    return [event for event in told.events if event.event_id in wanted][-_MOST:]
-
-
-def _curve(start: int, end: int) -> str:
-    x, top, bottom = _GUTTER - 14, start * _ROW + 12, end * _ROW + 12
-    # The further away, the wider the curve, so that curves can be told apart.
-    out = x - min(56, 14 + abs(top - bottom) // 9)
-    return f'<path d="M{x} {top} C{out} {top} {out} {bottom} {x} {bottom}"/>'
-
-
-def _row(event: Event, row: int, *, blamed: bool) -> Iterator[str]:
-    top = row * _ROW + 12
-    mark = ' class="lost"' if blamed else ""
-    yield f'<circle cx="{_GUTTER - 14}" cy="{top}" r="5"{mark}/>'
-    name = f"{event.type} {event.membership or ''}".rstrip() + (" (blamed)" if blamed else "")
-    shown = filter(None, (name, event.state_key, f"by {event.sender}"))
-    for index, line in enumerate(shown):
-        kind = mark if index == 0 else ' class="soft"'
-        text = visible(line)
-        cut = text if len(text) <= _LETTERS else text[: _LETTERS - 1] + "\u2026"
-        yield f'<text x="{_GUTTER}" y="{top + 4 + 13 * index}"{kind}>{escape(cut)}</text>'
+    return [event for event in told.events if event.event_id in wanted][-MOST:]
