@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from itertools import count
@@ -24,6 +25,12 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return made
 
 
+@pytest.fixture
+def without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As the import system has it for a module that is not there.
+    monkeypatch.setitem(sys.modules, "rich", None)
+
+
 def work(total: int, good: int = 9) -> list[int]:
     with watched(map(range(good).__getitem__, range(total)), total, "rooms") as values:
         return list(values)
@@ -42,6 +49,7 @@ def test_is_not_for_what_is_quick(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("without_rich")
 def test_comes_after_a_second_and_goes(
     capsys: pytest.CaptureFixture[str], terminal: Callable[[float], None]
 ) -> None:
@@ -57,6 +65,22 @@ def test_comes_after_a_second_and_goes(
     ]
 
 
+def test_is_by_rich_where_that_is(
+    capsys: pytest.CaptureFixture[str],
+    terminal: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("rich", reason="`make test-all` has no extras")
+    monkeypatch.setenv("TERM", "xterm")
+    terminal(0.6)
+    assert work(4) == [0, 1, 2, 3]
+    shown = capsys.readouterr().err
+    assert re.findall(r"\d/4 rooms", re.sub(r"\x1b\[[0-9;]*m", "", shown))[-1] == "3/4 rooms"
+    # It goes up a line and erases it.
+    assert shown.endswith("\x1b[1A\x1b[2K")
+
+
+@pytest.mark.usefixtures("without_rich")
 def test_makes_room_for_an_error(
     capsys: pytest.CaptureFixture[str], terminal: Callable[[float], None]
 ) -> None:
