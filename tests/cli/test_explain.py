@@ -306,7 +306,7 @@ class TestProcess:
             raise BrokenPipeError
 
         copied: list[tuple[int, int]] = []
-        monkeypatch.setattr("matrix_membership.cli.explain.print_page", broken)
+        monkeypatch.setattr("matrix_membership.cli._page.print_page", broken)
         monkeypatch.setattr("os.dup2", lambda *ends: copied.append(ends))
         monkeypatch.setattr("sys.stdout", SimpleNamespace(fileno=lambda: 7))
         state = "docs/examples/refused-join/state.json"

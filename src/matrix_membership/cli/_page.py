@@ -6,7 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from argparse import Namespace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TextIO
@@ -30,6 +31,25 @@ _VERDICT: Final = re.compile(rf"^({'|'.join(_COLOURS)})\b.*$", re.MULTILINE)
 _TITLE: Final = re.compile(r"^(?=\S)(.+)$(?=\n  )", re.MULTILINE)
 # A stranger chooses what events hold: it must not steer the terminal.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def show(
+    options: Namespace, text: str, document: Callable[[], JsonValue], page: Callable[[], str]
+) -> None:
+    """Print a finding as text, or as JSON for `--json`; write a page for `--html`.
+
+    Args:
+        options: the command line.
+        text: the finding as text.
+        document: makes it a JSON value.
+        page: makes it a page.
+    """
+    if options.html:
+        Path(options.html).write_text(page(), "utf-8")
+    if options.json:
+        print_json(document())
+    else:
+        print_page(text)
 
 
 def print_page(text: str) -> None:
@@ -69,11 +89,6 @@ def print_json(document: JsonValue) -> None:
     except UnicodeEncodeError:
         text = json.dumps(document, indent=2)
     sys.stdout.write(_CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n")
-
-
-def write_page(name: str, page: str) -> None:
-    """Write a page to a file."""
-    Path(name).write_text(page, "utf-8")
 
 
 def harmless(text: str, stream: TextIO) -> str:

@@ -30,7 +30,7 @@ def watched(values: Iterable[_T], total: int, what: str) -> Iterator[Iterable[_T
 
     Args:
         values: the values to work on.
-        total: how many they are.
+        total: their number.
         what: their name, in the plural.
     """
     # A log gets no bar.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from pathlib import Path
 from pkgutil import resolve_name
 
-from matrix_membership.cli._page import print_json, print_page
+from matrix_membership.cli._page import show
 from matrix_membership.cli._progress import watched
 from matrix_membership.cli._reading import NO, YES, Commands, UnreadableError
 from matrix_membership.errors import UnknownRoomVersion
@@ -47,13 +46,7 @@ def run(options: Namespace) -> int:
     drawn = _drawn(before, after, options.cases, options.seed)
     with watched(drawn, options.cases, "cases judged") as cases:
         comparison = compare(before, after, cases)
-    if options.html:
-        Path(options.html).write_text(comparison.to_html(), "utf-8")
-    if options.json:
-        document = comparison.to_dict()
-        print_json(document)
-    else:
-        print_page(str(comparison))
+    show(options, str(comparison), comparison.to_dict, comparison.to_html)
     # As `diff` does, so that a script can ask whether a proposal changes any verdict.
     return NO if comparison.verdicts else YES
 

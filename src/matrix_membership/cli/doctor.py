@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from matrix_membership.canonical_json import JsonValue, decode
-from matrix_membership.cli._page import print_json, print_page, write_page
+from matrix_membership.cli._page import show
 from matrix_membership.cli._reading import (
     BUDGET,
     NO,
@@ -72,13 +72,8 @@ def run(options: Namespace) -> int:
     if not told:
         expected = "a request of a join, knock, leave or invite, or an answer to one"
         raise InvalidMessage(", ".join(options.captures), expected, None)
-    if options.html:
-        write_page(options.html, page_of(told))
-    if options.json:
-        document = [diagnosis.to_dict() for diagnosis in told]
-        print_json(document)
-    else:
-        print_page("\n\n".join(map(str, told)))
+    text = "\n\n".join(map(str, told))
+    show(options, text, lambda: [one.to_dict() for one in told], lambda: page_of(told))
     return YES if all(told) else NO
 
 

@@ -11,7 +11,7 @@ from matrix_membership import auth
 from matrix_membership.advice.may import Permission, may
 from matrix_membership.advice.pages import page_of_explanation
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.cli._page import print_json, print_page, write_page
+from matrix_membership.cli._page import show
 from matrix_membership.cli._reading import (
     NO,
     UNCHECKED,
@@ -130,17 +130,16 @@ def _permission(name: str, document: Mapping[str, JsonValue], told: StateFile) -
 
 def _print(options: Namespace, answer: Permission) -> int:
     explanation = auth.explain(answer.event, answer.state)
-    if options.html:
-        write_page(options.html, page_of_explanation(str(answer), explanation))
-    if options.json:
-        told = {"answer": str(answer), **explanation.to_dict()}
-        print_json(told)
-        return YES if answer else NO
     parts = [str(explanation), UNCHECKED]
     if str(answer) != str(explanation.decision):
         parts.insert(0, str(answer))
     # A place that no room has: only stripped state does not know it.
     if explanation.decision.undecided and not answer.state.knows("m.room.create", "?"):
         parts.append(_COUNTS_AS_A_PART)
-    print_page("\n\n".join(parts))
+    show(
+        options,
+        "\n\n".join(parts),
+        lambda: {"answer": str(answer), **explanation.to_dict()},
+        lambda: page_of_explanation(str(answer), explanation),
+    )
     return YES if answer else NO

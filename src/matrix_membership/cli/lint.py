@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from matrix_membership.advice.lint import lint
 from matrix_membership.advice.pages import page_of_findings
-from matrix_membership.cli._page import print_json, print_page, write_page
+from matrix_membership.cli._page import show
 from matrix_membership.cli._reading import NO, YES, Commands, add_common_options, located
 from matrix_membership.cli._state_file import add_state, add_state_options, named_by, state_of
 
@@ -30,11 +30,11 @@ def run(options: Namespace) -> int:
     state = state_of(options, named_by(options)).state
     with located(options.state):
         findings = lint(state)
-    if options.html:
-        write_page(options.html, page_of_findings(findings))
-    if options.json:
-        document = [finding.to_dict() for finding in findings]
-        print_json(document)
-    else:
-        print_page("\n".join(map(str, findings)) or "nothing hurts")
+    text = "\n".join(map(str, findings)) or "nothing hurts"
+    show(
+        options,
+        text,
+        lambda: [finding.to_dict() for finding in findings],
+        lambda: page_of_findings(findings),
+    )
     return NO if any(str(finding.weight) == "hurts" for finding in findings) else YES

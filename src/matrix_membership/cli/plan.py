@@ -1,4 +1,4 @@
-"""`plan KIND STATE`: plan a change of a room, and say what it would do."""
+"""`plan KIND STATE`: plan a change of a room, and show its effects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from matrix_membership.advice import plans
 from matrix_membership.advice.pages import page_of
 from matrix_membership.advice.plans import Plan
-from matrix_membership.cli._page import print_json, print_page, write_page
+from matrix_membership.cli._page import show
 from matrix_membership.cli._reading import NO, YES, Commands, UnreadableError, add_common_options
 from matrix_membership.cli._state_file import (
     StateFile,
@@ -61,13 +61,7 @@ def run(options: Namespace) -> int:
     except IncompleteState as error:
         # Only this one is about the file. The others quote the option that they are about.
         raise UnreadableError(options.state, error) from error
-    if options.html:
-        write_page(options.html, page_of(plan))
-    if options.json:
-        document = plan.to_dict()
-        print_json(document)
-    else:
-        print_page(str(plan))
+    show(options, str(plan), plan.to_dict, lambda: page_of(plan))
     return YES if plan or (options.anyway and not plan.objection) else NO
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from matrix_membership.advice.pages import page_of
 from matrix_membership.advice.what_if import what_if
-from matrix_membership.cli._page import print_json, print_page, write_page
+from matrix_membership.cli._page import show
 from matrix_membership.cli._reading import (
     NO,
     UNCHECKED,
@@ -51,20 +51,14 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Print what the events would do, and return the exit code."""
+    """Print the effects of the events, and return the exit code."""
     if [options.state, *options.events].count("-") > 1:
         raise InvalidMessage("STATE and EVENT", "at most one of them on standard input", "-")
     told = state_of(options, named_by(options))
     events = [event for name in options.events for event in _events(name, told)]
     with located(options.state):
         found = what_if(told.state, events)
-    if options.html:
-        write_page(options.html, page_of(found))
-    if options.json:
-        document = found.to_dict()
-        print_json(document)
-    else:
-        print_page(f"{found}\n\n{UNCHECKED}")
+    show(options, f"{found}\n\n{UNCHECKED}", found.to_dict, lambda: page_of(found))
     return YES if found else NO
 
 

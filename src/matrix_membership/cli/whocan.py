@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from matrix_membership.advice.pages import page_of
 from matrix_membership.advice.powers import who_can
-from matrix_membership.cli._page import print_json, print_page, write_page
+from matrix_membership.cli._page import show
 from matrix_membership.cli._reading import NO, YES, Commands, add_common_options, located
 from matrix_membership.cli._state_file import add_state, add_state_options, named_by, state_of
 
@@ -30,11 +30,5 @@ def run(options: Namespace) -> int:
     state = state_of(options, named_by(options)).state
     with located(options.state):
         powers = who_can(state)
-    if options.html:
-        write_page(options.html, page_of(powers))
-    if options.json:
-        document = powers.to_dict()
-        print_json(document)
-    else:
-        print_page(str(powers))
+    show(options, str(powers), powers.to_dict, lambda: page_of(powers))
     return YES if powers.in_charge else NO
