@@ -278,9 +278,11 @@ def _attempted(value: Any, version: RoomVersion) -> object:
 
 def _fed(value: Any, version: RoomVersion) -> object:
     """An answer to send_join that is, or holds, a value; read in pieces, and audited."""
-    answer = value if isinstance(value, bytes) else _body(
-        {"auth_chain": [value], "event": value, "state": [value, value]}
-    )  # fmt: skip
+    answer = (
+        value
+        if isinstance(value, bytes)
+        else _body({"auth_chain": [value], "event": value, "state": [value, value]})
+    )
     reader = SendJoinReader(a_room(version).join(BEN), asked_to_omit=False, resident="a.example")
     for start in range(0, len(answer), 7):
         reader.feed(answer[start : start + 7])
@@ -496,7 +498,7 @@ WITHIN: Final[Mapping[str, Entry]] = MappingProxyType(
             )
         },
     }
-)  # fmt: skip
+)  # fmt: skip # a table, read by rows
 """Where a value stands inside something that is otherwise as it should be."""
 
 NOT_FROM_OUTSIDE: Final[Mapping[str, str]] = MappingProxyType(

@@ -38,7 +38,7 @@ KEPT: Final = frozenset(
         "auth_events", "content", "depth", "event_id", "hashes", "membership", "origin", "origin_server_ts",
         "prev_events", "prev_state", "room_id", "sender", "signatures", "state_key", "type",
     }
-)  # fmt: skip
+)  # fmt: skip # a table, read by rows
 GONE_IN_11: Final = frozenset({"membership", "origin", "prev_state"})
 
 

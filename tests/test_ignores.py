@@ -14,10 +14,12 @@ from tests.sources import ROOT
 FILES: Final = sorted(
     path for part in ("src", "tests", "docs") for path in (ROOT / part).rglob("*.py")
 )
-IGNORE: Final = re.compile(r"#\s*(type: ?ignore|noqa|pragma: ?no|pyright: ?ignore)")
+IGNORE: Final = re.compile(
+    r"#\s*(type: ?ignore|noqa|pragma: ?no|pyright: ?ignore|fmt: ?(?:skip|off))"
+)
 WITH_REASON: Final = re.compile(
-    r"#\s*(?:(?:type|pyright): ignore\[[\w, -]+\](?:  # noqa: [A-Z]+\d+)?|noqa: [A-Z]+\d+(?:, [A-Z]+\d+)*|pragma: no \w+)"
-    r"(?: -|  #) \S"
+    r"#\s*(?:(?:type|pyright): ignore\[[\w, -]+\](?:  # noqa: [A-Z]+\d+)?|noqa: [A-Z]+\d+(?:, [A-Z]+\d+)*|pragma: no \w+|fmt: skip)"
+    r"(?: -|  ?#) \S"
 )
 CODE: Final = re.compile(r'^\s+"(?:[A-Z]+[0-9]*|ignore:.*)",?$')
 

@@ -171,16 +171,37 @@ class TestSummarise:
             summarise(over)
 
     @settings(max_examples=50)
-    @given(st.dictionaries(
-        st.sampled_from(["name", "topic", "url", "alias", "algorithm", "join_rule", "allow",
-                         "history_visibility", "guest_access", "m.topic", "type", "via", "order"]),
-        st.none() | st.booleans() | st.integers(0, 9) | st.text(max_size=3)
-        | st.lists(st.text(max_size=2), max_size=2) | st.just({"m.text": [{"body": 1}]}),
-    ))  # fmt: skip
+    @given(
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    "name",
+                    "topic",
+                    "url",
+                    "alias",
+                    "algorithm",
+                    "join_rule",
+                    "allow",
+                    "history_visibility",
+                    "guest_access",
+                    "m.topic",
+                    "type",
+                    "via",
+                    "order",
+                ]
+            ),
+            st.none()
+            | st.booleans()
+            | st.integers(0, 9)
+            | st.text(max_size=3)
+            | st.lists(st.text(max_size=2), max_size=2)
+            | st.just({"m.text": [{"body": 1}]}),
+        )
+    )
     def test_has_the_keys_and_types_of_the_specification(self, content: dict[str, Any]) -> None:
         room = a_room(V11, type=content.get("type"))
         for kind in ("name", "topic", "avatar", "canonical_alias", "encryption", "join_rules",
-                     "history_visibility", "guest_access"):  # fmt: skip
+                     "history_visibility", "guest_access"):  # fmt: skip # a table, read by rows
             room = room.with_content(f"m.room.{kind}", content)
         told = with_children(room.with_content("m.space.child", content, "!c:a.example").state)
         assert told.keys() >= REQUIRED
@@ -272,7 +293,7 @@ class TestMayLearnOf:
     def test_of_what_another_server_tells(self, document: Any, ground: Ground | None) -> None:
         known: dict[str, Membership] = {
             "!a:a.example": JOIN, "!i:a.example": INVITE, "!banned:a.example": BAN
-        }  # fmt: skip
+        }  # fmt: skip # a table, read by rows
         assert may_learn_of(BEN, document, membership_of=known.get) is ground
 
     def test_of_what_another_server_tells_a_third(self) -> None:
@@ -379,7 +400,7 @@ class TestHierarchy:
             ],
         },
         "!near:x.example": {"room_id": "!near:x.example", "children_state": "odd"},
-    }  # fmt: skip
+    }  # fmt: skip # a table, read by rows
 
     def walked(self, room_id: str = "!s:x.example", **more: Any) -> tuple[list[str], Any, bool]:
         tree = hierarchy(BEN, room_id, self.ROOMS.get, **more)
@@ -406,7 +427,7 @@ class TestHierarchy:
         pages = [self.walked(skip=skip, limit=2) for skip in (0, 2, 4, 6)]
         assert [(names, more) for names, _, more in pages] == [
             (["s", "t"], True), (["u", "c"], True), (["far", "near"], False), ([], False),
-        ]  # fmt: skip
+        ]  # fmt: skip # a table, read by rows
 
     def test_is_forbidden_where_the_user_may_not_learn_of_the_space(self) -> None:
         assert hierarchy(BEN, "!secret:x.example", self.ROOMS.get) is None

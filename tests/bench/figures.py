@@ -573,4 +573,4 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
         Figure("import of the package without its dependencies, beside them",
                "import of the dependencies", None, 1.1, lambda: imported()[1]),
         Figure("memory of one event", "KB", 1.4, 1.4, _event_in_memory),
-    )  # fmt: skip
+    )  # fmt: skip # a table, read by rows

@@ -79,12 +79,25 @@ class TestBody:
             "reason: expected text, got 7",
         )
 
-    @given(value=st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=9) | st.sampled_from([ANA, "join"]),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-            st.sampled_from(["user_id", "reason", "membership", "third_party_signed", *SIGNED, *ADDRESS]),
-            inner, max_size=5),
-    ))  # fmt: skip
+    @given(
+        value=st.recursive(
+            st.none()
+            | st.booleans()
+            | st.integers()
+            | st.text(max_size=9)
+            | st.sampled_from([ANA, "join"]),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(
+                        ["user_id", "reason", "membership", "third_party_signed", *SIGNED, *ADDRESS]
+                    ),
+                    inner,
+                    max_size=5,
+                )
+            ),
+        )
+    )
     def test_of_any_json_is_a_request_or_an_error(self, value: Any) -> None:
         data = body(x=value) if not isinstance(value, dict) else body(**value)
         for read in READERS:

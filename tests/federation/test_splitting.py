@@ -17,9 +17,11 @@ from matrix_membership.federation._splitting import Splitter
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=6),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 EVENTS = st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=4), max_size=4)
 BODIES = st.fixed_dictionaries(
     {"state": EVENTS, "auth_chain": EVENTS},

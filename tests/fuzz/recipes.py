@@ -33,11 +33,11 @@ WORDS: Final = (
     "m.room.member", "m.room.create", "m.room.power_levels", "@ana:a.example", "$x:a.example", "!r:a.example", "signatures",
     "hashes", "sha256", "third_party_invite", "signed", "mxid", "token", "allow", "room_id", "join_rule", "restricted", "state",
     "auth_chain", "event", "server_name", "verify_keys", "old_verify_keys", "valid_until_ts", "ban", "kick", "50", "+5",
-)  # fmt: skip
+)  # fmt: skip # a table, read by rows
 GROWING: Final = (
     "[", "]", '{"a":', "}", '"', '\\"', "\\\\", "\\u0000", "0", "9", "-", ".", "e", "1e", "*", "?", "*?", "a", " ", "\n", ":",
     '"@u%d:a.example":%d,', '"k%d":{},', '"a":1,', '["$e%d",{}],', '"$e%d",', '"ed25519:%d":"x",', '{"x":%d},', "\u20ac", "\udc80",
-)  # fmt: skip
+)  # fmt: skip # a table, read by rows
 DEEPEST: Final = 4
 
 
@@ -194,7 +194,7 @@ def _grown_object(choose: Chooser) -> tuple[Piece, ...]:
     inside = json.dumps(_value(choose, DEEPEST - 1))
     opening, member, closing = choose.one(
         (("{", f'"k%d":{inside},', '"":0}'), ("[", f"{inside},", "0]"), ("{", '"@u%d:a.example":%d,', '"":0}'))
-    )  # fmt: skip
+    )  # fmt: skip # a table, read by rows
     keys = [choose.one(WORDS) for _ in range(choose.number(4))]
     return (
         ("".join(f'{{"{key}":' for key in keys) + opening, 1),

@@ -242,7 +242,7 @@ def _sign_again(pdu: Pdu, version: RoomVersion, servers: Sequence[str]) -> None:
 FIELDS: Final = (
     "auth_events", "content", "depth", "hashes", "origin_server_ts", "prev_events", "room_id", "sender",
     "signatures", "state_key", "type", "event_id", "redacts",
-)  # fmt: skip
+)  # fmt: skip # a table, read by rows
 VALUES: Final[Sequence[Any]] = (
     *JUNK,
     -1,
@@ -370,12 +370,12 @@ ODD_NUMBERS: Final = (
     "0", "-0", "1", "-1", "1.0", "0.0", "-0.0", "1.5", "1e3", "1E3", "1e-3", "1e400", "12345678901234567890",
     "9007199254740991", "9007199254740992", "-9007199254740991", "-9007199254740992", "01", "+1", "1.", ".5", "0x1",
     "NaN", "Infinity", "1e1", "0e0", "100000000000000000000000.0", "true", "null",
-)  # fmt: skip
+)  # fmt: skip # a table, read by rows
 ODD_STRINGS: Final = (
     '""', '"a"', '"\\u0061"', '"\\/"', '"/"', '"\\u00e9"', '"\u00e9"', '"\\ud83d\\ude00"', '"\U0001f600"', '"\\ud800"',
     '"\\udc00\\ud800"', '"\\n"', '"\n"', '"\\u0000"', '"\\u001f"', '"\x7f"', '"\\u2028"', '"\u2028"', '"\\x"', "'a'",
     '"\\uD83D\\uDE00"', '"\\b\\f\\n\\r\\t\\"\\\\"', '"\\u000B"', '"\ufb33"', '"\\u00E9"',
-)  # fmt: skip
+)  # fmt: skip # a table, read by rows
 
 
 def _a_json_text(seed: int, _: RoomVersion) -> Question:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.sources import ROOT
 
-pytest.importorskip("hatchling")
+pytest.importorskip("hatchling", reason="only the extra `dev` has what builds the package")
 STEP: dict[str, Any] = runpy.run_path(str(ROOT / ".ci" / "readme.py"))
 
 

@@ -250,7 +250,11 @@ def _by_rules(make: Maker) -> Iterator[Case]:
     ):
         pdu = make.pdu("m.room.member", sender, {"membership": membership}, MAL)
         yield _case(name, pdu, REJECTED)
-    yield _case("invite-by-nobody", make.pdu("m.room.member", MAL, {"membership": "invite"}, "@x:evil.example"), REJECTED)  # fmt: skip
+    yield _case(
+        "invite-by-nobody",
+        make.pdu("m.room.member", MAL, {"membership": "invite"}, "@x:evil.example"),
+        REJECTED,
+    )
     yield _case("message-of-nobody", make.pdu("m.room.message", MAL, {}), REJECTED)
     create: dict[str, Any] = {"room_version": str(make.version)}
     if make.version.creator_in_content:

@@ -63,7 +63,7 @@ class ClientEndpoints:
             ("POST", room + "/forget", client.read_forget, client.forget),
             ("GET", room + "/joined_members", client.read_joined_members, client.joined_members),
             ("PUT", room + "/state/m.room.member/{key}", client.read_membership, client.set_membership),
-        ):  # fmt: skip
+        ):  # fmt: skip # a table, read by rows
             router.add_route(method, path, serving(self.endpoint(read, ask)))
         for method, path, respond in (
             *self.creating.endpoints,

@@ -690,9 +690,13 @@ class TestStateThatContradictsItself:
     def test_is_not_shown_by_what_fell(self) -> None:
         step, response = self.answered(2)
         levels = ("m.room.power_levels",)
-        lie = evolve(response, state=altered(response, unsigned, *levels).state, auth_chain=[
-            pdu for pdu in response.auth_chain if pdu not in kept(response.state, *levels)
-        ])  # fmt: skip
+        lie = evolve(
+            response,
+            state=altered(response, unsigned, *levels).state,
+            auth_chain=[
+                pdu for pdu in response.auth_chain if pdu not in kept(response.state, *levels)
+            ],
+        )
         codes = {code for _, code in found(audit(step, lie))}
         assert "bad_signature" in codes
         assert "absent_from_state" not in codes

@@ -78,8 +78,10 @@ def test_any_answer_in_pieces_is_the_answer_whole(version: Any, lie: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "capture", [found for version in KNOWN for found in captures(version, "send_join_[adfpr]*")], ids=str
-)  # fmt: skip
+    "capture",
+    [found for version in KNOWN for found in captures(version, "send_join_[adfpr]*")],
+    ids=str,
+)
 def test_answers_of_synapse_are_read_alike(capture: Any) -> None:
     join = Event.from_pdu(capture.request, KNOWN[capture.version])
     body = json.dumps(capture.response).encode()

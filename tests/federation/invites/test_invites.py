@@ -138,7 +138,7 @@ class TestOffer:
             ({"state_key": "@al:a.example"}, LocalProtocolError("a user of another server", "@al:a.example")),
             ({"room_id": "!x:a"}, LocalProtocolError("an invite to the room of the state", "!x:a")),
         ],
-    )  # fmt: skip
+    )  # fmt: skip # a table, read by rows
     def test_is_of_an_invite(self, change: dict[str, Any], error: LocalProtocolError) -> None:
         room = a_room()
         with pytest.raises(LocalProtocolError) as raised:
