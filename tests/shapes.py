@@ -146,7 +146,7 @@ ERROR: Final[Any] = {"errcode": str, "error?": str}
 
 
 def misfits(value: Any, shape: Any, where: str = "document") -> list[str]:
-    """Where a value has another shape; empty if it fits."""
+    """Return the place where a value has another shape; empty if it fits."""
     if isinstance(shape, tuple):
         return [found for part in shape for found in misfits(value, part, where)]
     kind = shape if isinstance(shape, type) else type(shape)

@@ -36,7 +36,7 @@ async def a_policed_room(ana: Client, ben: Client, police: Homeserver, **wanted:
 
 
 def lacks(server: Homeserver, room_id: str, event_id: str) -> bool:
-    """Whether an event lacks the signature where it is kept."""
+    """Tell whether the stored event lacks the signature."""
     room = server.rooms[room_id]
     event: Any = room.events[event_id]  # type: ignore[index]  # text
     return PolicyServer.lacking(event, room.state) is not None
@@ -110,7 +110,7 @@ def test_an_event_without_the_signature_gets_one_or_is_not_shown() -> None:
         room = ben.server.rooms[room_id]
 
         async def unsigned(text: str) -> tuple[str, bool]:
-            """What Ana's server makes of a message that Ben's sends without the signature."""
+            """Send a message of Ben without the signature, and return the result at Ana's server."""
             event = ben.server.send(room, ben.user_id, "m.room.message", said(text))
             await ben.server.tell([ana.server.name], event)
             await until(lambda: event.event_id in ana.server.rooms[room_id].before)

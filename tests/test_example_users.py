@@ -1,4 +1,4 @@
-"""What the example keeps of its users decides over invites, what they may send, and what they still see."""
+"""Data of the example's users decides over invites, sending, and the rooms that they see."""
 
 from __future__ import annotations
 

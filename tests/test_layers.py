@@ -446,7 +446,7 @@ def test_every_chapter_has_a_law() -> None:
 
 
 MAY_BE_MISSING: Final = MappingProxyType({"canonical_json._plain": ["orjson"]})
-"""The imports of what an extra installs, which a module tries."""
+"""Imports of packages that an extra installs: a module tries them."""
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name in ORDER])

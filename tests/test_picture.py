@@ -1,4 +1,4 @@
-"""Pictures of events: what is drawn, and what strangers' names do to it."""
+"""Pictures of events: rows and curves, and that strangers' names are harmless."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class TestChoice:
 
 
 def outcome(data: bytes, version: RoomVersion) -> object:
-    """What reading a PDU gives, or the error that it raises."""
+    """Read a PDU, and return the event or the error."""
     try:
         read = read_pdu(data, version)
     except InvalidEvent as error:

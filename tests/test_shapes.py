@@ -1,4 +1,4 @@
-"""What the library answers has the shapes of the specification's OpenAPI files."""
+"""The library's answers have the shapes of the specification's OpenAPI files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the playground runs in the browser: one question about a state, answered as JSON."""
+"""Answer one question about a state, as JSON. The playground runs this in the browser."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from matrix_membership import may, read_state  # noqa: E402 - after those that i
 
 
 def ask(state: str, user: str, question: str, target: str) -> str:
-    """Answer a question of `may`, as JSON: the answer, or what is wrong with the input."""
+    """Answer a question of `may`, as JSON: the answer, or the error of the input."""
     try:
         told = getattr(may(user, read_state(json.loads(state))), question)
         answer = told(target) if target else told()

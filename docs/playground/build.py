@@ -35,7 +35,7 @@ def run(*command: str) -> None:
 
 
 def main() -> None:
-    """Fetch what is needed, and put it together."""
+    """Fetch Pyodide and the packages, and put them together."""
     shutil.rmtree(WORK, ignore_errors=True)
     shutil.rmtree(SITE, ignore_errors=True)
     WORK.mkdir(parents=True)

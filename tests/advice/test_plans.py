@@ -1,4 +1,4 @@
-"""Plans: the events of a change, what they do, and when they are refused."""
+"""Plans: the events of a change, their effects, and refusals."""
 
 from __future__ import annotations
 

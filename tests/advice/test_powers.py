@@ -1,4 +1,4 @@
-"""Who can do what: by level, and where each power comes from."""
+"""The powers of members, by level, with the source of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What events would do to a room: the verdicts, and who can do more or less."""
+"""Effects of events on a room: the verdicts, and the users who can do more or less."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Elsewhere(Protocol):
 
 
 def taken(call: Call | Elsewhere, count: int) -> int:
-    """How many nanoseconds of CPU time so many calls take."""
+    """Return the CPU time of so many calls, in nanoseconds."""
     if hasattr(call, "taken"):
         return call.taken(count)
     start = process_time_ns()

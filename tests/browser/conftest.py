@@ -17,7 +17,7 @@ SCHEMES: Final = ("light", "dark")
 
 
 class Shown:
-    """A page that is open, with what the browser reported about it."""
+    """An open page, with the errors and requests that the browser reported."""
 
     def __init__(self, page: Any) -> None:
         self.page = page
@@ -32,7 +32,7 @@ class Shown:
             self.errors.append(message.text)
 
     def fits(self) -> bool:
-        """Whether the page needs no horizontal scrolling."""
+        """Tell whether all of the page shows without scrolling sideways."""
         root = "document.documentElement"
         return bool(self.page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"))
 

@@ -1,4 +1,4 @@
-"""The command `plan`: the events of a change, and what they would do."""
+"""The command `plan`: the events of a change, and their effects."""
 
 from __future__ import annotations
 

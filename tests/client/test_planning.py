@@ -1,4 +1,4 @@
-"""The plan of an upgrade: what it would make, and for whom the new room is another one."""
+"""The plan of an upgrade: the new room, and the users for whom something changes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ MOST = 1.25
 
 
 def grown(make: Make, sizes: tuple[int, ...] = SIZES) -> float:
-    # What is done once in a process: caches are filled, and Python 3.13 counts another number of
+    # This is done once in a process: caches are filled, and Python 3.13 counts another number of
     # instructions where code is traced for the first time.
     make(3)()
     instructions(make(sizes[-1]))

@@ -191,7 +191,7 @@ def as_synapse(ours: Outline, preset: str) -> Outline:
 
 
 def answered(user: SynapseUser, path: str, body: Any) -> Any:
-    """What Synapse answers to a request that it does not refuse."""
+    """Return Synapse's answer to a request that it accepts."""
     status, answer = user.request("POST", path, body)
     assert status == 200, answer
     return answer

@@ -52,7 +52,7 @@ def is_signed(server: Peer, room_id: str, event_id: str) -> bool:
 
 
 def send(server: Peer, room_id: str, text: str) -> Any:
-    """What comes of a message of our user."""
+    """Send a message of our user, and return the result."""
     work = server.endpoints.client.sending.send(
         room_id, server.user("vic"), "m.room.message", {"msgtype": "m.text", "body": text}
     )

@@ -1,4 +1,4 @@
-"""When a Synapse applies a redaction, and when these functions say that a server does."""
+"""Redactions that a Synapse applies, compared with those that these functions apply."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_synapse_applies_what_takes_effect(
         redaction = built(peer, room_id, "vic", target.event_id)
         taken[name] = bool(effect_of(redaction, target, state))
         deliver(peer, room_id, redaction)
-    # What comes last shows that Synapse has taken all before it.
+    # The last event shows that Synapse has received all before it.
     last = built(peer, room_id, "vic")
     deliver(peer, room_id, last)
     wait_until(lambda: content(sam, room_id, last.event_id))

@@ -1,4 +1,4 @@
-"""What a suspended user may still do: a Synapse, and these functions."""
+"""A suspended user's requests, answered by a Synapse and by these functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.interop
 
 SUSPENDED: Final = client.UserSettings(suspended=True)
 
-# What Synapse lets a suspended user do, where this library refuses it.
+# Synapse allows these requests of a suspended user; this library refuses them.
 MORE_IN_SYNAPSE: Final = frozenset({"kick", "unban"})
 
 
@@ -30,7 +30,7 @@ def suspend(root: SynapseUser, user: SynapseUser) -> None:
 
 
 def by_synapse(user: SynapseUser, room_id: str, action: str, **fields: Any) -> bool:
-    """Whether Synapse refuses it because the user is suspended."""
+    """Tell whether Synapse refuses it because the user is suspended."""
     status, answer = user.request("POST", f"rooms/{quote(room_id)}/{action}", fields)
     refused = status != 200 and answer.get("errcode") == "M_USER_SUSPENDED"
     assert refused or status == 200, (action, answer)

@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _say(found: Comparison) -> None:
-    """Print what was compared; what is not published goes into a file that stays on this machine."""
+    """Print the totals. Cases that are not published go into a file of the build folder."""
     hidden: list[dict[str, Any]] = []
     for name, by_area in found.compared.items():
         differing = sum(len(seen) for (_, engine), seen in found.seen.items() if engine == name)

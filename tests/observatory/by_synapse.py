@@ -1,4 +1,4 @@
-"""Ask Synapse what it makes of a case; run by the Python that Synapse is in.
+"""Ask Synapse for its verdict on a case; run by the Python that Synapse is in.
 
 One JSON object a line from standard input, one answer a line: `verdict`, `none` with the reason why there is nothing
 to compare, or `fault` where Synapse gave no verdict. `questions.py` tells what a question has. With `repeat`, the
@@ -48,7 +48,7 @@ RoomVersion: TypeAlias = Any
 Judge = Callable[[], Json]
 
 PATIENCE = 10
-"""Seconds for one case, which takes milliseconds."""
+"""Seconds for one case."""
 
 
 class Nothing(Exception):
@@ -103,14 +103,14 @@ def answer(asked: Json) -> Json:
         return {"ns": process_time_ns() - start}
     except Nothing as why:
         return {"none": str(why)}
-    except Exception as why:  # noqa: BLE001 - whatever it is, the next case is to be answered
+    except Exception as why:  # noqa: BLE001 - the next case has to be answered
         return {"fault": type(why).__name__}
     finally:
         signal.alarm(0)
 
 
 def _finished(asked: Any) -> Json:
-    """What a coroutine returns that has all at hand."""
+    """Return the result of a coroutine that never waits."""
     try:
         asked.send(None)
     except StopIteration as end:
@@ -169,9 +169,9 @@ def _format(asked: Json, version: RoomVersion) -> Judge:
     def judge() -> bool:
         try:
             event = event_from_pdu_json(json_decoder.decode(asked["text"]), version)
-        except Exception:  # noqa: BLE001 - whatever it is, Synapse makes no event of the text
+        except Exception:  # noqa: BLE001 - no event is a verdict too
             return False
-        # Servers sign what they send; here the signatures count as good.
+        # Servers sign their events; here the signatures count as good.
         event.signatures.update({_server(event.sender): {"ed25519:x": "x"}})
         if version.event_format == EventFormatVersions.ROOM_V1_V2:
             event.signatures.update({_server(event.event_id): {"ed25519:x": "x"}})

@@ -1,4 +1,4 @@
-"""The classes of disagreement: what the specification says, and which cases belong to them.
+"""The classes of disagreement: the specification's text, and a test for the cases of each.
 
 A class is asked about one verdict of one engine that is not this library's. The first that holds counts; a verdict of no
 class fails the run.
@@ -30,7 +30,7 @@ class Seen:
     """A verdict that is not this library's.
 
     Attributes:
-        question: what was asked.
+        question: the question, as JSON.
         ours: the verdict of this library.
         engine: the name of the other one.
         theirs: its verdict.
@@ -53,7 +53,7 @@ class Seen:
 
     @property
     def pdu(self) -> dict[str, Any]:
-        """The PDU that was asked about; of a text, what it holds."""
+        """The PDU of the question; for a text, the value that was read from it."""
         found = self.question.get("pdu", self.read.value)
         return found if isinstance(found, dict) else {}
 
@@ -86,7 +86,7 @@ class Seen:
 
     @cached_property
     def read(self) -> Text:
-        """What is unusual in the text."""
+        """The unusual parts of the text."""
         return Text.of(self.question.get("text", "{}"))
 
     @cached_property
@@ -102,14 +102,14 @@ class Seen:
 
     @cached_property
     def resolution(self) -> Resolution:
-        """How the states were resolved here."""
+        """The resolution of the states by this library."""
         found: Resolution = resolved(self.question, self.version)
         return found
 
 
 @attrs.frozen
 class Text:
-    """A JSON text: its value (None where it is not JSON), and what is unusual in it."""
+    """A JSON text: its value (None if it is not JSON), and its unusual parts."""
 
     value: Any
     twice: bool
@@ -170,9 +170,9 @@ class Class:
 
     Attributes:
         name: under which the page lists it.
-        area: what was asked.
-        text: what the specification says.
-        here: what this library does.
+        area: the kind of question.
+        text: the specification's text, in short.
+        here: the behaviour of this library.
         holds: does a verdict belong to it?
         told: does the page on conformance tell already that this engine takes such an event?
     """

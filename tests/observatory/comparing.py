@@ -32,11 +32,11 @@ def _form(verdict: Any) -> str:
 
 @attrs.define
 class Comparison:
-    """What came of it.
+    """The results of a comparison.
 
     Attributes:
-        asked: how many cases of each area.
-        compared: how many verdicts of each engine, by area.
+        asked: the number of cases of each area.
+        compared: the number of verdicts of each engine, by area.
         seen: the verdicts that differ, by class and engine.
         unlisted: those of no class.
         withheld: those that are not published, by engine.
@@ -82,7 +82,7 @@ def compare(peers: Sequence[Peer], count: int) -> Comparison:
 
 
 def results(found: Comparison, peers: Sequence[Peer]) -> dict[str, Any]:
-    """Return what the page is written from."""
+    """Return the results that the page is written from."""
     by_name = {peer.engine.name: peer for peer in peers}
     classes: dict[str, Any] = defaultdict(dict)
     for (name, engine), seen in sorted(found.seen.items()):

@@ -30,10 +30,10 @@ class Engine:
     """Another implementation.
 
     Attributes:
-        name: what the page calls it.
+        name: its name on the page.
         variable: the environment variable that names its program, or the Python that it is in.
         module: the module that this Python runs; empty for a program.
-        version: which one is asked.
+        version: its version.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Engine:
 
     @property
     def command(self) -> list[str]:
-        """What starts the peer; nothing where there is none."""
+        """The command that starts the peer; empty if there is no program."""
         program = os.environ.get(self.variable, "")
         if not program:
             return []
@@ -86,7 +86,7 @@ class Peer:
         source = iter(questions)
         waiting: deque[Question] = deque()
         while True:
-            # What it does not answer is seen when it is read.
+            # A missing answer shows when answers are read.
             with suppress(BrokenPipeError):
                 self._send([*self._taken(source, waiting)])
             if not waiting:
@@ -110,7 +110,7 @@ class Peer:
             self._answers = True
             answer: Answer = json.loads(line)
             return answer
-        # It ended, or takes too long: the others that wait are asked again.
+        # No line came: start the peer again, and ask it the questions that wait.
         if not self._answers:
             raise RuntimeError(f"{self.engine.name} does not run: {self.engine.command}")
         self._stop()
@@ -134,7 +134,7 @@ class Peer:
         self._process.communicate()
 
     def _send(self, questions: Sequence[Question]) -> None:
-        """Write without waiting for the peer to read: what it writes meanwhile is kept."""
+        """Write without waiting for the peer to read. Keep the lines that it writes meanwhile."""
         text = memoryview("".join(f"{json.dumps(asked)}\n" for asked in questions).encode())
         assert self._process.stdin is not None
         to, come = self._process.stdin.fileno(), self._out()

@@ -1,4 +1,4 @@
-"""How long each engine takes for the same work, in turns, in one run: `make observatory-speed`.
+"""Measure the time of each engine for the same work, in turns, in one run: `make observatory-speed`.
 
 Every peer measures its own CPU time, without what it prepared before; nothing of a pipe or of JSON around a case counts.
 """
@@ -57,11 +57,11 @@ class Work:
 
     Attributes:
         table: under which heading it is listed.
-        name: what it is.
-        question: what the others are asked.
+        name: its name on the page.
+        question: the question for the other engines.
         here: does it here.
-        verdict: what everybody has to answer.
-        each: how many events it is about; times are for each.
+        verdict: the answer that every engine must give.
+        each: the number of events; times are for one.
         without: the engines that are not asked.
     """
 

@@ -26,7 +26,7 @@ class Answering(Peer):
 
 
 def compared(answer: Callable[[Question], dict[str, Any]]) -> Comparison:
-    """What comes of comparing with it."""
+    """Compare with an engine that answers so."""
     return compare([Answering(answer)], COUNT)
 
 

@@ -1,4 +1,4 @@
-"""A peer answers in order, also after it ended in the middle; no engine is asked."""
+"""A peer answers in order, also after a restart. No engine is asked."""
 
 from __future__ import annotations
 

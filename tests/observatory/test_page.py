@@ -1,4 +1,4 @@
-"""The page is what the results say, and tells nothing but verdicts; no engine is asked."""
+"""The page is written from the results, and tells verdicts only. No engine is asked."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def answer(line: bytes) -> Answer:
         event, auth_events, previous = events_of(case)
     except Dropped as why:
         return {"id": id, "dropped": str(why)}
-    except Exception as fault:  # noqa: BLE001 - whatever it is, the next case is to be answered
+    except Exception as fault:  # noqa: BLE001 - the next case has to be answered
         return {"id": id, "fault": _name(fault)}
     if case["kind"] == "state_dag":
         event.internal_metadata.calculated_auth_event_ids = [each.event_id for each in auth_events]
@@ -138,7 +138,7 @@ def verdict(
         return {"allowed": False, "error": str(error), "undecided": None}
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as why:  # noqa: BLE001 - an extension may raise other than Exception
+    except BaseException as why:  # noqa: BLE001 - anything but a verdict counts as undecided
         return {"allowed": False, "error": None, "undecided": _name(why)}
     return {"allowed": True, "error": None, "undecided": None}
 

@@ -108,7 +108,7 @@ def answer(case: Json) -> Json:
         asked.send(None)
     except StopIteration as end:
         return {"state": [[*place, id] for place, id in end.value.items()]}
-    except Exception:  # noqa: BLE001 - whatever it is, the next case is to be answered
+    except Exception:  # noqa: BLE001 - the next case has to be answered
         return {"not_compared": True}
     finally:
         signal.alarm(0)

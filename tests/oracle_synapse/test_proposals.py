@@ -52,7 +52,7 @@ def owned_state(seed: int, version: RoomVersion) -> GeneratedCase:
 
 
 def outcome(event: Event, state: RoomState, ours: auth.Decision, answer: Answer) -> str:
-    """Name what the two verdicts agree on, or the class of their difference; empty if unlisted."""
+    """Name the verdict that both give, or the class of their difference; empty if unlisted."""
     if "dropped" in answer:
         return "dropped"
     if not answer["undecided"] and answer["allowed"] == ours.allowed:

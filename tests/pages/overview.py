@@ -16,7 +16,7 @@ from tests.sources import MODULES, PUBLIC, ROOT, full_name, parsed
 
 FILE: Final = ROOT / "docs" / "reference" / "overview.md"
 FACES: Final = MappingProxyType({"": "●", "server": "○"})
-"""The modules to import from, and the mark of what they export."""
+"""The modules to import from, and the mark of their names."""
 
 HEAD: Final = """\
 # All names

@@ -1,4 +1,4 @@
-"""The page of a comparison: what it marks."""
+"""The page of a comparison: its marks."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ def with_own_ids(case: Case, *, shift: int = 0) -> Case:
 
     Args:
         case: the case.
-        shift: what is added to all times; generated ones can be before 1970, which not everybody reads.
+        shift: is added to all times; generated ones can be before 1970, which some implementations refuse.
     """
     names: dict[str, EventID] = {}
     events = {}

@@ -1,4 +1,4 @@
-"""A room is made or refused: a caller who looks at neither is told."""
+"""A room is made or refused: the type checker tells a caller who looks at neither."""
 
 from __future__ import annotations
 

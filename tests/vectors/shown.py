@@ -1,4 +1,4 @@
-"""What viewers see of a history, and which redactions are applied."""
+"""Histories with the events that viewers see, and redactions with their effect."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What rooms tell outside, policy lists, and transactions.
+"""Summaries of rooms, spaces, policy lists, and transactions.
 
-What is expected is written here by hand, but for the summaries within the answers about spaces.
+The expected values are written here by hand, except the summaries in answers about spaces.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ALL_TOLD: Final[Json] = {
     "canonical_alias": "#cheese:a.example",
     "encryption": "m.megolm.v1.aes-sha2",
 }
-"""What the summary of a room has beside the least, if its state has it."""
+"""The optional fields of a room's summary."""
 
 OPEN: Final = ("public", "knock", "knock_restricted")
 """The rules with which a room is shown to all."""
@@ -214,7 +214,7 @@ def policies() -> Iterator[Json]:
 
 
 def transactions() -> Iterator[Json]:
-    """Transactions, with what is to be done with their parts."""
+    """Transactions, with the treatment of each part."""
     for version in (V1, V11, V12):
         yield from _transactions(version)
 

@@ -10,7 +10,7 @@ Read in this order:
 - `joining`: join, knock and leave through other servers;
 - `inviting`: send and take invites; `by_address` and `binding`: the same by address, on the sender's
   server and on the invited user's server;
-- `users`: keep what it knows of its own users: account data, who is suspended, which rooms they forgot;
+- `users`: keep the data of its own users: account data, who is suspended, which rooms they forgot;
 - `client_endpoints`, `creating` and `doing`: answer its own users, and act for them; `sending`: send their
   messages; `showing` and `summaries`: show them rooms, and tell of those that they are not in;
 - `asked`: find out which server asks, before anything else is read;

@@ -85,7 +85,7 @@ class Creating:
         return upgraded
 
     def too_many(self) -> MatrixError | None:
-        """Return the error if there is no place for another room."""
+        """Return the error if the server has too many rooms already."""
         if len(self.server.rooms) < MOST_ROOMS:
             return None
         return MatrixError("M_RESOURCE_LIMIT_EXCEEDED", "too many rooms", 403)

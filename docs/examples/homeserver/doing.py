@@ -135,7 +135,7 @@ class Doing:
         """Build an event, have it signed by the servers that must, store and send it."""
         server = self.server
         event = outcome.template.complete(server.signer)
-        # What the policy server says goes to the client as it is.
+        # The client gets the policy server's error unchanged.
         signed = await server.policing.sign(event, server.rooms[event.room_id].state)
         if isinstance(signed, MatrixError):
             return Answer.refusing(signed)

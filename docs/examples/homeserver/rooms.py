@@ -210,7 +210,7 @@ class Room:
         settled = True
         while settled:  # each turn settles an event at least, for which others may wait
             settled = False
-            # The oldest first: the state before the others hangs on it.
+            # The oldest first: the state before the others depends on it.
             waiting = [(receipt, receipt.event) for receipt, _ in self._waiting.values()]
             found = [(event.depth, receipt, event) for receipt, event in waiting if event]
             for _, receipt, event in sorted(found, key=lambda entry: entry[0]):

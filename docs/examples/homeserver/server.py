@@ -57,7 +57,7 @@ class Homeserver:
         keys: the keys of other servers.
         outbox: the events that other servers have not taken yet.
         policing: signs events as a policy server, and asks the policy servers of rooms.
-        users: what it knows of its own users.
+        users: the settings of its own users.
         room_versions: the room versions that it speaks.
         identity_servers: the identity servers that it trusts.
         omits_members: whether it leaves members out of an answer if the request allows it.

@@ -34,7 +34,7 @@ MOST_EVENTS: Final = 100
 """Events in an answer."""
 
 BEFORE, AFTER = "b", "a"
-"""How the tokens begin that name the point before an event, and the one after it."""
+"""The first letters of tokens: for the point before an event, and for the one after it."""
 
 NOT_HERE: Final = MatrixError.of(
     "M_FORBIDDEN", "you are not in this room, and may not look into it"
@@ -165,7 +165,7 @@ class Showing:
             return Answer.refusing(MatrixError.of("M_INVALID_PARAM", str(error)))
         return Answer.of({"chunk": [event.to_client_event() for event in members]})
 
-    # ------------------------------------------------------------------ what a user sees
+    # ------------------------------------------------------------------ visible events
 
     def _room(self, user: UserID, request: web.Request) -> Room | None:
         """Return the room in the path, unless its user forgot it."""

@@ -1,4 +1,4 @@
-"""Tell users of rooms and spaces that they are not in, by asking other servers for what is not here.
+"""Tell users of rooms and spaces that they are not in. Ask other servers for rooms that this server does not have.
 
 Answers of other servers are kept for a while, since one walk through a space may need many of them.
 """
@@ -139,7 +139,7 @@ class Summaries:
         more = {"next_batch": f"{int(token[1]) + len(tree.rooms)}-{kind}"} if tree.more else {}
         return Answer.of({"rooms": tree.rooms, **more})
 
-    # ------------------------------------------------------------------ what is known here
+    # ------------------------------------------------------------------ rooms of this server
 
     def _known(self, room_id: RoomID) -> RoomState | JsonObject | None:
         server = self.server

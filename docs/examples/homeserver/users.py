@@ -1,4 +1,4 @@
-"""Keep what the server knows of its own users: settings, account data, and rooms that they forgot."""
+"""Keep the data of the server's own users: settings, account data, and rooms that they forgot."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Users:
 
     @property
     def server_policy(self) -> InvitePolicy:
-        """The server's policy for invites: what the policy lists ban is refused."""
+        """The server's policy for invites: refuse users and servers that its policy lists ban."""
         states = map(self.state_of, self.policy_rooms)
         return InvitePolicy(lists=PolicyList.of(*[state for state in states if state is not None]))
 
@@ -85,7 +85,7 @@ class Users:
             self.hidden[room_id, user] = None
 
     def settings(self, request: Any) -> client.UserSettings:
-        """Return what is on record of the users in a request."""
+        """Return the records of the users in a request."""
         user, target = request.user, str(getattr(request, "target", None) or "")
         invites = InvitePolicy()
         if target and server_of(target) == self.server_name:

@@ -192,7 +192,7 @@ class May:
     ) -> Permission:
         """Set state, such as `m.room.topic`.
 
-        Nobody may set `m.room.create`: what is sent into a room that exists has previous events, so
+        Nobody may set `m.room.create`: an event of a room that exists has previous events, so
         rule 1.1 rejects it.
 
         Args:

@@ -37,10 +37,10 @@ td .soft { overflow-wrap: anywhere; }
 
 
 def page_of(told: Powers | WhatIf | Plan) -> str:
-    """Return a page that shows what was found.
+    """Return a page that shows a finding.
 
     Args:
-        told: what `powers.who_can`, `what_if.what_if` or a function of `plans` returned.
+        told: the value from `powers.who_can`, `what_if.what_if` or a function of `plans`.
 
     Returns:
         An HTML document that asks the network for nothing.

@@ -48,10 +48,10 @@ class Plan:
         found: the events with their verdicts, and what they do.
         added: the findings of `lint` that they add.
         removed: the findings that they remove.
-        notes: what else to know, a sentence each.
+        notes: more facts about it, a sentence each.
         objection: why it cannot be carried out; empty if it can.
         danger: why it should not be; empty if it leaves somebody in charge.
-        request: what a client asks its server for, which then sends the events; empty if the
+        request: the request of a client whose server then sends the events; empty if the
             client sends them itself.
     """
 

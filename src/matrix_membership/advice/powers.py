@@ -265,7 +265,7 @@ def _rank(standing: Standing, members: list[UserID], scene: _Scene) -> Rank:
     user = may(members[0] if members else scene.asked, scene.state)
     asked = [(action, ask(user, scene)) for action, ask in ACTIONS.items()]
     if standing.barred:
-        # The rules would allow it, and every other server refuses it all the same.
+        # The rules would allow it, but every other server refuses it.
         asked = [(action, evolve(told, objection=standing.barred)) for action, told in asked]
     answers = tuple(_answer(action, told) for action, told in asked)
     return Rank(standing, tuple(members[:SHOWN]), len(members), answers)

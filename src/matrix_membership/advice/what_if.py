@@ -138,8 +138,8 @@ class WhatIf:
     Attributes:
         steps: the events with their verdicts.
         state: the state after them.
-        before: who can do what before them.
-        after: who can do what after them.
+        before: the powers of all before them.
+        after: the powers of all after them.
         differences: the users who can do more or less, highest level first.
         entry: the answers to a user from outside that differ, before and after.
     """

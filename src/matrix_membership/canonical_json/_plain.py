@@ -9,7 +9,7 @@ the same.
 # two duplicate keys and -0 for 0. orjson makes a float of an integer beyond 64 bits, and `json`
 # takes any integer; so readers refuse a text with such a number, and read it by
 # `canonical_json.read`. orjson writes no integer beyond 64 bits, no key of a class derived from
-# `str`, and no lone surrogate: what it refuses is written by `json`.
+# `str`, and no lone surrogate: `json` writes the values that it refuses.
 
 from __future__ import annotations
 

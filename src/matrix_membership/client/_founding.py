@@ -119,7 +119,7 @@ def founded(
 
 @frozen
 class Drafted:
-    """An event to send, and as it will be but for the signature."""
+    """An event to send: its template, and the event without its signature."""
 
     send: Send
     event: Event
@@ -136,7 +136,7 @@ def drafted(send: Send | MatrixError, server: ServerName) -> Drafted | MatrixErr
 
 
 def unsigned(template: EventTemplate, server: ServerName) -> Event:
-    """Return the event that a template makes, but for its signature.
+    """Return the event that a template makes, without its signature.
 
     Raises:
         InvalidEvent: the template breaks the format of the room version.

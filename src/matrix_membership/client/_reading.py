@@ -1,4 +1,4 @@
-"""Read the body of a client's request, and answer what is wrong with it."""
+"""Read the body of a client's request, or answer its fault."""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ def _is_localpart(value: JsonValue) -> bool:
 
 
 _NOTHING: Final = JsonObject()
-# For each field: its values, what is expected, and what counts without it.
+# For each field: its values, the text for an error, and the default.
 _FIELDS: Final[Mapping[str, tuple[Callable[[JsonValue], bool], str, JsonValue]]] = MappingProxyType(
     {
         "visibility": (

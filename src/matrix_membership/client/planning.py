@@ -2,7 +2,7 @@
 
 The plan is that of `upgrade_room`: the first events of the new room and the last ones of the
 old, each judged by the rules of its room's version. It compares who can do what in the old
-room with what they could do in the new one, once all have followed.
+room with their powers in the new one, once all have followed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def plan_upgrade(
 
     Returns:
         The plan. `Plan.found` compares the old room with the new one as it is once all members
-        have followed. The new IDs in it are made up: the real ones hang on the time. Cost: that
+        have followed. The new IDs in it are made up: the real ones depend on the time. Cost: that
         of `upgrade_room` and of `who_can`, twice.
 
     Raises:
@@ -76,7 +76,7 @@ def plan_upgrade(
         asked["additional_creators"] = list(creators)
     body = encode(asked, strict=False).decode()
     notes = [
-        "the IDs of the new room and its events are made up: the real ones hang on the time",
+        "the IDs of the new room and its events are made up: the real ones depend on the time",
         *_not_carried(state, founded, made),
         *_following(state, founded, sender, room.room_id),
         *_lacking(state, {*lacking}),

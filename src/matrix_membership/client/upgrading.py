@@ -237,7 +237,7 @@ def _create(
 def _closing(
     room: ResidentRoom, user: UserID, tombstone: Event, aliases: Container[str], at: int
 ) -> Iterator[Send]:
-    """Yield what the user may change in the old room after its tombstone."""
+    """Yield the changes of the old room that the user may make after its tombstone."""
     state, room = room.state, following(room, tombstone)
     for kind, content in (
         ("m.room.canonical_alias", _split_aliases(state, aliases)[1]),

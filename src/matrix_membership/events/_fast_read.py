@@ -58,7 +58,7 @@ def is_usual(
     """Tell whether a document just decoded is a usual PDU of good format.
 
     Args:
-        document: what `read_plain` or `scan_plain` made.
+        document: the value from `read_plain` or `scan_plain`.
         data: the bytes that it was made from.
         room_version: the version of the PDU's room.
         names_are_good: checks the room ID, the auth events and the previous events.

@@ -339,7 +339,7 @@ def power_levels_view(
 ) -> PowerLevels:
     """View the content of an `m.room.power_levels` event. Cost: linear in its size."""
     # A level that is written down differs from a default of the same value: rule 10.3 (version 12:
-    # 10.6) compares what is present.
+    # 10.6) compares the levels that are present.
     present = {name: content[name] for name in NAMED_LEVELS if name in content}
     named, named_readable, named_in_range = levels_of(present, room_version)
     if not named_readable:

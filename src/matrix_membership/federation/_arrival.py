@@ -60,7 +60,7 @@ def _faults(
     # is at hand.
     if missing_signers(event):
         yield str(unverified(event, keys))
-    # On other paths a wrong hash only redacts. Here this server would sign what it did not read.
+    # On other paths a wrong hash only redacts. Here this server would sign content that it did not read.
     if not read.content_hash_matches:
         yield "its content hash is wrong"
 

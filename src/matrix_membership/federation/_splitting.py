@@ -34,7 +34,7 @@ BESIDE_EVENTS: Final = ("members_omitted", "servers_in_room")
 """The other keys of an answer that are read."""
 
 Take = Callable[[str, str, JsonValue], object]
-"""Takes what an event belongs to, its text, and its value from `scan_plain` or None."""
+"""Takes the key of an event, its text, and its value from `scan_plain` or None."""
 
 _Steps = Generator[None, None, None]
 

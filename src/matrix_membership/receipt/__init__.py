@@ -383,7 +383,7 @@ def _selects(state: RoomState, selected: Iterable[tuple[str, str]], found: list[
     places. Identity is compared, because a redacted copy equals its event.
     """
     # A missing member looks like an absent one, and other missing events raise: so such a state
-    # cannot show that it holds what is listed.
+    # cannot show that it holds the listed events.
     if not state.is_whole:
         return False
     get, get_member = state.get, state.get_member

@@ -3,7 +3,7 @@
 See `State resolution`__ of room version 1. If the text is silent, it does as servers do:
 
 - A pass judges every place against what the passes before it resolved, and the places of one
-  pass do not see each other. Otherwise the result would hang on the order of the members.
+  pass do not see each other. Otherwise the result would depend on the order of the members.
 - Of other events, the one of the least depth stands when the rules allow none.
 - Only the resolved state authorises: nothing is taken from an event's own auth events.
 

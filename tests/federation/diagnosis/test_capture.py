@@ -1,4 +1,4 @@
-"""Records: what is read as an exchange, and what is refused with its place."""
+"""Records: exchanges that are read, and errors that name their place."""
 
 from __future__ import annotations
 

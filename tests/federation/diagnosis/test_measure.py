@@ -1,4 +1,4 @@
-"""How often the right cause is found, and that no wrong one is told with confidence."""
+"""Measure diagnoses: the right cause is found, and no wrong one is told with confidence."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def is_right(found: Diagnosis, transcript: Transcript) -> bool:
 
 
 def says_what_is_missing(found: Diagnosis) -> bool:
-    """Tell whether it blames nobody, and names what it would have to know."""
+    """Tell whether it blames nobody, and names the data that it lacks."""
     unsure = found.fault is UNKNOWN or (found.fault is NOBODY and not found.cause)
     return unsure and bool(found.missing)
 
@@ -118,7 +118,7 @@ def test_a_wrong_cause_is_never_told_with_confidence(what: str) -> None:
 
 
 def test_every_cause_comes_up() -> None:
-    """But for those that need a record which no two servers of this library can make."""
+    """All causes but those that two servers of this library cannot produce."""
     told = {cause for version in QUICK for made in drawn(version) for cause in made.causes}
     assert set(CAUSES) - told == {
         "forbidden",

@@ -1,4 +1,4 @@
-"""The page: what it shows, and that strangers' text changes nothing of it."""
+"""The page: its parts, and that strangers' text changes none of them."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ STRANGER: Final = Signer.from_seed("b.example", "ed25519:b", "S" * 42 + "A")
 
 @attrs.frozen
 class Transcript:
-    """A record of one move, and what is wrong with it.
+    """A record of one move, and its fault.
 
     Attributes:
         name: the fault, and where it is.
@@ -82,7 +82,7 @@ class Transcript:
 
 @attrs.frozen
 class Play:
-    """How one handshake goes: the rooms, and what is changed on its way.
+    """The script of one handshake: the rooms, and the changes on the way.
 
     Attributes:
         handshake: the handshake.
@@ -319,7 +319,7 @@ Make = Callable[[ResidentRoom, Handshake], Play]
 
 
 class Fault(NamedTuple):
-    """A fault: its name, the play with it, the right causes, the side, and what is true too."""
+    """A fault: its name, the play with it, the right causes, the side, and other true causes."""
 
     name: str
     make: Make
@@ -371,7 +371,7 @@ def plays(handshake: Handshake, version: RoomVersion) -> Iterator[Fault]:
 
 
 def forbidden(handshake: Handshake) -> Iterator[Fault]:
-    """What the rules or the access control list forbid, or no server can answer."""
+    """Moves that the rules or the access control list forbid, or that no server can answer."""
     rules = ("rules_forbid",)
     if handshake is LEAVING:
         yield Fault("gone", in_room(partial(with_user, membership="leave")), rules, NOBODY)
@@ -755,7 +755,7 @@ Reply = Callable[[Json, Any, RoomVersion], tuple[int | None, Any]]
 
 
 def answered(body: Json, offered: Any, version: RoomVersion) -> tuple[int, Any]:
-    """What Ben's server says."""
+    """The answer of Ben's server."""
     request = InviteRequest.from_json(
         body,
         room_id=offered.event.room_id,

@@ -204,7 +204,7 @@ func ringOf(servers map[string]map[string]string) (*gomatrixserverlib.KeyRing, e
 	return &gomatrixserverlib.KeyRing{KeyDatabase: found}, nil
 }
 
-// A text read into an event that has its ID. The level says what is checked too: nothing, the content
+// A text read into an event that has its ID. The level names the checks beside: none, the content
 // hash, or signatures, with the hash.
 func read(asked *question, rules version) (judgement, error) {
 	text := []byte(asked.Text)

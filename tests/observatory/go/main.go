@@ -1,4 +1,4 @@
-// Asks gomatrixserverlib what it makes of a case.
+// Asks gomatrixserverlib for its verdict on a case.
 //
 // Reads one JSON object a line from standard input, and answers each with one line on standard
 // output: "verdict", "none" with the reason why there is nothing to compare, or "fault" where the
@@ -43,7 +43,7 @@ func (k *known) UnmarshalJSON(data []byte) error {
 
 type answer map[string]any
 
-// What is measured; all else is prepared before.
+// The measured part; the rest is prepared before.
 type judgement func() answer
 
 func main() {
@@ -61,7 +61,7 @@ func main() {
 		if err := encoder.Encode(answerTo(line)); err != nil {
 			panic(err)
 		}
-		// Whoever sends many questions at once gets their answers together.
+		// Questions that come together get their answers together.
 		if in.Buffered() == 0 {
 			if err := out.Flush(); err != nil {
 				panic(err)

@@ -2,7 +2,7 @@
 
 `read_capture` reads a record: a HAR document, requests with their answers, or bare answers.
 `diagnose` replays it step by step, and says which side is at fault, by which rule, and what each
-side can do. What it cannot know it names as missing.
+side can do. If it lacks something to decide, it names that as missing.
 
 >>> record = [{"errcode": "M_UNABLE_TO_GRANT_JOIN", "error": "nobody here may invite"}]
 >>> diagnosis = diagnose(read_capture(record))

@@ -1,4 +1,4 @@
-"""The case: who asks whom for what, and what is at hand to judge it."""
+"""The case: the servers, the move, and the data to judge it by."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matrix_membership.state import RoomState
 
 @frozen
 class Case:
-    """One exchange of a handshake, with what is known besides.
+    """One exchange of a handshake, with the state and the keys at hand.
 
     Attributes:
         exchange: the exchange.
@@ -56,7 +56,7 @@ class Case:
 
 
 class Findings:
-    """Collects what was checked in one exchange. Used once."""
+    """Collects the findings of one exchange. Used once."""
 
     def __init__(self) -> None:
         self.found: list[Finding] = []
@@ -71,6 +71,6 @@ class Findings:
         self.found.append(Finding(False, sentence, event_id))  # noqa: FBT003 - the result, first
 
     def unchecked(self, sentence: str, missing: str, event_id: str = "") -> None:
-        """Add what could not be checked, and what is missing for it."""
+        """Add a check that could not be made, and the data that it lacks."""
         self.found.append(Finding(None, sentence, event_id))
         self.missing.append(missing)

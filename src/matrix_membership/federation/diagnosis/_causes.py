@@ -1,4 +1,4 @@
-"""The causes of a failure: who is at fault, and what each side can do about it."""
+"""The causes of a failure: the side at fault, and the remedies of each side."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Cause(NamedTuple):
     Attributes:
         fault: the side at fault, unless the case tells more.
         another: whether asking another server would help.
-        asking: what the asking server, or its administrator, can do; empty for nothing.
-        answering: what the answering server can do; empty for nothing.
+        asking: the remedy of the asking server or its administrator; empty for none.
+        answering: the remedy of the answering server; empty for none.
     """
 
     fault: Side

@@ -110,7 +110,7 @@ class Exchange:
 
 
 def in_turn(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
-    """Yield what is part of a handshake or an invite.
+    """Yield the exchanges that are part of a handshake or an invite.
 
     A bare answer that does not tell gets the request that it must answer: the one after a template,
     or else the first.

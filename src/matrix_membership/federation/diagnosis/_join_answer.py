@@ -16,7 +16,7 @@ from matrix_membership.federation.messages import SendJoinResponse
 
 Faults = Sequence[tuple[str, str]]
 
-# The asking server made the join: what is wrong with that is not the fault of the answer.
+# The asking server made the join: the answer is not at fault if the join is wrong.
 _OF_THE_JOIN: Final = ("join_rejected", "join_unauthorised", "not_countersigned", "join_unsigned")
 
 
@@ -119,7 +119,7 @@ def _root_of(fatal: Defect, audit: Audit) -> Defect:
     by_event = {defect.event_id: defect for defect in reversed(audit.defects)}
     own = next((d for d in audit.defects if d.event_id == fatal.event_id and d is not fatal), fatal)
     root = by_event.get(own.root, own)
-    # The event that everything hangs on did not come at all.
+    # The event that everything depends on did not come at all.
     absent = root.code in ("join_unauthorised", "depends_on_fallen")
     return evolve(root, code="missing_auth_event") if absent else root
 
@@ -142,7 +142,7 @@ def _odd(case: Case, audit: Audit, faults: Faults, found: Findings) -> Verdict:
 
 
 def accepted(case: Case, faults: Faults, found: Findings) -> Verdict:
-    """Return the verdict on what was accepted; a stricter server may mind its faults."""
+    """Return the verdict on an accepted answer; a stricter server may refuse it."""
     if faults:
         cause, sentence = faults[0]
         said = f"{case.answerer} accepted it; {sentence}, which another server may refuse"

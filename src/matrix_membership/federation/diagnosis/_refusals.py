@@ -1,4 +1,4 @@
-"""Judge an error answer: what it tells of either side, and if it is right."""
+"""Judge an error answer: its truth, and the side at fault."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from matrix_membership.state import RoomState
 
 
 def _lacking(case: Case) -> str:
-    """Return what the rules cannot be asked without."""
+    """Return the data that the rules lack to judge the move."""
     if case.state is None:
         return "the state of the room, as the answering server has it"
     if not is_user_id(case.user):
@@ -233,7 +233,7 @@ def _blamed(explanation: auth.Explanation) -> str:
 
 
 def _though_allowed(case: Case, answer: Permission, said: str, found: Findings) -> Verdict:
-    """Judge a refusal of what the rules allow: others may read them differently."""
+    """Judge a refusal of an allowed move: others may read the rules differently."""
     found.good(f"rules, by the state given: {answer}", answer.event.event_id)
     by_others = _as_synapse(answer)
     if by_others is not None and not by_others.allowed:

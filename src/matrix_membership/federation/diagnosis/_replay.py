@@ -96,7 +96,7 @@ class Replay:
         return verdict_of("unfinished", sentence, succeeded=None, missing=missing)
 
     def case(self, exchange: Exchange) -> Case:
-        """Gather what is known of an exchange."""
+        """Gather the data about an exchange."""
         version = KNOWN.get(exchange.room_version) or self.version
         return Case(
             exchange,
@@ -130,7 +130,7 @@ class Replay:
         if not exchange.succeeded:
             error = MatrixError.from_json(exchange.answer, status=exchange.status or 0)
             verdict = refused(case, error, None, found)
-            # An older fault of the request stands for what a server says in other words.
+            # A server may name a fault of the request in other words, so that fault comes first.
             return wrong if wrong is not None and verdict.cause in _LESS_PLAIN else verdict
         try:
             answer = MakeResponse.from_json(exchange.answer)
@@ -232,7 +232,7 @@ class Replay:
             found.unchecked(f"signatures of {name} in knock_room_state", missing)
         faults = []
         for fault in knocked.examined(self.keys)[1]:
-            # What is missing was named above.
+            # The missing data was named above.
             if "no key is known" not in fault.error:
                 found.wrong(fault.error)
                 faults.append(("knock_state", fault.error))
@@ -247,12 +247,12 @@ class Replay:
         return self.awaiting.event
 
 
-# What a server may answer to a request that is wrong in itself.
+# The errors that a server may give to a request with a fault of its own.
 _LESS_PLAIN: Final = ("forbidden", "refused", "room_unknown", "rules_forbid", "server_acl")
 
 
 def _with_faults(verdict: Verdict, faults: Sequence[tuple[str, str]]) -> Verdict:
-    """Prefer a fault of the event to what the server says in other words."""
+    """Prefer a fault of the event to the server's own words for it."""
     says_itself = ("no_endpoint", "server_failed", "rate_limited", "version_unsupported")
     if not faults or verdict.cause in says_itself:
         return verdict

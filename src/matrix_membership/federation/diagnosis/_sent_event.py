@@ -1,4 +1,4 @@
-"""Check the event of a request: format, hash, signatures, what was asked."""
+"""Check the event of a request: format, hash, signatures, and template."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SentEvent(NamedTuple):
 def check_event(
     pdu: JsonValue, case: Case, found: Findings, template: EventTemplate | None = None
 ) -> SentEvent:
-    """Check the event that the asking server sent, and note what was found.
+    """Check the event that the asking server sent, and add the findings.
 
     Args:
         pdu: the event in the request.
@@ -75,7 +75,7 @@ def check_event(
 
 def _misfits(event: Event, case: Case) -> Iterator[tuple[str, str]]:
     exchange = case.exchange
-    # What the record does not tell counts as right.
+    # A field that the record lacks counts as right.
     request = SendRequest(
         exchange.room_id or event.room_id,
         exchange.last or event.event_id,

@@ -20,7 +20,7 @@ class Finding:
 
     Attributes:
         good: the result; None if it could not be checked.
-        sentence: what was checked, and what was found.
+        sentence: the check and its outcome.
         event_id: the event that it is about; empty for a whole message.
     """
 
@@ -48,9 +48,9 @@ class Step:
 
     Attributes:
         exchange: the request and the answer.
-        title: who asked whom for what.
+        title: the servers and the move, for people.
         reply: the answer in a few words.
-        findings: what was checked in both.
+        findings: the checks of both.
     """
 
     exchange: Exchange
@@ -83,14 +83,14 @@ class Verdict:
 
     Attributes:
         cause: a name of `CAUSES`; empty if nothing is wrong.
-        sentence: what happened, for people.
+        sentence: the event in words, for people.
         fault: the side at fault.
         succeeded: whether the handshake came to its end; None if the record ends before.
         event_id: the blamed event, if there is one.
         decision: the decision of the rules that counts, if there is one.
         explanation: its reasons, if the state is known.
         servers: servers that could help.
-        missing: what would have to be known to say more.
+        missing: the data that it lacks to say more.
     """
 
     cause: str
@@ -150,7 +150,7 @@ class Diagnosis:
         explanation: the reasons of that decision, if the state of the room was given.
         another_server: whether asking another server would help.
         servers: servers that could help, as far as the state tells.
-        missing: what would have to be known to say more.
+        missing: the data that it lacks to say more.
         steps: the story: every exchange of the record, in order.
         events: the events that matter, each after those that it cites, to draw them.
 

@@ -32,7 +32,7 @@ _MOST_RAW: Final = 500_000
 
 
 def page_of(diagnoses: Sequence[Diagnosis]) -> str:
-    """Return a page that tells what was found about each move of a record."""
+    """Return a page that tells the findings about each move of a record."""
     title = "Diagnosis" if len(diagnoses) != 1 else diagnoses[0].headline
     raw = dumps([diagnosis.to_dict() for diagnosis in diagnoses], indent=2, ensure_ascii=False)
     parts = [
@@ -140,7 +140,7 @@ def _list(items: Iterable[str]) -> Iterator[str]:
 
 
 def _folded(title: str, text: str) -> str:
-    # The answer to a join can be larger than what a browser shows.
+    # The answer to a join can be too large for a browser to show.
     more = len(text) - _MOST_RAW
     cut = f"{text[:_MOST_RAW]}\n... and {more} more characters" if more > 0 else text
     raw = escape(visible(cut, keep="\n"))

@@ -54,7 +54,7 @@ struct Question {
     repeat: usize,
 }
 
-/// What is measured; all else is prepared before.
+/// The measured part; the rest is prepared before.
 type Judgement<'a> = Box<dyn Fn() -> Result<Value, String> + 'a>;
 type Prepared<'a> = Result<Judgement<'a>, String>;
 
@@ -164,7 +164,7 @@ fn by_state<'a>(asked: &'a Question, rules: &'a RoomVersionRules) -> Prepared<'a
     }))
 }
 
-/// Where in the state the event of a place is.
+/// The index of the event at each place of the state.
 type Places = HashMap<StateEventType, HashMap<String, usize>>;
 
 fn places(state: &[(&OwnedEventId, Pdu)]) -> Places {

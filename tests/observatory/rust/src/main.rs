@@ -1,4 +1,4 @@
-//! Asks ruma what it makes of a case.
+//! Asks ruma for its verdict on a case.
 //!
 //! Reads one JSON object a line from standard input, and answers each with one line on standard
 //! output: the result, or `error` with a text. A line with an `area` is a question of the
