@@ -8,8 +8,11 @@ one namespace. One that cannot run stands directly after a comment that says why
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from collections.abc import Iterator
+from doctest import DocTestParser
 from pathlib import Path
 from textwrap import dedent
 from typing import Final
@@ -32,6 +35,16 @@ FENCE: Final = re.compile(
     r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[^\n`]*)\n(?P<code>.*?)^(?P=indent)(?P=fence)`*\s*$",
     re.MULTILINE | re.DOTALL,
 )
+# The words by which a page says how to get a module that its code imports. Plain `pip install .` brings the package alone.
+GET_IT: Final = {
+    "hypothesis": "pip install '.[testing]'",
+    "matrix_membership.strategies": "pip install '.[testing]'",
+    "mautrix": "pip install '.[examples]'",
+    "nio": "pip install '.[examples]'",
+    "bot_adapters": "cp docs/examples/bot_adapters.py .",
+    "sqlite_server": "cp -r docs/examples/sqlite_server .",
+}
+OURS: Final = "matrix_membership"
 LINK: Final = re.compile(r"(?<!!)\[[^\]]*\]\(<?(?P<target>[^)\s>]+)>?[^)]*\)")
 HEADING: Final = re.compile(r"^#{1,6} +(?P<text>.*?) *#*$", re.MULTILINE)
 
@@ -60,6 +73,28 @@ def python_blocks(page: Path) -> Iterator[Block]:
         if found["language"].strip().lower().startswith("py"):
             line = text.count("\n", 0, found.start("code"))
             yield Block(page, line, dedent(found["code"]), found["why"])
+
+
+def imported_by(code: str) -> Iterator[str]:
+    """Yield the modules that a block imports, `matrix_membership.strategies` among them."""
+    if re.search(r"^>>> ", code, re.MULTILINE):
+        code = "".join(example.source for example in DocTestParser().get_examples(code))
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def strangers(page: Path) -> Iterator[str]:
+    """Yield the imported modules that neither Python nor the bare package has, by the name in `GET_IT`."""
+    for block in python_blocks(page):
+        for module in () if block.why else imported_by(block.code):
+            top = module.partition(".")[0]
+            if f"{module}.".startswith(f"{OURS}.strategies."):
+                yield f"{OURS}.strategies"
+            elif top != OURS and top not in sys.stdlib_module_names:
+                yield top
 
 
 def prose(page: Path) -> str:
@@ -100,6 +135,10 @@ class TestPage:
         sessions = [block for block in python_blocks(page) if block.is_session]
         assert [b.line for b in sessions if b.why is None and not b.code.endswith("\n\n")] == []
 
+    def test_says_how_to_get_what_it_imports(self, page: Path) -> None:
+        text = page.read_text("utf-8")
+        assert [name for name in strangers(page) if GET_IT[name] not in text] == []
+
     def test_links_to_what_exists(self, page: Path) -> None:
         assert list(broken_links(page)) == []
 
@@ -121,6 +160,15 @@ class TestBlocks:
         page = tmp_path / "page.md"
         page.write_text("- a\n\n  ```pycon\n  >>> 1\n  1\n\n  ```\n")
         assert list(python_blocks(page)) == [Block(page, 3, ">>> 1\n1\n\n", None)]
+
+    def test_name_what_a_bare_installation_lacks(self, tmp_path: Path) -> None:
+        page = tmp_path / "page.md"
+        page.write_text(
+            "```python\nimport json, nio.api\nfrom matrix_membership import V1\n```\n"
+            "```pycon\n>>> from matrix_membership.strategies import rooms\n\n```\n"
+            "<!-- not run: why -->\n```python\nimport mautrix\n```\n"
+        )
+        assert list(strangers(page)) == ["nio", "matrix_membership.strategies"]
 
 
 class TestLinks:
