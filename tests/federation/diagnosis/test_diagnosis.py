@@ -486,6 +486,9 @@ class TestInvite:
         record = {**self.good(), "status": None, "response": "no route"}
         found = diagnose(read_capture(record), keys=ALL_KEYS)
         assert found.summary == "b.example did not answer: no route"
+        assert found.missing == ()
+        silent = diagnose(read_capture({**record, "response": None}), keys=ALL_KEYS)
+        assert silent.missing == ("why b.example did not answer",)
 
 
 def records(capture: Capture) -> Any:

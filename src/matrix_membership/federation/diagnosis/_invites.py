@@ -52,7 +52,8 @@ def _decided(case: Case, request: InviteRequest, sent: SentEvent, found: Finding
     exchange = case.exchange
     if exchange.status is None:
         why = f": {exchange.answer}" if isinstance(exchange.answer, str) else ""
-        return verdict_of("unreachable", f"{case.answerer} did not answer{why}")
+        missing = [f"why {case.answerer} did not answer"] if not why else []
+        return verdict_of("unreachable", f"{case.answerer} did not answer{why}", missing=missing)
     if not exchange.succeeded:
         error = MatrixError.from_json(exchange.answer, status=exchange.status)
         verdict = refused(case, error, sent.event, found)
