@@ -33,19 +33,22 @@ def _is_object(value: object) -> TypeGuard[Mapping[str, JsonValue]]:
     return isinstance(value, Mapping)
 
 
+def _is_list(value: object) -> TypeGuard[list[JsonValue] | tuple[JsonValue, ...]]:
+    return isinstance(value, (list, tuple))
+
+
 text_of: Final = _reader(_is_text, "text")
 user_id_of: Final = _reader(is_user_id, "a user ID")
 room_id_of: Final = _reader(is_room_id, "a room ID")
 object_of: Final = _reader(_is_object, "an object")
+entries_of: Final = _reader(_is_list, "a list")
 
 
 def list_of(value: JsonValue, where: str) -> tuple[JsonValue, ...]:
     """Return the frozen entries of a list; an absent list counts as empty."""
     if value is None:
         return ()
-    if not isinstance(value, (list, tuple)):
-        raise InvalidMessage(where, "a list", value)
-    return _frozen(value, where)  # type: ignore[no-any-return]  # a list
+    return _frozen(entries_of(value, where), where)  # type: ignore[no-any-return]  # a list
 
 
 def objects_of(value: JsonValue, where: str) -> Iterator[JsonObject]:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import Budget, JsonValue, decode
 from matrix_membership.errors import InvalidJson, InvalidKey, InvalidMessage
-from matrix_membership.federation._shapes import unpaired
+from matrix_membership.federation._shapes import entries_of, text_of, unpaired
 from matrix_membership.federation.diagnosis._exchange import (
     BY_ENDPOINT,
     HANDSHAKES,
@@ -53,9 +53,7 @@ def read_capture(value: JsonValue, *, place: str = "capture") -> tuple[Exchange,
     .. versionadded:: 0.1.0
     """
     if isinstance(value, Mapping) and isinstance(value.get("log"), Mapping):
-        entries = value["log"].get("entries")
-        if not isinstance(entries, (list, tuple)):
-            raise InvalidMessage(f"{place}: log.entries", "a list", entries)
+        entries = entries_of(value["log"].get("entries"), f"{place}: log.entries")
         return tuple(
             _of_har(entry, f"{place}: log.entries[{index}]") for index, entry in enumerate(entries)
         )
@@ -72,7 +70,7 @@ def _of_record(value: JsonValue, place: str) -> Exchange:
     if pair is value and isinstance(value, Mapping):
         uri = next((value[key] for key in ("uri", "url", "path") if key in value), None)
         if uri is not None:
-            return _of_line(value, _text(uri, f"{place}.uri"), place)
+            return _of_line(value, text_of(uri, f"{place}.uri"), place)
     if not isinstance(pair, Mapping):
         raise InvalidMessage(place, "a request with its answer, or an answer", value)
     return _bare(pair, value, place)
@@ -88,14 +86,14 @@ def _of_line(value: Mapping[str, JsonValue], uri: str, place: str) -> Exchange:
         raise InvalidMessage(f"{place}.authorization", "text, or a list of texts", headers)
     return _made(
         uri,
-        method=_text(value.get("method", "GET"), f"{place}.method"),
+        method=text_of(value.get("method", "GET"), f"{place}.method"),
         request=value.get("request", value.get("body")),
         status=status or None,
         answer=value.get("response", value.get("answer")),
-        origin=_text(value.get("origin") or "", f"{place}.origin"),
-        destination=_text(value.get("destination") or "", f"{place}.destination"),
-        authorization=tuple([_text(entry, f"{place}.authorization") for entry in listed]),
-        room_version=_text(value.get("room_version") or "", f"{place}.room_version"),
+        origin=text_of(value.get("origin") or "", f"{place}.origin"),
+        destination=text_of(value.get("destination") or "", f"{place}.destination"),
+        authorization=tuple([text_of(entry, f"{place}.authorization") for entry in listed]),
+        room_version=text_of(value.get("room_version") or "", f"{place}.room_version"),
         keys=_keys(value.get("keys"), f"{place}.keys"),
         place=place,
     )
@@ -156,12 +154,10 @@ def _of_har(entry: JsonValue, place: str) -> Exchange:
     status = response.get("status")
     if status.__class__ is not int:
         raise InvalidMessage(f"{place}.response.status", "an HTTP status", status)
-    headers = request.get("headers") or ()
-    if not isinstance(headers, (list, tuple)):
-        raise InvalidMessage(f"{place}.request.headers", "a list", headers)
+    headers = entries_of(request.get("headers") or (), f"{place}.request.headers")
     return _made(
-        _text(request.get("url"), f"{place}.request.url"),
-        method=_text(request.get("method", "GET"), f"{place}.request.method"),
+        text_of(request.get("url"), f"{place}.request.url"),
+        method=text_of(request.get("method", "GET"), f"{place}.request.method"),
         request=_body(request.get("postData")),
         status=status or None,
         answer=_body(response.get("content")),
@@ -210,9 +206,3 @@ def _bare(answer: Mapping[str, JsonValue], whole: JsonValue, place: str) -> Exch
         return Exchange("", answer=whole, place=place)
     expected = "an exchange, or an answer of make_join or send_join"
     raise InvalidMessage(place, expected, sorted(answer))
-
-
-def _text(value: JsonValue, place: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidMessage(place, "text", value)
-    return value
