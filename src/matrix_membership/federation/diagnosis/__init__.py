@@ -14,17 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from matrix_membership._attrs import evolve
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.federation._shapes import unpaired
 from matrix_membership.federation.diagnosis._capture import read_capture
-from matrix_membership.federation.diagnosis._causes import CAUSES, Help
 from matrix_membership.federation.diagnosis._exchange import Exchange as Exchange
-from matrix_membership.federation.diagnosis._exchange import asking, in_turn, user_of
+from matrix_membership.federation.diagnosis._exchange import in_turn, user_of
 from matrix_membership.federation.diagnosis._replay import Replay
 from matrix_membership.federation.diagnosis._story import Diagnosis as Diagnosis
-from matrix_membership.federation.diagnosis._story import Verdict
 from matrix_membership.federation.diagnosis.keys import NO_KEYS, merged
-from matrix_membership.identifiers import server_of
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import KeyRing
 from matrix_membership.state import RoomState
@@ -86,29 +84,9 @@ def diagnose(
     keys = merged(keys, (exchange.keys for exchange in exchanges))
     if room_version is None and state is not None:
         room_version = state.room_version
-    replays = []
-    for attempt in _attempts(listed):
-        replay = Replay(attempt, keys, state, room_version)
-        replays.append((replay, replay.run()))
-    told, verdict = _most_telling(replays)
-    exchange = told.exchanges[-1]
-    return Diagnosis(
-        subject=_subject(listed),
-        asking=_asking(told),
-        answering=exchange.destination,
-        succeeded=verdict.succeeded,
-        cause=verdict.cause,
-        summary=verdict.sentence,
-        fault=verdict.fault,
-        event_id=verdict.event_id,
-        decision=verdict.decision,
-        explanation=verdict.explanation,
-        another_server=_another(verdict),
-        servers=verdict.servers,
-        missing=verdict.missing,
-        steps=tuple(step for replay, _ in replays for step in replay.steps),
-        events=told.events,
-    )
+    told = [Replay(attempt, keys, state, room_version).run() for attempt in _attempts(listed)]
+    steps = tuple(step for one in told for step in one.steps)
+    return evolve(max(told, key=_worth), subject=_subject(listed), steps=steps)
 
 
 def _attempts(exchanges: Sequence[Exchange]) -> Iterator[list[Exchange]]:
@@ -122,26 +100,10 @@ def _attempts(exchanges: Sequence[Exchange]) -> Iterator[list[Exchange]]:
     yield attempt
 
 
-def _most_telling(replays: Sequence[tuple[Replay, Verdict]]) -> tuple[Replay, Verdict]:
-    """Return the attempt that came to an end, or else the one that tells most."""
-
-    def worth(told: tuple[Replay, Verdict]) -> tuple[bool, bool, bool]:
-        _, verdict = told
-        failed_itself = verdict.cause in (
-            "unreachable",
-            "server_failed",
-            "no_endpoint",
-            "room_unknown",
-        )
-        return (verdict.succeeded is True, not failed_itself, verdict.succeeded is False)
-
-    return max(replays, key=worth)
-
-
-def _another(verdict: Verdict) -> Help:
-    if verdict.succeeded:
-        return Help.NO
-    return CAUSES[verdict.cause].another
+def _worth(told: Diagnosis) -> tuple[bool, bool, bool]:
+    """Rank an attempt: one that came to an end first, then the one that tells most."""
+    failed_itself = told.cause in ("unreachable", "server_failed", "no_endpoint", "room_unknown")
+    return (told.succeeded is True, not failed_itself, told.succeeded is False)
 
 
 def _subject(exchanges: Sequence[Exchange]) -> str:
@@ -162,8 +124,3 @@ def _room_in(exchanges: Sequence[Exchange]) -> str:
         if isinstance(room, str):
             return room
     return ""
-
-
-def _asking(replay: Replay) -> str:
-    named = next(filter(None, map(asking, replay.exchanges)), "")
-    return named or (server_of(replay.user) if ":" in replay.user else "")

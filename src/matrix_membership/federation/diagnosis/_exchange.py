@@ -7,10 +7,11 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.canonical_json import Budget, JsonObject, JsonValue
+from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.federation._shapes import unpaired
 from matrix_membership.federation.diagnosis.keys import NO_KEYS
 from matrix_membership.federation.handshake import JOINING, KNOCKING, LEAVING, Handshake
+from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import server_of
 from matrix_membership.signing import KeyRing
 
@@ -19,9 +20,6 @@ INVITE: Final = "invite"
 BY_ENDPOINT: Final[Mapping[str, Handshake]] = JsonObject(
     {name: handshake for handshake in HANDSHAKES for name in (handshake.make, handshake.send)}
 )
-_PARTS: Final = 4
-# The person who runs the command chose the file, and the state of a large room is large.
-_BUDGET: Final = Budget(max_bytes=2**31)
 
 
 @frozen
@@ -90,6 +88,18 @@ class Exchange:
     def succeeded(self) -> bool:
         """True if the answer is not an error."""
         return self.status is not None and self.status in range(200, 300)
+
+    @property
+    def error(self) -> MatrixError:
+        """The error in the answer, if it is one."""
+        return MatrixError.from_json(self.answer, status=self.status or 0)
+
+    @property
+    def reply(self) -> str:
+        """The answer in a few words."""
+        if self.status is None:
+            return f"none: {self.answer}" if isinstance(self.answer, str) else "none"
+        return str(self.status) if self.succeeded else str(self.error)
 
     @property
     def line(self) -> str:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from matrix_membership._attrs import evolve
-from matrix_membership.errors import (
-    InvalidEvent,
-    InvalidIdentifier,
-    InvalidMessage,
-    RemoteProtocolError,
-)
+from matrix_membership.errors import InvalidEvent, InvalidIdentifier, RemoteProtocolError
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation._shapes import unpaired
 from matrix_membership.federation.diagnosis._case import Case, Findings
 from matrix_membership.federation.diagnosis._exchange import Exchange, asking, user_of
-from matrix_membership.federation.diagnosis._invites import invite_verdict
-from matrix_membership.federation.diagnosis._join_answer import accepted, join_verdict
-from matrix_membership.federation.diagnosis._refusals import refused
-from matrix_membership.federation.diagnosis._sent_event import SentEvent, check_event
-from matrix_membership.federation.diagnosis._story import Step, Verdict, verdict_of
+from matrix_membership.federation.diagnosis._invites import invite_diagnosis
+from matrix_membership.federation.diagnosis._join_answer import accepted, join_diagnosis
+from matrix_membership.federation.diagnosis._refusals import ended, with_faults
+from matrix_membership.federation.diagnosis._sent_event import check_event
+from matrix_membership.federation.diagnosis._story import Diagnosis, Step
 from matrix_membership.federation.handshake import (
     JOINING,
     KNOCKING,
@@ -30,7 +25,6 @@ from matrix_membership.federation.handshake import (
 )
 from matrix_membership.federation.messages import (
     MakeResponse,
-    MatrixError,
     SendKnockResponse,
     SendLeaveResponse,
 )
@@ -74,30 +68,39 @@ class Replay:
         self.steps: list[Step] = []
         self.events: tuple[Event, ...] = ()
 
-    def run(self) -> Verdict:
-        """Go through all exchanges; return the verdict of the one that decided."""
-        verdict: Verdict | None = None
+    def run(self) -> Diagnosis:
+        """Go through all exchanges; return the diagnosis by the one that decided."""
+        told: Diagnosis | None = None
         for exchange in self.exchanges:
-            found = Findings()
             case = self.case(exchange)
-            told = self.step(case, found)
-            self.steps.append(
-                Step(exchange, title_of(case), reply_of(exchange), tuple(found.found))
-            )
-            if verdict is None or verdict.cause in _TRIED_AGAIN:
-                verdict = told or verdict
+            found = self.step(case)
+            findings = tuple(case.found.all)
+            self.steps.append(Step(exchange, case.title, exchange.reply, findings))
+            # Not `found or told`: the diagnosis of a failure is false.
+            if told is None or (found is not None and told.cause in _TRIED_AGAIN):
+                told = found
             # The first fault stands, also if the asking server put up with it.
-            elif told is not None and told.succeeded:
-                verdict = evolve(verdict, succeeded=True)
-        if verdict is not None:
-            return verdict
-        missing = ["the request that sends the signed event, and its answer"]
-        sentence = "the record ends after a good template"
-        return verdict_of("unfinished", sentence, succeeded=None, missing=missing)
+            elif found is not None and found.succeeded:
+                told = evolve(told, succeeded=True)
+        if told is None:
+            missing = ["the request that sends the signed event, and its answer"]
+            sentence = "the record ends after a good template"
+            told = Diagnosis.of("unfinished", sentence, succeeded=None, missing=missing)
+        return evolve(
+            told,
+            asking=next(filter(None, map(asking, self.exchanges)), "") or self.server_of_user,
+            answering=self.exchanges[-1].destination,
+            steps=tuple(self.steps),
+            events=self.events,
+        )
+
+    @property
+    def server_of_user(self) -> str:
+        """The server of the user; empty if it is not known."""
+        return server_of(self.user) if ":" in self.user else ""
 
     def case(self, exchange: Exchange) -> Case:
         """Gather the data about an exchange."""
-        version = KNOWN.get(exchange.room_version) or self.version
         return Case(
             exchange,
             asking(exchange) or (server_of(self.user) if exchange.handshake else ""),
@@ -105,187 +108,136 @@ class Replay:
             self.user,
             self.keys,
             self.state,
-            version,
+            KNOWN.get(exchange.room_version) or self.version,
+            Findings(),
+            self.template,
         )
 
-    def step(self, case: Case, found: Findings) -> Verdict | None:
-        """Check one exchange; return a verdict if it decides."""
-        exchange = case.exchange
-        if exchange.handshake is None:
-            verdict, self.events = invite_verdict(case, found)
-            return verdict
-        if exchange.makes:
-            return self.made(case, exchange.handshake, found)
-        return self.sent(case, exchange.handshake, found)
+    def step(self, case: Case) -> Diagnosis | None:
+        """Check one exchange; return a diagnosis if it decides."""
+        if case.handshake is None:
+            told, self.events = invite_diagnosis(case)
+            return told
+        if case.exchange.makes:
+            return self.made(case, case.handshake)
+        return self.sent(case, case.handshake)
 
     # ------------------------------------------------------------------ make_*
 
-    def made(self, case: Case, handshake: Handshake, found: Findings) -> Verdict | None:
+    def made(self, case: Case, handshake: Handshake) -> Diagnosis | None:
         """Check a request for a template, and the answer."""
-        wrong = _bad_request(case, handshake, found)
-        ended = _no_answer(case)
-        if ended is not None:
-            return ended
-        exchange = case.exchange
-        if not exchange.succeeded:
-            error = MatrixError.from_json(exchange.answer, status=exchange.status or 0)
-            verdict = refused(case, error, None, found)
+        wrong = _bad_request(case)
+        failed = ended(case)
+        if failed is not None:
             # A server may name a fault of the request in other words, so that fault comes first.
-            return wrong if wrong is not None and verdict.cause in _LESS_PLAIN else verdict
-        try:
-            answer = MakeResponse.from_json(exchange.answer)
-        except InvalidMessage as error:
-            found.wrong(f"form of the answer: {error}")
-            return verdict_of("malformed_answer", f"{case.answerer} answered nonsense: {error}")
-        return self.templated(case, handshake, answer, found)
+            return wrong if wrong is not None and failed.cause in _LESS_PLAIN else failed
+        answer = case.read(MakeResponse.from_json)
+        return answer if isinstance(answer, Diagnosis) else self.templated(case, handshake, answer)
 
-    def templated(
-        self, case: Case, handshake: Handshake, answer: MakeResponse, found: Findings
-    ) -> Verdict | None:
+    def templated(self, case: Case, handshake: Handshake, answer: MakeResponse) -> Diagnosis | None:
         """Take the template as a joining server does."""
         named = answer.room_version or ("" if handshake is KNOCKING else "1")
         versions = _offered(case, handshake, named)
         if self.version is not None and named != self.version.identifier:
-            found.wrong(f"room version {named!r}, where the room has version {self.version}")
+            case.found.wrong(f"room version {named!r}, where the room has version {self.version}")
             sentence = f"{case.answerer} named another room version: {named!r}"
-            return verdict_of("bad_template", sentence)
+            return Diagnosis.of("bad_template", sentence)
         if named in versions and named not in KNOWN:
             missing = f"the rules of room version {named}"
-            found.unchecked("template", missing)
-            return verdict_of("unreadable", "the room version is not known here", missing=[missing])
+            case.found.unchecked("template", missing)
+            sentence = "the room version is not known here"
+            return Diagnosis.of("unreadable", sentence, missing=[missing])
         try:
             self.awaiting = _completed(case, handshake, answer, versions)
         except (InvalidIdentifier, RemoteProtocolError) as error:
-            found.wrong(f"template: {error}")
-            return verdict_of("bad_template", f"{case.answerer} gave a bad template: {error}")
-        found.good(f"template for what was asked, of room version {named}")
+            case.found.wrong(f"template: {error}")
+            return Diagnosis.of("bad_template", f"{case.answerer} gave a bad template: {error}")
+        case.found.good(f"template for what was asked, of room version {named}")
         self.version = self.awaiting.event.room_version
         self.template = EventTemplate.of(answer.event, self.version)
         return None
 
     # ------------------------------------------------------------------ send_*
 
-    def sent(self, case: Case, handshake: Handshake, found: Findings) -> Verdict | None:
+    def sent(self, case: Case, handshake: Handshake) -> Diagnosis:
         """Check a signed event, and the answer to it."""
         exchange = case.exchange
         if case.version is None:
             self.version = _version_in(exchange)
-            case = self.case(exchange)
-        sent = SentEvent(None)
+            case = evolve(case, version=self.version)
         if exchange.request is not None or exchange.is_whole:
-            sent = check_event(exchange.request, case, found, self.template)
-        self.events = () if sent.event is None else (sent.event,)
-        elsewhere = self.wrong_destination(case, sent, found)
-        ended = _no_answer(case)
-        if ended is not None:
-            return ended
-        if not exchange.succeeded:
-            error = MatrixError.from_json(exchange.answer, status=exchange.status or 0)
-            verdict = refused(case, error, sent.event, found)
-            return _with_faults(verdict, (*sent.faults, *elsewhere))
+            case = check_event(case, exchange.request)
+        self.events = () if case.event is None else (case.event,)
+        judged = evolve(case, faults=(*case.faults, *_wrong_destination(case)))
+        failed = ended(case)
+        if failed is not None:
+            return with_faults(failed, judged.faults)
+        made = None if self.awaiting is None else self.awaiting.event
         if handshake is JOINING:
-            stand_in = None if self.awaiting is None else self.awaiting.event
-            faults = (*sent.faults, *elsewhere)
-            verdict, self.events = join_verdict(case, sent.event, stand_in, faults, found)
-            return verdict
-        return self.answered(case, handshake, sent, found)
-
-    def wrong_destination(
-        self, case: Case, sent: SentEvent, found: Findings
-    ) -> tuple[tuple[str, str], ...]:
-        """Tell whether a restricted join went to another server than the authorising one."""
-        via = None if sent.event is None else sent.event.authorised_via
-        if not via or not case.answering or server_of(via) == case.answering:
-            return ()
-        sentence = f"{via} authorises the join, and it was sent to {case.answering}"
-        found.wrong(sentence)
-        return (("wrong_destination", sentence),)
-
-    def answered(
-        self, case: Case, handshake: Handshake, sent: SentEvent, found: Findings
-    ) -> Verdict:
-        """Check the answer to a knock or leave."""
+            told, self.events = join_diagnosis(judged, made)
+            return told
         knocks = handshake is KNOCKING
-        read = SendKnockResponse.from_json if knocks else SendLeaveResponse.from_json
-        try:
-            answer = read(case.exchange.answer)
-        except InvalidMessage as error:
-            found.wrong(f"form of the answer: {error}")
-            return verdict_of("malformed_answer", f"{case.answerer} answered nonsense: {error}")
-        found.good("form of the answer")
-        faults = list(sent.faults)
+        answer = case.read(SendKnockResponse.from_json if knocks else SendLeaveResponse.from_json)
+        if isinstance(answer, Diagnosis):
+            return answer
+        case.found.good("form of the answer")
         if isinstance(answer, SendKnockResponse):
-            faults += self.described(case, answer, sent.event or self.from_template(found), found)
-        return accepted(case, faults, found)
-
-    def described(
-        self, case: Case, answer: SendKnockResponse, knock: Event | None, found: Findings
-    ) -> list[tuple[str, str]]:
-        """Check the events that describe the room to the user who knocks."""
-        if knock is None:
-            found.unchecked("knock_room_state", "the knock that was sent")
-            return []
-        knocked = Knocked(knock, answer.knock_room_state, ServerName(case.answering))
-        absent = self.keys.missing(knocked.needs, at=knock.origin_server_ts)
-        for name, ids in absent.items():
-            missing = f"the key {name} {' '.join(sorted(ids))}"
-            found.unchecked(f"signatures of {name} in knock_room_state", missing)
-        faults = []
-        for fault in knocked.examined(self.keys)[1]:
-            # The missing data was named above.
-            if "no key is known" not in fault.error:
-                found.wrong(fault.error)
-                faults.append(("knock_state", fault.error))
-        return faults
-
-    def from_template(self, found: Findings) -> Event | None:
-        """Return an event made from the template, for one that the record does not have."""
-        if self.awaiting is None:
-            return None
-        sentence = "the event that was sent: one made from the template stands for it"
-        found.unchecked(sentence, "the event that was sent")
-        return self.awaiting.event
+            faults = _described(case, answer, made)
+            case = evolve(case, faults=(*case.faults, *faults))
+        return accepted(case)
 
 
 # The errors that a server may give to a request with a fault of its own.
 _LESS_PLAIN: Final = ("forbidden", "refused", "room_unknown", "rules_forbid", "server_acl")
 
 
-def _with_faults(verdict: Verdict, faults: Sequence[tuple[str, str]]) -> Verdict:
-    """Prefer a fault of the event to the server's own words for it."""
-    says_itself = ("no_endpoint", "server_failed", "rate_limited", "version_unsupported")
-    if not faults or verdict.cause in says_itself:
-        return verdict
-    cause, sentence = faults[0]
-    return verdict_of(cause, sentence, decision=verdict.decision)
+def _wrong_destination(case: Case) -> tuple[tuple[str, str], ...]:
+    """Tell whether a restricted join went to another server than the authorising one."""
+    via = None if case.event is None else case.event.authorised_via
+    if not via or not case.answering or server_of(via) == case.answering:
+        return ()
+    sentence = f"{via} authorises the join, and it was sent to {case.answering}"
+    return (("wrong_destination", case.found.wrong(sentence)),)
 
 
-def _no_answer(case: Case) -> Verdict | None:
-    if case.exchange.status is not None:
-        return None
-    why = case.exchange.answer
-    said = f": {why}" if isinstance(why, str) else ""
-    missing = [f"why {case.answerer} did not answer"] if not said else []
-    return verdict_of("unreachable", f"{case.answerer} did not answer{said}", missing=missing)
+def _described(
+    case: Case, answer: SendKnockResponse, made: Event | None
+) -> Iterator[tuple[str, str]]:
+    """Check the events that describe the room to the user who knocks.
+
+    A knock that was `made` from the template stands in for one that the record does not have.
+    """
+    knock, found = case.event or made, case.found
+    if knock is None:
+        found.unchecked("knock_room_state", "the knock that was sent")
+        return
+    if case.event is None:
+        sentence = "the event that was sent: one made from the template stands for it"
+        found.unchecked(sentence, "the event that was sent")
+    knocked = Knocked(knock, answer.knock_room_state, ServerName(case.answering))
+    absent = case.keys.missing(knocked.needs, at=knock.origin_server_ts)
+    found.lack_keys(absent, "signatures of {server} in knock_room_state")
+    for fault in knocked.examined(case.keys)[1]:
+        # The missing data was named above.
+        if "no key is known" not in fault.error:
+            yield "knock_state", found.wrong(fault.error)
 
 
-def _bad_request(case: Case, handshake: Handshake, found: Findings) -> Verdict | None:
+def _bad_request(case: Case) -> Diagnosis | None:
     """Check the path and query of a request for a template."""
-    exchange = case.exchange
+    exchange, found = case.exchange, case.found
     if not exchange.is_whole:
         return None
     if not is_room_id(exchange.room_id) or not is_user_id(exchange.last):
         sentence = (
             f"the request names {exchange.room_id!r} and {exchange.last!r}, not a room and a user"
         )
-        found.wrong(sentence)
-        return verdict_of("request_malformed", sentence)
+        return Diagnosis.of("request_malformed", found.wrong(sentence))
     if exchange.origin and server_of(exchange.last) != exchange.origin:
         sentence = f"{exchange.last} is not a user of {exchange.origin}"
-        found.wrong(sentence)
-        return verdict_of("not_own_user", sentence)
+        return Diagnosis.of("not_own_user", found.wrong(sentence))
     found.good("room and user of the request")
-    if handshake.membership is not LEAVE and not exchange.query:
+    if case.membership is not LEAVE and not exchange.query:
         found.wrong("no room version is offered, which stands for version 1")
     return None
 
@@ -315,29 +267,6 @@ def _fits(exchange: Exchange, version: RoomVersion) -> bool:
         return Event.from_pdu(exchange.request, version).event_id == exchange.last
     except InvalidEvent:
         return False
-
-
-def title_of(case: Case) -> str:
-    """Return who asks whom for what."""
-    user = case.user or "a user"
-    what = {
-        "make_join": f"for a join of {user}",
-        "make_knock": f"for a knock of {user}",
-        "make_leave": f"for a leave of {user}",
-        "invite": f"to sign the invite of {user}",
-    }.get(case.exchange.endpoint)
-    if what is not None:
-        return f"{case.asker} asks {case.answerer} {what}"
-    return f"{case.asker} sends the signed event of {user} to {case.answerer}"
-
-
-def reply_of(exchange: Exchange) -> str:
-    """Return an answer in a few words."""
-    if exchange.status is None:
-        return f"none: {exchange.answer}" if isinstance(exchange.answer, str) else "none"
-    if exchange.succeeded:
-        return str(exchange.status)
-    return str(MatrixError.from_json(exchange.answer, status=exchange.status))
 
 
 def _offered(case: Case, handshake: Handshake, named: str) -> frozenset[str]:

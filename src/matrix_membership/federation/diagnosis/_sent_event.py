@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
+from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, EventTemplate, read_pdu
@@ -22,47 +22,29 @@ from matrix_membership.signing import (
 )
 
 
-class SentEvent(NamedTuple):
-    """The event of a request.
-
-    Attributes:
-        event: the event as it is to be kept, with its signers as far as they are known or
-            must be supposed; None if it could not be read.
-        faults: causes with sentences, the plainest first.
-    """
-
-    event: Event | None
-    faults: tuple[tuple[str, str], ...] = ()
-
-
-def check_event(
-    pdu: JsonValue, case: Case, found: Findings, template: EventTemplate | None = None
-) -> SentEvent:
+def check_event(case: Case, pdu: JsonValue) -> Case:
     """Check the event that the asking server sent, and add the findings.
 
-    Args:
-        pdu: the event in the request.
-        case: the case.
-        found: takes the findings.
-        template: the template that the event was made from, if it is known.
+    Returns:
+        The case with the event and its faults.
     """
+    found = case.found
     if case.version is None:
         found.unchecked("the event", "the room version")
-        return SentEvent(None)
+        return case
     try:
         if not isinstance(pdu, Mapping):
             raise InvalidEvent("PDU", "an object", pdu)  # noqa: TRY301 - as for any other value
         read = read_pdu(pdu, case.version)
     except InvalidEvent as error:
         sentence = f"the event is not one of room version {case.version}: {error}"
-        found.wrong(sentence)
-        return SentEvent(None, (("malformed_event", sentence),))
+        return evolve(case, faults=(("malformed_event", found.wrong(sentence)),))
     found.good(f"format of room version {case.version}", read.event.event_id)
     event = verify(read, case.keys)
-    if template is None and case.membership is not INVITE:
+    if case.template is None and case.membership is not INVITE:
         missing = "the answer with the template"
         found.unchecked("references as in the template", missing, event.event_id)
-    faults = [*_misfits(event, case), *against_template(event, template)]
+    faults = [*_misfits(event, case), *_against_template(event, case.template)]
     if not read.content_hash_matches:
         faults.append(("event_altered", "the content hash of the event is wrong"))
     else:
@@ -70,7 +52,7 @@ def check_event(
     event = _signed(event, case.keys, found, faults)
     for _, sentence in faults:
         found.wrong(sentence, event.event_id)
-    return SentEvent(event, tuple(faults))
+    return evolve(case, event=event, faults=tuple(faults))
 
 
 def _misfits(event: Event, case: Case) -> Iterator[tuple[str, str]]:
@@ -95,7 +77,7 @@ def _state_key(event: Event, case: Case) -> str | None:
     return f"{event.state_key} is not a user of {there}"
 
 
-def against_template(event: Event, template: EventTemplate | None) -> Iterator[tuple[str, str]]:
+def _against_template(event: Event, template: EventTemplate | None) -> Iterator[tuple[str, str]]:
     """Yield how the event differs from the template that it should be made from."""
     if template is None:
         # Up to version 11 no event but the create event may list nothing (rule 2.4).
@@ -117,17 +99,16 @@ def _signed(event: Event, keys: KeyRing, found: Findings, faults: list[tuple[str
     lacking = unverified(event, keys)
     required = required_signers(event)
     unsigned = sorted((lacking.forged | lacking.unsigned) & required)
-    unknown = sorted(server for server in lacking.needs if server in required)
+    unknown = required.intersection(lacking.needs)
     if unsigned:
         how = "is bad" if set(unsigned) & lacking.forged else "is missing"
         faults.append(("event_unsigned", f"the signature of {', '.join(unsigned)} {how}"))
     elif unknown:
-        named = (f"{name} {' '.join(sorted(lacking.needs[name]))}" for name in unknown)
-        for name in named:
-            found.unchecked(f"signature of {name}", f"the key {name}", event.event_id)
+        needs = {server: lacking.needs[server] for server in unknown}
+        found.lack_keys(needs, "signature of {key}", event.event_id)
     else:
         found.good(f"signature of {', '.join(sorted(required))}", event.event_id)
-    return event.with_signers(event.signed_by | frozenset(unknown))
+    return event.with_signers(event.signed_by | unknown)
 
 
 def supposed(event: Event) -> Event:

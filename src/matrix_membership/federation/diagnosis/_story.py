@@ -78,23 +78,33 @@ class Step:
 
 
 @frozen
-class Verdict:
-    """The end of one attempt with one server.
+class Diagnosis:
+    """The diagnosis of a recorded join, knock, leave or invite.
+
+    It is true if the handshake came to a good end.
 
     Attributes:
-        cause: a name of `CAUSES`; empty if nothing is wrong.
-        sentence: the event in words, for people.
+        cause: the name of the cause, for programs; empty if nothing is wrong.
+        summary: the cause in a sentence.
         fault: the side at fault.
         succeeded: whether the handshake came to its end; None if the record ends before.
-        event_id: the blamed event, if there is one.
-        decision: the decision of the rules that counts, if there is one.
-        explanation: its reasons, if the state is known.
-        servers: servers that could help.
+        event_id: the blamed event; empty without one.
+        decision: the decision of the rules that counts; None without one. Its `url` leads to
+            the rule.
+        explanation: the reasons of that decision, if the state of the room was given.
+        servers: servers that could help, as far as the state tells.
         missing: the data that it lacks to say more.
+        subject: the move, such as `join of @ben:b.example to !r:a.example`.
+        asking: the server that asked; empty if it is not known.
+        answering: the server whose answer decided; empty if it is not known.
+        steps: the story: every exchange of the record, in order.
+        events: the events that matter, each after those that it cites, to draw them.
+
+    .. versionadded:: 0.1.0
     """
 
     cause: str
-    sentence: str
+    summary: str
     fault: Side
     succeeded: bool | None = False
     event_id: str = ""
@@ -102,79 +112,46 @@ class Verdict:
     explanation: Explanation | None = None
     servers: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-
-
-def verdict_of(  # noqa: PLR0913 - options are keyword-only and have names
-    cause: str,
-    sentence: str,
-    *,
-    fault: Side | None = None,
-    succeeded: bool | None = False,
-    event_id: str = "",
-    decision: Decision | None = None,
-    explanation: Explanation | None = None,
-    servers: Iterable[str] = (),
-    missing: Iterable[str] = (),
-) -> Verdict:
-    """Make a verdict, with the usual fault of its cause."""
-    return Verdict(
-        cause,
-        sentence,
-        CAUSES[cause].fault if fault is None else fault,
-        succeeded,
-        event_id,
-        decision if explanation is None else explanation.decision,
-        explanation,
-        tuple(servers),
-        tuple(dict.fromkeys(filter(None, missing))),
-    )
-
-
-@frozen
-class Diagnosis:
-    """The diagnosis of a recorded join, knock, leave or invite.
-
-    It is true if the handshake came to a good end.
-
-    Attributes:
-        subject: the move, such as `join of @ben:b.example to !r:a.example`.
-        asking: the server that asked; empty if it is not known.
-        answering: the server whose answer decided; empty if it is not known.
-        succeeded: whether the handshake came to its end; None if the record ends before.
-        cause: the name of the cause, for programs; empty if nothing is wrong.
-        summary: the cause in a sentence.
-        fault: the side at fault.
-        event_id: the blamed event; empty without one.
-        decision: the decision of the rules that counts; None without one. Its `url` leads to
-            the rule.
-        explanation: the reasons of that decision, if the state of the room was given.
-        another_server: whether asking another server would help.
-        servers: servers that could help, as far as the state tells.
-        missing: the data that it lacks to say more.
-        steps: the story: every exchange of the record, in order.
-        events: the events that matter, each after those that it cites, to draw them.
-
-    .. versionadded:: 0.1.0
-    """
-
-    subject: str
-    asking: str
-    answering: str
-    succeeded: bool | None
-    cause: str
-    summary: str
-    fault: Side
-    event_id: str
-    decision: Decision | None
-    explanation: Explanation | None
-    another_server: Help
-    servers: tuple[str, ...]
-    missing: tuple[str, ...]
-    steps: tuple[Step, ...]
+    subject: str = ""
+    asking: str = ""
+    answering: str = ""
+    steps: tuple[Step, ...] = ()
     events: tuple[Event, ...] = ()
+
+    @classmethod
+    def of(  # noqa: PLR0913 - options are keyword-only and have names
+        cls,
+        cause: str,
+        summary: str,
+        *,
+        fault: Side | None = None,
+        succeeded: bool | None = False,
+        event_id: str = "",
+        decision: Decision | None = None,
+        explanation: Explanation | None = None,
+        servers: Iterable[str] = (),
+        missing: Iterable[str] = (),
+    ) -> Diagnosis:
+        """Make the diagnosis of one attempt, with the usual fault of its cause."""
+        return cls(
+            cause,
+            summary,
+            CAUSES[cause].fault if fault is None else fault,
+            succeeded,
+            event_id,
+            decision if explanation is None else explanation.decision,
+            explanation,
+            tuple(servers),
+            tuple(dict.fromkeys(filter(None, missing))),
+        )
 
     def __bool__(self) -> bool:
         return self.succeeded is True and not self.cause
+
+    @property
+    def another_server(self) -> Help:
+        """The answer to the question if another server would help."""
+        return Help.NO if self.succeeded else CAUSES[self.cause].another
 
     @property
     def side(self) -> str:
