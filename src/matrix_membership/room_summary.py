@@ -23,7 +23,6 @@ from typing import Any, Final
 
 from matrix_membership._attrs import Word, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
-from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.identifiers import RoomID, ServerName, is_room_id, is_server_name
 from matrix_membership.membership import (
@@ -37,9 +36,8 @@ from matrix_membership.membership import (
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import is_restricted
 from matrix_membership.state import RoomState
-from matrix_membership.state.of_servers import has_invited, has_joined
 from matrix_membership.visibility import guests_can_join
-from matrix_membership.visibility.seeing import HistoryVisibility, history_visibility
+from matrix_membership.visibility.seeing import HistoryVisibility, Viewer, history_visibility
 
 __all__ = ["hierarchy", "may_learn_of", "summarise"]
 
@@ -155,7 +153,8 @@ def may_learn_of(
     <Ground.KNOCK: 'everybody may knock'>
     """
     rule, allowed, readable = _openness(room)
-    joined = invited = False
+    joined: bool | None = False
+    invited: bool | None = False
     if viewer is not None and viewer.startswith("@"):
         membership = _membership(viewer, room, membership_of)
         if membership is BAN:
@@ -164,7 +163,8 @@ def may_learn_of(
     elif viewer is not None and isinstance(room, RoomState):
         if not permits(room, viewer):
             return None
-        joined, invited = _has(has_joined, room, viewer), _has(has_invited, room, viewer)
+        server = Viewer(ServerName(viewer), is_user=False)
+        joined, invited = server.joined(room), server.invited(room)
     for holds, ground in (
         (joined, Ground.JOINED),
         (invited, Ground.INVITED),
@@ -314,13 +314,6 @@ def _membership(
         return room.membership_of(user)
     room_id = room.get("room_id")
     return membership_of(room_id) if is_room_id(room_id) else None
-
-
-def _has(question: Callable[[RoomState, str], bool], state: RoomState, server: str) -> bool:
-    try:
-        return question(state, server)
-    except IncompleteState:
-        return False
 
 
 def _openness(room: RoomState | Document) -> tuple[JoinRule, tuple[RoomID, ...], bool]:

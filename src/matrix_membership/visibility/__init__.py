@@ -22,13 +22,12 @@ from matrix_membership.membership import Membership, read_membership
 from matrix_membership.state import RoomState
 from matrix_membership.visibility.seeing import (
     SHOWN,
-    AsUser,
     HistoryVisibility,
+    Viewer,
     Visibility,
     reason_of,
     see,
     values_of,
-    viewer_of,
 )
 
 __all__ = [
@@ -80,7 +79,7 @@ def may_see(
     >>> print(may_see("@ben:b.example", Event.from_client_event(message, V11), empty, empty))
     hidden from @ben:b.example: no rule shows it (history visibility shared)
     """
-    asking = viewer_of(viewer)
+    asking = Viewer.of(viewer)
     since = asking.joined(state_now) if joined_since is None else joined_since
     return see(asking, event, state_at_event, since, erased)
 
@@ -160,7 +159,7 @@ def _along(
     erased: Mapping[str, RoomState | None],
 ) -> Iterator[Visibility]:
     """Answer for each event of a timeline, in the same order."""
-    asking = viewer_of(viewer)
+    asking = Viewer.of(viewer)
     since = asking.joined(state_now) if joined_since is None else joined_since
     found = []
     # From the newest: a viewer who is joined at an event has joined since all earlier ones.
@@ -207,7 +206,7 @@ def readable_state(
     >>> readable_state("@ben:b.example", RoomState.of(V11, [])) is None
     True
     """
-    asking = AsUser(read_user_id(user))
+    asking = Viewer(read_user_id(user), is_user=True)
     if at is not None:
         since = asking.joined(state_now) if joined_since is None else joined_since
         reason = reason_of(values_of(None, at), asking.joined(at), asking.invited(at), since)

@@ -156,78 +156,73 @@ def values_of(event: Event | None, before: RoomState) -> tuple[HistoryVisibility
 
 
 @frozen
-class AsUser:
-    """A user who looks: the memberships that count are their own."""
+class Viewer:
+    """A user or a server that looks.
 
-    name: UserID
+    A user's own memberships count; a server is joined or invited if one of its users is.
+
+    Attributes:
+        name: the user or the server.
+        is_user: whether it is a user.
+    """
+
+    name: UserID | ServerName
+    # A property that looks at the name costs a tenth of `may_see`.
+    is_user: bool
+
+    @classmethod
+    def of(cls, name: str) -> Viewer:
+        """Make a viewer of a user ID or a server name.
+
+        Raises:
+            InvalidIdentifier: the name is of neither.
+        """
+        if is_user_id(name):
+            return cls(name, is_user=True)
+        if is_server_name(name):
+            return cls(name, is_user=False)
+        raise InvalidIdentifier("viewer", "a user ID or a server name", name)
 
     def joined(self, state: RoomState) -> bool | None:
-        """Tell whether the user is joined; None if that is unknown."""
-        return self._has(JOIN, state)
+        """Tell whether the viewer is joined; None if that is unknown."""
+        return self._has(JOIN, has_joined, state)
 
     def invited(self, state: RoomState) -> bool | None:
-        """Tell whether the user is invited; None if that is unknown."""
-        return self._has(INVITE, state)
+        """Tell whether the viewer is invited; None if that is unknown."""
+        return self._has(INVITE, has_invited, state)
+
+    def _has(
+        self, membership: Membership, of_server: Callable[[RoomState, str], bool], state: RoomState
+    ) -> bool | None:
+        if self.is_user:
+            found = state.membership_of(self.name)
+            return None if found is UNKNOWN else found is membership
+        try:
+            return of_server(state, self.name)
+        except IncompleteState:
+            return None
 
     def is_about(self, event: Event) -> bool:
         """Tell whether a member event is the viewer's own."""
-        return event.state_key == self.name
+        if self.is_user or event.state_key is None:
+            return event.state_key == self.name
+        return server_of(event.state_key) == self.name
 
     def membership_at(self, event: Event, before: RoomState) -> Membership | None:
-        """Return the membership at an event, the change that it makes included."""
+        """Return the membership at an event, the change that it makes included.
+
+        None for a server, whose users differ.
+        """
+        if not self.is_user:
+            return None
         own = event.type == _MEMBER and self.is_about(event)
         found = event.membership if own else before.membership_of(self.name)
         # By the words of the protocol: clients are not told `unknown`.
         return MEMBERSHIPS.get(str(found))
 
-    def _has(self, membership: Membership, state: RoomState) -> bool | None:
-        found = state.membership_of(self.name)
-        return None if found is UNKNOWN else found is membership
-
-
-@frozen
-class AsServer:
-    """A server that looks: what one of its users may see counts."""
-
-    name: ServerName
-
-    def joined(self, state: RoomState) -> bool | None:
-        """Tell whether a user of it is joined; None if that is unknown."""
-        return self._has(has_joined, state)
-
-    def invited(self, state: RoomState) -> bool | None:
-        """Tell whether a user of it is invited; None if that is unknown."""
-        return self._has(has_invited, state)
-
-    def is_about(self, event: Event) -> bool:
-        """Tell whether a member event is the viewer's own."""
-        return event.state_key is not None and server_of(event.state_key) == self.name
-
-    def membership_at(self, *_: object) -> None:
-        """Return nothing: the users of a server differ."""
-
-    def _has(self, question: Callable[[RoomState, str], bool], state: RoomState) -> bool | None:
-        try:
-            return question(state, self.name)
-        except IncompleteState:
-            return None
-
-
-def viewer_of(name: str) -> AsUser | AsServer:
-    """Return who looks: a user or a server.
-
-    Raises:
-        InvalidIdentifier: the name is of neither.
-    """
-    if is_user_id(name):
-        return AsUser(name)
-    if is_server_name(name):
-        return AsServer(name)
-    raise InvalidIdentifier("viewer", "a user ID or a server name", name)
-
 
 def see(
-    viewer: AsUser | AsServer,
+    viewer: Viewer,
     event: Event,
     before: RoomState,
     since: bool | None,  # noqa: FBT001 - a fact like the others
