@@ -326,9 +326,7 @@ def _read(
         version,
         keys,
         membership=handshake.membership,
-        state_key_fault=lambda event: (
-            None if event.state_key == event.sender else "its state key is not its sender"
-        ),
+        server_name=room.server_name,
     )
     if isinstance(event, MatrixError):
         return event

@@ -11,7 +11,7 @@ from matrix_membership.events import Event, EventTemplate, read_pdu
 from matrix_membership.federation._arrival import misfits
 from matrix_membership.federation.diagnosis._case import Case, Findings
 from matrix_membership.federation.messages import SendRequest
-from matrix_membership.identifiers import is_user_id, server_of
+from matrix_membership.identifiers import server_of
 from matrix_membership.membership import INVITE, JOIN
 from matrix_membership.signing import (
     KeyRing,
@@ -64,17 +64,9 @@ def _misfits(event: Event, case: Case) -> Iterator[tuple[str, str]]:
         b"",
         case.asking or event.server,
     )
-    for fault in misfits(event, request, case.membership, lambda held: _state_key(held, case)):
+    answering = case.answering or server_of(event.state_key or "")
+    for fault in misfits(event, request, case.membership, answering):
         yield "wrong_event", f"the event does not fit the request: {fault}"
-
-
-def _state_key(event: Event, case: Case) -> str | None:
-    if case.membership is not INVITE:
-        return None if event.state_key == event.sender else "its state key is not its sender"
-    there = case.answering or server_of(event.state_key or "")
-    if is_user_id(event.state_key) and server_of(event.state_key) == there:
-        return None
-    return f"{event.state_key} is not a user of {there}"
 
 
 def _against_template(event: Event, template: EventTemplate | None) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from matrix_membership.federation.invites.messages import InviteRequest, InviteR
 from matrix_membership.federation.invites.policy import InvitePolicy, InviteVerdict
 from matrix_membership.federation.invites.room_state import graded
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.identifiers import ServerName, is_user_id, server_of
+from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import INVITE
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.room_versions import KNOWN, RoomVersion
@@ -173,18 +173,4 @@ def _read(
         # It is read on its own, and would count towards the size of the event.
         unsigned = pdu["unsigned"]
         pdu["unsigned"] = {key: unsigned[key] for key in unsigned if key != "invite_room_state"}
-
-    def state_key_fault(event: Event) -> str | None:
-        if is_user_id(event.state_key) and server_of(event.state_key) == server:
-            return None
-        return f"{event.state_key} is not a user of {server}"
-
-    return read_member_event(
-        request,
-        pdu,
-        version,
-        keys,
-        membership=INVITE,
-        state_key_fault=state_key_fault,
-        noun="invite",
-    )
+    return read_member_event(request, pdu, version, keys, membership=INVITE, server_name=server)
