@@ -9,7 +9,8 @@ import pytest
 from matrix_membership import auth
 from matrix_membership.events import Event, EventTemplate
 from matrix_membership.federation.drafts import draft
-from matrix_membership.federation.invites.room_state import MOST_DESCRIBING, described, examined
+from matrix_membership.federation.invites import room_state
+from matrix_membership.federation.invites.room_state import MOST_DESCRIBING, described
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.room_versions import KNOWN, V1, V6, V10, V11, V12, RoomVersion
@@ -40,6 +41,14 @@ def create_of(room: ResidentRoom) -> Event:
 
 def fault(sentence: str, index: int = 1) -> MatrixError:
     return MatrixError.of("M_INVALID_PARAM", f"invite_room_state[{index}] {sentence}")
+
+
+def examined(
+    entries: Any, event: Event, keys: KeyRing, **where: str
+) -> tuple[tuple[Event, ...], tuple[MatrixError, ...]]:
+    """The events that can be shown, and the faults, grave or not."""
+    events, faults = room_state.examined(entries, event, keys, **where)
+    return events, tuple(faults)
 
 
 class TestDescribed:

@@ -163,7 +163,8 @@ class Knocked:
             The events to show to the user and to keep (`OutOfBand.knocked`), and an error for
             each fault. Cost: one signature check for each event.
         """
-        return examined(self.knock_room_state, self.event, keys, where="knock_room_state")
+        events, faults = examined(self.knock_room_state, self.event, keys, where="knock_room_state")
+        return events, tuple(faults)
 
 
 @frozen

@@ -15,7 +15,7 @@ from matrix_membership.events import Event
 from matrix_membership.federation._arrival import read_member_event
 from matrix_membership.federation.invites.messages import InviteRequest, InviteResponse
 from matrix_membership.federation.invites.policy import InvitePolicy, InviteVerdict
-from matrix_membership.federation.invites.room_state import graded
+from matrix_membership.federation.invites.room_state import examined
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import ServerName
 from matrix_membership.membership import INVITE
@@ -95,7 +95,7 @@ def answer(
     event = _read(request, version, signer.server_name, keys)
     if isinstance(event, MatrixError):
         return event
-    room_state, faults = graded(request.invite_room_state, event, keys)
+    room_state, faults = examined(request.invite_room_state, event, keys)
     unforgivable = _unforgivable(faults, version, strict=strict)
     if unforgivable is not None:
         return unforgivable

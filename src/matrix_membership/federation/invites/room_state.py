@@ -59,33 +59,19 @@ def examined(
     keys: KeyRing,
     *,
     where: str = "invite_room_state",
-) -> tuple[tuple[Event, ...], tuple[MatrixError, ...]]:
+) -> tuple[tuple[Event, ...], dict[MatrixError, bool]]:
     """Check the events that describe a room, in an invite or the answer to a knock.
 
     The entries are `invite_room_state` or `knock_room_state`, as received; `where` names the
     list in errors. The keys are those of the senders' servers.
 
     Returns:
-        The events that can be shown, and an error for each fault. A list of more than
+        The events that can be shown; and an error for each fault, with true if it is grave.
+        The fault of a stripped event is not, except in the create event: it claims nothing that
+        a signature could prove, and older servers send only stripped ones. A list of more than
         `MOST_DESCRIBING` entries gives one fault and no events. Cost: reading and
         verifying each entry once, so at most `MOST_DESCRIBING` times
         `signing.MOST_SIGNATURES` Ed25519 verifications.
-    """
-    events, faults = graded(entries, event, keys, where=where)
-    return events, tuple(faults)
-
-
-def graded(
-    entries: Iterable[JsonValue],
-    event: Event,
-    keys: KeyRing,
-    *,
-    where: str = "invite_room_state",
-) -> tuple[tuple[Event, ...], dict[MatrixError, bool]]:
-    """Do as `examined`, and tell for each fault whether it is grave.
-
-    The fault of a stripped event is not, except in the create event: it claims nothing
-    that a signature could prove, and older servers send only stripped ones.
     """
     # One more than the bound shows that there are more, however many a stranger sends.
     entries = tuple(islice(entries, MOST_DESCRIBING + 1))
