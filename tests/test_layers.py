@@ -227,7 +227,6 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "federation.audit.sufficiency",
             "federation.audit.trusting",
             "federation.resident_room",
-            "federation._access",
             "federation.history",
             "federation.policy_server",
             "federation.transactions",

@@ -28,7 +28,6 @@ from matrix_membership.auth import auth_chain
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
-from matrix_membership.federation._access import denied, takes_part
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import EventID
@@ -78,7 +77,7 @@ class KnownHistory:
     def refusal(self, origin: str) -> MatrixError | None:
         """Return the error for a server that may not ask about the room; None if it may."""
         room = self.room
-        if not takes_part(room):
+        if not room.takes_part:
             return MatrixError.of("M_NOT_FOUND", f"this server is not in {room.room_id}")
         try:
             present = has_joined(room.state, origin)
@@ -87,7 +86,7 @@ class KnownHistory:
         # Asked first: the access control list is state, which only servers in the room may read.
         if not present:
             return MatrixError.of("M_FORBIDDEN", f"{origin} is not in the room")
-        return denied(origin, room)
+        return room.denial(origin)
 
 
 def answer_state(

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events import Event, ReadPdu, read_pdu
-from matrix_membership.federation._access import denied
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.hashing import signed_bytes
@@ -52,7 +51,7 @@ def answer_sign(
     policy = None if room is None else PolicyServer.of(room.state)
     if room is None or policy is None or not _is_of(signer, policy):
         return MatrixError.of("M_NOT_FOUND", "this server is not the policy server of that room")
-    refusal = denied(origin, room)
+    refusal = room.denial(origin)
     if refusal is not None:
         return refusal
     try:

@@ -17,7 +17,6 @@ from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonValue, freeze
 from matrix_membership.events import Event
-from matrix_membership.federation._access import denied, takes_part
 from matrix_membership.federation._arrival import read_member_event
 from matrix_membership.federation.drafts import draft_fields
 from matrix_membership.federation.handshake import Handshake
@@ -286,9 +285,9 @@ def _reached(
         # Without all members, rules on other servers' users cannot be decided here.
         return MatrixError.of("M_NOT_FOUND", f"this server is still joining {room_id}")
     # After its last user has left, no server sends it events: its state is out of date.
-    if room is None or room.room_id != room_id or not takes_part(room):
+    if room is None or room.room_id != room_id or not room.takes_part:
         return MatrixError.of("M_NOT_FOUND", f"this server is not in {room_id}")
-    return denied(origin, room) or room
+    return room.denial(origin) or room
 
 
 def _authorised(user: str, room: ResidentRoom) -> Authorisation:

@@ -8,9 +8,12 @@ from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from matrix_membership._attrs import constant, evolve
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
+from matrix_membership.federation.messages import MatrixError
 from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID
 from matrix_membership.membership import Membership
+from matrix_membership.receipt.server_acl import permits
 from matrix_membership.state import RoomState
 
 __all__ = ["AwaitingEvents", "ResidentRoom", "in_batches"]
@@ -65,6 +68,20 @@ class ResidentRoom:
         """The room ID; empty if the state has no create event."""
         create = self.state.create_event
         return "" if create is None else create.room_id
+
+    @property
+    def takes_part(self) -> bool:
+        """True if a user of this server is joined, and if that cannot be told."""
+        try:
+            return self.server_name in self.state.servers_in_room
+        except IncompleteState:  # a state over a look-up: the caller, who passed it, knows
+            return True
+
+    def denial(self, origin: str) -> MatrixError | None:
+        """Return the error for a server that the access control list denies."""
+        if permits(self.state, origin):
+            return None
+        return MatrixError.of("M_FORBIDDEN", f"the room's access control list denies {origin}")
 
 
 @constant
