@@ -2,7 +2,10 @@
 
 Each function finds out whether the server may ask, and returns the body of the answer or a
 `MatrixError`. A server may ask while it is in the room and the access control list lets it
-speak. It gets events that it may not see in redacted form, as `visibility.timeline` does. See
+speak. It gets events that it may not see in redacted form, as `visibility.timeline` does.
+
+In all functions `origin` is the server that asks, as its X-Matrix signature proved, `history`
+that of the room in the path, and `at` the time now, in milliseconds since 1970. See
 `Retrieving events`__ and `Backfilling and retrieving missing events`__.
 
 __ https://spec.matrix.org/v1.19/server-server-api/#retrieving-events
@@ -92,13 +95,7 @@ class KnownHistory:
 def answer_state(
     origin: str, event_id: str, history: KnownHistory, *, ids: bool = False
 ) -> Body | MatrixError:
-    """Answer `/state`__ or `/state_ids`: the state before an event.
-
-    Args:
-        origin: the server that asks, as its X-Matrix signature proved.
-        event_id: the event.
-        history: the history of the room in the path.
-        ids: whether to answer `/state_ids`.
+    """Answer `/state`__ or, with `ids`, `/state_ids`: the state before an event.
 
     Returns:
         The body of the answer, or the error. The state is whole, also where the
@@ -126,11 +123,6 @@ def answer_state(
 def answer_event_auth(origin: str, event_id: str, history: KnownHistory) -> Body | MatrixError:
     """Answer `/event_auth`__: the auth chain of an event.
 
-    Args:
-        origin: the server that asks, as its X-Matrix signature proved.
-        event_id: the event.
-        history: the history of the room in the path.
-
     Returns:
         The body of the answer, or the error. Cost: linear in the size of the auth chain.
 
@@ -152,11 +144,7 @@ def answer_event(
 ) -> Body | MatrixError:
     """Answer `/event`__: one event, in the form in which the server may see it.
 
-    Args:
-        origin: the server that asks, as its X-Matrix signature proved.
-        event_id: the event.
-        histories: the rooms in which to look for it. The path names none.
-        at: the time now, in milliseconds since 1970.
+    It is looked for in all `histories`, because the path names no room.
 
     Returns:
         The body of the answer, or the error: 404 `M_NOT_FOUND` also for an event of a room
@@ -179,16 +167,11 @@ def answer_backfill(
 ) -> Body | MatrixError:
     """Answer `/backfill`__: some events and those before them, the deepest first.
 
-    Args:
-        origin: the server that asks, as its X-Matrix signature proved.
-        event_ids: the values of `v` in the query.
-        limit: the value of `limit` in the query; 100 events at most are given.
-        history: the history of the room in the path.
-        at: the time now, in milliseconds since 1970.
+    `event_ids` and `limit` are the values of `v` and of `limit` in the query.
 
     Returns:
-        The body of the answer, or the error. Cost: n log n in the number of events, and linear
-        in their size.
+        The body of the answer, or the error. 100 events at most are given. Cost: n log n in
+        the number of events, and linear in their size.
 
     __ https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1backfillroomid
 
@@ -208,10 +191,7 @@ def answer_missing_events(
 ) -> Body | MatrixError:
     """Answer `/get_missing_events`__: the events between others, by depth.
 
-    Args:
-        origin: the server that asks, as its X-Matrix signature proved.
-        body: the parsed body of the request.
-        history: the history of the room in the path.
+    `body` is the parsed body of the request.
 
     Returns:
         The body of the answer, or the error. 100 events at most are given. Cost: n log n in
