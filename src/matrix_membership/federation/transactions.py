@@ -120,15 +120,15 @@ def read_transaction(
         if not isinstance(found, tuple) or len(found) > most:
             return MatrixError.of("M_BAD_JSON", f"{name}: expected a list of at most {most}")
         listed.append(found)
-    rooms = _Rooms(origin, state_of)
-    sorting = _Sorting(rooms)
-    for pdu in listed[0]:
+    pdus, edus = listed
+    sorting = _Sorting(origin, state_of)
+    for pdu in pdus:
         sorting.add(pdu)
     return Transaction(
         ServerName(origin),
         tuple(_in_order(sorting.pdus)),
         tuple(sorting.elsewhere),
-        tuple(_edus(listed[1], rooms)),
+        tuple(sorting.allowed(edus)),
         freeze({**sorting.refused}),
         tuple(sorting.unnamed),
     )
@@ -141,48 +141,40 @@ def _error_of(result: Receipt | str | None) -> str:
     return result or ""
 
 
-class _Rooms:
-    """The rooms of a transaction: their versions, and who may speak to them."""
+class _Sorting:
+    """The contents of a transaction, sorted by what is to be done with them."""
 
-    __slots__ = ("known", "origin", "state_of")
+    __slots__ = ("elsewhere", "origin", "pdus", "refused", "rooms", "state_of", "unnamed")
 
     def __init__(self, origin: str, state_of: Callable[[str], RoomState | None]) -> None:
         self.origin = origin
         self.state_of = state_of
-        self.known: dict[str, tuple[RoomVersion, bool] | None] = {}
-
-    def get(self, room_id: object) -> tuple[RoomVersion, bool] | None:
-        """Return the version of a room and whether it denies the sender, if it is known."""
-        if not isinstance(room_id, str):
-            return None
-        # Once for each room: an access control list may be as large as an event.
-        if room_id not in self.known:
-            state = self.state_of(room_id)
-            acl = None if state is None else ServerAcl.of(state)
-            denied = acl is not None and not acl.allows(self.origin)
-            self.known[room_id] = None if state is None else (state.room_version, denied)
-        return self.known[room_id]
-
-    def denies(self, room_id: object) -> bool:
-        """Tell whether a room that this server is in denies the sender."""
-        found = self.get(room_id)
-        return found is not None and found[1]
-
-
-class _Sorting:
-    """The PDUs of a transaction, sorted by what is to be done with them."""
-
-    __slots__ = ("elsewhere", "pdus", "refused", "rooms", "unnamed")
-
-    def __init__(self, rooms: _Rooms) -> None:
-        self.rooms = rooms
+        self.rooms: dict[str, tuple[RoomVersion, bool] | None] = {}
         self.pdus: dict[EventID, ReadPdu] = {}
         self.elsewhere: list[JsonObject] = []
         self.refused: dict[EventID, str] = {}
         self.unnamed: list[str] = []
 
+    def room(self, room_id: object) -> tuple[RoomVersion, bool] | None:
+        """Return the version of a room and whether it denies the sender, if it is known."""
+        if not isinstance(room_id, str):
+            return None
+        # Once for each room: an access control list may be as large as an event.
+        if room_id not in self.rooms:
+            state = self.state_of(room_id)
+            acl = None if state is None else ServerAcl.of(state)
+            denied = acl is not None and not acl.allows(self.origin)
+            self.rooms[room_id] = None if state is None else (state.room_version, denied)
+        return self.rooms[room_id]
+
+    def denies(self, room_id: object) -> bool:
+        """Tell whether a room that this server is in denies the sender."""
+        found = self.room(room_id)
+        return found is not None and found[1]
+
     def add(self, pdu: Any) -> None:
-        room = self.rooms.get(pdu.get("room_id")) if isinstance(pdu, JsonObject) else None
+        """Sort a PDU."""
+        room = self.room(pdu.get("room_id")) if isinstance(pdu, JsonObject) else None
         if room is None:
             self._add_elsewhere(pdu)
             return
@@ -193,11 +185,26 @@ class _Sorting:
             self._refuse(_name_of(pdu, version), str(error))
             return
         if denied:
-            reason = f"the room's access control list denies {self.rooms.origin}"
+            reason = f"the room's access control list denies {self.origin}"
             self._refuse(read.event.event_id, reason)
             return
         # The first of two copies: one event is received once.
         self.pdus.setdefault(read.event.event_id, read)
+
+    def allowed(self, edus: Iterable[Any]) -> Iterator[JsonObject]:
+        """Yield the EDUs, without what they say of rooms that deny their sender."""
+        for edu in edus:
+            if not isinstance(edu, JsonObject):
+                continue
+            kind, content = edu.get("edu_type"), edu.get("content")
+            if kind not in ServerAcl.EDUS or not isinstance(content, JsonObject):
+                yield edu
+            elif kind == "m.receipt":
+                # Its receipts stand below the IDs of their rooms.
+                kept = {room: said for room, said in content.items() if not self.denies(room)}
+                yield edu if len(kept) == len(content) else freeze({**edu, "content": kept})
+            elif not self.denies(content.get("room_id")):
+                yield edu
 
     def _add_elsewhere(self, pdu: Any) -> None:
         if not isinstance(pdu, JsonObject):
@@ -243,19 +250,3 @@ def _in_order(pdus: Mapping[EventID, ReadPdu]) -> Iterator[ReadPdu]:
         begun.add(event_id)
         earlier = [found for found in pdus[event_id].prev_events if found in pdus]
         waiting.extend(found for found in reversed(earlier) if found not in begun)
-
-
-def _edus(edus: Iterable[Any], rooms: _Rooms) -> Iterator[JsonObject]:
-    """Yield the EDUs, without what they say of rooms that deny their sender."""
-    for edu in edus:
-        if not isinstance(edu, JsonObject):
-            continue
-        kind, content = edu.get("edu_type"), edu.get("content")
-        if kind not in ServerAcl.EDUS or not isinstance(content, JsonObject):
-            yield edu
-        elif kind == "m.receipt":
-            # Its receipts stand below the IDs of their rooms.
-            kept = {room: said for room, said in content.items() if not rooms.denies(room)}
-            yield edu if len(kept) == len(content) else freeze({**edu, "content": kept})
-        elif not rooms.denies(content.get("room_id")):
-            yield edu
