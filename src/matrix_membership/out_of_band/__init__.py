@@ -29,18 +29,19 @@ from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, server_of
 from matrix_membership.membership import INVITE, KNOCK, LEAVE, Membership, Transition
-from matrix_membership.out_of_band._by_another import judge_by_proofs
-from matrix_membership.out_of_band._events import (
+from matrix_membership.out_of_band._judging import (
     ASKED_OR_ASKING,
+    Reason,
+    Verdict,
     gives_way,
     is_by_wrong_sender,
     is_proof,
     is_signed,
+    judge_by_proofs,
     move,
     slot,
     why_void,
 )
-from matrix_membership.out_of_band._verdicts import Reason, Verdict
 from matrix_membership.room_versions import RoomVersion
 
 __all__ = ["OutOfBand", "Reason", "Verdict"]
