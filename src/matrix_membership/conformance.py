@@ -8,6 +8,7 @@ and `shadow` runs both and reports every difference with its class.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -155,87 +156,31 @@ def compatible(room_version: RoomVersion, *switches: str) -> RoomVersion:
 
 # ------------------------------------------------------------------ classes
 
+
 Holds = Callable[[Event, RoomState, Decision], bool]
-
-
-def _of_another_than_a_join(event: Event, _: RoomState, ours: Decision) -> bool:
-    return ours.rule == "member.unsigned_by_the_authoriser" and event.membership is not JOIN
-
-
-def _federation(event: Event, state: RoomState, _: Decision) -> bool:
-    return closed_to_a_server(event, state)
-
-
-def _alterations(event: Event, _: RoomState, ours: Decision) -> bool:
-    return event.type == "m.room.power_levels" and ours.rule.endswith("_named_level_above_own")
-
-
-def _other_state_key(event: Event, _: RoomState, __: Decision) -> bool:
-    return event.type == "m.room.power_levels" and event.state_key != ""
-
-
-def _odd_level(event: Event, state: RoomState, _: Decision) -> bool:
-    return any(
-        level.__class__ is not int
-        for content in _levels_contents(event, state)
-        for level in _all_levels(content)
-    )
-
-
-def _all_levels(content: Mapping[str, Any]) -> Iterator[Any]:
-    yield from (content[name] for name in NAMED_LEVELS if name in content)
-    for name in _MAPS:
-        if isinstance(content.get(name), Mapping):
-            yield from content[name].values()
-
-
-def _odd_map(event: Event, state: RoomState, _: Decision) -> bool:
-    return any(
-        not isinstance(content[name], Mapping)
-        or (name == "users" and not all(user.startswith("@") for user in content[name]))
-        for content in _levels_contents(event, state)
-        for name in _MAPS
-        if name in content
-    )
-
-
-_MAPS: Final = ("users", "events", "notifications")
-
-
-def _levels_contents(event: Event, state: RoomState) -> Iterator[Mapping[str, Any]]:
-    current = state.get("m.room.power_levels")
-    if current is not None:
-        yield current.content
-    if event.type == "m.room.power_levels":
-        yield event.content
-
-
-def _malformed_member(event: Event, _: RoomState, __: Decision) -> bool:
-    if event.type != "m.room.member":
-        return False
-    content = event.content
-    return (
-        not isinstance(content.get("membership"), str)
-        or ":" not in (event.state_key or "")
-        or "third_party_invite" in content
-        or not isinstance(content.get("join_authorised_via_users_server", ""), str)
-    )
-
-
-def _odd_redacts(event: Event, _: RoomState, ours: Decision) -> bool:
-    return ours.rule == "redaction.otherwise" and not isinstance(event.redacts, str)
-
 
 CLASSES: Final[Mapping[str, Holds]] = MappingProxyType(
     {
-        "authoriser-signature": _of_another_than_a_join,
-        "federate": _federation,
-        "power-level-alterations": _alterations,
-        "odd-level": _odd_level,
-        "odd-level-map": _odd_map,
-        "power-levels-state-key": _other_state_key,
-        "malformed-member": _malformed_member,
-        "redaction-target": _odd_redacts,
+        "authoriser-signature": lambda event, _, ours: (
+            ours.rule == "member.unsigned_by_the_authoriser" and event.membership is not JOIN
+        ),
+        "federate": lambda event, state, _: closed_to_a_server(event, state),
+        "power-level-alterations": lambda event, _, ours: (
+            event.type == _LEVELS and ours.rule.endswith("_named_level_above_own")
+        ),
+        "odd-level": lambda event, state, _: any(
+            map(_has_odd_level, _levels_contents(event, state))
+        ),
+        "odd-level-map": lambda event, state, _: any(
+            map(_has_odd_map, _levels_contents(event, state))
+        ),
+        "power-levels-state-key": lambda event, _, __: (
+            event.type == _LEVELS and event.state_key != ""
+        ),
+        "malformed-member": lambda event, _, __: _is_malformed_member(event),
+        "redaction-target": lambda event, _, ours: (
+            ours.rule == "redaction.otherwise" and not isinstance(event.redacts, str)
+        ),
     }
 )
 """By the name under which the page on conformance lists it; the first that holds counts."""
@@ -244,6 +189,45 @@ CLASSES: Final[Mapping[str, Holds]] = MappingProxyType(
 def class_of(event: Event, state: RoomState, ours: Decision) -> str:
     """Return the class of a difference; empty for one that nobody has listed."""
     return next((name for name, holds in CLASSES.items() if holds(event, state, ours)), "")
+
+
+_LEVELS: Final = "m.room.power_levels"
+_MAPS: Final = ("users", "events", "notifications")
+
+
+def _levels_contents(event: Event, state: RoomState) -> Iterator[Mapping[str, Any]]:
+    current = state.get(_LEVELS)
+    if current is not None:
+        yield current.content
+    if event.type == _LEVELS:
+        yield event.content
+
+
+def _has_odd_level(content: Mapping[str, Any]) -> bool:
+    maps = [content[name] for name in _MAPS if isinstance(content.get(name), Mapping)]
+    levels = [content[name] for name in NAMED_LEVELS if name in content]
+    return any(
+        level.__class__ is not int for level in chain(levels, *(told.values() for told in maps))
+    )
+
+
+def _has_odd_map(content: Mapping[str, Any]) -> bool:
+    return any(
+        not isinstance(content[name], Mapping)
+        or (name == "users" and not all(user.startswith("@") for user in content[name]))
+        for name in _MAPS
+        if name in content
+    )
+
+
+def _is_malformed_member(event: Event) -> bool:
+    content = event.content
+    return event.type == "m.room.member" and (
+        not isinstance(content.get("membership"), str)
+        or ":" not in (event.state_key or "")
+        or "third_party_invite" in content
+        or not isinstance(content.get("join_authorised_via_users_server", ""), str)
+    )
 
 
 # ------------------------------------------------------------------ shadow
