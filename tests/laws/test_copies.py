@@ -78,7 +78,7 @@ def answers(version: RoomVersion) -> Iterator[tuple[str, object]]:
     yield "refused", Refused(error)
     yield "knocked", Knocked(event, (), C, (attempt,))
     yield "left", Left(event, C, (attempt,))
-    yield "handshake", Handshake(JOINING.membership, "make", "send", ("v1",))
+    yield "handshake", Handshake(JOINING.membership, "make", "send", ("v1",), JOINING.response)
     yield "make request", MakeRequest(ROOM, BEN, "b.example", ("1",))
     yield "send request", send_request(signed(a_public_room(version)))
     yield "answer to a knock", SendKnockResponse(())

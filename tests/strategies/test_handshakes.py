@@ -24,19 +24,12 @@ from matrix_membership.federation import (
     Refused,
     Request,
     SendJoinResponse,
-    SendKnockResponse,
-    SendLeaveResponse,
 )
 from matrix_membership.room_versions import KNOWN, V11
 from matrix_membership.strategies import Resident, residents
 from matrix_membership.strategies.handshakes import LIES
 
 ENDS: dict[Any, Any] = {JOINING: Joined, KNOCKING: Knocked, LEAVING: Left}
-ANSWERS = {
-    JOINING: SendJoinResponse.from_json,
-    KNOCKING: SendKnockResponse.from_json,
-    LEAVING: SendLeaveResponse.from_json,
-}
 UNHURRIED = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -59,7 +52,7 @@ def converse(resident: Resident, *, omit_members: bool = True) -> Any:
     )
     step = step.receive(told(resident, step.request, MakeResponse.from_json), at=1)
     while isinstance(step, AwaitingAcceptance):
-        step = step.receive(told(resident, step.request, ANSWERS[resident.handshake]))
+        step = step.receive(told(resident, step.request, resident.handshake.response.from_json))
     return step.receive(resident.keys) if isinstance(step, AwaitingKeys) else step
 
 

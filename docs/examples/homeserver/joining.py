@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from homeserver.keys import MOST_OF_A_ROOM
 from homeserver.rooms import Room
@@ -12,8 +12,6 @@ from homeserver.transport import LARGEST_STATE
 from matrix_membership import InvalidMessage
 from matrix_membership.server import (
     JOINING,
-    KNOCKING,
-    LEAVING,
     Attempts,
     AwaitingAcceptance,
     AwaitingKeys,
@@ -29,8 +27,6 @@ from matrix_membership.server import (
     Request,
     RoomID,
     SendJoinResponse,
-    SendKnockResponse,
-    SendLeaveResponse,
     UserID,
     examine,
     path_of,
@@ -39,12 +35,6 @@ from matrix_membership.server import (
 __all__ = ["Ended", "complete", "converse", "in_turn", "join"]
 
 Ended = Joined | Knocked | Left | Refused
-
-SEND_ANSWERS: Final[Mapping[Handshake, Any]] = {
-    JOINING: SendJoinResponse.from_json,
-    KNOCKING: SendKnockResponse.from_json,
-    LEAVING: SendLeaveResponse.from_json,
-}
 
 
 async def join(
@@ -109,7 +99,7 @@ async def converse(
             answer = await server.transport.ask(
                 step.destination, step.request, most_bytes=LARGEST_STATE
             )
-            sent = step.receive(answer.read(SEND_ANSWERS[handshake]))
+            sent = step.receive(answer.read(handshake.response.from_json))
             if isinstance(sent, AwaitingKeys):
                 return sent.receive(await server.keys_for(sent.needs, most=MOST_OF_A_ROOM))
             if not isinstance(sent, AwaitingAcceptance):

@@ -378,6 +378,9 @@ class SendJoinResponse:
         return b"{" + b",".join(parts) + b"}"
 
 
+SendResponse = SendJoinResponse | SendKnockResponse | SendLeaveResponse
+
+
 def _pdu_of(event: Event) -> bytes:
     # An event in another form has no bytes, and would leave a hole in the answer.
     if not event.pdu:

@@ -29,6 +29,7 @@ from matrix_membership.federation.messages import (
     SendKnockResponse,
     SendLeaveResponse,
     SendRequest,
+    SendResponse,
 )
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import ServerName, UserID, is_user_id, server_of
@@ -55,8 +56,6 @@ MOST_MOVES_SINCE: Final = 20
 
 _SEES_ROOM: Final = (JOIN, INVITE, KNOCK)
 """The memberships of users who may see the description of the room."""
-
-SendResponse = SendJoinResponse | SendKnockResponse | SendLeaveResponse
 
 
 @frozen

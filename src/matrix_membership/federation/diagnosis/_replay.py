@@ -26,7 +26,6 @@ from matrix_membership.federation.handshake import (
 from matrix_membership.federation.messages import (
     MakeResponse,
     SendKnockResponse,
-    SendLeaveResponse,
 )
 from matrix_membership.identifiers import (
     ServerName,
@@ -176,8 +175,7 @@ class Replay:
         if handshake is JOINING:
             told, self.events = join_diagnosis(judged, made)
             return told
-        knocks = handshake is KNOCKING
-        answer = case.read(SendKnockResponse.from_json if knocks else SendLeaveResponse.from_json)
+        answer = case.read(handshake.response.from_json)
         if isinstance(answer, Diagnosis):
             return answer
         case.found.good("form of the answer")

@@ -42,6 +42,7 @@ from matrix_membership.federation.messages import (
     SendJoinResponse,
     SendKnockResponse,
     SendLeaveResponse,
+    SendResponse,
     path_of,
 )
 from matrix_membership.identifiers import (
@@ -83,6 +84,7 @@ class Handshake:
         make: the endpoint that returns a template.
         send: the endpoint that takes the signed event.
         send_versions: the versions of that endpoint, newest first.
+        response: the class of its answer; `response.from_json` reads one.
 
     .. versionadded:: 0.1.0
     """
@@ -91,6 +93,7 @@ class Handshake:
     make: str
     send: str
     send_versions: tuple[str, ...]
+    response: type[SendResponse]
 
     def begin(
         self,
@@ -153,15 +156,16 @@ class Handshake:
         for name, known in (("JOINING", JOINING), ("KNOCKING", KNOCKING), ("LEAVING", LEAVING)):
             if known is self:
                 return name
-        return (Handshake, (self.membership, self.make, self.send, self.send_versions))
+        fields = (self.membership, self.make, self.send, self.send_versions, self.response)
+        return (Handshake, fields)
 
 
 # The newest version of an endpoint first. The specification has send_knock in version 1 only.
-JOINING: Final = Handshake(JOIN, "make_join", "send_join", ("v2", "v1"))
+JOINING: Final = Handshake(JOIN, "make_join", "send_join", ("v2", "v1"), SendJoinResponse)
 """Joining a room: make_join, then send_join."""
-KNOCKING: Final = Handshake(KNOCK, "make_knock", "send_knock", ("v1",))
+KNOCKING: Final = Handshake(KNOCK, "make_knock", "send_knock", ("v1",), SendKnockResponse)
 """Knocking on a room: make_knock, then send_knock."""
-LEAVING: Final = Handshake(LEAVE, "make_leave", "send_leave", ("v2", "v1"))
+LEAVING: Final = Handshake(LEAVE, "make_leave", "send_leave", ("v2", "v1"), SendLeaveResponse)
 """Leaving a room, rejecting its invite or retracting a knock: make_leave, then send_leave."""
 
 

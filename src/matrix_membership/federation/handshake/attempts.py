@@ -31,8 +31,6 @@ from matrix_membership.federation._splitting import ANSWER_BUDGET, AnswerBudget
 from matrix_membership.federation.audit import SendJoinReader
 from matrix_membership.federation.handshake import (
     JOINING,
-    KNOCKING,
-    LEAVING,
     AwaitingAcceptance,
     AwaitingKeys,
     AwaitingTemplate,
@@ -49,9 +47,6 @@ from matrix_membership.federation.messages import (
     MakeResponse,
     MatrixError,
     Request,
-    SendJoinResponse,
-    SendKnockResponse,
-    SendLeaveResponse,
 )
 from matrix_membership.identifiers import ServerName, read_server_name
 from matrix_membership.room_versions import KNOWN, RoomVersion
@@ -63,14 +58,6 @@ End = Joined | Knocked | Left | Failed
 """An end of attempts: the end of one handshake, or the failure of every server."""
 
 _Step = AwaitingTemplate | AwaitingAcceptance | AwaitingKeys
-
-_SENT: Final[Mapping[Handshake, Callable[[JsonValue], Any]]] = MappingProxyType(
-    {
-        JOINING: SendJoinResponse.from_json,
-        KNOCKING: SendKnockResponse.from_json,
-        LEAVING: SendLeaveResponse.from_json,
-    }
-)
 
 
 @frozen
@@ -204,7 +191,7 @@ class Attempts:
             if isinstance(step, AwaitingTemplate):
                 return self._after(step.receive(_read(status, body, MakeResponse.from_json), at=at))
             if isinstance(step, AwaitingAcceptance):
-                answer = _read(status, body, _SENT[step.handshake])
+                answer = _read(status, body, step.handshake.response.from_json)
                 after = step.receive(answer)
                 if isinstance(after, AwaitingAcceptance):
                     return evolve(self, step=after, transcript=self._with(Reply.OLDER, answer))
