@@ -192,23 +192,31 @@ def write(value: JsonValue, *, has_float: bool) -> bytes:
     return _written(value).encode() if has_float else write_plain(value)
 
 
-# Most values are texts and small integers, and most lists and objects hold texts alone: their
-# classes are compared in C. Each value in turn, a member event took 5.5 us, and takes 2.9.
 def _check(value: JsonValue, strict: bool, depth: int) -> bool:  # noqa: FBT001 - private, and hot
     """Check that JSON can hold a value; tell whether it has a float in it."""
-    if value.__class__ is int and MIN_INTEGER <= value <= MAX_INTEGER:
-        return False
     if isinstance(value, (dict, list, tuple)):
-        if not depth:
-            most = f"at most {DEFAULT_BUDGET.max_depth} levels of nesting"
-            raise InvalidJson("JSON", most, "more")
-        items = _items(value) if isinstance(value, dict) else value
-        if _PLAIN.issuperset(map(type, items)):
-            return False
-        below = depth - 1
-        # A list, not a generator: `any` would stop at the first float and leave the rest unchecked.
-        return any([_check(item, strict, below) for item in items if item.__class__ is not str])  # noqa: C419 - see above
+        return _check_items(value, strict, depth)
     return _check_scalar(value, strict)
+
+
+# Most values are texts and small integers: they are passed over here, without a call for each. With
+# one, a member event took 3.3 us, and takes 2.0; power levels of 500 users took 85, and take 40.
+def _check_items(value: JsonValue, strict: bool, depth: int) -> bool:  # noqa: FBT001 - as `_check`
+    if not depth:
+        most = f"at most {DEFAULT_BUDGET.max_depth} levels of nesting"
+        raise InvalidJson("JSON", most, "more")
+    below = depth - 1
+    has_float = False
+    for item in _items(value) if isinstance(value, dict) else value:
+        kind = item.__class__
+        if kind is str or (kind is int and MIN_INTEGER <= item <= MAX_INTEGER):
+            continue
+        if kind is dict or kind is list:
+            # Called first: after a float was found, the rest has to be checked too.
+            has_float = _check_items(item, strict, below) or has_float
+        elif item is not None:
+            has_float = _check(item, strict, below) or has_float
+    return has_float
 
 
 def _check_scalar(value: JsonValue, strict: bool) -> bool:  # noqa: FBT001 - as `_check`
@@ -224,7 +232,6 @@ def _check_scalar(value: JsonValue, strict: bool) -> bool:  # noqa: FBT001 - as 
     return True
 
 
-_PLAIN: Final = frozenset({str, bool, type(None)})
 _TEXTS: Final = frozenset({str})
 
 
