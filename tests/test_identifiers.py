@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -106,3 +108,44 @@ class TestServerPart:
     )
     def test_is_all_after_the_first_colon(self, identifier: str, server: str) -> None:
         assert server_of(identifier) == server
+
+
+class TestPlainForms:
+    """The patterns of names of ASCII characters that JSON text writes as they are."""
+
+    @pytest.mark.parametrize(
+        ("pattern", "name", "holds"),
+        [
+            (identifiers.PLAIN, "{}", bool),
+            (identifiers.PLAIN_USER_ID, "@{}:a.example", is_user_id),
+            (identifiers.PLAIN_USER_ID, "@a{}b:a.example", is_user_id),
+            (identifiers.PLAIN_ROOM_ID, "!{}:a.example", is_room_id),
+            (identifiers.PLAIN_ROOM_ID, "!a{}b:a.example", is_room_id),
+        ],
+    )
+    def test_are_those_of_the_grammar(
+        self, pattern: str, name: str, holds: Callable[[object], bool]
+    ) -> None:
+        matches = re.compile(pattern).fullmatch
+        for character in ("", *map(chr, range(0x7F))) if name != "{}" else map(chr, range(0x7F)):
+            text = name.format(character)
+            plain = json.dumps(text) == f'"{text}"'
+            assert (matches(text) is not None) == (plain and holds(text)), repr(text)
+        assert matches(name.format("\x80")) is None
+
+    @pytest.mark.parametrize(
+        ("name", "holds"),
+        [
+            ("@{}:a.example", is_user_id),
+            ("!{}:a.example", is_room_id),
+            ("${}:a.example", is_event_id),
+        ],
+    )
+    def test_have_a_localpart_of_nearly_any_character(
+        self, name: str, holds: Callable[[object], bool]
+    ) -> None:
+        odd = (0xD7FF, 0xD800, 0xDFFF, 0xE000, 0xFFFF, 0x10FFFF)
+        for character in map(chr, (*range(0x100), *odd)):
+            taken = character not in ":\0" and not "\ud800" <= character <= "\udfff"
+            for text in (character, f"a{character}", f"{character}é", f"é{character}b"):
+                assert holds(name.format(text)) == taken, repr(text)

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_membership.canonical_json import JsonFloat, _plain, freeze
+from matrix_membership.canonical_json import JsonFloat, _plain, encode, freeze
 from matrix_membership.errors import InvalidEvent, InvalidMessage
-from matrix_membership.events import Event, _fast_read, read_pdu
+from matrix_membership.events import Event, _fast_read, read_pdu, reading
 from matrix_membership.federation import _splitting
 from matrix_membership.federation.audit import SendJoinReader
 from matrix_membership.room_versions import V1, V5, V11, RoomVersion
@@ -68,8 +68,15 @@ def outcome(data: bytes, version: RoomVersion) -> object:
 
 def outcomes(data: bytes, version: RoomVersion) -> Iterator[object]:
     for plain in (WITH, WITHOUT):
-        with patch.object(_fast_read, "read_plain", plain.read_plain):
+        with (
+            patch.object(_fast_read, "read_plain", plain.read_plain),
+            patch.object(reading, "read_plain", plain.read_plain),
+        ):
             yield outcome(data, version)
+
+
+def in_canonical_form(content: str) -> str:
+    return encode(PDU).decode().replace('{"body":"x"}', content)
 
 
 TEXTS: Final = (
@@ -78,7 +85,8 @@ TEXTS: Final = (
     json.dumps(PDU) + " x",
     "\ufeff" + json.dumps(PDU),
     *(
-        with_content(f'{{"a": {value}}}')
+        compose(f'{{"a":{value}}}')
+        for compose in (with_content, in_canonical_form)
         for value in (
             *("0", "-0", "-1", "1.0", "1e2", "-0.0", "1E400", "NaN", "Infinity", "01", "+1"),
             *("9007199254740991", "9007199254740992", "18446744073709551615"),
@@ -109,11 +117,22 @@ class TestReading:
         assert isinstance(with_orjson, InvalidEvent)
         assert with_orjson == without
 
-    @given(event=events(), version=st.sampled_from(VERSIONS), data=st.data())
+    @given(
+        event=events(),
+        version=st.sampled_from(VERSIONS),
+        data=st.data(),
+        layout=st.sampled_from([None, (",", ":")]),
+    )
     def test_agrees_on_altered_events(
-        self, event: Any, version: RoomVersion, data: st.DataObject
+        self,
+        event: Any,
+        version: RoomVersion,
+        data: st.DataObject,
+        layout: tuple[str, str] | None,
     ) -> None:
-        text = json.dumps(event.to_pdu(), ensure_ascii=False)
+        text = json.dumps(
+            event.to_pdu(), ensure_ascii=False, separators=layout, sort_keys=layout is not None
+        )
         place = data.draw(st.integers(0, len(text)))
         text = text[:place] + data.draw(st.just("") | ODD) + text[place:]
         with_orjson, without = outcomes(text.encode(), version)

@@ -29,21 +29,44 @@ ServerName = NewType("ServerName", str)
 MAX_BYTES: Final = 255
 """Bytes that an identifier may have, its sigil and server name included."""
 
-_SERVER = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.\-]{1,255})(?::[0-9]{1,5})?"
-_LOCALPART = r"[^:\x00\ud800-\udfff]"
+# Names first, which are more frequent. Nothing is tried a second time: no part could end earlier.
+_SERVER = r"(?:[A-Za-z0-9.\-]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(?::[0-9]{1,5}+)?+"
+# All but a colon, a null character and surrogates. A class of ASCII characters comes first, since it
+# takes 2 ns for each, and the class of what is excluded 4.
+_LOCALPART = r"[\x01-9;-~]*+[^:\x00\ud800-\udfff]*+"
+PLAIN: Final = r"[ !#-\[\]-~]"
+"""The pattern of an ASCII character that JSON text writes as it is."""
+_PLAIN_LOCALPART = r"[ !#-9;-\[\]-~]*+"  # the characters of both
+
+
+def _user(localpart: str) -> str:
+    return rf"@{localpart}:{_SERVER}"
+
+
+def _room(localpart: str) -> str:
+    return rf"!(?:(?!:){localpart}:{_SERVER}|[A-Za-z0-9_\-]{{43}})"
+
+
 _matches_server = re.compile(_SERVER).fullmatch
-_USER = rf"@{_LOCALPART}*:{_SERVER}"
+_USER = _user(_LOCALPART)
 _matches_user = re.compile(_USER).fullmatch
 _matches_users = re.compile(rf"{_USER}(?:\x00{_USER})*+").fullmatch
-_matches_room = re.compile(rf"!(?:{_LOCALPART}+:{_SERVER}|[A-Za-z0-9_\-]{{43}})").fullmatch
-_matches_event = re.compile(rf"\${_LOCALPART}+:{_SERVER}").fullmatch
-_EVENT_HASH = r"\$[A-Za-z0-9_\-+/]{43}"
-_matches_event_hash = re.compile(_EVENT_HASH).fullmatch
-_matches_event_hashes = re.compile(f"{_EVENT_HASH}(?:,{_EVENT_HASH})*").fullmatch
+_matches_room = re.compile(_room(_LOCALPART)).fullmatch
+_matches_event = re.compile(rf"\$(?!:){_LOCALPART}:{_SERVER}").fullmatch
+EVENT_HASH: Final = r"\$[A-Za-z0-9_\-+/]{43}"
+"""The pattern of an event ID that is a hash."""
+_matches_event_hash = re.compile(EVENT_HASH).fullmatch
+_matches_event_hashes = re.compile(f"{EVENT_HASH}(?:,{EVENT_HASH})*").fullmatch
 _WITH_COMMA: Final = len("$,") + 43
 
+PLAIN_USER_ID: Final = _user(_PLAIN_LOCALPART)
+"""The pattern of a user ID of such characters, of any length."""
+PLAIN_ROOM_ID: Final = _room(_PLAIN_LOCALPART)
+"""The same of a room ID."""
+
 # A character has at most four bytes: below this length no bytes have to be counted.
-_SURELY_SHORT: Final = MAX_BYTES // 4
+SURELY_SHORT: Final = MAX_BYTES // 4
+"""So many characters are within the limit, which counts bytes."""
 
 
 def is_server_name(value: object) -> TypeGuard[ServerName]:
@@ -56,7 +79,7 @@ def is_server_name(value: object) -> TypeGuard[ServerName]:
     """
     return (
         isinstance(value, str)
-        and (len(value) <= _SURELY_SHORT or _fits(value))
+        and (len(value) <= SURELY_SHORT or _fits(value))
         and _matches_server(value) is not None
     )
 
@@ -71,7 +94,7 @@ def is_user_id(value: object) -> TypeGuard[UserID]:
     """
     return (
         isinstance(value, str)
-        and (len(value) <= _SURELY_SHORT or _fits(value))
+        and (len(value) <= SURELY_SHORT or _fits(value))
         and _matches_user(value) is not None
     )
 
@@ -90,7 +113,7 @@ def are_user_ids(values: Collection[object]) -> bool:
     # a match with as many of them as there are gaps has as many user IDs as there are values.
     if (
         values
-        and max(map(len, values)) <= _SURELY_SHORT  # type: ignore[arg-type]  # all are text by now
+        and max(map(len, values)) <= SURELY_SHORT  # type: ignore[arg-type]  # all are text by now
         and listed.count("\0") == len(values) - 1
         and _matches_users(listed)
     ):
@@ -108,7 +131,7 @@ def is_room_id(value: object) -> TypeGuard[RoomID]:
     """
     return (
         isinstance(value, str)
-        and (len(value) <= _SURELY_SHORT or _fits(value))
+        and (len(value) <= SURELY_SHORT or _fits(value))
         and _matches_room(value) is not None
     )
 
@@ -121,7 +144,7 @@ def is_event_id(value: object) -> TypeGuard[EventID]:
     """
     return (
         isinstance(value, str)
-        and (len(value) <= _SURELY_SHORT or _fits(value))
+        and (len(value) <= SURELY_SHORT or _fits(value))
         and (_matches_event_hash(value) is not None or _matches_event(value) is not None)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -82,6 +83,18 @@ class TestTemplate:
     )
     def test_writes_other_events(self, version: RoomVersion, more: dict[str, Any]) -> None:
         assert agrees({**PDU, **more}, version)
+
+
+class TestAmendedRedaction:
+    @pytest.mark.parametrize("layout", [None, (",", ":")])
+    def test_keeps_what_the_version_says(self, layout: Any) -> None:
+        kept = {"m.room.member": {"membership", "displayname"}}
+        mine = V11.evolve(identifier="org.example.mine", redaction_content=kept)
+        content = {"membership": "join", "displayname": "Ben", "avatar_url": None}
+        pdu = {**PDU, "type": "m.room.member", "state_key": BEN, "content": content}
+        text = json.dumps(pdu, separators=layout, sort_keys=True)
+        assert Event.from_pdu(text, mine).event_id == event_id(pdu, mine)
+        assert agrees(pdu, mine)
 
 
 class TestDocument:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from matrix_membership import Event
@@ -24,6 +27,14 @@ class TestReadPdu:
         read = read_pdu(PDU, V11)
         assert list(read.auth_events) == PDU["auth_events"]
         assert list(read.prev_events) == PDU["prev_events"]
+
+    @pytest.mark.parametrize("pdu", [PDU, json.dumps(PDU)])
+    def test_is_compared_by_its_pdu(self, pdu: Any) -> None:
+        read, again = read_pdu(pdu, V11), read_pdu(pdu, V11)
+        assert read.document == freeze(PDU)
+        assert read == again
+        assert read != read_pdu(PDU | {"unsigned": {}}, V11)
+        assert document_as_read(read) is document_as_read(read)
 
     def test_does_not_change(self) -> None:
         read = read_pdu(PDU, V11)

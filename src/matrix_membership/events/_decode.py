@@ -7,6 +7,7 @@ from typing import Final
 
 from matrix_membership.canonical_json import Budget, JsonValue, encode, read
 from matrix_membership.errors import InvalidEvent, InvalidIdentifier, InvalidJson
+from matrix_membership.events._cut import Parts, cut
 from matrix_membership.events._fast_read import usual_document
 from matrix_membership.events._fast_write import ANY, USUAL, WITH_FLOATS, Form
 from matrix_membership.events.format import MAX_DRESSED_PDU_BYTES, MAX_PDU_BYTES, check_format
@@ -27,11 +28,18 @@ def given_id(event_id: str) -> EventID:
 
 def decoded(
     pdu: bytes | str | Mapping[str, JsonValue], room_version: RoomVersion
-) -> tuple[bytes, Mapping[str, JsonValue], Form]:
-    """Decode a PDU: return the bytes to keep, the checked PDU, and its form."""
+) -> tuple[bytes, Mapping[str, JsonValue], Form | Parts]:
+    """Decode a PDU: return the bytes to keep, the checked PDU, and its form.
+
+    A PDU in canonical form is cut: then the fields that rules read stand for the PDU, and its
+    parts for its form.
+    """
     if room_version.__class__ is not RoomVersion:  # spares good ones a call
         require_room_version(room_version)
     data = pdu if isinstance(pdu, bytes) else _bytes_of(pdu, room_version)
+    found = cut(data, room_version)
+    if found is not None:
+        return data, *found
     document = usual_document(data, room_version)
     if document is not None:
         return data, document, USUAL

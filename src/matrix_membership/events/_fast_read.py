@@ -18,7 +18,7 @@ from typing import Final
 
 from matrix_membership.canonical_json import DEFAULT_BUDGET, MAX_INTEGER, JsonValue, read_plain
 from matrix_membership.events.format import FIELDS, MAX_AUTH_EVENTS, MAX_PDU_BYTES, MAX_PREV_EVENTS
-from matrix_membership.identifiers import MAX_BYTES, are_event_ids, is_room_id, is_user_id
+from matrix_membership.identifiers import SURELY_SHORT, are_event_ids, is_room_id, is_user_id
 from matrix_membership.room_versions import RoomVersion
 
 __all__ = ["is_usual", "usual_document"]
@@ -84,10 +84,10 @@ def is_usual(
     keys = len(_KINDS) + of_text + (unsigned is not None)
     if (
         len(document) != keys
-        or len(event_type) > _SURELY_SHORT
+        or len(event_type) > SURELY_SHORT
         or (
             state_key is not None
-            and (state_key.__class__ is not str or len(state_key) > _SURELY_SHORT)
+            and (state_key.__class__ is not str or len(state_key) > SURELY_SHORT)
         )
         or (origin is not None and origin.__class__ is not str)
         or (unsigned is not None and unsigned.__class__ is not dict)
@@ -113,6 +113,23 @@ def is_usual(
         texts += len(hashes)
         below += hashes.values()
     return data.count(b'"') == 2 * (texts + _texts_in(below, data))
+
+
+def plain_object(text: str) -> dict[str, JsonValue] | None:
+    """Decode an object that is part of a usual PDU, and check it as `is_usual` does.
+
+    Returns:
+        The object; None for one that is not usual, or not JSON.
+    """
+    data = text.encode()
+    if _BACKSLASH in data:
+        return None
+    try:
+        found = read_plain(data)
+    except (ValueError, RecursionError, StopIteration):
+        return None
+    texts = len(found) + _texts_in([*found.values()], data)
+    return found if data.count(b'"') == 2 * texts else None
 
 
 def _texts_in(below: list[JsonValue], data: bytes) -> int:
@@ -164,10 +181,6 @@ _NONE_HAS: Final = -MAX_PDU_BYTES
 
 _BACKSLASH: Final = ord("\\")
 """As a number: looking for a byte takes 0.02 us, looking for a text of one byte 0.2."""
-
-_SURELY_SHORT: Final = MAX_BYTES // 4
-"""So many characters are within the limit, which counts bytes."""
-
 _SHORT_PDU: Final = MAX_PDU_BYTES // 4
 """So many bytes are few enough to be read twice, should the PDU prove unusual."""
 

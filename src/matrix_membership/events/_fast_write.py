@@ -1,8 +1,9 @@
 """Write the bytes that the hashes and signatures of a PDU cover.
 
-Usual PDUs have the same keys, and were checked when they were read. They are written from a
-template, in order, at a quarter of the cost of copying, sorting and encoding. All other PDUs
-are written that longer way.
+Usual PDUs have the same keys, and were checked when they were read. They are put together from
+parts, in order, at a quarter of the cost of copying, sorting and encoding. The parts are
+those that a PDU in canonical form was cut into, or are written from a template. All other
+PDUs are written that longer way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership.canonical_json import JsonValue, read, write, write_plain
+from matrix_membership.events._cut import Parts
 from matrix_membership.events._fast_read import usual_document
 from matrix_membership.hashing import NOT_IN_CONTENT_HASH, is_hash_of
 from matrix_membership.membership import MEMBERSHIPS
@@ -63,18 +65,27 @@ def document_of(pdu: bytes, room_version: RoomVersion) -> tuple[dict[str, JsonVa
     return dict(document), WITH_FLOATS if has_float else ANY
 
 
-def covered_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion, form: Form) -> bytes:
+def covered_bytes(
+    pdu: Mapping[str, JsonValue], room_version: RoomVersion, form: Form | Parts
+) -> bytes:
     """Write what signatures and the reference hash cover, faster.
 
     The result is that of `hashing.signed_bytes`.
 
     Args:
-        pdu: a PDU whose format was checked.
+        pdu: a PDU whose format was checked, or its fields from `cut`.
         room_version: the version of its room.
-        form: what is known of it.
+        form: what is known of it, or the parts from `cut`.
     """
     if form is USUAL:
-        return _covered(pdu, room_version, _pieces(pdu), None)
+        form = _parts_of(pdu)
+    if isinstance(form, tuple):
+        start, _, depth, hashes, origin, end, _ = form
+        kept = _kept_content(pdu, room_version, None)
+        if origin:
+            origin = _kept_origin(origin, room_version)
+        rest = f"{depth}{hashes}{origin}{end}"
+        return b"".join((start.encode(), kept, rest.encode()))
     redacted = redact(pdu, room_version)
     # Signatures survive redaction, but cannot cover themselves.
     del redacted["signatures"]
@@ -84,84 +95,91 @@ def covered_bytes(pdu: Mapping[str, JsonValue], room_version: RoomVersion, form:
 def hashed_bytes(pdu: Mapping[str, JsonValue], form: Form) -> bytes:
     """Write what the content hash covers; arguments as for `covered_bytes`."""
     if form is USUAL:
-        return _hashed(pdu, _pieces(pdu), _content_bytes(pdu["content"]))
+        start, _, depth, _, origin, end, _ = _parts_of(pdu)
+        rest = f"{depth}{origin}{end}"
+        return b"".join((start.encode(), _content_bytes(pdu["content"]), rest.encode()))
     hashed = {key: value for key, value in pdu.items() if key not in NOT_IN_CONTENT_HASH}
     return write(hashed, has_float=form is WITH_FLOATS)
 
 
 def both_bytes(
-    pdu: Mapping[str, JsonValue], room_version: RoomVersion, form: Form
+    pdu: Mapping[str, JsonValue], room_version: RoomVersion, form: Form | Parts
 ) -> tuple[bytes, bytes]:
     """Write both; for a usual PDU they share most of their bytes."""
     if form is USUAL:
-        pieces, content = _pieces(pdu), _content_bytes(pdu["content"])
-        return _covered(pdu, room_version, pieces, content), _hashed(pdu, pieces, content)
-    return covered_bytes(pdu, room_version, form), hashed_bytes(pdu, form)
+        form = _parts_of(pdu)
+    if not isinstance(form, tuple):
+        return covered_bytes(pdu, room_version, form), hashed_bytes(pdu, form)
+    start, written, depth, hashes, origin, end, _ = form
+    if written:  # of a member with no more than a profile, whose fields leave that out
+        whole, kept = written.encode(), _kept_content(pdu, room_version, None)
+    else:
+        whole = _content_bytes(pdu["content"])
+        kept = _kept_content(pdu, room_version, whole)
+    # The content hash covers `origin` in every version, also where redaction no longer keeps it.
+    kept_origin = _kept_origin(origin, room_version) if origin else ""
+    before = start.encode()
+    # The contents are encoded apart from the rest, since a non-ASCII name in one would slow down
+    # the encoding of the whole text.
+    covered = f"{depth}{hashes}{kept_origin}{end}"
+    hashed = f"{depth}{origin}{end}"
+    return b"".join((before, kept, covered.encode())), b"".join((before, whole, hashed.encode()))
 
 
-_Pieces = tuple[bytes, bytes, bytes]
-"""Parts of a usual PDU: all before the content, the depth, and all after the origin."""
+def _parts_of(pdu: Mapping[str, JsonValue]) -> Parts:
+    """Write the parts of a usual PDU, without its content.
 
-
-def _pieces(pdu: Mapping[str, JsonValue]) -> _Pieces:
-    """Write the parts of a usual PDU that both kinds of bytes share.
-
-    Text that was read without escapes is written without. The parts are encoded one by one,
-    since a non-ASCII name in the content would slow down the encoding of the whole text.
+    Text that was read without escapes is written without.
     """
-    auth_events, prev_events = pdu["auth_events"], pdu["prev_events"]
+    auth_events, prev_events, hashes = pdu["auth_events"], pdu["prev_events"], pdu["hashes"]
     auth = '["' + '","'.join(auth_events) + '"]' if auth_events else "[]"
     prev = '["' + '","'.join(prev_events) + '"]' if prev_events else "[]"
     key = f'"state_key":"{pdu["state_key"]}",' if "state_key" in pdu else ""
+    sha256 = hashes["sha256"]
+    written = f'{{"sha256":"{sha256}"}}' if len(hashes) == 1 else write_plain(hashes).decode()
     return (
-        f'{{"auth_events":{auth},"content":'.encode(),
-        f',"depth":{pdu["depth"]},'.encode(),
+        f'{{"auth_events":{auth},"content":',
+        "",
+        f',"depth":{pdu["depth"]},',
+        f'"hashes":{written},',
+        f'"origin":"{pdu["origin"]}",' if "origin" in pdu else "",
         (
-            f'"origin_server_ts":{pdu["origin_server_ts"]},"prev_events":{prev},"room_id":"{pdu["room_id"]}",'
-            f'"sender":"{pdu["sender"]}",{key}"type":"{pdu["type"]}"}}'
-        ).encode(),
+            f'"origin_server_ts":{pdu["origin_server_ts"]},"prev_events":{prev},'
+            f'"room_id":"{pdu["room_id"]}","sender":"{pdu["sender"]}",{key}"type":"{pdu["type"]}"}}'
+        ),
+        sha256,
     )
 
 
-def _covered(
-    pdu: Mapping[str, JsonValue], room_version: RoomVersion, pieces: _Pieces, whole: bytes | None
+def _kept_origin(origin: str, room_version: RoomVersion) -> str:
+    # Of the keys that a usual PDU may have, `origin` alone depends on the version: version 11
+    # dropped it from what redaction keeps.
+    return origin if "origin" in survivors(room_version).top_level else ""
+
+
+def _kept_content(
+    pdu: Mapping[str, JsonValue], room_version: RoomVersion, whole: bytes | None
 ) -> bytes:
-    """Write it from the pieces and, if it is at hand, the whole content as written."""
-    event_type, content, hashes = pdu["type"], pdu["content"], pdu["hashes"]
-    kept = None
+    """Write the content that survives redaction.
+
+    `whole` is all of the content as written, if that is at hand.
+    """
+    event_type, content = pdu["type"], pdu["content"]
     if (
         event_type == "m.room.member"
-        # Nothing else of a member's content survives in any room version.
+        # Nothing else of a member's content survives in any room version of the specification.
         and "join_authorised_via_users_server" not in content
         and "third_party_invite" not in content
+        and not room_version.redaction_content
     ):
         membership = content.get("membership")
         kept = _ONLY_MEMBERSHIP.get(membership) if membership.__class__ is str else None
-    # Also for a membership that is unknown or not text: only the five known ones have their bytes
-    # made beforehand.
-    if kept is None:
-        left = redacted_content(event_type, content, survivors(room_version))
-        # All of most power levels survives: writing those of 500 users again takes 100 us.
-        kept = whole if whole and left == content else write_plain(left)
-    if len(hashes) == 1:
-        written = f'{{"sha256":"{hashes["sha256"]}"}}'
-    else:
-        written = write_plain(hashes).decode()
-    # Of the keys that a usual PDU may have, `origin` alone depends on the version: version 11
-    # dropped it from what redaction keeps.
-    survives = "origin" in pdu and "origin" in survivors(room_version).top_level
-    origin = f'"origin":"{pdu["origin"]}",' if survives else ""
-    # The order is that of the keys: canonical JSON sorts them, and `hashes` and `origin` stand
-    # between `depth` and `origin_server_ts`.
-    start, depth, end = pieces
-    return b"".join((start, kept, depth, f'"hashes":{written},{origin}'.encode(), end))
-
-
-def _hashed(pdu: Mapping[str, JsonValue], pieces: _Pieces, whole: bytes) -> bytes:
-    # The content hash covers `origin` in every version, also where redaction no longer keeps it.
-    origin = f'"origin":"{pdu["origin"]}",'.encode() if "origin" in pdu else b""
-    start, depth, end = pieces
-    return b"".join((start, whole, depth, origin, end))
+        # Only the five known memberships have their bytes made beforehand.
+        if kept is not None:
+            return kept
+    left = redacted_content(event_type, content, survivors(room_version))
+    # All of most power levels survives: writing those of 500 users again takes 100 us.
+    return whole if whole and left == content else write_plain(left)
 
 
 def _content_bytes(content: Mapping[str, JsonValue]) -> bytes:
