@@ -169,6 +169,15 @@ def freeze(value: JsonValue) -> JsonValue:
     return _frozen(value)
 
 
+def object_of(fields: Mapping[str, JsonValue]) -> JsonObject:
+    """Make a `JsonObject` of values that do not change."""
+    # Without the two calls of its class: 0.3 us, not 0.8.
+    made: Any = _unfilled(JsonObject)
+    _fill(made, fields)
+    found: JsonObject = made
+    return found
+
+
 def thaw(value: JsonValue) -> JsonValue:
     """Make a mutable copy, of plain dicts and lists, of a JSON value.
 
