@@ -499,6 +499,13 @@ class TestPersistentMap:
             assert (list(found), len(found)) == (list(expected), len(expected))
             assert [found.get(key) for key in range(61)] == [expected.get(k) for k in range(61)]
 
+    def test_leaves_out_what_went_some_changes_ago(self) -> None:
+        map_ = PersistentMap({number: number for number in range(400)}).without(7)
+        for number in range(400, 425):
+            map_ = map_.with_item(number, number)
+        assert len(map_._levels) > 2
+        assert list(map_) == [number for number in range(425) if number != 7]
+
     def test_is_the_same_without_what_it_has_not(self) -> None:
         map_ = PersistentMap({1: "a"})
         assert map_.without(2) is map_

@@ -17,7 +17,7 @@ from matrix_membership.events.contents import NO_POWER_LEVELS, Create, JoinRules
 from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.membership import LEAVE, UNKNOWN, JoinRule, Membership
 from matrix_membership.room_versions import RoomVersion, require_room_version
-from matrix_membership.state._members import Members, Roster
+from matrix_membership.state._members import Roster
 from matrix_membership.state._persistent_map import SmallMap, with_item
 from matrix_membership.state._storage import (
     LookUp,
@@ -174,8 +174,7 @@ def with_member(before: Fields, user: str, event: Event) -> Fields:
     # when somebody asks.
     if roster.servers is not before._roster.servers and servers is not None:
         servers = roster.servers_in_room if before.is_partial else None
-    state._roster = roster
-    state._members = Members(roster)
+    state._roster = state._members = roster
     state.get_member = roster.get
     state._single, state._keyed = before._single, before._keyed
     state._servers = servers

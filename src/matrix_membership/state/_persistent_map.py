@@ -29,36 +29,35 @@ class PersistentMap(Generic[_Key, _Value]):
 
     def __init__(self, items: Mapping[_Key, _Value] | None = None) -> None:
         """Make a map of these items, in their order. Copies them."""
-        self._levels = ({}, dict(items or {}))
-        self._size = len(self._levels[1])
+        self._levels = (dict(items or {}),)
+        self._size = len(self._levels[0])
 
     @classmethod
     def owning(cls, items: dict[_Key, _Value]) -> PersistentMap[_Key, _Value]:
         """Make a map of a dict that its owner no longer changes."""
         made: PersistentMap[_Key, _Value] = cls.__new__(cls)
-        made._levels = ({}, items)
+        made._levels = (items,)
         made._size = len(items)
         return made
 
     def get(self, key: _Key) -> _Value | None:
         """Return the value under a key, or None."""
         for level in self._levels:
-            value = level.get(key, None)
+            value = level.get(key)
             if value is not None:
                 return None if value is _GONE else value
         return None
 
     def with_item(self, key: _Key, value: _Value) -> PersistentMap[_Key, _Value]:
         """Return the map with a value under a key, last in order."""
-        grown = self._size + (self.get(key) is None)
-        return self._changed(key, value, grown)
+        return self.changed(key, value, self.get(key) is None)
 
     def without(self, key: _Key) -> PersistentMap[_Key, _Value]:
         """Return the map without a key."""
         if self.get(key) is None:
             return self
         # Readers of a level know the mark: typed, it would be in every signature here.
-        return self._changed(key, cast("_Value", _GONE), self._size - 1)
+        return self.changed(key, cast("_Value", _GONE), -1)
 
     def __len__(self) -> int:
         return self._size
@@ -72,36 +71,56 @@ class PersistentMap(Generic[_Key, _Value]):
 
     def items(self) -> Iterator[tuple[_Key, _Value]]:
         """Return keys and values, in the order of their last change."""
-        for index in range(len(self._levels) - 1, -1, -1):
-            newer = self._levels[:index]
-            for key, value in self._levels[index].items():
-                if value is not _GONE and not any(key in level for level in newer):
-                    yield key, value
+        levels = self._levels
+        for index in range(len(levels) - 1, 0, -1):
+            newer = levels[:index]
+            for key, value in levels[index].items():
+                # Loops, not `any`: a generator for each item takes three times as long.
+                for level in newer:
+                    if key in level:
+                        break
+                else:
+                    if value is not _GONE:
+                        yield key, value
+        for key, value in levels[0].items():
+            if value is not _GONE:
+                yield key, value
 
-    def _changed(self, key: _Key, value: _Value, size: int) -> PersistentMap[_Key, _Value]:
-        newest, *older = self._levels
-        newest = newest.copy()
-        # A dict leaves a key that is set again where it stood. Taken out first, it comes last, as
-        # the order of memberships wants.
-        newest.pop(key, None)
-        newest[key] = value
-        if len(newest) >= _RATIO:
-            older.insert(0, newest)
-            newest = {}
-            # Levels grow sixteenfold, so that a map of a million items has five or six, and a
-            # look-up as many steps at most.
-            while len(older) > 1 and len(older[0]) * _RATIO >= len(older[1]):
-                upper, lower, *rest = older
-                older = [_merged(upper, lower, is_base=not rest), *rest]
+    def changed(self, key: _Key, value: _Value, more: int) -> PersistentMap[_Key, _Value]:
+        """Do what `with_item` does, for a caller who knows how many items come to it."""
+        levels = self._levels
+        newest = levels[0]
+        if len(levels) > 1 and len(newest) < _RATIO:
+            newest = newest.copy()
+            # A dict leaves a key that is set again where it stood. Taken out first, it comes last,
+            # as the order of memberships wants.
+            if key in newest:
+                del newest[key]
+            newest[key] = value
+            levels = (newest, *levels[1:])
+        else:
+            levels = ({key: value}, *_settled(levels))
         changed: PersistentMap[_Key, _Value] = PersistentMap.__new__(PersistentMap)
-        changed._levels = (newest, *older)
-        changed._size = size
+        changed._levels = levels
+        changed._size = self._size + more
         return changed
+
+
+def _settled(levels: tuple[dict[_Key, _Value], ...]) -> tuple[dict[_Key, _Value], ...]:
+    """Merge neighbours until each level is more than sixteen times as large as the one above."""
+    # So a map of a million items has five or six, and a look-up as many steps at most.
+    while len(levels) > 1 and len(levels[0]) * _RATIO >= len(levels[1]):
+        upper, lower, *rest = levels
+        levels = (_merged(upper, lower, is_base=not rest), *rest)
+    return levels
 
 
 def _merged(
     upper: dict[_Key, _Value], lower: dict[_Key, _Value], *, is_base: bool
 ) -> dict[_Key, _Value]:
+    # In C, where no key has to move or to go: 16 items over 64 take 2.5 us, in the loop 4.
+    if not is_base and lower.keys().isdisjoint(upper):
+        return lower | upper
     merged = lower.copy()
     for key, value in upper.items():
         merged.pop(key, None)
