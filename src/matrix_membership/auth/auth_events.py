@@ -171,31 +171,39 @@ def select_auth_events(event: Event) -> frozenset[StateKey]:
 
 def selected_by_specification(event: Event) -> frozenset[StateKey]:
     """Select auth events as the specification says."""
-    if event.type == "m.room.create":
+    event_type, version = event.type, event.room_version
+    if event_type == "m.room.create":
         # Rule 1 judges a create event without any state.
         return frozenset()
-    selected: list[StateKey] = [("m.room.power_levels", ""), ("m.room.member", event.sender)]
-    if not event.room_version.room_id_is_create_event:
-        selected.append(("m.room.create", ""))
-    if event.type == "m.room.member":
-        if event.state_key is not None:
-            selected.append(("m.room.member", event.state_key))
+    fixed = _SELECTED_OF_ANY_EVENT
+    users: list[StateKey] = [("m.room.member", event.sender)]
+    if event_type == "m.room.member":
+        membership, target = event.membership, event.state_key
+        if target is not None:
+            users.append(("m.room.member", target))
         # A leave or a ban is not decided by the join rule, so an event that lists it there is
         # rejected.
-        if event.membership in (JOIN, INVITE, KNOCK):
-            selected.append(("m.room.join_rules", ""))
-        if event.membership is INVITE and isinstance(event.view, SignedInvite):
+        if membership is JOIN or membership is INVITE or membership is KNOCK:
+            fixed = _SELECTED_WITH_JOIN_RULES
+        if membership is INVITE and isinstance(event.view, SignedInvite):
             if event.view.token is not None:
-                selected.append(("m.room.third_party_invite", event.view.token))
-        elif (
-            event.membership is JOIN
-            # Only where the version knows restricted joins. Elsewhere the key means nothing, and
-            # the member event that it names is unexpected.
-            and event.room_version.restricted_joins
-            and event.authorised_via
-        ):
-            selected.append(("m.room.member", event.authorised_via))
-    return frozenset(selected)
+                users.append(("m.room.third_party_invite", event.view.token))
+        # Only where the version knows restricted joins. Elsewhere the key means nothing, and the
+        # member event that it names is unexpected.
+        elif event.authorised_via and membership is JOIN and version.restricted_joins:
+            users.append(("m.room.member", event.authorised_via))
+    # The fixed places keep their hashes: adding to a set of them takes half as long.
+    return fixed[version.room_id_is_create_event].union(users)
+
+
+# Without the create event in version 12, the second of each.
+_SELECTED_OF_ANY_EVENT: Final[tuple[frozenset[StateKey], ...]] = (
+    frozenset({("m.room.create", ""), ("m.room.power_levels", "")}),
+    frozenset({("m.room.power_levels", "")}),
+)
+_SELECTED_WITH_JOIN_RULES: Final[tuple[frozenset[StateKey], ...]] = tuple(
+    [places | {("m.room.join_rules", "")} for places in _SELECTED_OF_ANY_EVENT]
+)
 
 
 def needed_state(event: Event) -> frozenset[StateKey]:
