@@ -212,9 +212,15 @@ def signatures_that_count(pdu: Mapping[str, JsonValue]) -> dict[ServerName, dict
     is bounded, and all servers choose the same signatures, whichever keys they know. Cost:
     linear in the signatures.
     """
+    signatures = pdu["signatures"]
+    # Nearly every event has one signature, and nothing is to be chosen.
+    if len(signatures) == 1:
+        (only,) = signatures.values()
+        if isinstance(only, dict) and len(only) <= MOST_SIGNATURES:
+            return signatures  # type: ignore[no-any-return]  # a dict of that kind, as just seen
     found = {
         server: of_server
-        for server, of_server in pdu["signatures"].items()
+        for server, of_server in signatures.items()
         # The format does not look inside `signatures`, so a server's entry can be of any type.
         if isinstance(of_server, dict)
     }
