@@ -409,6 +409,18 @@ class TestRejectedByAuthEvents:
             False,
         )
 
+    @EVERY_VERSION
+    def test_happens_when_they_are_of_another_room(self, version: RoomVersion) -> None:
+        history = a_history(version)
+        event = history.member(BEN, "join", signer=SIGNER_B, room_id="!other:a.example")
+        receipt = received(event, history)
+        # In version 12 the room ID is that of the create event.
+        rule = "room_id_of_no_accepted_create_event" if version is V12 else "of_another_room"
+        assert (receipt.check, receipt.decision) == (
+            Check.AUTH_EVENTS,
+            decision(f"auth_events.{rule}", version),
+        )
+
     def test_does_not_happen_when_it_follows_a_rejected_event(self) -> None:
         history = a_history(V11)
         refused = history.event("m.room.topic", BEN, {}, "", signer=SIGNER_B)

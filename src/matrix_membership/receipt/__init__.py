@@ -265,17 +265,15 @@ class _Room:
             states.append(RoomState.of(event.room_version, [self.create]))
         return second_create_event(event, *states)
 
-    def find(self, listed: Iterable[EventID]) -> tuple[list[Event], tuple[EventID, ...]]:
+    def find(self, listed: tuple[EventID, ...]) -> tuple[list[Event], tuple[EventID, ...]]:
         """Return the events with these IDs that are at hand, and the IDs of the others."""
-        get = self.get
-        found, missing = [], []
-        for event_id in listed:
-            event = get(event_id)
-            if event is None:
-                missing.append(event_id)
-            else:
-                found.append(event)
-        return found, tuple(missing)
+        # Mapped and filtered in C: a loop takes four times as many instructions.
+        got = list(map(self.get, listed))
+        found = list(filter(None, got))
+        if len(found) == len(got):
+            return found, ()
+        pairs = zip(listed, got, strict=True)
+        return found, tuple([event_id for event_id, event in pairs if event is None])
 
 
 _FAILED: Final = MappingProxyType(
@@ -343,23 +341,10 @@ def _by_rules(
         True if the result may change once the missing events and members are known.
     """
     before, current = room.state_before, room.current_state
-    selected = auth.select_auth_events(event)
-    # In version 12 no event lists it, so it comes from the caller or from the state.
-    create = room.create or before.create_event
-    # The state before nearly always holds the listed events: then one judgement serves for both.
-    same = not missing and create is before.create_event and _selects(before, selected, found)
-    by_list = auth.judge(
-        event,
-        found,
-        create=create,
-        rejected=room.rejected,
-        missing=missing,
-        selected=selected,
-        listed_ids=listed,
-        state=before if same else None,
-    )
+    by_list, same = _by_list(event, room, listed, found, missing)
     # The list is judged before the state: an event has to be allowed by what its own sender claims.
     if not by_list.allowed and not by_list.undecided:
+        create = room.create or before.create_event
         return _AUTH_EVENTS, by_list, _hangs_on_missing(by_list, missing, create)
     by_state = by_list if same else auth.check(event, before)
     provisional = bool(missing or room.unresolved) or before.is_partial or by_state.undecided
@@ -376,6 +361,35 @@ def _by_rules(
     return None, decision, provisional
 
 
+def _by_list(
+    event: Event,
+    room: _Room,
+    listed: tuple[EventID, ...],
+    found: list[Event],
+    missing: tuple[EventID, ...],
+) -> tuple[Decision, bool]:
+    """Run check 4, and tell whether its decision is that of check 5 too."""
+    before = room.state_before
+    selected = auth.select_auth_events(event)
+    # In version 12 no event lists it, so it comes from the caller or from the state.
+    create = room.create or before.create_event
+    # The state before nearly always holds the listed events: then one judgement serves for both.
+    same = not missing and create is before.create_event and _selects(before, selected, found)
+    if same and _is_in_order(event, room, found):
+        return auth.check(event, before), True
+    decision = auth.judge(
+        event,
+        found,
+        create=create,
+        rejected=room.rejected,
+        missing=missing,
+        selected=selected,
+        listed_ids=listed,
+        state=before if same else None,
+    )
+    return decision, same
+
+
 def _selects(state: RoomState, selected: Iterable[tuple[str, str]], found: list[Event]) -> bool:
     """Tell whether a state holds exactly the listed events in the selected places.
 
@@ -386,22 +400,31 @@ def _selects(state: RoomState, selected: Iterable[tuple[str, str]], found: list[
     # cannot show that it holds the listed events.
     if not state.is_whole:
         return False
-    get, get_member = state.get, state.get_member
-    there = 0
-    for event_type, state_key in selected:
-        event = get_member(state_key) if event_type == _MEMBER else get(event_type, state_key)
-        if event is not None:
-            # A loop, not a set: at most ten events are listed, and they are compared by identity.
-            for listed in found:
-                if listed is event:
-                    break
-            else:
-                return False
-            there += 1
-    return there == len(found)
+    held = state.in_places(selected)
+    if len(held) != len(found):
+        return False
+    ids = set(map(id, found))
+    return len(ids) == len(found) and ids == set(map(id, held))
 
 
-_MEMBER: Final = "m.room.member"
+def _is_in_order(event: Event, room: _Room, found: list[Event]) -> bool:
+    """Tell whether the rules allow a list of exactly what the state before selects.
+
+    It may be False for a list that they allow: then they run on it.
+    """
+    # Rules 2.1 to 2.4 cannot fire: each event has a place of its own, which is one of those
+    # selected, and the create event is among them. So 2.5 alone is left to look at. Gathering what
+    # these rules read, and running them, took 260 of the 2,540 instructions of a receipt. Amended
+    # rules may ask for more, and version 12 lists no create event.
+    version = event.room_version
+    if room.rejected or version.rules is not None or version.room_id_is_create_event:
+        return False
+    room_id = event.room_id
+    for entry in found:
+        if entry.room_id != room_id:
+            return False
+    # Without one, the list is rejected for that, by 2.4.
+    return room.state_before.create_event is not None
 
 
 def _hangs_on_missing(

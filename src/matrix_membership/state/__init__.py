@@ -476,7 +476,6 @@ class RoomState(Fields):
             found = self._in_storage(question).members(wanted)
             return (UserID(entry.state_key) for entry in found if entry.state_key is not None)
         roster = self._roster
-        # Any: `UserID` around each of five heroes takes a tenth of finding them.
         members: Any = roster.absent if LEAVE in wanted else roster.present
         return (user for user, event in members.items() if event.membership in wanted)
 

@@ -83,6 +83,29 @@ class Fields:
     _lookup: LookUp
     _stored: Stored | None
 
+    def in_places(self, places: Iterable[StateKey]) -> list[Event]:
+        """Return the events that the state holds in some places.
+
+        Raises:
+            IncompleteState: as `get`.
+        """
+        # Without a call for each place, which would take as long again.
+        get_member, is_looked_up = self.get_member, self._members is None
+        found = []
+        for event_type, state_key in places:
+            if event_type == "m.room.member":
+                event = get_member(state_key)
+            elif is_looked_up:
+                event = self._lookup(event_type, state_key)
+            elif state_key == "":
+                event = self._single.get(event_type)
+            else:
+                of_type = self._keyed.get(event_type)
+                event = None if of_type is None else of_type.get(state_key)
+            if event is not None:
+                found.append(event)
+        return found
+
 
 def fill_in_views(state: Fields) -> None:
     """Fill in what create event, power levels and join rules say."""

@@ -107,7 +107,7 @@ class PersistentMap(Generic[_Key, _Value]):
 
 
 def _settled(levels: tuple[dict[_Key, _Value], ...]) -> tuple[dict[_Key, _Value], ...]:
-    """Merge neighbours until each level is more than sixteen times as large as the one above."""
+    """Merge neighbours, until each level is far larger than the one above."""
     # So a map of a million items has five or six, and a look-up as many steps at most.
     while len(levels) > 1 and len(levels[0]) * _RATIO >= len(levels[1]):
         upper, lower, *rest = levels
