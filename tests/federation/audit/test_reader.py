@@ -139,6 +139,16 @@ class TestReader:
         with pytest.raises(InvalidMessage):
             reader.finish()
 
+    def test_reads_every_event_of_a_long_answer(self) -> None:
+        step, _ = with_ben_of(V11)
+        reader = step.reader()
+        events = b",".join([b'{"n":%d}' % number for number in range(150)])
+        reader.feed(b'{"auth_chain":[],"state":[' + events + b"]}")
+        malformed = [defect for defect in reader.finish().defects if defect.code == "malformed"]
+        assert [defect.detail.partition(" ")[0] for defect in malformed] == [
+            f"state[{number}]" for number in range(150)
+        ]
+
     def test_is_sealed(self) -> None:
         step, _ = with_ben_of(V11)
         reader: Any = step.reader()

@@ -77,7 +77,7 @@ class SendJoinReader:
         __ https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
         """
         examiner = Examiner(join, ServerName(resident), asked_to_omit=asked_to_omit)
-        splitter = Splitter(examiner.take, budget, STATE if of_state else SEND_JOIN)
+        splitter = Splitter(examiner.wait, budget, STATE if of_state else SEND_JOIN)
         # This is the only object of the package that changes, and only by what it is fed.
         object.__setattr__(self, "_examiner", examiner)
         object.__setattr__(self, "_splitter", splitter)
@@ -102,7 +102,9 @@ class SendJoinReader:
                 raised this error before.
             LocalProtocolError: `finish` was called before.
         """
-        return self._examiner.finish(*beside_events(self._splitter.finish()))
+        beside = beside_events(self._splitter.finish())
+        self._examiner.take_waiting()
+        return self._examiner.finish(*beside)
 
 
 def examine(

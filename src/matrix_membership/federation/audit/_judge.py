@@ -327,8 +327,12 @@ class Judgement:
 
     def judge(self, event: Event, listed: Listed) -> Decision:
         """Judge an event by its auth events."""
-        create = self.good.get(self.read.create) if self.read.create else None
         state = listed.state
+        known = event.case in listed.cases
+        # Most events end here: their case and their list were judged before.
+        if known and state is not None:
+            return auth.check(event, state)
+        create = self.good.get(self.read.create) if self.read.create else None
         if state is None:
             # As in `auth.judge`: up to version 11 an event lists its create event.
             held = list(listed.events)
@@ -336,15 +340,14 @@ class Judgement:
                 held.append(create)
             state = RoomState.of(self.version, held)
             listed.state = state
-        known = event.case in listed.cases
-        if known or (listed.in_order and listed.places <= auth.select_auth_events(event)):
+        if listed.in_order and listed.places <= auth.select_auth_events(event):
             decision = auth.check(event, state)
         else:
             decision = auth.judge(
                 event, listed.events, create=create, listed_ids=listed.ids, state=state
             )
         # The rules on a create event do not read its list, so they prove nothing about it.
-        if not known and decision.allowed and event.type != "m.room.create":
+        if decision.allowed and event.type != "m.room.create":
             listed.learn(event)
         return decision
 
