@@ -97,7 +97,8 @@ class Roster(Mapping[str, Event]):
         # Counted, not gathered: a server leaves the room with its last joined user, and nobody
         # looks through the others for one.
         if was is not now:
-            server = server_of(user)
+            # An event keeps the server of its sender, who most often is the member.
+            server = event.server if event.sender == user else server_of(user)
             if now is JOIN or was is JOIN:
                 servers = _counted(servers, server, 1 if now is JOIN else -1)
             if now is INVITE or was is INVITE:
