@@ -503,7 +503,7 @@ class TestPersistentMap:
         map_ = PersistentMap({number: number for number in range(400)}).without(7)
         for number in range(400, 425):
             map_ = map_.with_item(number, number)
-        assert len(map_._levels) > 2
+        assert len(map_.levels) > 2
         assert list(map_) == [number for number in range(425) if number != 7]
 
     def test_is_the_same_without_what_it_has_not(self) -> None:
@@ -514,7 +514,7 @@ class TestPersistentMap:
         map_: PersistentMap[int, int] = PersistentMap()
         for number in range(20_000):
             map_ = map_.with_item(number, number)
-        assert len(map_._levels) < 8
+        assert len(map_.levels) < 8
         for number in range(20_000):
             map_ = map_.without(number)
         assert (len(map_), list(map_)) == (0, [])

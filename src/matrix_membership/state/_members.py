@@ -11,7 +11,7 @@ from typing import Final
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE
-from matrix_membership.state._persistent_map import PersistentMap
+from matrix_membership.state._persistent_map import GONE, PersistentMap
 
 
 class Roster(Mapping[str, Event]):
@@ -70,7 +70,15 @@ class Roster(Mapping[str, Event]):
         return self.told.union(self.servers)
 
     def get(self, user: str) -> Event | None:  # type: ignore[override]  # no default is wanted
-        return self.present.get(user) or self.absent.get(user)
+        # The loop of `PersistentMap.get`, since every check asks for a member or two: 38 bytecode
+        # instructions for one who is joined, and 45 through the call.
+        for level in self.present.levels:
+            event = level.get(user)
+            if event is not None:
+                if event is not GONE:
+                    return event
+                break
+        return self.absent.get(user)
 
     def __getitem__(self, user: str) -> Event:
         event = self.get(user)

@@ -17,35 +17,39 @@ _Value = TypeVar("_Value")
 
 _RATIO: Final = 16
 # A mark in place of a value: the levels below belong to older maps too, and cannot lose the key.
-_GONE: Final = object()
+GONE: Final = object()
 
 
 class PersistentMap(Generic[_Key, _Value]):
-    """An immutable map whose iteration order is the order of last change."""
+    """An immutable map whose iteration order is the order of last change.
 
-    __slots__ = ("_levels", "_size")
-    _levels: tuple[dict[_Key, _Value], ...]
+    Attributes:
+        levels: its dicts, newest first; the first that has a key counts.
+    """
+
+    __slots__ = ("_size", "levels")
+    levels: tuple[dict[_Key, _Value], ...]
     _size: int
 
     def __init__(self, items: Mapping[_Key, _Value] | None = None) -> None:
         """Make a map of these items, in their order. Copies them."""
-        self._levels = (dict(items or {}),)
-        self._size = len(self._levels[0])
+        self.levels = (dict(items or {}),)
+        self._size = len(self.levels[0])
 
     @classmethod
     def owning(cls, items: dict[_Key, _Value]) -> PersistentMap[_Key, _Value]:
         """Make a map of a dict that its owner no longer changes."""
         made: PersistentMap[_Key, _Value] = cls.__new__(cls)
-        made._levels = (items,)
+        made.levels = (items,)
         made._size = len(items)
         return made
 
     def get(self, key: _Key) -> _Value | None:
         """Return the value under a key, or None."""
-        for level in self._levels:
+        for level in self.levels:
             value = level.get(key)
             if value is not None:
-                return None if value is _GONE else value
+                return None if value is GONE else value
         return None
 
     def with_item(self, key: _Key, value: _Value) -> PersistentMap[_Key, _Value]:
@@ -57,7 +61,7 @@ class PersistentMap(Generic[_Key, _Value]):
         if self.get(key) is None:
             return self
         # Readers of a level know the mark: typed, it would be in every signature here.
-        return self.changed(key, cast("_Value", _GONE), -1)
+        return self.changed(key, cast("_Value", GONE), -1)
 
     def __len__(self) -> int:
         return self._size
@@ -71,7 +75,7 @@ class PersistentMap(Generic[_Key, _Value]):
 
     def items(self) -> Iterator[tuple[_Key, _Value]]:
         """Return keys and values, in the order of their last change."""
-        levels = self._levels
+        levels = self.levels
         for index in range(len(levels) - 1, 0, -1):
             newer = levels[:index]
             for key, value in levels[index].items():
@@ -80,15 +84,15 @@ class PersistentMap(Generic[_Key, _Value]):
                     if key in level:
                         break
                 else:
-                    if value is not _GONE:
+                    if value is not GONE:
                         yield key, value
         for key, value in levels[0].items():
-            if value is not _GONE:
+            if value is not GONE:
                 yield key, value
 
     def changed(self, key: _Key, value: _Value, more: int) -> PersistentMap[_Key, _Value]:
         """Do what `with_item` does, for a caller who knows how many items come to it."""
-        levels = self._levels
+        levels = self.levels
         newest = levels[0]
         if len(levels) > 1 and len(newest) < _RATIO:
             newest = newest.copy()
@@ -101,7 +105,7 @@ class PersistentMap(Generic[_Key, _Value]):
         else:
             levels = ({key: value}, *_settled(levels))
         changed: PersistentMap[_Key, _Value] = PersistentMap.__new__(PersistentMap)
-        changed._levels = levels
+        changed.levels = levels
         changed._size = self._size + more
         return changed
 
@@ -125,7 +129,7 @@ def _merged(
     for key, value in upper.items():
         merged.pop(key, None)
         # The base is the lowest level: a mark there would hide nothing.
-        if value is not _GONE or not is_base:
+        if value is not GONE or not is_base:
             merged[key] = value
     return merged
 
