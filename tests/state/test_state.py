@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix_membership import Event, RoomState, RoomVersion, auth, read_state
+from matrix_membership._attrs import evolve
 from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.events.contents import NO_POWER_LEVELS
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, UNKNOWN, JoinRule
@@ -434,6 +435,25 @@ class TestPreparation:
         auth.check(room.message(ANA), state)
         assert state.prepared[0] is V11
         assert state.with_event(room.join(BEN)).prepared is state.prepared
+
+    def test_serves_other_states_with_the_join_rules(self) -> None:
+        room = a_room(V11).with_join_rule("public")
+        auth.check(room.message(ANA), room.state)
+        again = RoomState.of(V11, [*room.events, room.join(BEN)])
+        assert again.prepared is room.state.prepared
+        assert RoomState.of(V11, room.events, partial=True).prepared == (None, False, None)
+
+    def test_of_the_join_rules_serves_no_event_of_another_version(self) -> None:
+        room, other = a_room(V11).with_join_rule("public"), V11.evolve(identifier="org.example.x")
+        decided = auth.check(room.join(BEN), room.state)
+        join = Event.from_pdu(room.join(BEN).pdu, other)
+        assert auth.check(join, room.state) == evolve(decided, room_version=other)
+
+    def test_of_the_join_rules_is_not_pickled(self) -> None:
+        room = a_room(V11).with_join_rule("public")
+        auth.check(room.message(ANA), room.state)
+        rules = pickle.loads(pickle.dumps(room.state)).get("m.room.join_rules").view
+        assert (rules.prepared, rules.join_rule) == ((None, True, None), JoinRule.PUBLIC)
 
     def test_asks_for_levels_as_they_are_written(self) -> None:
         state = a_room(V11).with_levels({BEN: 5}).state

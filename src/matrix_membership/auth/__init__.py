@@ -50,7 +50,7 @@ from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import RoomVersion, require_room_version
-from matrix_membership.state import NO_JOIN_RULE, RoomState
+from matrix_membership.state import NO_JOIN_RULE, RoomState, keep_rows
 
 __all__ = [
     "Category",
@@ -136,10 +136,13 @@ def check(event: Event, state: RoomState) -> Decision:
         if version is not event.room_version:
             if not find:
                 return _check_unprepared(event, state)
+            # A state is immutable, but it may remember which rows serve it. The first check writes
+            # them past the lock; later checks find them with one look-up and one comparison.
+            # Threads that write at once all write rows that serve.
             # Without a call, once the version has its programs: many states are asked once only.
             compiled: Compiled = event.room_version.prepared or _compiled(event.room_version)
             prepared = compiled[0].in_state[None if find == NO_JOIN_RULE else state.join_rule]
-            _prepare(state, prepared)
+            keep_rows(state, prepared)
             _, find, otherwise = prepared
         member = state.get_member(event.sender)
         of_case = find(event.case, otherwise)
@@ -156,12 +159,6 @@ def check(event: Event, state: RoomState) -> Decision:
     # A place that was filtered out of the state. Entering the block costs nothing.
     except IncompleteState:
         return _check_unprepared(event, state)
-
-
-# A state is immutable, but it may remember which rows serve it. The first check against a state
-# of `RoomState.of` writes them into a slot, past the lock; later checks find them with one look-up
-# and one comparison. Threads that write at once all write rows that serve.
-_prepare: Final = vars(RoomState.__base__)["prepared"].__set__
 
 
 def _check_unprepared(event: Event, state: RoomState) -> Decision:

@@ -178,11 +178,17 @@ class JoinRules:
             the event; entries of other types or without a room ID are left out.
         unknown_conditions: the types of the other entries, such as those of a later
             proposal: nobody is let in by them here, but a server that knows them may.
+        prepared: the first value of `RoomState.prepared` for a state with these rules.
     """
 
     join_rule: JoinRule
     allow: tuple[RoomID, ...]
     unknown_conditions: tuple[str, ...] = ()
+    prepared: tuple[Any, Any, Any] = field(init=False, default=(None, True, None), repr=False)
+
+    # A program is not for other processes: it holds functions without names.
+    def __reduce__(self) -> tuple[object, ...]:
+        return JoinRules, (self.join_rule, self.allow, self.unknown_conditions)
 
 
 def join_rules_view(content: Mapping[str, JsonValue]) -> JoinRules:

@@ -30,6 +30,7 @@ from matrix_membership.state._fields import (
     with_member,
     with_other,
 )
+from matrix_membership.state._fields import keep_rows as keep_rows
 from matrix_membership.state._members import ABSENT, PRESENT
 from matrix_membership.state._storage import (
     LookUp,
@@ -415,8 +416,7 @@ class RoomState(Fields):
             raise IncompleteState("the heroes", "all members")
         for wanted in (PRESENT, ABSENT):
             users = (user for user in self._members_of(wanted) if user != excluding)
-            # Joined and invited members in one order, as the text says. Synapse takes the joined
-            # first.
+            # Joined and invited in one order, as the text says. Synapse takes the joined first.
             found = tuple(islice(users, max(at_most, 0)))
             if found:
                 return found

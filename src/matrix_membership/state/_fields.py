@@ -112,17 +112,8 @@ def fill_in_views(state: Fields) -> None:
     if state.room_version.__class__ is not RoomVersion:  # spares good ones a call
         require_room_version(state.room_version)
     get: Any = state._single.get  # an event of one of these types has the view of its type
-    # Rows chosen beforehand suppose a whole state with an openly federated create event. Other
-    # states are judged by rows that suppose nothing.
-    state.prepared = NOT_TO_PREPARE
     event = state.create_event = get("m.room.create")
-    if event is None:
-        create = NO_CREATE
-    else:
-        create = event.view
-        if create.openly_federated and not state.is_partial:
-            state.prepared = TO_PREPARE
-    state.create = create
+    create = state.create = NO_CREATE if event is None else event.view
     event = get("m.room.power_levels")
     levels = state.power_levels = NO_POWER_LEVELS if event is None else event.view
     # Where nobody has infinite power, the function of the power levels serves as it is: one call
@@ -135,6 +126,26 @@ def fill_in_views(state: Fields) -> None:
     rules = NO_JOIN_RULES if event is None else event.view
     state.join_rule = rules.join_rule
     state.allow = rules.allow
+    # Rows chosen beforehand suppose a whole state with an openly federated create event. Other
+    # states are judged by rows that suppose nothing.
+    if create is NO_CREATE or state.is_partial or not create.openly_federated:
+        state.prepared = NOT_TO_PREPARE
+    else:
+        state.prepared = rules.prepared
+
+
+def keep_rows(state: Fields, rows: tuple[Any, Any, Any]) -> None:
+    """Keep the rows that serve a state, with it and with its join rules."""
+    _keep_for_state(state, rows)
+    # They depend on the room version and the join rule alone. Choosing them again takes a fifth of
+    # a check against a list of auth events. A check looks whether they are of its version.
+    event = None if state._members is None else state._single.get("m.room.join_rules")
+    if event is not None:
+        _keep_for_rules(event.view, rows)
+
+
+_keep_for_state: Final = vars(Fields)["prepared"].__set__
+_keep_for_rules: Final = vars(JoinRules)["prepared"].__set__
 
 
 def filtered(
