@@ -482,7 +482,7 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
         # in 1.45 Ed25519 verifications on one host and in 2.05 on another. What is held is counted.
         Figure("event from JSON, with its ID, counted", instruction, None, 550,
                lambda: counted(lambda: Event.from_pdu(real_join(), V11))),
-        Figure("receipt of one event, counted", instruction, None, 2_270, lambda: counted(received())),
+        Figure("receipt of one event, counted", instruction, None, 2_230, lambda: counted(received())),
         *(
             Figure(f"receipt of power levels of {users} users, counted", instruction, None, kept,
                    partial(_count_of_levels, users))
