@@ -7,7 +7,7 @@ __ https://spec.matrix.org/v1.19/server-server-api/#retrieving-server-keys
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
@@ -72,7 +72,10 @@ class Signer:
         if raw is None or len(raw) != SEED_BYTES:
             # The error shows nothing of the seed: errors are logged, and a seed is secret.
             raise InvalidKey("seed", f"{SEED_BYTES} bytes in base64", "something else")
-        key = decode_signing_key_base64(algorithm, version, _base64(raw))
+        # signedjson reads both alphabets. From Python 3.15 on, its way of reading warns of `+` and `/`,
+        # and a later Python drops them.
+        text = urlsafe_b64encode(raw).decode("ascii").rstrip("=")
+        key = decode_signing_key_base64(algorithm, version, text)
         return cls(read_server_name(server), key_id, key)
 
     @property
