@@ -156,6 +156,18 @@ class TestRow:
         assert caught.value == InvalidEvent("content", "an object", "{}")
 
 
+class Text(str):
+    """A text of a host's own class."""
+
+    __slots__ = ()
+
+
+class TestText:
+    def test_may_be_of_a_class_of_its_own(self) -> None:
+        made = Event.accepted({"type": Text("m.room.topic"), "sender": ANA, "content": {}}, V11)
+        assert (made.type, made.sender) == ("m.room.topic", ANA)
+
+
 class TestBuilder:
     def test_may_lack_an_id_and_references(self) -> None:
         made = Event.accepted(
@@ -183,16 +195,17 @@ class TestForRules:
             assert caught.value.missing == "auth_events"
             assert "auth_events" not in made.document
 
-    def test_keeps_the_previous_events_of_members_and_create_events(self) -> None:
+    def test_keeps_the_previous_events_of_joins_and_create_events(self) -> None:
         room = a_room(V1)
         create, join, *_ = room.events
         for event in (create, join):
             made = Event.accepted(HostEvent(stored(event)), V1, for_rules=True)
             assert made.prev_events == event.prev_events
             assert made.document["prev_events"] == event.document["prev_events"]
-        made = Event.accepted(HostEvent(stored(room.message(ANA))), V1, for_rules=True)
-        with pytest.raises(IncompleteState):
-            _ = made.prev_events
+        for event in (room.message(ANA), room.ban(ANA, BEN), room.leave(ANA)):
+            made = Event.accepted(HostEvent(stored(event)), V1, for_rules=True)
+            with pytest.raises(IncompleteState):
+                _ = made.prev_events
 
     def test_asks_a_method_for_the_state_key(self) -> None:
         class Host(SimpleNamespace):
@@ -340,6 +353,16 @@ class TestRedacts:
         made = Event.accepted(fields | ({} if in_content else named), version)
         assert made.redacts == "$x"
         assert Event.accepted(SimpleNamespace(**fields, redacts="$x"), version).redacts == "$x"
+
+
+class TestHostForm:
+    def test_has_the_names_of_a_pdu(self) -> None:
+        message = a_room(V11).message(ANA)
+        kept = {k: v for k, v in stored(message).items() if k not in ("hashes", "signatures")}
+        made = Event.accepted(stored(message), V11)
+        lists = {name: tuple(kept[name]) for name in ("auth_events", "prev_events")}
+        assert made.host_form == kept | lists
+        assert message.host_form is None
 
 
 class TestEvidence:

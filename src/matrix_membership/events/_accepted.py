@@ -4,6 +4,10 @@ Nothing is checked that the host checked when the event came, and nothing is enc
 are read by their attributes, mappings and rows by their keys.
 """
 
+# How it works: what rules ask is read straight into the slots of an event, without a document
+# between, and each attribute once. An attribute of Synapse's events takes 50 to 160 ns, since Rust
+# makes a new object each time; a slot takes 4. What no rule of an event reads is not asked for.
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -11,73 +15,66 @@ from typing import Any, Final
 
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events._held_levels import held_power_levels, names_a_server
-from matrix_membership.events.facts import Reading
+from matrix_membership.events.facts import (
+    MESSAGE,
+    NOBODY,
+    READERS,
+    RULED_TYPES,
+    Case,
+    Read,
+    Reading,
+    unfilled,
+)
 from matrix_membership.identifiers import EventID
+from matrix_membership.membership import JOIN
+from matrix_membership.room_versions import RoomVersion
 
-Fields = dict[str, Any]
 
-
-def accepted_fields(source: Any, *, for_rules: bool = False) -> Fields:
-    """Read what the rules may ask of an event, under the names of a PDU.
+def accepted_facts(source: Any, room_version: RoomVersion, *, for_rules: bool) -> Any:
+    """Fill in the facts of an event of a host; the caller sets who signed it.
 
     Args:
         source: an object with the fields of an event as attributes, or a mapping or a row with
             the keys of a PDU. Its `prev_events` and `auth_events` may be event IDs or pairs.
+        room_version: the version of its room.
         for_rules: of an object, read only what `auth.check` reads of an event of its type.
 
     Raises:
         InvalidEvent: it lacks a type, a sender or a content, or has one of another kind.
     """
     if isinstance(source, dict):
-        fields = _by_keys(source)
-    else:
-        try:
-            fields = _by_attributes(source, for_rules=for_rules)
-        except AttributeError:
-            fields = _by_keys(_mapping_of(source))
-    content = fields["content"]
-    if (
-        not isinstance(fields["type"], str)
-        or not isinstance(fields["sender"], str)
-        # Asking whether it is a `Mapping` takes a fifth of reading the event.
-        or (content.__class__ is not dict and not hasattr(content, "keys"))
-    ):
-        raise _error(fields)
-    return fields
-
-
-def _error(fields: Fields) -> InvalidEvent:
-    for name, expected in (("type", "text"), ("sender", "a user ID")):
-        if not isinstance(fields[name], str):
-            return InvalidEvent(name, expected, fields[name])
-    return InvalidEvent("content", "an object", fields["content"])
-
-
-def _by_attributes(source: Any, *, for_rules: bool) -> Fields:
-    event_type = source.type
+        return _by_keys(source, room_version)
+    try:
+        event_type, sender, content = source.type, source.sender, source.content
+    except AttributeError:
+        return _by_keys(_mapping_of(source), room_version)
     # Synapse's events have it. A state key that is missing, as of messages, costs an exception.
-    has_method = hasattr(source, "get_state_key")
-    fields = {
-        "type": event_type,
-        "sender": source.sender,
-        "content": source.content,
-        "state_key": source.get_state_key() if has_method else getattr(source, "state_key", None),
-        "room_id": getattr(source, "room_id", None),
-        "event_id": getattr(source, "event_id", None),
-    }
-    if event_type == "m.room.redaction":
-        fields["redacts"] = getattr(source, "redacts", None)
-    if for_rules and event_type not in _WITH_PREVIOUS:
-        return fields
-    fields["prev_events"] = _listed(source, "prev_event_ids", "prev_events")
-    if not for_rules:
-        fields["auth_events"] = _listed(source, "auth_event_ids", "auth_events")
-        fields["depth"] = getattr(source, "depth", None)
-        fields["origin_server_ts"] = getattr(source, "origin_server_ts", None)
-    return fields
+    method = getattr(source, "get_state_key", None)
+    state_key = getattr(source, "state_key", None) if method is None else method()
+    try:  # a fifth cheaper than `getattr` with a default
+        event_id, room_id = source.event_id, source.room_id
+    except AttributeError:  # a builder
+        event_id, room_id = getattr(source, "event_id", None), getattr(source, "room_id", None)
+    facts = _facts(room_version, event_type, sender, content, state_key, event_id, room_id)
+    redacts = getattr(source, "redacts", None) if event_type == "m.room.redaction" else None
+    if for_rules:
+        # Rule 1.1 asks for the previous events, and the rule on the creator's first join.
+        asked = facts.membership is JOIN or event_type == "m.room.create"
+        previous = _previous(source) if asked else None
+        facts.held = content, room_id, previous, None, None, None, redacts
+        return facts
+    at = getattr(source, "origin_server_ts", None)
+    facts.origin_server_ts = at or 0
+    depth, listed = getattr(source, "depth", None), _listed(source, "auth_event_ids", "auth_events")
+    facts.held = content, room_id, _previous(source), listed, depth, at, redacts
+    return facts
 
 
-_WITH_PREVIOUS: Final = ("m.room.member", "m.room.create")  # the creator's first join, and 1.1
+def _previous(source: Any) -> tuple[EventID, ...]:
+    try:  # half of what asking for the method first takes
+        return tuple(source.prev_event_ids())
+    except (AttributeError, TypeError):
+        return _listed(source, "prev_event_ids", "prev_events")
 
 
 def _listed(source: Any, name: str, other: str) -> tuple[EventID, ...]:
@@ -87,28 +84,112 @@ def _listed(source: Any, name: str, other: str) -> tuple[EventID, ...]:
     return _ids(getattr(source, other, ()) if found is None else found)
 
 
-def _by_keys(source: Mapping[str, Any]) -> Fields:
+def _by_keys(source: Mapping[str, Any], room_version: RoomVersion) -> Any:
     get = source.get
-    fields = {
-        "type": get("type"),
-        "sender": get("sender"),
-        "content": get("content"),
-        "state_key": get("state_key"),
-        "room_id": get("room_id"),
-        "event_id": get("event_id"),
-        "prev_events": _ids(get("prev_events") or ()),
-        "auth_events": _ids(get("auth_events") or ()),
-        "depth": get("depth"),
-        "origin_server_ts": get("origin_server_ts"),
-    }
-    if "redacts" in source:
-        fields["redacts"] = source["redacts"]
-    return fields
+    content, event_id, room_id = get("content"), get("event_id"), get("room_id")
+    facts = _facts(
+        room_version, get("type"), get("sender"), content, get("state_key"), event_id, room_id
+    )
+    at = get("origin_server_ts")
+    facts.origin_server_ts = at or 0
+    prev_events, auth_events = _ids(get("prev_events") or ()), _ids(get("auth_events") or ())
+    facts.held = content, room_id, prev_events, auth_events, get("depth"), at, get("redacts")
+    return facts
 
 
 def _ids(listed: Any) -> tuple[EventID, ...]:
     ids: list[Any] = [entry if entry.__class__ is str else entry[0] for entry in listed]
     return tuple(ids)
+
+
+def _facts(
+    room_version: RoomVersion,
+    event_type: Any,
+    sender: Any,
+    content: Any,
+    state_key: Any,
+    event_id: Any,
+    room_id: Any,
+) -> Any:
+    """Fill in the facts, all but the time, as `facts_of` does from a document."""
+    if (
+        event_type.__class__ is not str
+        or sender.__class__ is not str
+        # Asking whether it is a `Mapping` takes as long as the rest.
+        or (content.__class__ is not dict and not hasattr(content.__class__, "keys"))
+    ):
+        _require(event_type, sender, content)
+    facts = unfilled()
+    facts.room_version = room_version
+    facts.event_id = event_id or ""
+    facts.signed_by = NOBODY
+    facts.pdu = facts.client_form = b""
+    facts.type = facts.kind = event_type
+    facts.sender = sender
+    facts.server = sender.partition(":")[2]
+    facts.state_key = sender if state_key == sender else state_key
+    facts.origin_server_ts = 0
+    facts.room_id = room_id if isinstance(room_id, str) else ""
+    facts.membership = facts.authorised_via = facts.authorising_server = facts.view = None
+    case, read = _known(event_type, _UNKNOWN)
+    facts.case = case or (MESSAGE if state_key is None else "")
+    if read is not None:
+        document = {"content": content}
+        if event_type == "m.room.create" and not _is_made(room_id, event_id, room_version):
+            document["room_id"] = room_id
+        read(facts, document, AS_ACCEPTED)
+    return facts
+
+
+_known: Final = {
+    event_type: (event_type if event_type in RULED_TYPES else "", READERS.get(event_type))
+    for event_type in RULED_TYPES | READERS.keys()
+}.get
+_UNKNOWN: Final[tuple[Case, Read | None]] = "", None
+
+
+def _is_made(room_id: Any, event_id: Any, room_version: RoomVersion) -> bool:
+    """Tell whether a create event makes the room ID under which the host keeps it.
+
+    Only another room ID stands in its PDU.
+    """
+    if not room_version.room_id_is_create_event:
+        return False
+    return not room_id or room_id[1:] == (event_id or "")[1:]
+
+
+def held_form(facts: Any) -> dict[str, Any] | None:
+    """Return the fields of a host's event under the names of a PDU."""
+    if facts.held is None:
+        return None
+    content, room_id, prev_events, auth_events, depth, at, redacts = facts.held
+    if facts.type == "m.room.create" and not facts.view.has_room_id:
+        room_id = None
+    fields = {
+        "type": facts.type,
+        "sender": facts.sender,
+        "content": content,
+        "state_key": facts.state_key,
+        "room_id": room_id,
+        "event_id": facts.event_id or None,
+        "redacts": redacts,
+        "prev_events": prev_events,
+        "auth_events": auth_events,
+        "depth": depth,
+        "origin_server_ts": at,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _require(event_type: object, sender: object, content: object) -> None:
+    for name, expected, value in (
+        ("type", "text", event_type),
+        ("sender", "a user ID", sender),
+    ):
+        if not isinstance(value, str):
+            raise InvalidEvent(name, expected, value)
+    if not hasattr(content, "keys"):
+        raise InvalidEvent("content", "an object", content)
 
 
 def _mapping_of(source: Any) -> Mapping[str, Any]:

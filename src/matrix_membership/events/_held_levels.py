@@ -90,6 +90,8 @@ def _look_into(
         value = get(key)
         if value.__class__ is int:
             return value
+        if value is None:
+            return default
         level = level_of(value, room_version)
         return default if level is None else level
 

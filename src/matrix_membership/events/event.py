@@ -20,7 +20,7 @@ from matrix_membership.canonical_json import (
     thaw,
 )
 from matrix_membership.errors import IncompleteState, InvalidEvent, InvalidJson
-from matrix_membership.events._accepted import AS_ACCEPTED, accepted_fields
+from matrix_membership.events._accepted import accepted_facts, held_form
 from matrix_membership.events._decode import decoded, given_id
 from matrix_membership.events._fast_write import content_hash_matches, covered_bytes, document_of
 from matrix_membership.events.facts import Facts, View, case_from, facts_of, unfilled
@@ -68,8 +68,7 @@ class Event(Facts):
             `signing.verify`, so that forgetting it rejects instead of accepting.
         pdu: the PDU's bytes; empty for an event in client format.
         client_form: the bytes of an event in client format; otherwise empty.
-        host_form: what `accepted` read of a host's event, under the names of a PDU; otherwise
-            None.
+        held: what `accepted` read of a host's event besides; otherwise None.
 
     .. versionadded:: 0.1.0
     """
@@ -186,7 +185,7 @@ class Event(Facts):
             signed_by: the servers whose signatures the host verified.
             for_rules: read of an object only what `auth.check` reads of it, which takes a third
                 less: not its auth events, times and depth, and its previous events only if
-                it is a member or a create event. Asking for these events raises
+                it is a join or a create event. Asking for these events raises
                 `IncompleteState`.
 
         Returns:
@@ -210,15 +209,7 @@ class Event(Facts):
         """
         if room_version.__class__ is not RoomVersion:
             require_room_version(room_version)
-        fields = accepted_fields(source, for_rules=for_rules)
-        event_id: Any = fields["event_id"] or ""
-        if room_version.room_id_is_create_event and fields["type"] == "m.room.create":
-            # Hosts tell the room ID that the event makes. Only another one stands in its PDU.
-            room_id = fields["room_id"]
-            if not room_id or room_id[1:] == event_id[1:]:
-                del fields["room_id"]
-        event = facts_of(fields, room_version, event_id, reading=AS_ACCEPTED)
-        event.host_form = fields
+        event = accepted_facts(source, room_version, for_rules=for_rules)
         if signed_by:
             event.signed_by = frozenset(signed_by)
         event.__class__ = Event  # as in `from_pdu`
@@ -232,8 +223,8 @@ class Event(Facts):
 
         Cost: linear in the size of the event; constant for an accepted event.
         """
-        host_form = self.host_form
-        content: JsonObject = (self.document if host_form is None else host_form)["content"]
+        held = self.held
+        content: JsonObject = self.document["content"] if held is None else held[_CONTENT]
         return content
 
     @property
@@ -243,10 +234,10 @@ class Event(Facts):
         Of an accepted event, what was read of it.
         """
         document: JsonObject
-        if self.host_form is None:
+        if self.held is None:
             document = decode(self.pdu or self.client_form, strict=False)
         else:
-            document = freeze(thaw(_document_of(self.host_form, self.room_version)))
+            document = freeze(thaw(self._held_document()))
         return document
 
     def _once(self) -> Mapping[str, JsonValue]:
@@ -254,24 +245,37 @@ class Event(Facts):
 
         Making them immutable costs more than reading them.
         """
-        if self.host_form is not None:
-            return self.host_form
+        if self.held is not None:
+            return self._held_document()
         return read(self.pdu, strict=False)[0] if self.pdu else self.document
+
+    @property
+    def host_form(self) -> Mapping[str, Any] | None:
+        """The fields that `accepted` read, under the names of a PDU; otherwise None."""
+        return held_form(self)
+
+    def _held_document(self) -> dict[str, JsonValue]:
+        """Return what `accepted` read, as the keys of a PDU of the room version."""
+        document = held_form(self) or {}
+        if self.room_version.event_id_in_pdu:
+            for name in {"auth_events", "prev_events"} & document.keys():
+                document[name] = tuple([(event_id, {}) for event_id in document[name]])
+        return document
 
     @property
     def auth_events(self) -> tuple[EventID, ...]:
         """The IDs of the events that it says authorise it. Cost: as `content`."""
-        return self._references("auth_events")
+        return self._references("auth_events", _AUTH_EVENTS)
 
     @property
     def prev_events(self) -> tuple[EventID, ...]:
         """The IDs of the events that came before it. Cost: as `content`."""
-        return self._references("prev_events")
+        return self._references("prev_events", _PREV_EVENTS)
 
-    def _references(self, name: str) -> tuple[EventID, ...]:
-        if self.host_form is None:
+    def _references(self, name: str, place: int) -> tuple[EventID, ...]:
+        if self.held is None:
             return references(self._once(), name, self.room_version)
-        listed: tuple[EventID, ...] | None = self.host_form.get(name)
+        listed: tuple[EventID, ...] | None = self.held[place]
         if listed is None:
             raise IncompleteState("an event that was read for the rules", name)
         return listed
@@ -310,8 +314,8 @@ class Event(Facts):
         # `read` gives a fresh dict, so nothing has to be made immutable and thawed again.
         document = (
             read(self.pdu or self.client_form, strict=False)[0]
-            if self.host_form is None
-            else thaw(_document_of(self.host_form, self.room_version))
+            if self.held is None
+            else thaw(self._held_document())
         )
         kept = {key: document[key] for key in _CLIENT_KEYS if key in document}
         return {**kept, "room_id": self.room_id, "event_id": self.event_id}
@@ -412,17 +416,8 @@ def _copied(event: Facts) -> Any:
     copy.membership, copy.authorised_via = event.membership, event.authorised_via
     copy.authorising_server = event.authorising_server
     copy.pdu, copy.client_form = event.pdu, event.client_form
-    copy.host_form = event.host_form
+    copy.held = event.held
     return copy
-
-
-def _document_of(fields: Mapping[str, Any], room_version: RoomVersion) -> dict[str, JsonValue]:
-    """Return what `accepted` read, as the keys of a PDU of the room version."""
-    document = {key: value for key, value in fields.items() if value is not None}
-    if room_version.event_id_in_pdu:
-        for name in {"auth_events", "prev_events"} & document.keys():
-            document[name] = tuple([(event_id, {}) for event_id in document[name]])
-    return document
 
 
 def _sealed(facts: Any) -> Event:
@@ -432,6 +427,11 @@ def _sealed(facts: Any) -> Event:
 
 
 _FIRST_WITH_REDACTS_IN_CONTENT: Final = 11
+
+# The places in `held`, as `_accepted` fills it.
+_CONTENT: Final = 0
+_PREV_EVENTS: Final = 2
+_AUTH_EVENTS: Final = 3
 
 _CLIENT_KEYS: Final = (
     "type",

@@ -116,7 +116,7 @@ class Facts:
     signed_by: frozenset[ServerName]
     pdu: bytes
     client_form: bytes
-    host_form: Mapping[str, Any] | None
+    held: tuple[Any, ...] | None
 
 
 class Reading(NamedTuple):
@@ -161,7 +161,7 @@ def facts_of(
     # Nobody, until signatures were verified: a caller who forgets to verify gets a rejection.
     facts.signed_by = NOBODY
     facts.pdu = facts.client_form = b""
-    facts.host_form = None
+    facts.held = None
     facts.type = facts.kind = event_type = document["type"]
     facts.sender = sender = document["sender"]
     # All after the first colon, as `server_of` says.
@@ -178,13 +178,13 @@ def facts_of(
         facts.case = event_type
     else:
         facts.case = MESSAGE if state_key is None else ""
-    read = _READERS.get(event_type)
+    read = READERS.get(event_type)
     if read is not None:
         read(facts, document, reading)
     return facts
 
 
-_Read = Callable[[Any, Mapping[str, Any], Reading], None]
+Read = Callable[[Any, Mapping[str, Any], Reading], None]
 """Fills in what the content of an event says: takes its facts, the event, and how to read it."""
 
 
@@ -205,7 +205,7 @@ def _add_membership(facts: Any, document: Mapping[str, Any], reading: Reading) -
         case += _THIRD_PARTY
     text = content.get("membership", _ABSENT)
     if text is not _ABSENT:
-        known = _KINDS.get(text) if text.__class__ is str else None
+        known = _kinds(text) if text.__class__ is str else None
         facts.membership, kind, cases = known or _UNRECOGNISED_KIND
         # The sender was checked as a user ID, so most members need no second look at the grammar.
         if facts.state_key is facts.sender:
@@ -237,9 +237,7 @@ def _cases(membership: Membership) -> tuple[Membership, str, tuple[Case, ...]]:
     return membership, kind, tuple(cases)
 
 
-_KINDS: Final = MappingProxyType(
-    {text: _cases(membership) for text, membership in MEMBERSHIPS.items()}
-)
+_kinds: Final = {text: _cases(membership) for text, membership in MEMBERSHIPS.items()}.get
 _UNRECOGNISED_KIND: Final = _cases(UNRECOGNISED)
 
 
@@ -276,7 +274,7 @@ def _add_no_kind(facts: Any, _: object, __: object) -> None:
     facts.kind = ""
 
 
-_READERS: Final[Mapping[str, _Read]] = MappingProxyType(
+READERS: Final[Mapping[str, Read]] = MappingProxyType(
     {
         "m.room.create": _add_create,
         "m.room.join_rules": _add_join_rules,
