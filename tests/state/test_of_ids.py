@@ -109,6 +109,31 @@ class TestFilteredPlaces:
         assert whole.is_partial
         assert whole.servers_in_room == {"c.example"}
 
+    def test_leave_the_servers_open_unless_they_are_told(self) -> None:
+        room, needed = a_room(V11), [("m.room.create", "")]
+        state = RoomState.of_ids(
+            ids_of(room), Store(room).get, needed=needed, servers=iter(["c.example"])
+        )
+        assert state.servers_in_room == {"c.example"}
+
+    @EVERY_VERSION
+    def test_do_not_matter_for_levels_that_are_there(self, version: RoomVersion) -> None:
+        room = a_room(version).with_levels({BEN: 5}, events={"m.room.message": 3})
+        needed = [("m.room.create", ""), ("m.room.power_levels", "")]
+        state = RoomState.of_ids(ids_of(room), Store(room).get, needed=needed)
+        for user in (ANA, BEN, CAY):
+            assert state.power_level_of(user) == room.state.power_level_of(user)
+        bare = a_room(version)
+        state = RoomState.of_ids(ids_of(bare), Store(bare).get, needed=needed)
+        assert state.power_level_of(ANA) == bare.state.power_level_of(ANA)
+
+    def test_do_not_open_a_closed_room(self) -> None:
+        room = a_room(V11, **{"m.federate": False}).with_join_rule("public")
+        needed = auth.needed_state(room.join(BEN))
+        state = RoomState.of_ids(ids_of(room), Store(room).get, needed=needed)
+        assert auth.check(room.join(BEN), state) == auth.check(room.join(BEN), room.state)
+        assert not auth.check(room.join(BEN), state).allowed
+
     def test_leave_a_verdict_open(self) -> None:
         room = a_room(V11).with_join_rule("public").with_member(BEN, "join")
         needed = auth.needed_state(room.join(CAY))
@@ -156,6 +181,11 @@ class TestMissingEvents:
 
 
 class TestRoomVersion:
+    @pytest.mark.parametrize("needed", [None, []])
+    def test_is_no_text(self, needed: list[StateKey] | None) -> None:
+        with pytest.raises(TypeError):
+            RoomState.of_ids({}, {}, needed=needed, room_version="11")  # type: ignore[arg-type]  # on purpose
+
     def test_is_told_by_an_event_or_by_the_caller(self) -> None:
         with pytest.raises(IncompleteState):
             RoomState.of_ids({}, {})

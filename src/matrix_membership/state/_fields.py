@@ -8,8 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
@@ -24,6 +23,7 @@ from matrix_membership.state._storage import (
     StateKey,
     Storage,
     Stored,
+    look_up_in,
     stored_as_filtered,
 )
 from matrix_membership.state._views import NO_CREATE, NO_JOIN_RULES, levels_of_users, view_of
@@ -32,6 +32,9 @@ NOT_TO_PREPARE: Final = (None, False, None)
 TO_PREPARE: Final = (None, True, None)
 NO_JOIN_RULE: Final = "no join rule"
 NO_JOIN_RULE_TO_PREPARE: Final = (None, NO_JOIN_RULE, None)
+
+
+_State = TypeVar("_State")
 
 
 class Fields:
@@ -43,10 +46,11 @@ class Fields:
 
     __slots__ = (
         "__weakref__",
+        "_filter",
+        "_kept_roster",
         "_keyed",
         "_lookup",
         "_members",
-        "_roster",
         "_servers",
         "_single",
         "_stored",
@@ -78,10 +82,22 @@ class Fields:
     # All events but members, by type: those with the state key "", and by other state keys.
     _single: SmallMap[Event]
     _keyed: SmallMap[SmallMap[Event]]
-    _roster: Roster
+    _kept_roster: Roster | None
     _servers: frozenset[ServerName] | None
     _lookup: LookUp
     _stored: Stored | None
+    _filter: tuple[Mapping[StateKey, Event], frozenset[StateKey], Iterable[str] | None]
+
+    @property
+    def _roster(self) -> Roster:
+        """The order and the servers of the members."""
+        roster = self._kept_roster
+        if roster is None:
+            state: Any = self
+            told = (state.is_partial and state._servers) or frozenset()
+            roster = Roster.of(state._whole("the order of members"), told)
+            _keep(self, "_kept_roster", roster)
+        return roster
 
     def in_places(self, places: Iterable[StateKey]) -> list[Event]:
         """Return the events that the state holds in some places.
@@ -165,35 +181,58 @@ def filtered(
         servers: the servers in the room, if they are known.
         partial: members are missing from the state that was filtered.
     """
+    if room_version.__class__ is not RoomVersion:
+        require_room_version(room_version)
     if partial:
         known = frozenset(place for place in known if place[0] != "m.room.member")
-    stored = stored_as_filtered(held, known, servers)
-    state = looked_up(room_version, stored.storage.get, stored, partial=partial)
+    get = look_up_in(held, known)
+    state = Fields()
+    state.room_version = room_version
+    state._lookup = get
+    # Most states are asked for a verdict only. The storage of those that are asked for more is
+    # made then: making it takes half of what the state takes.
+    state._filter = held, known, None if servers is None else tuple(servers)
+    state._members = state._kept_roster = None
+    state.get_member = lambda user: get("m.room.member", user)
     state._unseen = LEAVE
-    state._single = {kind: event for (kind, key), event in held.items() if key == ""}
-    fill_in_views(state)
-    # A check may choose rows beforehand as for a whole state: what it then reads of a place that
-    # is unknown raises.
-    if state.create_event is not None and state.create.openly_federated:
-        state.prepared = TO_PREPARE if _JOIN_RULES in known else NO_JOIN_RULE_TO_PREPARE
-    for place, names in _VIEWED.items():
-        if place not in known:
-            for name in names:
-                if hasattr(state, name):
-                    delattr(state, name)
+    state._servers = None
+    state.is_partial = partial
+    state.prepared = NOT_TO_PREPARE
+    _fill_in_known(state, held, known)
     return state
 
 
-_JOIN_RULES: Final = ("m.room.join_rules", "")
+def _fill_in_known(
+    state: Fields, held: Mapping[StateKey, Event], known: frozenset[StateKey]
+) -> None:
+    """Fill in the views that are known: an empty slot raises when it is asked for."""
+    event: Any = held.get(_JOIN_RULES)  # an event of one of these types has the view of its type
+    prepared: Any = NO_JOIN_RULE_TO_PREPARE
+    if event is not None or _JOIN_RULES in known:
+        rules = NO_JOIN_RULES if event is None else event.view
+        state.join_rule, state.allow = rules.join_rule, rules.allow
+        prepared = TO_PREPARE
+    levels: Any = held.get(_POWER_LEVELS)
+    if levels is not None or _POWER_LEVELS in known:
+        state.power_levels = NO_POWER_LEVELS if levels is None else levels.view
+    event = held.get(_CREATE)
+    if event is None:
+        if _CREATE in known:
+            state.create_event, state.create = None, NO_CREATE
+        return
+    create = state.create = event.view
+    state.create_event = event
+    # A check may choose rows beforehand as for a whole state: what it then reads of a place that
+    # is unknown raises.
+    if create.openly_federated:
+        state.prepared = prepared
+    if levels is not None and not create.privileged:
+        state.power_level_of = levels.view.level_of
 
-# An empty slot is filled in when it is asked for, and raises then.
-_VIEWED: Final = MappingProxyType(
-    {
-        ("m.room.create", ""): ("create", "create_event", "power_level_of"),
-        ("m.room.power_levels", ""): ("power_levels", "power_level_of"),
-        _JOIN_RULES: ("join_rule", "allow"),
-    }
-)
+
+_CREATE: Final = ("m.room.create", "")
+_POWER_LEVELS: Final = ("m.room.power_levels", "")
+_JOIN_RULES: Final = ("m.room.join_rules", "")
 
 
 def with_member(before: Fields, user: str, event: Event) -> Fields:
@@ -208,7 +247,7 @@ def with_member(before: Fields, user: str, event: Event) -> Fields:
     # when somebody asks.
     if roster.servers is not before._roster.servers and servers is not None:
         servers = roster.servers_in_room if before.is_partial else None
-    state._roster = state._members = roster
+    state._kept_roster = state._members = roster
     state.get_member = roster.get
     state._single, state._keyed = before._single, before._keyed
     state._servers = servers
@@ -235,7 +274,7 @@ def with_other(before: Fields, state_key: str, event: Event) -> Fields:
     state._members = before._members
     state.get_member = before.get_member
     state._servers = before._servers
-    state._roster = before._roster
+    state._kept_roster = before._kept_roster
     fill_in_views(state)
     return state
 
@@ -249,7 +288,7 @@ def looked_up(
     state.room_version = room_version
     state._lookup = get
     state._stored = stored
-    state._members = None
+    state._members = state._kept_roster = None
     state.get_member = lambda user: get("m.room.member", user)
     state._unseen = UNKNOWN if partial else LEAVE
     state._servers = None
@@ -274,9 +313,8 @@ def fill_in(state: Any, name: str) -> Any:
             rules = view_of(state.get("m.room.join_rules"), JoinRules, NO_JOIN_RULES)
             _keep(state, "join_rule", rules.join_rule)
             _keep(state, "allow", rules.allow)
-        case "_roster":
-            told = (state.is_partial and state._servers) or frozenset()
-            _keep(state, "_roster", Roster.of(state._whole("the order of members"), told))
+        case "_stored":
+            _keep(state, "_stored", stored_as_filtered(*state._filter))
         case _:
             raise AttributeError(f"RoomState has no attribute {name!r}")
     return getattr(state, name)
@@ -291,6 +329,18 @@ def over(room_version: RoomVersion, source: LookUp | Storage, *, partial: bool) 
         stored = Stored(source)
         return looked_up(room_version, stored.get, stored, partial=partial)
     return looked_up(room_version, source, None, partial=partial)
+
+
+def seal(state: Fields, cls: type[_State]) -> _State:
+    """Seal a state whose slots are filled."""
+    made: Any = state
+    made.__class__ = cls
+    return made  # type: ignore[no-any-return]  # the line above made it one
+
+
+def places_of(state: Any) -> dict[tuple[str, str | None], Event]:
+    """Return the events of a state by place, without the members."""
+    return {(event.type, event.state_key): event for event in state.events_but_members}
 
 
 def pickled(state: Any, make: Callable[..., Fields]) -> tuple[object, ...]:
@@ -316,7 +366,7 @@ def unpickled(
     """Make a pickled state again by `RoomState.of`."""
     state = make(room_version, events, **more)
     if servers != more["servers"]:
-        fill_in(state, "_roster")  # before the servers of later members hide what was told
+        _ = state._roster  # before the servers of later members hide what was told
         _keep(state, "_servers", servers)
     return state
 

