@@ -97,6 +97,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "auth._rule",
+            "auth._in_order",
             "auth._program",
             "auth.create",
             "auth.auth_events",
@@ -366,6 +367,7 @@ THE_RULES_AS_A_WHOLE: Final = frozenset(
 )
 AROUND_THE_RULES: Final = frozenset(
     {
+        "auth._in_order",
         "auth._suppositions",
         "auth.explaining.levels",
         "auth.explaining._facts",

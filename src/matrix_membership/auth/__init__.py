@@ -20,6 +20,7 @@ from functools import cache
 from typing import Final
 
 from matrix_membership._attrs import frozen
+from matrix_membership.auth._in_order import in_order
 from matrix_membership.auth._program import Chosen, Program, compile_program
 from matrix_membership.auth._rule import (
     Category,
@@ -32,7 +33,7 @@ from matrix_membership.auth._rule import (
     table_of,
 )
 from matrix_membership.auth._rulebook import Rulebook as Rulebook
-from matrix_membership.auth._rulebook import rulebook
+from matrix_membership.auth._rulebook import judges_lists_by_specification, rulebook
 from matrix_membership.auth._suppositions import judge_in_part
 from matrix_membership.auth.auth_events import (
     AuthEvents,
@@ -73,17 +74,22 @@ __all__ = [
 ]
 
 
-Compiled = tuple[Program, Chosen]
-"""The rules that depend on the state, and those on auth events."""
+Compiled = tuple[Program, Chosen, Decision | None]
+"""The rules that depend on the state, those on auth events, and the decision on a list in order.
+
+The last is None if the rules on auth events are amended.
+"""
 
 
 @cache
 def _compile(room_version: RoomVersion) -> Compiled:
     """Compile the rules of a version. Versions that are equal share the programs."""
     book = rulebook(room_version)
+    listed = compile_program(book.auth_events, room_version, create=book.create).in_any_state
     return (
         compile_program(book.state_dependent, room_version, create=book.create),
-        compile_program(book.auth_events, room_version, create=book.create).in_any_state,
+        listed,
+        listed.otherwise[1] if judges_lists_by_specification(book, room_version) else None,
     )
 
 
@@ -91,13 +97,13 @@ def _compiled(room_version: RoomVersion) -> Compiled:
     """Return the programs of a version, compiled at their first use."""
     found: Compiled | None = room_version.prepared
     if found is None:
-        program, listed = _compile(room_version)
+        program, listed, ordered = _compile(room_version)
         # A check recognises the version by identity, so each copy of a version needs its own.
         in_state = {
             rule: (room_version, find, otherwise)
             for rule, (_, find, otherwise) in program.in_state.items()
         }
-        found = Program(program.in_any_state, in_state), listed
+        found = Program(program.in_any_state, in_state), listed, ordered
         _keep(room_version, found)
     return found
 
@@ -211,10 +217,16 @@ def check_auth_events(
 
     .. versionadded:: 0.1.0
     """
-    if listed is not None and event.room_version.room_id_is_create_event:
-        create, auth_events = _create_apart(tuple(auth_events), create, listed)
-    events = AuthEvents.of(event, auth_events, rejected, create, selected, listed)
+    auth_events = tuple(auth_events)
+    if listed is None:
+        listed = event.auth_events
+    elif event.room_version.room_id_is_create_event:
+        create, auth_events = _create_apart(auth_events, create, listed)
     compiled: Compiled = event.room_version.prepared or _compiled(event.room_version)
+    ordered = compiled[2]
+    if ordered is not None and in_order(event, auth_events, rejected, create, listed):
+        return ordered
+    events = AuthEvents.of(event, auth_events, rejected, create, selected, listed)
     return compiled[1].judge(event, events)
 
 

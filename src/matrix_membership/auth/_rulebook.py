@@ -186,6 +186,12 @@ def rulebook(room_version: RoomVersion) -> Rulebook:
     return cast("Rulebook", room_version.rules)
 
 
+def judges_lists_by_specification(book: Rulebook, room_version: RoomVersion) -> bool:
+    """Tell whether a rulebook judges lists of auth events as its version does."""
+    original = _of_the_specification(room_version.auth_rules)
+    return book.auth_events == original.auth_events and book.selection is original.selection
+
+
 # By the rule list, not by the version: versions 1 and 2 share one, as do 3 to 5, and 8 and 9.
 @cache
 def _of_the_specification(auth_rules: int) -> Rulebook:
