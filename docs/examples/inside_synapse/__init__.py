@@ -4,7 +4,6 @@ from functools import lru_cache
 from typing import Any
 
 from synapse import event_auth as rules
-from synapse.api.errors import AuthError
 from synapse.handlers import event_auth, federation_event
 from synapse.storage.databases.main.events_worker import EventRedactBehaviour as How
 
@@ -37,9 +36,10 @@ async def check_list(store: Any, event: Any, batched_auth_events: Any = None) ->
     if (new := read(event)) is None:
         return await BY_LIST(store, event, batched_auth_events)
     ids, batch = event.auth_event_ids(), batched_auth_events or {}
-    missing = [id for id in ids if id not in batch]
-    stored = missing and await store.get_events(missing, How.as_is, allow_rejected=True)
-    return decided(by_list(new, [batch.get(id) or stored[id] for id in ids]))
+    if not all(listed := [*map(batch.get, ids)]):
+        stored = await store.get_events({*ids}.difference(batch), How.as_is, allow_rejected=True)
+        listed = [batch.get(id) or stored[id] for id in ids]
+    return decided(by_list(new, listed))
 
 
 def by_list(event: Event, listed: Any) -> auth.Decision:
@@ -47,9 +47,9 @@ def by_list(event: Event, listed: Any) -> auth.Decision:
     return auth.check_auth_events(event, map(read, listed), rejected=rejected, listed=())
 
 
-def decided(decision: auth.Decision) -> Any:
-    if not decision.allowed:
-        raise AuthError(400 if decision.category is auth.Category.MALFORMED else 403, str(decision))
+def decided(found: auth.Decision) -> Any:
+    if not found.allowed:
+        raise rules.AuthError(400 if found.category is auth.Category.MALFORMED else 403, str(found))
 
 
 def install(*_: object) -> None:
