@@ -63,7 +63,7 @@ def said(host: Homeserver, room: Room, text: str) -> Any:
 async def until_sent(host: Homeserver) -> None:
     """Wait until the outbox is empty; the test ends with an error if it never is."""
     lines = list(host.outbox.lines.values())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await asyncio.gather(*(line.task for line in lines if line.task is not None))
 
 

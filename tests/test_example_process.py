@@ -25,7 +25,7 @@ from tests.test_docs import FENCE
 
 PAGE: Final = ROOT / "docs" / "howto" / "run-the-example-homeserver.md"
 EXAMPLES: Final = ROOT / "docs" / "examples"
-SECONDS: Final = 8
+SECONDS: Final = 60
 """How long a page's story, or what one server tells the other, may take."""
 
 
