@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -59,6 +60,7 @@ LISTS: Final = tuple(tuple(same) for _, same in groupby(VERSIONS[::-1], key=lamb
 """The versions, newest first, those with one rule list together."""
 
 
+@cache
 def text() -> str:
     """The whole page."""
     rules = sorted_rules()
