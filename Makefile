@@ -1,6 +1,7 @@
 # Needs Python 3.11 or newer, make, and a package registry. Installs everything else into virtual environments beside this file.
 
 PYTHON ?= python3
+UNIT ?= unit
 ORACLE_CASES ?= 100000
 OBSERVATORY_CASES ?= 30000
 OBSERVATORY_OPTIONS ?=
@@ -73,8 +74,13 @@ demo: $(RUNTIME)  ## a conversation between servers, printed
 	$(BIN)/python docs/examples/demo.py
 
 .PHONY: test
-test: $(DEV)  ## everything that needs no Synapse; the same as CI's first stage
-	@.ci/stages 'make lint' 'make types' 'make unit' 'make doctest' 'make smoke' 'make package'
+test: $(DEV)  ## format, types, tests, examples, package; leaves out the long tests
+	@.ci/stages 'make lint' 'make types' 'make $(UNIT)' 'make doctest' 'make smoke' 'make package'
+
+# Measuring coverage doubles the time of the tests, so `make test` does not. CI's first stage is `make test UNIT=coverage`.
+.PHONY: coverage
+coverage: $(DEV)  ## all unit tests, the long ones too; fails if they miss a branch
+	$(PYTEST) -n auto --dist worksteal --cov --cov-report=term
 
 .PHONY: interop
 interop: $(DEV) $(SYNAPSE)  ## against a real Synapse on loopback
@@ -211,12 +217,12 @@ clean:  ## remove what was built, the environments included
 
 .PHONY: unit
 unit: $(DEV)
-	$(PYTEST) -n auto --dist worksteal --cov --cov-report=term
+	LONG=no $(PYTEST) -n auto --dist worksteal
 
 # Examples of docstrings and pages run apart from the tests, so that they do not count as coverage.
 .PHONY: doctest
 doctest: $(DEV)
-	$(PYTEST) --doctest-modules --ignore=docs/conf.py --ignore=docs/examples --ignore=docs/playground src README.md docs
+	$(PYTEST) -n auto --doctest-modules --ignore=docs/conf.py --ignore=docs/examples --ignore=docs/playground src README.md docs
 
 # Run each benchmark once without measuring, so that a busy machine does not fail the run.
 .PHONY: smoke

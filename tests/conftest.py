@@ -15,9 +15,12 @@ settings.load_profile(os.environ.get("EXAMPLES", "here"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a share of the tests: `SHARE=2/3` every third one, from the second on.
+    """Keep the tests that are asked for.
 
-    So several interpreters run all tests between them.
+    `LONG=no` leaves out what is marked `long`. `SHARE=2/3` keeps every third test, from the second
+    on: so several interpreters run all tests between them.
     """
+    if os.environ.get("LONG") == "no":
+        items[:] = [item for item in items if item.get_closest_marker("long") is None]
     first, _, of = os.environ.get("SHARE", "1/1").partition("/")
     items[:] = items[int(first) - 1 :: int(of)]

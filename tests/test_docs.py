@@ -120,7 +120,15 @@ def broken_links(page: Path) -> Iterator[str]:
             yield found["target"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+# Its code looks for planted mistakes in thousands of cases, which takes as long as all other pages.
+LONG_PAGE: Final = DOCS / "howto" / "test-your-server.md"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.long if page == LONG_PAGE else ()) for page in PAGES],
+    ids=name_of,
+)
 class TestPage:
     def test_has_code_that_runs(self, page: Path) -> None:
         namespace: dict[str, object] = {"__name__": "__page__"}

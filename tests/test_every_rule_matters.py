@@ -33,6 +33,7 @@ def complete(version: RoomVersion, rows: tuple[Rule | Section, ...]) -> Program:
     return compile_program(without(rows, ""), version, create=without(CREATE, ""))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("version", "rule"), ALL)
 class TestTakingOut:
     def test_a_rule_changes_the_decision(self, version: RoomVersion, rule: str) -> None:

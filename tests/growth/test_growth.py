@@ -17,6 +17,8 @@ from tests.entries import ENTRIES, WITHIN
 from tests.growth.counting import allocated, exponent, instructions
 from tests.growth.inputs import COPIED, IN_C, LARGE_PDUS, SHAPES, WORST, Make, of_a_pdu, of_entry
 
+pytestmark = pytest.mark.long
+
 SIZES = (50, 100, 200, 400)
 MOST = 1.25
 """Sorting and trees add a logarithm; the square is 2."""

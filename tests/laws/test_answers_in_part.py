@@ -16,6 +16,8 @@ from matrix_membership.room_versions import V1, V6, V8, V10, V11, V12
 from matrix_membership.state import PassedOver
 from tests.builders import ANA, BEN, CAY, Room, a_room
 
+pytestmark = pytest.mark.long
+
 USERS: Final = (ANA, BEN, CAY)
 FAULT: Final = InvalidEvent("event", "JSON values", "?")
 ASKED: Final[Mapping[str, tuple[Any, ...]]] = {

@@ -15,6 +15,8 @@ from matrix_membership.identifiers import server_of
 from tests import oracle
 from tests.builders import ANA, BEN, CAY, DAN, IDENTITY, SIGNER_B, VERSIONS, signed_invite
 
+pytestmark = pytest.mark.long
+
 Pdu = dict[str, Any]
 Place = tuple[str, str]
 Draw = st.DrawFn

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from matrix_membership.membership import INVITE
 from matrix_membership.receipt import receive
 from matrix_membership.signing import missing_signers, required_signers, verify
 from matrix_membership.strategies import RoomHistory, key_ring_of, signer_of
+
+pytestmark = pytest.mark.long
 
 Pdu = dict[str, Any]
 

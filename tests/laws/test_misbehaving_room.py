@@ -32,6 +32,8 @@ from matrix_membership.auth import Decision
 from matrix_membership.identifiers import server_of
 from matrix_membership.strategies import RoomHistory
 
+pytestmark = pytest.mark.long
+
 SERVERS: Final = ("a.example", "b.example", "c.example")
 USERS: Final = ("@ana:a.example", "@ben:b.example", "@cleo:c.example", "@dan:a.example")
 ANA: Final = USERS[0]

@@ -11,6 +11,8 @@ from matrix_membership import Event, RoomState, auth
 from matrix_membership.room_versions import KNOWN
 from tests.generated_cases import events_of, generate
 
+pytestmark = pytest.mark.long
+
 VERSIONS = tuple(KNOWN)
 CASES = 600
 

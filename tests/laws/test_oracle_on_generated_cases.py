@@ -12,6 +12,8 @@ from tests import oracle
 from tests.builders import ANA, a_room
 from tests.generated_cases import GeneratedCase, events_of, generate
 
+pytestmark = pytest.mark.long
+
 VERSIONS = tuple(KNOWN)
 
 

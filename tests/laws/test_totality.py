@@ -20,6 +20,8 @@ from tests.builders import ANA, BEN, KEYS, VERSIONS, a_room
 from tests.entries import CLIENT_FIELDS, ENTRIES, NOT_FROM_OUTSIDE, WITHIN, taking_json, total
 from tests.generated_cases import events_of, generate
 
+pytestmark = pytest.mark.long
+
 SCALARS = (
     st.none()
     | st.booleans()

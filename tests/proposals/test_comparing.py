@@ -120,6 +120,7 @@ class TestVerdicts:
                 decisions = less.decision_in(V9), less.decision_in(V10)
                 assert decisions != (change.before, change.after)
 
+    @pytest.mark.long
     @pytest.mark.parametrize("versions", [(V5, V6), (V7, V8), (V9, V10), (V11, V12)], ids=str)
     def test_of_the_vectors_are_all_among_the_situations(
         self, versions: tuple[RoomVersion, RoomVersion]

@@ -130,6 +130,7 @@ class TestJoinRule:
         joined = finish(step, response)
         assert joined.state.membership_of(BEN) is JOIN
 
+    @pytest.mark.long
     def test_is_drawn(self) -> None:
         drawn = minimal(
             auth_cases(room_version=BY_LEVEL),
@@ -146,6 +147,7 @@ class TestJoinRule:
         assert (change.before.number, change.after.number) == ("4.3.7", "4.3.6a")
         assert change.situation.state[-1]["content"] == {"join_rule": LEVEL}
 
+    @pytest.mark.long
     def test_is_reviewed(self) -> None:
         kinds = {remark.kind for remark in review(BY_LEVEL).remarks}
         assert kinds == {"lost by redaction", "dead end"}  # as in version 11

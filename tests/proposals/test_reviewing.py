@@ -16,6 +16,8 @@ from matrix_membership.proposals import Remark, Review, Situation, review
 from matrix_membership.room_versions import V8, V9, V11, V12
 from tests.builders import ANA, BEN, CAY, a_room
 
+pytestmark = pytest.mark.long
+
 MINE = "org.example.mine"
 
 

@@ -132,6 +132,7 @@ def unshrunk() -> Iterator[None]:
     settings.load_profile("before")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("unshrunk")
 class TestPlantedMistakes:
     """A run has a seed, so it finds the same today and tomorrow."""
@@ -178,6 +179,7 @@ def readable(levels: PowerLevels | None) -> bool:
     return levels is None or (levels.named_readable and levels.maps_readable)
 
 
+@pytest.mark.long
 class TestPossibleLevels:
     @settings(max_examples=300)
     @given(auth_cases(impossible_levels=False))

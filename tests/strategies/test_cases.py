@@ -56,6 +56,7 @@ def rules_of(version: RoomVersion) -> set[str]:
 
 
 class TestAuthCases:
+    @pytest.mark.long
     @pytest.mark.parametrize(
         "version",
         [

@@ -52,6 +52,7 @@ def played(script: RoomScript) -> Network:
 
 
 class TestAssertConverges:
+    @pytest.mark.long
     @SIX_VERSIONS
     def test_holds_for_this_package(self, version: RoomVersion) -> None:
         assert_converges(room_version=version, max_examples=25)
@@ -61,6 +62,7 @@ class TestAssertConverges:
     def test_holds_for_many_scripts_too(self, version: RoomVersion) -> None:
         assert_converges(room_version=version, max_examples=1000)
 
+    @pytest.mark.long
     @SIX_VERSIONS
     @settings(max_examples=8)
     @given(st.data())
@@ -266,6 +268,7 @@ def shrunk() -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 class TestPlantedMistakes:
     @pytest.mark.usefixtures("unshrunk")
     @pytest.mark.parametrize(

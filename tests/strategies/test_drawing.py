@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
+import pytest
+
 from matrix_membership.room_versions import V11, V12
 from matrix_membership.strategies import draw_cases
 
@@ -15,12 +17,14 @@ def test_drawn_cases_are_the_same_for_a_seed() -> None:
     assert first == again != other
 
 
+@pytest.mark.long
 def test_drawn_cases_are_as_many_as_asked_for() -> None:
     cases = list(draw_cases(V11, 1001))
     assert len(cases) == 1001
     assert len({case.decision.rule for case in cases}) > 40
 
 
+@pytest.mark.long
 def test_drawn_cases_are_drawn_in_parts() -> None:
     assert len(list(islice(draw_cases(V11, 10**9), 3))) == 3
 

@@ -83,6 +83,7 @@ class TestEveryRoomVersion:
         with pytest.raises(InvalidEvent):
             Event.from_pdu(pdu, drawn)
 
+    @pytest.mark.long
     @settings(max_examples=200, derandomize=True, database=None)
     @given(data=st.data())
     def test_breaks_the_format_of_create_events_too(
@@ -176,6 +177,7 @@ class TestThirdPartyInvites:
 
 
 class TestMalformedEvents:
+    @pytest.mark.long
     @pytest.mark.parametrize(
         "rule",
         [

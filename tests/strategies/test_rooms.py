@@ -50,6 +50,7 @@ class TestRoomHistories:
     def test_end_in_their_last_state(self, history: RoomHistory) -> None:
         assert history.state == RoomState.of(history.room_version, history.events)
 
+    @pytest.mark.long
     def test_let_ana_authorise_joins_of_a_restricted_room(self) -> None:
         history = minimal(strategies.room_histories(room_version=V11))
         rule = {
@@ -76,6 +77,7 @@ class TestRoomHistories:
 
         assert any_of(strategies.room_histories(room_version=V11), uses)
 
+    @pytest.mark.long
     def test_shrink_to_the_room_of_one(self) -> None:
         history = minimal(strategies.room_histories())
         assert [event.sender for event in history.events] == ["@ana:a.example"] * 2

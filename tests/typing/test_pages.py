@@ -20,6 +20,8 @@ import pytest
 from tests.sources import ROOT
 from tests.test_docs import PAGES, Block, name_of, python_blocks
 
+pytestmark = pytest.mark.long
+
 OPTIONS: Final = (
     "--strict",
     "--allow-untyped-defs",

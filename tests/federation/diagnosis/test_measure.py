@@ -23,6 +23,8 @@ from tests.federation.diagnosis.transcripts import (
     transcripts,
 )
 
+pytestmark = pytest.mark.long
+
 QUICK: Final = (V1, V8, V12)
 
 
