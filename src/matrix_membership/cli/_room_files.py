@@ -24,8 +24,6 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["Room", "read_room"]
-
 Place = tuple[str, str]
 
 _EVENTS_UNDER: Final = ("pdus", "state", "events", "auth_chain")

@@ -31,26 +31,6 @@ from matrix_membership.strategies._json import (
 )
 from matrix_membership.strategies.identifiers import event_ids, room_ids, user_ids
 
-__all__ = [
-    "IDENTITY_SERVER",
-    "DrawFields",
-    "any_fields",
-    "arbitrary_fields",
-    "completed",
-    "create_content",
-    "join_rules_fields",
-    "malformed_fields",
-    "member_fields",
-    "power_levels_fields",
-    "reference",
-    "signed_invite",
-    "signer_of",
-    "stored_invite",
-    "surroundings",
-    "third_party_invite_fields",
-    "ways_to_write_levels",
-]
-
 IDENTITY_SERVER: Final = "identity.example"
 
 DrawFields = Callable[[DrawFn, RoomVersion, str], Fields]

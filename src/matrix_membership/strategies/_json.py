@@ -13,8 +13,6 @@ from matrix_membership.canonical_json import MAX_INTEGER, MIN_INTEGER, JsonValue
 from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["KEYS", "Fields", "exchanged", "json_objects", "json_values"]
-
 Fields = dict[str, JsonValue]
 """Fields of a PDU, or a content."""
 

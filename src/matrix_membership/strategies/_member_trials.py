@@ -20,8 +20,6 @@ from matrix_membership.strategies._trials import (
     with_levels,
 )
 
-__all__ = ["answer", "ban", "invite", "join", "knock", "leave", "odd_member", "restricted_join"]
-
 # More often the one that versions 8 and 9 know too.
 _RESTRICTED: Final = st.sampled_from(("restricted", "restricted", "knock_restricted"))
 

@@ -22,8 +22,6 @@ from matrix_membership.strategies._sketch import (
     POWER_LEVELS,
 )
 
-__all__ = ["MOVES", "Move", "membership", "sent_for"]
-
 Move = tuple[str, str, str, object]
 """The kind of move, the sender, the target user or state key, and the new value."""
 

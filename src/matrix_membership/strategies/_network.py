@@ -24,8 +24,6 @@ from matrix_membership.strategies._moves import membership
 from matrix_membership.strategies._room_server import OURS, SERVERS, Engine, Place, RoomServer
 from matrix_membership.strategies._sketch import CREATE, JOIN_RULES, POWER_LEVELS
 
-__all__ = ["LIES", "MOVES", "NAMES", "Act", "Deliver", "Lie", "Network", "Step"]
-
 NAMES: Final = ("ana", "ben", "cay", "mal")
 _USERS: Final = MappingProxyType(
     {name: f"@{name}:{server}" for name, server in zip(NAMES, SERVERS, strict=True)}

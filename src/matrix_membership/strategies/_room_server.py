@@ -25,8 +25,6 @@ from matrix_membership.strategies._fields import reference, signer_of
 from matrix_membership.strategies._json import Fields
 from matrix_membership.strategies._sketch import ROOM
 
-__all__ = ["OURS", "SERVERS", "Engine", "Place", "Receive", "Resolve", "RoomServer", "ids_of"]
-
 Place = tuple[str, str]
 
 Resolve = Callable[

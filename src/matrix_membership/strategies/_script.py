@@ -11,8 +11,6 @@ from matrix_membership.canonical_json import JsonValue, encode, read, thaw
 from matrix_membership.events import Event
 from matrix_membership.room_versions import KNOWN, RoomVersion
 
-__all__ = ["Writer"]
-
 _USUAL: Final = (
     *("auth_events", "depth", "hashes", "origin_server_ts", "prev_events"),
     *("room_id", "signatures"),

@@ -50,8 +50,6 @@ from matrix_membership.strategies._trials import (
     with_levels,
 )
 
-__all__ = ["draw_trial"]
-
 
 def _anything(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     message: Fields = {"type": "m.room.message", "sender": ANA, "content": {}}

@@ -19,20 +19,6 @@ from matrix_membership.signing import sign
 from matrix_membership.strategies._fields import completed, create_content, signer_of
 from matrix_membership.strategies._json import Fields
 
-__all__ = [
-    "ANA",
-    "BEN",
-    "CLEO",
-    "CREATE",
-    "DAN",
-    "JOIN_RULES",
-    "MEMBER",
-    "POWER_LEVELS",
-    "ROOM",
-    "Sketch",
-    "written",
-]
-
 ANA: Final = "@ana:a.example"
 BEN: Final = "@ben:b.example"
 CLEO: Final = "@cleo:c.example"

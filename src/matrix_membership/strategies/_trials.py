@@ -23,21 +23,6 @@ from matrix_membership.strategies._sketch import (
     Sketch,
 )
 
-__all__ = [
-    "CHANGES",
-    "MAYBE",
-    "MEMBERSHIPS",
-    "NAMED",
-    "Chapter",
-    "Trial",
-    "close",
-    "draw_room",
-    "levels_of_ana",
-    "member",
-    "state",
-    "with_levels",
-]
-
 
 @frozen
 class Trial:
