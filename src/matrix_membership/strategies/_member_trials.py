@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from matrix_membership.identifiers import server_of
-from matrix_membership.strategies._fields import signed_invite, signer_of, stored_invite
+from matrix_membership.strategies._fields import (
+    membership_fields,
+    signed_invite,
+    signer_of,
+    stored_invite,
+)
 from matrix_membership.strategies._json import Fields
 from matrix_membership.strategies._sketch import ANA, CLEO, DAN, JOIN_RULES, Sketch
 from matrix_membership.strategies._trials import (
     MAYBE,
     MEMBERSHIPS,
     Trial,
-    member,
     with_join_rule,
     with_levels,
 )
@@ -26,7 +30,7 @@ _RESTRICTED: Final = st.sampled_from(("restricted", "restricted", "knock_restric
 
 def join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """A user joins a room that is not restricted."""
-    event = member(ben, ben, "join")
+    event = membership_fields(ben, ben, "join")
     match reason:
         # Left to chance, a creator who returns came up hardly ever, and an engine that lets every
         # creator back in passed.
@@ -35,9 +39,9 @@ def join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
             if not first:
                 room = room.with_(JOIN_RULES, {"join_rule": "invite"})
             room = room.with_member(ANA, None if first else draw(_GONE))
-            return Trial(room, member(ANA, ANA, "join"), follows_create=first)
+            return Trial(room, membership_fields(ANA, ANA, "join"), follows_create=first)
         case "of another":
-            return Trial(room, member(ANA, ben, "join"))
+            return Trial(room, membership_fields(ANA, ben, "join"))
         case "banned":
             return Trial(room.with_member(ben, "ban"), event)
         case "invited":
@@ -61,7 +65,7 @@ _NOT_BANNED: Final = st.sampled_from((None, "invite", "join", "leave", "knock"))
 def restricted_join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """Ben joins a restricted room."""
     room = room.with_(JOIN_RULES, {"join_rule": draw(_RESTRICTED)})
-    event = member(ben, ben, "join", join_authorised_via_users_server=DAN)
+    event = membership_fields(ben, ben, "join", join_authorised_via_users_server=DAN)
     invited = reason == "invited"
     room = room.with_member(ben, "invite" if invited else None)
     room = room.with_member(DAN, None if reason == "authoriser away" else "join")
@@ -70,7 +74,7 @@ def restricted_join(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     elif reason == "authorised":
         room = with_levels(room, {DAN: 50}, invite=draw(st.sampled_from((50, 0))))
     elif reason == "nobody" or (invited and draw(MAYBE)):
-        return Trial(room, member(ben, ben, "join"))
+        return Trial(room, membership_fields(ben, ben, "join"))
     return Trial(room, event, signed_by=() if reason == "unsigned" else (server_of(DAN),))
 
 
@@ -81,7 +85,7 @@ def invite(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     room = room.with_member(CLEO, "leave" if reason == "sender away" else "join")
     # One below the level and at it: engines that confuse "less" with "at most" fail only here.
     room = with_levels(room, {CLEO: 49 if reason == "too low" else 50}, invite=50)
-    return Trial(room, member(CLEO, ben, "invite"))
+    return Trial(room, membership_fields(CLEO, ben, "invite"))
 
 
 def answer(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
@@ -122,12 +126,12 @@ def leave(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """Ben leaves, or Cleo removes him."""
     if reason.startswith("own"):
         membership = reason.removeprefix("own ")
-        return Trial(room.with_member(ben, membership), member(ben, ben, "leave"))
+        return Trial(room.with_member(ben, membership), membership_fields(ben, ben, "leave"))
     room = room.with_member(CLEO, None if reason == "sender away" else "join")
     room = room.with_member(ben, "ban" if "unban" in reason else draw(_NOT_BANNED))
     # Equal power is not enough to remove somebody, so "as high" is exactly Cleo's level.
     users = {CLEO: 49 if "too low" in reason else 50, ben: 50 if reason == "as high" else 0}
-    return Trial(with_levels(room, users, ban=50), member(CLEO, ben, "leave"))
+    return Trial(with_levels(room, users, ban=50), membership_fields(CLEO, ben, "leave"))
 
 
 def ban(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
@@ -136,7 +140,7 @@ def ban(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     # Any of them: nobody has to be in the room to be banned from it.
     room = room.with_member(ben, draw(MEMBERSHIPS))
     users = {CLEO: 49 if reason == "too low" else 50, ben: 50 if reason == "as high" else 0}
-    return Trial(with_levels(room, users), member(CLEO, ben, "ban"))
+    return Trial(with_levels(room, users), membership_fields(CLEO, ben, "ban"))
 
 
 def knock(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
@@ -149,12 +153,12 @@ def knock(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     room = with_join_rule(draw, room, st.sampled_from(rules))
     inside = st.sampled_from(("join", "invite", "ban") if reason == "inside" else (None, "knock"))
     sender = CLEO if reason == "of another" else ben
-    return Trial(room.with_member(ben, draw(inside)), member(sender, ben, "knock"))
+    return Trial(room.with_member(ben, draw(inside)), membership_fields(sender, ben, "knock"))
 
 
 def odd_member(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     """A malformed member event."""
-    fields = member(ANA, ben, "join")
+    fields = membership_fields(ANA, ben, "join")
     match reason:
         case "no membership":
             del fields["content"]["membership"]

@@ -10,7 +10,12 @@ from hypothesis.strategies import SearchStrategy
 from matrix_membership.canonical_json import thaw
 from matrix_membership.membership import INVITE, JOIN
 from matrix_membership.state import RoomState
-from matrix_membership.strategies._fields import signed_invite, stored_invite
+from matrix_membership.strategies._fields import (
+    membership_fields,
+    signed_invite,
+    state_fields,
+    stored_invite,
+)
 from matrix_membership.strategies._json import Fields
 from matrix_membership.strategies._sketch import (
     ANA,
@@ -18,7 +23,6 @@ from matrix_membership.strategies._sketch import (
     CLEO,
     DAN,
     JOIN_RULES,
-    MEMBER,
     POWER_LEVELS,
 )
 
@@ -54,11 +58,6 @@ MOVES: Final[SearchStrategy[Move]] = st.one_of(
 )
 
 
-def membership(user: str, text: str, **content: str) -> Fields:
-    """Return the fields of a member event."""
-    return {"type": MEMBER, "state_key": user, "content": {"membership": text, **content}}
-
-
 def sent_for(move: Move, state: RoomState) -> tuple[Fields, ...]:
     """Return the fields of the events of a move, in a room of this state."""
     kind, sender, other, how = move
@@ -66,43 +65,39 @@ def sent_for(move: Move, state: RoomState) -> tuple[Fields, ...]:
         case "member":
             return (_member(sender, other, str(how), state),)
         case "join rule":
-            return (_state(JOIN_RULES, {"join_rule": how}),)
+            return (state_fields(sender, JOIN_RULES, {"join_rule": how}),)
         case "level" | "named level":
-            return (_levels(kind, other, how, state),)
+            return (state_fields(sender, POWER_LEVELS, _levels(kind, other, how, state)),)
         case "third party":
             # Both: without the stored invite the room has no keys for the other one.
             return stored_invite(str(how)), signed_invite(other, str(how))
         case "name":
-            return (_state(("m.room.name", ""), {"name": how}),)
+            return (state_fields(sender, ("m.room.name", ""), {"name": how}),)
     return ({"type": "m.room.message", "content": {"body": how}},)
-
-
-def _state(place: tuple[str, str], content: Fields) -> Fields:
-    return {"type": place[0], "state_key": place[1], "content": content}
 
 
 def _member(sender: str, other: str, text: str, state: RoomState) -> Fields:
     """Return a member event. Ana authorises an uninvited join of a restricted room."""
     # Nobody joins or knocks for another user, so the target of such a move is its sender.
     if text not in ("join", "knock"):
-        return membership(other, text)
+        return membership_fields(sender, other, text)
     restricted = "restricted" in str(state.join_rule) and state.room_version.restricted_joins
     if text == "join" and restricted and state.membership_of(sender) not in (INVITE, JOIN):
-        return membership(sender, text, join_authorised_via_users_server=ANA)
-    return membership(sender, text)
+        return membership_fields(sender, sender, text, join_authorised_via_users_server=ANA)
+    return membership_fields(sender, sender, text)
 
 
 def _levels(kind: str, name: str, level: object, state: RoomState) -> Fields:
-    """Return the power levels of the room, with one of them changed."""
+    """Return the content of the room's power levels, with one of them changed."""
     current = state.get(*POWER_LEVELS)
     if current is not None:
         # As clients do: all levels with one of them changed. An event with one level alone would
         # take everybody's power away, and the history would end there.
-        content = thaw(current.content)
+        content: Fields = thaw(current.content)
     else:
         content = {"users": {} if state.room_version.privileged_creators else {ANA: 100}}
     if kind == "level":
         content["users"][name] = level
     else:
         content[name] = level
-    return _state(POWER_LEVELS, content)
+    return content

@@ -18,10 +18,15 @@ from matrix_membership.events import Event
 from matrix_membership.machine import admit
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
-from matrix_membership.strategies._fields import create_content
+from matrix_membership.strategies._fields import (
+    MEMBER,
+    Place,
+    create_content,
+    membership_fields,
+    state_fields,
+)
 from matrix_membership.strategies._json import Fields
-from matrix_membership.strategies._moves import membership
-from matrix_membership.strategies._room_server import OURS, SERVERS, Engine, Place, RoomServer
+from matrix_membership.strategies._room_server import OURS, SERVERS, Engine, RoomServer
 from matrix_membership.strategies._sketch import CREATE, JOIN_RULES, POWER_LEVELS
 
 NAMES: Final = ("ana", "ben", "cay", "mal")
@@ -132,14 +137,14 @@ class Network:
             users[ana] = 100
         for state_place, content in (
             (CREATE, create_content(self.version, ana)),
-            (("m.room.member", ana), {"membership": "join"}),
+            ((MEMBER, ana), {"membership": "join"}),
             (POWER_LEVELS, {"users": users}),
             (JOIN_RULES, {"join_rule": "public"}),
         ):
-            self._make(0, _state(state_place, content, ana))
+            self._make(0, state_fields(ana, state_place, content))
         for place, user in enumerate(others, 1):
             self._deliver_all()
-            self._make(place, {"sender": user, **membership(user, "join")})
+            self._make(place, membership_fields(user, user, "join"))
         self._deliver_all()
 
     def copy(self, engines: Sequence[Engine]) -> Network:
@@ -214,7 +219,7 @@ class Network:
             case "backdated":
                 events = [server.draft(fields, number, parents={old})]
             case "auth events":
-                events = [server.draft(fields, number, listed_from=server.after[old])]
+                events = [server.draft(fields, number, state=server.after[old])]
             case "withheld":
                 hidden = server.copy(OURS)
                 message = _fields("mal", "message", "mal", server.state)
@@ -241,16 +246,13 @@ def _fields(user: str, move: str, other: str, state: RoomState) -> Fields:
         "invite": (target, "invite"),
     }
     if move in members:
-        return {"sender": sender, **membership(*members[move])}
+        return membership_fields(sender, *members[move])
     if move in _LEVELS:
         now = state.get(*POWER_LEVELS)
         content = {} if now is None else thaw(now.content)
         users = {**content.get("users", {}), target: _LEVELS[move]}
-        return _state(POWER_LEVELS, {**content, "users": users}, sender)
+        return state_fields(sender, POWER_LEVELS, {**content, "users": users})
     if move in _CONTENTS:
-        return _state(*_CONTENTS[move], sender)
+        place, said = _CONTENTS[move]
+        return state_fields(sender, place, {**said})
     return {"type": "m.room.message", "sender": sender, "content": {"body": "hello"}}
-
-
-def _state(place: Place, content: Mapping[str, JsonValue], sender: str) -> Fields:
-    return {"type": place[0], "state_key": place[1], "sender": sender, "content": dict(content)}

@@ -21,8 +21,11 @@ from matrix_membership.identifiers import server_of
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.strategies import _member_trials as members
 from matrix_membership.strategies._fields import (
+    ROOM,
     create_content,
+    membership_fields,
     reference,
+    state_fields,
     stored_invite,
     ways_to_write_levels,
 )
@@ -34,7 +37,6 @@ from matrix_membership.strategies._sketch import (
     CREATE,
     DAN,
     POWER_LEVELS,
-    ROOM,
     Sketch,
 )
 from matrix_membership.strategies._trials import (
@@ -45,8 +47,6 @@ from matrix_membership.strategies._trials import (
     close,
     draw_room,
     levels_of_ana,
-    member,
-    state,
     with_levels,
 )
 
@@ -57,14 +57,14 @@ def _anything(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
         case "a message":
             return Trial(room, message)
         case "state":
-            return Trial(room, state(ANA, "m.room.name", "", {}))
+            return Trial(room, state_fields(ANA, ("m.room.name", ""), {}))
         case "not joined":
             return Trial(room.with_member(ben, None), {**message, "sender": ben})
         case "level":
             room = with_levels(room, {ben: 49}).with_member(ben, "join")
-            return Trial(room, state(ben, "m.room.name", "", {}))
+            return Trial(room, state_fields(ben, ("m.room.name", ""), {}))
         case "key":
-            return Trial(room, state(ANA, "m.room.name", draw(_FOREIGN_KEYS), {}))
+            return Trial(room, state_fields(ANA, ("m.room.name", draw(_FOREIGN_KEYS)), {}))
         case _:
             return Trial(close(draw, room, ben), {**message, "sender": ben})
 
@@ -121,7 +121,7 @@ def _change_of_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Tria
     # The step has put another level there, but the rules compare with the one that Ben has.
     if where == "own":
         before["users"][ben] = write(_OWN)
-    fields = state(ben, *POWER_LEVELS, after)
+    fields = state_fields(ben, POWER_LEVELS, after)
     return Trial(room.with_(POWER_LEVELS, before).with_member(ben, "join"), fields)
 
 
@@ -157,9 +157,9 @@ def _absent_level(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     match name:
         case "ban" | "kick" | "invite":
             membership = {"kick": "leave"}.get(name, name)
-            return Trial(room, member(ben, CLEO, membership))
+            return Trial(room, membership_fields(ben, CLEO, membership))
         case "state_default":
-            return Trial(room, state(ben, "m.room.name", "", {}))
+            return Trial(room, state_fields(ben, ("m.room.name", ""), {}))
         case _:
             return Trial(room, {"type": "m.room.message", "sender": ben, "content": {}})
 
@@ -180,7 +180,7 @@ def _default_of_a_change(room: Sketch, ben: str, name: str, *, removed: bool, be
     named: Fields = {**without, name: 0}
     before, after = (named, without) if removed else (without, named)
     room = room.with_(POWER_LEVELS, before).with_member(ben, "join")
-    return Trial(room, state(ben, *POWER_LEVELS, after))
+    return Trial(room, state_fields(ben, POWER_LEVELS, after))
 
 
 def _new_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
@@ -188,7 +188,7 @@ def _new_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
     content: Fields = {"users": {ben: 50}}
     match reason:
         case "first":
-            return Trial(room.without(POWER_LEVELS), state(ANA, *POWER_LEVELS, content))
+            return Trial(room.without(POWER_LEVELS), state_fields(ANA, POWER_LEVELS, content))
         case "creator":
             # In version 12 the rules reject power levels that list a creator.
             content["users"][ANA] = 100
@@ -199,7 +199,7 @@ def _new_levels(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
             _put_level(content, reason, odd)
             if reason == "ban":
                 content[reason] = draw(_NO_LEVELS)
-    return Trial(room, state(ANA, *POWER_LEVELS, content))
+    return Trial(room, state_fields(ANA, POWER_LEVELS, content))
 
 
 _NO_LEVELS: Final = st.sampled_from(("50", "x", True, [], {}, "", "5_0"))
@@ -226,7 +226,7 @@ def _aliases(_: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
 def _create(draw: DrawFn, room: Sketch, _: str, reason: str) -> Trial:
     version = room.room_version
     content = create_content(version, ANA)
-    fields = state(ANA, *CREATE, content)
+    fields = state_fields(ANA, CREATE, content)
     fields["room_id"] = None if version.room_id_is_create_event else ROOM
     fields["prev_events"] = []
     match reason:

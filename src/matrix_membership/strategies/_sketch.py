@@ -16,7 +16,15 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import server_of
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import sign
-from matrix_membership.strategies._fields import completed, create_content, signer_of
+from matrix_membership.strategies._fields import (
+    MEMBER,
+    ROOM,
+    Place,
+    completed,
+    create_content,
+    signer_of,
+    state_fields,
+)
 from matrix_membership.strategies._json import Fields
 
 ANA: Final = "@ana:a.example"
@@ -24,14 +32,10 @@ BEN: Final = "@ben:b.example"
 CLEO: Final = "@cleo:c.example"
 # Of Ana's server: a member whose signature on a restricted join is that of the room's own server.
 DAN: Final = "@dan:a.example"
-ROOM: Final = "!room:a.example"
-
-MEMBER: Final = "m.room.member"
 CREATE: Final = ("m.room.create", "")
 JOIN_RULES: Final = ("m.room.join_rules", "")
 POWER_LEVELS: Final = ("m.room.power_levels", "")
 
-Place = tuple[str, str]
 _NO_PLACES: Final[Mapping[Place, tuple[str, Fields]]] = MappingProxyType({})
 
 
@@ -85,7 +89,7 @@ class Sketch:
         room_id: str | None = None if self.room_version.room_id_is_create_event else ROOM
         for number, (place, (sender, content)) in enumerate(self.places.items()):
             fields = {
-                **_in_place(place, sender, content),
+                **state_fields(sender, place, content),
                 "room_id": room_id,
                 "event_id": f"${number}:{server_of(sender)}",
             }
@@ -94,11 +98,6 @@ class Sketch:
             room_id = event.room_id
             found.append(event)
         return tuple(found)
-
-
-def _in_place(place: Place, sender: str, content: Fields) -> Fields:
-    event_type, state_key = place
-    return {"type": event_type, "state_key": state_key, "sender": sender, "content": content}
 
 
 def written(

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from matrix_membership._attrs import frozen
-from matrix_membership.canonical_json import JsonValue
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.strategies._json import Fields, exchanged
 from matrix_membership.strategies._sketch import (
@@ -18,7 +17,6 @@ from matrix_membership.strategies._sketch import (
     CLEO,
     CREATE,
     JOIN_RULES,
-    MEMBER,
     POWER_LEVELS,
     Sketch,
 )
@@ -153,14 +151,3 @@ CHANGES: Final[SearchStrategy[_Change]] = st.sampled_from(
         *(close, _with_another_creator),
     )
 )
-
-
-def member(sender: str, user: str, membership: JsonValue, **content: JsonValue) -> Fields:
-    """Return the fields of a member event."""
-    content = {"membership": membership, **content}
-    return {"type": MEMBER, "sender": sender, "state_key": user, "content": content}
-
-
-def state(sender: str, event_type: str, state_key: str, content: Fields) -> Fields:
-    """Return the fields of a state event."""
-    return {"type": event_type, "sender": sender, "state_key": state_key, "content": content}

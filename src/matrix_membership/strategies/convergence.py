@@ -19,6 +19,7 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.state import RoomState
+from matrix_membership.strategies._fields import Place
 from matrix_membership.strategies._network import (
     LIES,
     MOVES,
@@ -33,7 +34,6 @@ from matrix_membership.strategies._room_server import (
     OURS,
     SERVERS,
     Engine,
-    Place,
     Receive,
     Resolve,
     RoomServer,

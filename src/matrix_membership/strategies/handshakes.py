@@ -30,8 +30,8 @@ from matrix_membership.identifiers import ServerName, UserID
 from matrix_membership.membership import JoinRule
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
-from matrix_membership.strategies._fields import signer_of
-from matrix_membership.strategies._sketch import ANA, BEN, CREATE, JOIN_RULES, MEMBER, POWER_LEVELS
+from matrix_membership.strategies._fields import MEMBER, signer_of, state_fields
+from matrix_membership.strategies._sketch import ANA, BEN, CREATE, JOIN_RULES, POWER_LEVELS
 from matrix_membership.strategies.rooms import RoomHistory, new_room
 
 __all__ = ["residents"]
@@ -267,7 +267,7 @@ def residents(
 def _with(
     history: RoomHistory, sender: str, event_type: str, state_key: str, **content: JsonValue
 ) -> RoomHistory:
-    fields = {"type": event_type, "state_key": state_key, "content": content}
+    fields = state_fields(sender, (event_type, state_key), content)
     return history.with_event(history.next_event(sender, fields))
 
 

@@ -14,20 +14,22 @@ from hypothesis.strategies import SearchStrategy
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from matrix_membership._attrs import frozen
-from matrix_membership.auth import select_auth_events
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events import Event
-from matrix_membership.hashing import content_hash, reference_hash
-from matrix_membership.identifiers import server_of
 from matrix_membership.machine import admit
 from matrix_membership.room_versions import RoomVersion
-from matrix_membership.signing import KeyRing, sign
+from matrix_membership.signing import KeyRing
 from matrix_membership.state import RoomState
-from matrix_membership.strategies._fields import completed, create_content, reference, signer_of
-from matrix_membership.strategies._json import Fields
-from matrix_membership.strategies._moves import MOVES, Move, membership, sent_for
+from matrix_membership.strategies._fields import (
+    create_content,
+    membership_fields,
+    next_event,
+    signer_of,
+    state_fields,
+)
+from matrix_membership.strategies._moves import MOVES, Move, sent_for
 from matrix_membership.strategies._script import Writer
-from matrix_membership.strategies._sketch import ANA, CREATE, ROOM
+from matrix_membership.strategies._sketch import ANA, CREATE
 from matrix_membership.strategies.identifiers import room_versions
 
 __all__ = ["forks", "key_ring_of", "room_histories"]
@@ -68,30 +70,15 @@ class RoomHistory:
             fields: the type, the content and, for a state event, the state key. Other
                 fields of a PDU replace those that the history gives.
         """
-        version, state = self.room_version, self.state
-        create = state.create_event
-        pdu: Fields = {
-            "sender": sender,
-            "room_id": None if create is None else create.room_id,
-            "depth": len(self.events) + 1,
+        number = len(self.events)
+        return next_event(
+            {"sender": sender, **fields},
+            self.state,
+            self.events[-1:],
+            depth=number + 1,
             # By the length and not by a clock, so that a script makes the same events again.
-            "origin_server_ts": len(self.events) * _MINUTE,
-            "prev_events": [_reference(event) for event in self.events[-1:]],
-            **fields,
-        }
-        # The auth events that it has to list depend on its type, sender, state key and content.
-        draft = Event.from_client_event({**fields, "sender": sender, "room_id": ROOM}, version)
-        cited = [
-            event for place in sorted(select_auth_events(draft)) if (event := state.get(*place))
-        ]
-        pdu["auth_events"] = [_reference(event) for event in cited]
-        if version.event_id_in_pdu:
-            # Base64 may hold a slash, which is allowed in these IDs.
-            pdu["event_id"] = f"${content_hash(pdu)}:{server_of(sender)}"
-        event = completed(pdu, version)
-        if draft.authorised_via:
-            event = sign(event, signer_of(server_of(draft.authorised_via)))
-        return event
+            at=number * _MINUTE,
+        )
 
     def with_event(self, event: Event) -> RoomHistory:
         """Return the history with one more event, without judging the event."""
@@ -142,14 +129,6 @@ class Fork:
 
 
 _MINUTE: Final = 60_000
-
-
-def _reference(event: Event) -> JsonValue:
-    """Return how the next event refers to this one."""
-    version = event.room_version
-    if not version.event_id_in_pdu:
-        return event.event_id
-    return reference(event.event_id, version, reference_hash(event.to_pdu(), version))
 
 
 def key_ring_of(events: Iterable[Event]) -> KeyRing:
@@ -225,10 +204,9 @@ def forks(
 
 def new_room(version: RoomVersion) -> RoomHistory:
     """Return the history of a room that Ana created and joined."""
-    room_id = None if version.room_id_is_create_event else ROOM
-    create = {"type": CREATE[0], "state_key": CREATE[1], "content": create_content(version, ANA)}
+    create = state_fields(ANA, CREATE, create_content(version, ANA))
     history = RoomHistory(version)
-    for fields in ({**create, "room_id": room_id}, membership(ANA, "join")):
+    for fields in (create, membership_fields(ANA, ANA, "join")):
         history = history.with_event(history.next_event(ANA, fields))
     return history
 
