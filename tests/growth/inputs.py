@@ -14,6 +14,7 @@ import attrs
 from matrix_membership import Event, RoomState, auth, may, signing, who_may
 from matrix_membership._attrs import evolve
 from matrix_membership.advice.lint import lint
+from matrix_membership.advice.powers import who_can
 from matrix_membership.canonical_json import decode
 from matrix_membership.client import create_room, upgrade_room
 from matrix_membership.errors import InvalidEvent, MatrixMembershipError
@@ -261,6 +262,12 @@ def _authorised(size: int) -> Call:
 def _asked(size: int) -> Call:
     state = powerful(size)
     return lambda: (list(who_may(state, lambda one: one.kick(BEN))), may(ANA, state).invite(BEN))
+
+
+def _ranked(size: int) -> Call:
+    levels = {name: number for number, name in enumerate(users(size))}
+    state = crowded(size, a_levelled_room(V11, users=levels))
+    return lambda: who_can(state)
 
 
 def _looked_at(size: int) -> Call:
@@ -580,6 +587,7 @@ WORST: Final[Mapping[str, Make]] = MappingProxyType(
         "ServerAcl: question marks": _permitted,
         "authorise": _authorised,
         "who_may": _asked,
+        "who_can: a level for each member": _ranked,
         "RoomState: members leave": _looked_at,
         "OutOfBand: invites of strangers": _flooded,
         "OutOfBand: a long room state": _kicked,

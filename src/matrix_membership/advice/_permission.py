@@ -35,6 +35,12 @@ class Permission:
     hangs_on: tuple[RoomID, ...] = ()
     objection: str = ""
 
+    @classmethod
+    def of(cls, event: Event, state: RoomState) -> Permission:
+        """Judge an event against a state."""
+        decision = auth.check(event, state)
+        return cls(event, state, decision, ", ".join(decision.missing))
+
     def __bool__(self) -> bool:
         if self.objection or self.unknown:
             return False

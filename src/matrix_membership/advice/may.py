@@ -12,7 +12,6 @@ from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
-from matrix_membership import auth
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.advice._given import require
 from matrix_membership.advice._left_out import lacks_members
@@ -327,9 +326,7 @@ class May:
         fields: Mapping[str, JsonValue] = JsonObject(),
     ) -> Permission:
         event = self._made(event_type, state_key, content, fields)
-        event = event.with_signers({event.server, *signers})
-        decision = auth.check(event, self.state)
-        return Permission(event, self.state, decision, ", ".join(decision.missing))
+        return Permission.of(event.with_signers({event.server, *signers}), self.state)
 
     def _made(
         self,

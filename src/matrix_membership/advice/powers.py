@@ -22,6 +22,7 @@ from matrix_membership.advice._servers import MOST_COMPARISONS
 from matrix_membership.advice.may import NOTIFY_ROOM, May, may
 from matrix_membership.auth.explaining.levels import levels_content, needed_levels
 from matrix_membership.events import Event
+from matrix_membership.events.event import supposed
 from matrix_membership.identifiers import UserID, is_user_id, server_of
 from matrix_membership.membership import BAN, JOIN, LEAVE, Membership
 from matrix_membership.receipt.server_acl import ServerAcl
@@ -139,6 +140,7 @@ class _Scene:
         member: another one, who is asked about.
         banned: a banned one.
         outsider: one who is not in the room.
+        levels: the power levels of the room, sent once more by the user who is asked.
     """
 
     state: RoomState
@@ -146,6 +148,7 @@ class _Scene:
     member: UserID
     banned: UserID
     outsider: UserID
+    levels: Event
 
     @classmethod
     def of(cls, state: RoomState) -> _Scene:
@@ -155,7 +158,9 @@ class _Scene:
         for name, membership in _ADDED.items():
             users.append(_unknown(name, server, state))
             state = state.with_event(_member(users[-1], membership, state))
-        return cls(state, *users)
+        asked, member, banned, outsider = users
+        levels = may(asked, state).set("m.room.power_levels", "", levels_content({}, state)).event
+        return cls(state, asked, member, banned, outsider, levels)
 
     @property
     def message_type(self) -> str:
@@ -252,8 +257,9 @@ ACTIONS: Final[Mapping[str, Question]] = MappingProxyType(
         "join-rules": _set("m.room.join_rules"),
         "acl": _set("m.room.server_acl"),
         # The levels as they are: who may send these may change those that do not exceed their own.
-        "change-levels": lambda user, scene: user.set(
-            "m.room.power_levels", "", levels_content({}, scene.state)
+        # Made once: to make them for each rank cost the square of the levels.
+        "change-levels": lambda user, scene: Permission.of(
+            supposed(scene.levels, sender=user.user), scene.state
         ),
         "upgrade": lambda user, _: user.upgrade(),
     }

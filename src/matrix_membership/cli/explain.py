@@ -25,7 +25,6 @@ from matrix_membership.cli._reading import (
     room_version_of,
 )
 from matrix_membership.cli._state_file import (
-    StateFile,
     add_state,
     add_state_options,
     event_in,
@@ -93,7 +92,7 @@ def run(options: Namespace) -> int:
     told = state_of(options, version)
     if document is None:
         return _print(options, _answer(told.state, *asked))
-    return _print(options, _permission(options.event, document, told))
+    return _print(options, Permission.of(event_in(document, options.event, told), told.state))
 
 
 def _asked(options: Namespace) -> tuple[str, str, str | None]:
@@ -120,12 +119,6 @@ def _answer(state: RoomState, question: str, user: str, by: str | None) -> Permi
         about = may(user if by is None else by, state)
         asked: Permission = getattr(about, question)(*([] if by is None else [user]))
         return asked
-
-
-def _permission(name: str, document: Mapping[str, JsonValue], told: StateFile) -> Permission:
-    event = event_in(document, name, told)
-    decision = auth.check(event, told.state)
-    return Permission(event, told.state, decision, ", ".join(decision.missing))
 
 
 def _print(options: Namespace, answer: Permission) -> int:
