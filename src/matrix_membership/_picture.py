@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from matrix_membership._html import escape, visible
@@ -26,16 +26,19 @@ _LETTERS: Final = 43
 
 
 def picture(
-    title: str, events: Sequence[Event], curves: Iterable[tuple[int, int]], marked: int, mark: str
+    title: str,
+    events: Sequence[Event],
+    curves: Iterable[tuple[int, int]],
+    marks: Mapping[int, str],
 ) -> Iterator[str]:
     """Yield the lines of a picture.
 
     Args:
         title: says what is drawn, to those who do not see it.
         events: the events from above to below, at most `MOST`.
-        curves: pairs of indices: from the event that depends to the one on which it does.
-        marked: the index of the event that stands out; -1 for none.
-        mark: the word beside it.
+        curves: pairs of indices: from the event that depends to the one on which it does, where
+            the curve has its tip.
+        marks: the word beside each event that stands out, by its index.
     """
     height = _ROW * len(events)
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">'
@@ -43,7 +46,7 @@ def picture(
     for start, end in curves:
         yield _curve(start, end)
     for row, event in enumerate(events):
-        yield from _row(event, row, mark if row == marked else "")
+        yield from _row(event, row, marks.get(row, ""))
     yield "</svg>"
 
 
@@ -51,7 +54,9 @@ def _curve(start: int, end: int) -> str:
     x, top, bottom = _GUTTER - 14, start * _ROW + 12, end * _ROW + 12
     # The further away, the wider the curve, so that curves can be told apart.
     out = x - min(56, 14 + abs(top - bottom) // 9)
-    return f'<path d="M{x} {top} C{out} {top} {out} {bottom} {x} {bottom}"/>'
+    # Drawn, not a marker: a page of several pictures would define its name more than once.
+    tip = f"M{x - 12} {bottom - 4} L{x - 7} {bottom} L{x - 12} {bottom + 4}"
+    return f'<path d="M{x} {top} C{out} {top} {out} {bottom} {x - 7} {bottom} {tip}"/>'
 
 
 def _row(event: Event, row: int, mark: str) -> Iterator[str]:

@@ -119,7 +119,7 @@ def _why(answer: str, explanation: Explanation) -> Iterator[str]:
     last = len(drawn) - 1
     curves = ((last, row) for row in range(last))
     title = "The event; curves lead to the state events that the rules read"
-    yield from picture(title, drawn, curves, -1 if explanation else last, "not allowed")
+    yield from picture(title, drawn, curves, {} if explanation else {last: "not allowed"})
 
 
 def _tried(rule: TriedRule) -> list[str]:
@@ -189,6 +189,9 @@ def _would_be(found: WhatIf) -> Iterator[str]:
 def _effects(found: WhatIf) -> Iterator[str]:
     yield "<h2>Events</h2>"
     yield from _table("Events", ["event", "sender", "verdict"], map(_judged, found.steps))
+    if found.steps:
+        yield "<h2>The events in order, below the state that they were judged by</h2>"
+        yield from _drawn(found.steps)
     yield "<h2>Who can do more or less</h2>"
     if found.differences:
         heads = ["who", "level", "may now", "may no longer"]
@@ -199,6 +202,29 @@ def _effects(found: WhatIf) -> Iterator[str]:
         yield "<h2>A user from outside</h2>"
         heads = ["", "before", "after"]
         yield from _table("From outside", heads, (_entered(*pair) for pair in found.entry))
+
+
+def _drawn(steps: Sequence[Step]) -> Iterator[str]:
+    """Draw events, each with curves to the state events that the rules read for it."""
+    shown = steps[: MOST // 2]
+    own = [step.event for step in shown]
+    # By identity: events in client format may lack an ID, and an event can be tried twice.
+    read = {id(event): event for step in shown for event in step.evidence}
+    above = [event for event in read.values() if not any(event is each for each in own)]
+    drawn = [*above[: MOST - len(own)], *own]
+    first = len(drawn) - len(own)
+    rows = {id(event): row for row, event in enumerate(drawn)}
+    curves = [
+        (row, rows[id(event)])
+        for row, step in enumerate(shown, first)
+        for event in step.evidence
+        if id(event) in rows
+    ]
+    marks = {row: "no effect" for row, step in enumerate(shown, first) if not step}
+    title = "The events in order; curves lead to the events that the rules read for them"
+    yield from picture(title, drawn, curves, marks)
+    if len(steps) > len(shown):
+        yield f'<p class="soft">Events not drawn: {len(steps) - len(shown)}.</p>'
 
 
 def _judged(step: Step) -> list[str]:

@@ -21,6 +21,7 @@ from matrix_membership.advice._powers import (
     people,
 )
 from matrix_membership.advice.powers import SHOWN, Standings, who_can
+from matrix_membership.auth.explaining import evidence_for
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
@@ -41,12 +42,14 @@ class Step:
         decision: the verdict of the rules on the state before it.
         objection: why other servers refuse an event that the rules allow; empty if they do not.
         shortfalls: the levels that fell short: `@ben:b.example has 0, ban needs 50`.
+        evidence: the state events that the rules read.
     """
 
     event: Event
     decision: auth.Decision
     objection: str
     shortfalls: tuple[str, ...]
+    evidence: tuple[Event, ...]
 
     def __bool__(self) -> bool:
         return self.decision.allowed and not self.objection
@@ -225,7 +228,7 @@ def _step(event: Event, state: RoomState) -> Step:
         if not permits(state, event.server):
             objection = f"the access control list bans {event.server}"
     shortfalls = tuple(map(str, auth.shortfalls(event, state, decision)))
-    return Step(event, decision, objection, shortfalls)
+    return Step(event, decision, objection, shortfalls, evidence_for(event, state, auth.check))
 
 
 def differences(

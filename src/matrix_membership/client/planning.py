@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from matrix_membership import auth
 from matrix_membership.advice.may import Permission, may
 from matrix_membership.advice.plans import Plan, finished, plan_of, sender_of
 from matrix_membership.advice.powers import SHOWN, people, who_can
 from matrix_membership.advice.what_if import Step, WhatIf, differences, entries
+from matrix_membership.auth.explaining import evidence_for
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.client._founding import unsigned
+from matrix_membership.client.actions import Send
 from matrix_membership.client.upgrading import UpgradedRoom, UpgradeRequest, upgrade_room
 from matrix_membership.events import Event
 from matrix_membership.federation.messages import MatrixError
@@ -88,16 +91,24 @@ def plan_upgrade(
 
 def _found(state: RoomState, made: UpgradedRoom) -> tuple[WhatIf, RoomState]:
     """Compare the old room with the new one, and return the new one as it begins."""
-    sends = (*made.new_room.sends, *made.closing)
-    steps = tuple(Step(unsigned(send.template, made.via), send.decision, "", ()) for send in sends)
     version = made.new_room.room_version
-    first = [step.event for step in steps[: len(made.new_room.sends)]]
+    opening = tuple(_judged(made.new_room.sends, RoomState.of(version, []), made.via))
+    steps = (*opening, *_judged(made.closing, state, made.via))
+    first = [step.event for step in opening]
     # As if all had followed: who cannot is told in the notes.
     joins = (_join(user, version) for user in state.joined_members() if user != first[0].sender)
     founded, moved = RoomState.of(version, first), RoomState.of(version, [*first, *joins])
     before, after = who_can(state), who_can(moved)
     differ = tuple(differences(state, moved, before, after))
     return WhatIf(steps, moved, before, after, differ, entries(before, after)), founded
+
+
+def _judged(sends: Iterable[Send], state: RoomState, server: ServerName) -> Iterator[Step]:
+    """Yield the events of a room with the verdicts that they have got."""
+    for send in sends:
+        event = unsigned(send.template, server)
+        yield Step(event, send.decision, "", (), evidence_for(event, state, auth.check))
+        state = state.with_event(event)
 
 
 def _unnamed(room: ResidentRoom, state: RoomState, told: str) -> Iterator[str]:

@@ -203,16 +203,15 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
         tried = try_rules(book.state_dependent, event, _watched(supposed))
         if not (decision.allowed or decision.undecided):
             remedies = find_remedies(event, state, judge)
-    read = tuple(dict.fromkeys(place for rule in tried for place in rule.read))
-    # Read from the real state: the member events of a supposed one are made up, and prove nothing.
-    found = [state.get(*place) for place in read if state.knows(*place)]
+    read = _once([place for rule in tried for place in rule.read])
     rooms, servers = _rooms_and_servers(event, state)
     return Explanation(
         event=event,
         decision=decision,
         steps=tried,
         facts=facts(event, state, read),
-        evidence=tuple(entry for entry in found if entry is not None),
+        # From the real state: the member events of a supposed one are made up, and prove nothing.
+        evidence=_events_at(read, state),
         rooms=rooms,
         servers=servers,
         remedies=remedies,
@@ -280,6 +279,18 @@ def _tried(applies: Applies, event: Event, state: Any, rule: str = "") -> bool |
 
 def _once(read: list[StateKey]) -> tuple[StateKey, ...]:
     return tuple(dict.fromkeys(read))
+
+
+def evidence_for(event: Event, state: RoomState, judge: Judge) -> tuple[Event, ...]:
+    """Return the state events that the rules read of an event. Cost: that of a check."""
+    read: list[StateKey] = []
+    judge(event, _watched(state)(read))
+    return _events_at(_once(read), state)
+
+
+def _events_at(places: Iterable[StateKey], state: RoomState) -> tuple[Event, ...]:
+    found = (state.get(*place) for place in places if state.knows(*place))
+    return tuple(event for event in found if event is not None)
 
 
 # A fresh copy for each rule. A state over a look-up keeps what it has read, so a later rule that

@@ -162,7 +162,8 @@ def _picture(told: Diagnosis) -> Iterator[str]:
     )
     title = "The events in order; curves lead to their auth events"
     if drawn:
-        yield from picture(title, drawn, curves, rows.get(told.event_id, -1), "blamed")
+        marks = {row: "blamed" for event_id, row in rows.items() if event_id == told.event_id}
+        yield from picture(title, drawn, curves, marks)
 
 
 def _that_matter(told: Diagnosis) -> list[Event]:
