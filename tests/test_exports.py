@@ -19,7 +19,7 @@ from matrix_membership.room_versions import KNOWN
 from tests.sources import PUBLIC, REFERENCE, full_name, parsed, returned
 
 # The bound only goes down. The aim for the whole package is 200.
-MOST_NAMES: Final = 268
+MOST_NAMES: Final = 262
 
 
 def lists_its_exports(module: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.advice._given import require
 from matrix_membership.advice._left_out import lacks_members
-from matrix_membership.advice._permission import Permission
+from matrix_membership.advice._permission import Permission as Permission
 from matrix_membership.auth.explaining.levels import levels_content
 from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.errors import IncompleteState, InvalidMessage
@@ -37,7 +37,7 @@ from matrix_membership.receipt.server_acl import ServerAcl, permits
 from matrix_membership.restricted import authorisers, rooms_to_check, servers_that_can_authorise
 from matrix_membership.state import RoomState
 
-__all__ = ["May", "Permission", "may", "who_may"]
+__all__ = ["may", "who_may"]
 
 
 @frozen

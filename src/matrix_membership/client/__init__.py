@@ -31,7 +31,9 @@ from matrix_membership.client.actions import (
     NeedsMemberships,
     Send,
 )
-from matrix_membership.client.creating import CreateRequest, NewRoom, create_room, read_create_room
+from matrix_membership.client.creating import CreateRequest as CreateRequest
+from matrix_membership.client.creating import NewRoom as NewRoom
+from matrix_membership.client.creating import create_room, read_create_room
 from matrix_membership.client.entering import join, knock
 from matrix_membership.client.inviting import invite
 from matrix_membership.client.known import UserSettings
@@ -50,12 +52,9 @@ from matrix_membership.client.requests import (
     read_membership,
     read_target,
 )
-from matrix_membership.client.upgrading import (
-    UpgradedRoom,
-    UpgradeRequest,
-    read_upgrade,
-    upgrade_room,
-)
+from matrix_membership.client.upgrading import UpgradedRoom as UpgradedRoom
+from matrix_membership.client.upgrading import UpgradeRequest as UpgradeRequest
+from matrix_membership.client.upgrading import read_upgrade, upgrade_room
 
 __all__ = [
     "Action",
@@ -63,17 +62,13 @@ __all__ = [
     "Answer",
     "Begin",
     "ClientRequest",
-    "CreateRequest",
     "Forget",
     "NeedsAlias",
     "NeedsExchange",
     "NeedsIdentityServer",
     "NeedsMemberships",
-    "NewRoom",
     "Send",
     "TokenBucket",
-    "UpgradeRequest",
-    "UpgradedRoom",
     "UserSettings",
     "ban",
     "create_room",

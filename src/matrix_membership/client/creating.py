@@ -29,7 +29,7 @@ from matrix_membership.identifiers import MAX_BYTES, RoomID, UserID, is_user_id,
 from matrix_membership.membership import INVITE
 from matrix_membership.room_versions import KNOWN, V12, RoomVersion
 
-__all__ = ["CreateRequest", "NewRoom", "create_room", "read_create_room"]
+__all__ = ["create_room", "read_create_room"]
 
 _PRESETS: Final[Mapping[str, Mapping[str, JsonValue]]] = MappingProxyType(
     {

@@ -44,7 +44,7 @@ from matrix_membership.membership import BAN
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.state import RoomState
 
-__all__ = ["UpgradeRequest", "UpgradedRoom", "read_upgrade", "upgrade_room"]
+__all__ = ["read_upgrade", "upgrade_room"]
 
 _CARRIED: Final = (
     "m.room.server_acl",
