@@ -41,6 +41,11 @@ Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
 BUDGET: Final = Budget(max_bytes=2**31)
 
 
+def add_page_option(parser: ArgumentParser) -> None:
+    """Add `--html`."""
+    parser.add_argument("--html", metavar="FILE", help="write a page")
+
+
 def add_common_options(parser: ArgumentParser, printed: str, when: str) -> None:
     """Add `--json` and `--room-version`."""
     parser.add_argument("--json", action="store_true", help=f"print {printed} as JSON")
@@ -82,33 +87,34 @@ def read_bytes(name: str) -> bytes:
     return data.removeprefix(codecs.BOM_UTF8)
 
 
-def read_documents(name: str) -> list[tuple[str, JsonValue]]:
-    """Read the documents of a file, a list or lines, each with its place."""
-    data = read_bytes(name)
+Placed = list[tuple[str, JsonValue]]
+"""Values, each with its place in the file."""
+
+
+def read_documents(name: str) -> Placed:
+    """Read the documents of a file, a list or lines."""
+    whole = read_document_or_lines(name, name)
+    if isinstance(whole, list):
+        return whole
+    if isinstance(whole, Mapping):
+        return [(name, whole)]
+    return entries_of(whole, name, "a list or an object")
+
+
+def read_document_or_lines(file: str, name: str) -> JsonValue | Placed:
+    """Read the document of a file, or a list of the documents of its lines.
+
+    Only lines are a list: the reader of JSON makes tuples.
+    """
+    data = read_bytes(file)
     try:
         # As one document first: lines fail as a document at the second line. An indented document
         # would fail as lines at the first one, with an error that helps nobody.
-        whole = decode(data, strict=False, budget=BUDGET)
+        return decode(data, strict=False, budget=BUDGET)
     except InvalidJson as error:
-        return read_lines(name, data, error)
-    if isinstance(whole, Mapping):
-        return [(name, whole)]
-    if not isinstance(whole, tuple):
-        raise InvalidMessage(name, "a list or an object", whole)
-    return [(f"{name}[{index}]", value) for index, value in enumerate(whole)]
-
-
-def read_lines(name: str, data: bytes, error: InvalidJson) -> list[tuple[str, JsonValue]]:
-    """Read a document a line, each with its place.
-
-    Args:
-        name: the name of the file.
-        data: its content.
-        error: the reason why it is not one document.
-    """
-    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
-    if len(lines) < 2:  # noqa: PLR2004 - a file of one line is one document
-        raise InvalidMessage(name, "JSON", str(error)) from error
+        lines = [(n, line) for n, line in enumerate(data.splitlines(), 1) if line.strip()]
+        if len(lines) < 2:  # noqa: PLR2004 - a file of one line is one document
+            raise InvalidMessage(name, "JSON", str(error)) from error
     return [(f"{name}:{number}", _line(line, f"{name}:{number}")) for number, line in lines]
 
 
@@ -117,6 +123,13 @@ def _line(line: bytes, where: str) -> JsonValue:
         return decode(line, strict=False, budget=BUDGET)
     except InvalidJson as error:
         raise InvalidMessage(where, "JSON", str(error)) from error
+
+
+def entries_of(value: JsonValue, where: str, expected: str) -> Placed:
+    """Return the entries of a value that has to be a list."""
+    if not isinstance(value, (list, tuple)):
+        raise InvalidMessage(where, expected, value)
+    return [(f"{where}[{index}]", entry) for index, entry in enumerate(value)]
 
 
 def object_of(value: JsonValue, where: str) -> Mapping[str, JsonValue]:

@@ -14,6 +14,7 @@ from attrs import define, field
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.cli._progress import watched
 from matrix_membership.cli._reading import (
+    entries_of,
     event_of,
     object_of,
     read_documents,
@@ -83,16 +84,13 @@ def _is_event(value: JsonValue) -> bool:
 def _entries(value: JsonValue, where: str) -> Iterator[tuple[str, JsonValue]]:
     """Read the events or event IDs of a document: a list, or lists under known keys."""
     if isinstance(value, tuple):
-        yield from ((f"{where}[{index}]", entry) for index, entry in enumerate(value))
+        yield from entries_of(value, where, "a list")
         return
     keys = [key for key in (*_EVENTS_UNDER, _IDS_UNDER) if key in object_of(value, where)]
     if not keys:
         raise InvalidMessage(where, "a list of events or of event IDs", value)
     for key in keys:
-        listed = value[key]
-        if not isinstance(listed, tuple):
-            raise InvalidMessage(f"{where}.{key}", "a list", listed)
-        yield from ((f"{where}.{key}[{index}]", entry) for index, entry in enumerate(listed))
+        yield from entries_of(value[key], f"{where}.{key}", "a list")
 
 
 def _add(room: Room, value: JsonValue, where: str) -> Event:

@@ -13,13 +13,16 @@ from matrix_membership.canonical_json import JsonValue, decode
 from matrix_membership.cli._progress import watched
 from matrix_membership.cli._reading import (
     BUDGET,
+    Placed,
+    add_common_options,
+    add_page_option,
+    entries_of,
     event_of,
     located,
     named_version,
-    read_bytes,
-    read_lines,
+    read_document_or_lines,
 )
-from matrix_membership.errors import IncompleteState, InvalidJson, InvalidMessage
+from matrix_membership.errors import IncompleteState, InvalidMessage
 from matrix_membership.events import Event
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
@@ -59,8 +62,15 @@ def add_state(parser: ArgumentParser) -> None:
     )
 
 
-def add_state_options(parser: ArgumentParser) -> None:
-    """Add the options that say how the state is to be read."""
+def add_state_options(parser: ArgumentParser, printed: str) -> None:
+    """Add the options of each command that asks about a state.
+
+    Args:
+        parser: the parser of the command.
+        printed: the thing that `--json` prints.
+    """
+    add_page_option(parser)
+    add_common_options(parser, printed, "the state has no create event")
     parser.add_argument("--room", metavar="ROOM_ID", help="the room, in an answer to /sync")
     parser.add_argument("--partial", action="store_true", help="the state leaves members out")
     whole = parser.add_mutually_exclusive_group()
@@ -80,16 +90,17 @@ def named_by(options: Namespace) -> RoomVersion | None:
         return named_version(options.room_version)
 
 
-def state_of(options: Namespace, room_version: RoomVersion | None) -> StateFile:
-    """Read the state that the command line names."""
+def state_of(options: Namespace, room_version: RoomVersion | None = None) -> StateFile:
+    """Read the state that the command line names.
+
+    Args:
+        options: the command line.
+        room_version: the version of the room; None for the one that the command line names.
+    """
+    room_version = room_version or named_by(options)
     name = "standard input" if options.state == "-" else options.state
-    data = read_bytes(options.state)
-    try:
-        document: JsonValue | Entries = decode(data, strict=False, budget=BUDGET)
-    except InvalidJson as error:
-        document = read_lines(name, data, error)
     return read_state_file(
-        document,
+        read_document_or_lines(options.state, name),
         name,
         room_id=options.room,
         room_version=room_version,
@@ -108,21 +119,17 @@ def event_in(document: Mapping[str, JsonValue], name: str, told: StateFile) -> E
         return event_of(document, told.state.room_version)
 
 
-Entries = list[tuple[str, JsonValue]]
-"""Values, each with its place in the file."""
-
-
 class _Listed(NamedTuple):
     """Entries with their places in the file, and what the document says of them."""
 
-    entries: Entries
+    entries: Placed
     room_id: str = ""
     partial: bool = False
     stripped: bool = False
 
 
 def read_state_file(
-    value: JsonValue | Entries,
+    value: JsonValue | Placed,
     name: str,
     *,
     room_id: str | None,
@@ -143,9 +150,7 @@ def read_state_file(
     Raises:
         InvalidMessage: with the file and the place in it.
     """
-    # Only lines are a list: the reader of JSON makes tuples.
-    is_lines = isinstance(value, list)
-    listed = _Listed(value) if is_lines else _listed(value, name, room_id)
+    listed = _Listed(value) if isinstance(value, list) else _listed(value, name, room_id)
     # The events' own text counts before the key under which an answer to `/sync` has them.
     found = _room_of(listed.entries) or listed.room_id
     if listed.stripped and complete is None:
@@ -165,7 +170,7 @@ def read_state_file(
     return StateFile(state, found)
 
 
-def _room_of(entries: list[tuple[str, JsonValue]]) -> str:
+def _room_of(entries: Placed) -> str:
     """Return the room of the events; empty if none of them tells it."""
     room_id = ""
     for where, entry in entries:
@@ -195,12 +200,13 @@ def _listed(value: JsonValue, name: str, room_id: str | None) -> _Listed:
             found = found._replace(partial=True)
         key = next((key for key in _LISTED_UNDER if key in value), None)
         if key is None:
-            raise InvalidMessage(name, "a list of state events", sorted(value))
+            raise InvalidMessage(name, _STATE_EVENTS, sorted(value))
         found = found._replace(stripped=found.stripped or key in _STRIPPED_UNDER)
         value, name = value[key], f"{name}: {key}"
-    return found._replace(entries=_entries(value, name))
+    return found._replace(entries=entries_of(value, name, _STATE_EVENTS))
 
 
+_STATE_EVENTS: Final = "a list of state events"
 _OK: Final = 200
 _TELLS_STATE: Final = re.compile(
     r"/(?:rooms/(?P<room>[^/]+)/state|v1/state/(?P<at>[^/]+)|send_join/(?P<joined>[^/]+)/[^/]+|sync)$"
@@ -260,18 +266,12 @@ def _after_timeline(room: Mapping[str, JsonValue], name: str) -> Iterator[tuple[
     # It is the state at the end of the timeline. Applied once more, the timeline could bring back
     # what state resolution took away.
     if isinstance(after, Mapping):
-        yield from _entries(after.get("events", ()), f"{name}: state_after.events")
+        yield from entries_of(after.get("events", ()), f"{name}: state_after.events", _STATE_EVENTS)
         return
     for part in ("state", "timeline"):
         told = room.get(part)
         # A list under `state` is the answer of another endpoint, which has no timeline.
         events = told.get("events", ()) if isinstance(told, Mapping) else told or ()
-        for where, entry in _entries(events, f"{name}: {part}.events"):
+        for where, entry in entries_of(events, f"{name}: {part}.events", _STATE_EVENTS):
             if part == "state" or (isinstance(entry, Mapping) and "state_key" in entry):
                 yield where, entry
-
-
-def _entries(value: JsonValue, name: str) -> list[tuple[str, JsonValue]]:
-    if not isinstance(value, (list, tuple)):
-        raise InvalidMessage(name, "a list of state events", value)
-    return [(f"{name}[{index}]", entry) for index, entry in enumerate(value)]

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from matrix_membership.canonical_json import JsonValue, decode
 from matrix_membership.cli._page import show
 from matrix_membership.cli._reading import (
-    BUDGET,
     NO,
     YES,
     Commands,
     add_common_options,
+    add_page_option,
     located,
-    read_bytes,
     read_document,
-    read_lines,
+    read_document_or_lines,
 )
 from matrix_membership.cli._state_file import named_by, read_state_file
-from matrix_membership.errors import InvalidJson, InvalidMessage
+from matrix_membership.errors import InvalidMessage
 from matrix_membership.federation.diagnosis import (
     Diagnosis,
     Exchange,
@@ -57,7 +55,7 @@ def add_to(commands: Commands) -> None:
         metavar="FILE",
         help="JSON: the keys of the servers, as key documents or by server and key ID",
     )
-    parser.add_argument("--html", metavar="FILE", help="write a page")
+    add_page_option(parser)
     add_common_options(parser, "all", "the capture does not say it")
     parser.set_defaults(run=run)
 
@@ -78,19 +76,13 @@ def run(options: Namespace) -> int:
 
 
 def _exchanges(names: list[str]) -> tuple[Exchange, ...]:
-    documents = [document for name in names for document in _documents(name)]
+    wholes = [(name, read_document_or_lines(name, name)) for name in names]
     return tuple(
-        exchange for place, value in documents for exchange in read_capture(value, place=place)
+        exchange
+        for name, whole in wholes
+        for place, value in (whole if isinstance(whole, list) else [(name, whole)])
+        for exchange in read_capture(value, place=place)
     )
-
-
-def _documents(name: str) -> list[tuple[str, JsonValue]]:
-    """Read the documents of a file, one or one a line, each with its place."""
-    data = read_bytes(name)
-    try:
-        return [(name, decode(data, strict=False, budget=BUDGET))]
-    except InvalidJson as error:
-        return read_lines(name, data, error)
 
 
 def _diagnoses(options: Namespace, exchanges: tuple[Exchange, ...]) -> list[Diagnosis]:

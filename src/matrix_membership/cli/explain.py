@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from matrix_membership import auth
 from matrix_membership.advice.may import Permission, may
 from matrix_membership.advice.pages import page_of_explanation
-from matrix_membership.canonical_json import JsonValue
 from matrix_membership.cli._page import show
 from matrix_membership.cli._reading import (
     NO,
     UNCHECKED,
     YES,
     Commands,
-    add_common_options,
     is_create,
     located,
     object_of,
@@ -28,7 +25,6 @@ from matrix_membership.cli._state_file import (
     add_state,
     add_state_options,
     event_in,
-    named_by,
     state_of,
 )
 from matrix_membership.errors import InvalidMessage
@@ -67,9 +63,7 @@ def add_to(commands: Commands) -> None:
         "event", metavar="EVENT", nargs="?", help="JSON: the event; - for standard input"
     )
     _add_questions(parser)
-    parser.add_argument("--html", metavar="FILE", help="write a page")
-    add_common_options(parser, "the explanation", "the state has no create event")
-    add_state_options(parser)
+    add_state_options(parser, "the explanation")
     parser.set_defaults(run=run, refuse=parser.error)
 
 
@@ -84,15 +78,16 @@ def _add_questions(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Print the explanation, and return the exit code."""
     asked = _asked(options)
-    version = named_by(options)
-    document = None if options.event is None else _event_document(options)
+    version = None
+    name = options.event
+    document = None if name is None else object_of(read_document(name), name)
     # No state comes before a create event, so nothing else can name the version.
-    if version is None and document is not None and is_create(document):
+    if document is not None and is_create(document) and options.room_version is None:
         version = room_version_of(None, [document])
     told = state_of(options, version)
     if document is None:
         return _print(options, _answer(told.state, *asked))
-    return _print(options, Permission.of(event_in(document, options.event, told), told.state))
+    return _print(options, Permission.of(event_in(document, name, told), told.state))
 
 
 def _asked(options: Namespace) -> tuple[str, str, str | None]:
@@ -108,10 +103,6 @@ def _asked(options: Namespace) -> tuple[str, str, str | None]:
     if (options.by is not None) is not (name in _TO_ANOTHER):
         options.refuse("expected --by with --invite, --kick, --ban and --unban, and only there")
     return name, user, options.by
-
-
-def _event_document(options: Namespace) -> Mapping[str, JsonValue]:
-    return object_of(read_document(options.event), options.event)
 
 
 def _answer(state: RoomState, question: str, user: str, by: str | None) -> Permission:

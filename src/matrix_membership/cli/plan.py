@@ -11,12 +11,11 @@ from matrix_membership.advice import plans
 from matrix_membership.advice.pages import page_of
 from matrix_membership.advice.plans import Plan
 from matrix_membership.cli._page import show
-from matrix_membership.cli._reading import NO, YES, Commands, UnreadableError, add_common_options
+from matrix_membership.cli._reading import NO, YES, Commands, UnreadableError
 from matrix_membership.cli._state_file import (
     StateFile,
     add_state,
     add_state_options,
-    named_by,
     state_of,
 )
 from matrix_membership.client.planning import plan_upgrade
@@ -47,15 +46,13 @@ def add_to(commands: Commands) -> None:
         kind.add_argument(
             "--anyway", action="store_true", help="also if it leaves nobody in charge"
         )
-        kind.add_argument("--html", metavar="FILE", help="write a page")
-        add_common_options(kind, "all", "the state has no create event")
-        add_state_options(kind)
+        add_state_options(kind, "all")
         kind.set_defaults(run=run, planning=planning)
 
 
 def run(options: Namespace) -> int:
     """Print the plan, and return the exit code."""
-    told = state_of(options, named_by(options))
+    told = state_of(options)
     try:
         plan: Plan = options.planning(told, options)
     except IncompleteState as error:

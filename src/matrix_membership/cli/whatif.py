@@ -13,7 +13,6 @@ from matrix_membership.cli._reading import (
     UNCHECKED,
     YES,
     Commands,
-    add_common_options,
     located,
     object_of,
     read_documents,
@@ -23,7 +22,6 @@ from matrix_membership.cli._state_file import (
     add_state,
     add_state_options,
     event_in,
-    named_by,
     state_of,
 )
 from matrix_membership.errors import InvalidMessage
@@ -44,9 +42,7 @@ def add_to(commands: Commands) -> None:
         nargs="+",
         help="JSON: an event, a list of events, or one a line; - for standard input",
     )
-    parser.add_argument("--html", metavar="FILE", help="write a page")
-    add_common_options(parser, "all", "the state has no create event")
-    add_state_options(parser)
+    add_state_options(parser, "all")
     parser.set_defaults(run=run)
 
 
@@ -54,7 +50,7 @@ def run(options: Namespace) -> int:
     """Print the effects of the events, and return the exit code."""
     if [options.state, *options.events].count("-") > 1:
         raise InvalidMessage("STATE and EVENT", "at most one of them on standard input", "-")
-    told = state_of(options, named_by(options))
+    told = state_of(options)
     events = [event for name in options.events for event in _events(name, told)]
     with located(options.state):
         found = what_if(told.state, events)

@@ -7,8 +7,8 @@ from argparse import Namespace
 from matrix_membership.advice.pages import page_of
 from matrix_membership.advice.powers import who_can
 from matrix_membership.cli._page import show
-from matrix_membership.cli._reading import NO, YES, Commands, add_common_options, located
-from matrix_membership.cli._state_file import add_state, add_state_options, named_by, state_of
+from matrix_membership.cli._reading import NO, YES, Commands, located
+from matrix_membership.cli._state_file import add_state, add_state_options, state_of
 
 
 def add_to(commands: Commands) -> None:
@@ -19,15 +19,13 @@ def add_to(commands: Commands) -> None:
         epilog="exit code: 0 somebody can give power, 1 nobody can or it is unknown, 2 unreadable",
     )
     add_state(parser)
-    parser.add_argument("--html", metavar="FILE", help="write a page")
-    add_common_options(parser, "all", "the state has no create event")
-    add_state_options(parser)
+    add_state_options(parser, "all")
     parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
     """Print who can do what, and return the exit code."""
-    state = state_of(options, named_by(options)).state
+    state = state_of(options).state
     with located(options.state):
         powers = who_can(state)
     show(options, str(powers), powers.to_dict, lambda: page_of(powers))
