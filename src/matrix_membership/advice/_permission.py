@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from matrix_membership import auth
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue
@@ -64,8 +66,7 @@ class Permission:
         if self.hangs_on:
             rooms = " or ".join(self.hangs_on)
             return f"unknown: hangs on whether {self.event.sender} is joined to {rooms}"
-        numbers = "; ".join(self.shortfalls)
-        return f"{self.decision} ({numbers})" if numbers else str(self.decision)
+        return told_with(self.decision, self.shortfalls)
 
     @property
     def shortfalls(self) -> tuple[str, ...]:
@@ -105,3 +106,9 @@ class Permission:
             "objection": self.objection,
             "shortfalls": list(self.shortfalls),
         }
+
+
+def told_with(decision: auth.Decision | None, shortfalls: Iterable[str]) -> str:
+    """Return a verdict for people, with the levels that fell short."""
+    numbers = "; ".join(shortfalls)
+    return f"{decision} ({numbers})" if numbers else str(decision)

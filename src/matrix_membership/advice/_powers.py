@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -200,15 +200,11 @@ class Powers:
 
     def __str__(self) -> str:
         parts = [f"Who can do what in a room of version {self.room_version}"]
-        parts += ["\n".join(["Ranks", *(f"  {rank}" for rank in self.ranks)])]
+        parts += [part("Ranks", self.ranks)]
         parts += ["\n".join(lines) for lines in self._tables()]
-        parts += ["\n".join(["A user from outside", *(f"  {answer}" for answer in self.entry)])]
+        parts += [part("A user from outside", self.entry)]
         if self.away:
-            parts += [
-                "\n".join(
-                    ["Power of users who are not joined", *(f"  {away}" for away in self.away)]
-                )
-            ]
+            parts += [part("Power of users who are not joined", self.away)]
         if not self.whole:
             parts += ["There may be more: the state leaves members out."]
         return "\n\n".join(parts)
@@ -258,8 +254,15 @@ def level_text(level: int) -> str:
     return "infinite" if level >= CREATOR_POWER_LEVEL else str(level)
 
 
-def people(members: Sequence[str], count: int) -> str:
+def people(
+    members: Sequence[str], count: int, shown: Callable[[str], str] = str, nobody: str = "nobody"
+) -> str:
     """Return members for people: the first ones by name, the others by number."""
     more = count - len(members)
-    named = [*members, *([f"{more} more"] if more else [])]
-    return ", ".join(named) or "nobody"
+    named = [*map(shown, members), *([f"{more} more"] if more else [])]
+    return ", ".join(named) or nobody
+
+
+def part(title: str, lines: Iterable[object]) -> str:
+    """Return a part of a text: its title, and its lines below that."""
+    return "\n".join([title, *(f"  {line}" for line in lines)])

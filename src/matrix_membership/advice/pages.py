@@ -13,11 +13,21 @@ from typing import Final
 from matrix_membership._html import escape, escaped, head_of, value, visible
 from matrix_membership._picture import MOST, STYLE, picture
 from matrix_membership.advice._finding import Finding, Weight
-from matrix_membership.advice._powers import CELLS, TITLES, Answer, Need, Powers, Rank, level_text
+from matrix_membership.advice._powers import (
+    CELLS,
+    TITLES,
+    Answer,
+    Need,
+    Powers,
+    Rank,
+    level_text,
+    people,
+)
 from matrix_membership.advice.plans import Plan
 from matrix_membership.advice.what_if import Difference, Step, WhatIf
 from matrix_membership.auth.explaining import Explanation, TriedRule
 from matrix_membership.canonical_json import JsonValue, thaw
+from matrix_membership.events import Event
 
 __all__ = ["page_of"]
 
@@ -95,8 +105,7 @@ def page_of_explanation(answer: str, explanation: Explanation) -> str:
 
 def _why(answer: str, explanation: Explanation) -> Iterator[str]:
     event, decision = explanation.event, explanation.decision
-    place = f" {value(event.state_key)}" if event.state_key else ""
-    yield f"<p>{value(event.type)}{place} by {value(event.sender)}</p>"
+    yield f"<p>{_name(event)} by {value(event.sender)}</p>"
     link = f'<a href="{escape(decision.url)}">the rules of version {escaped(str(decision.room_version))}</a>'
     mark = "says" if explanation else "says no"
     yield f'<p class="{mark}">{escaped(answer)} ({link})</p>'
@@ -169,8 +178,13 @@ def _to_send(plan: Plan) -> Iterator[str]:
         yield "<p>Nothing.</p>"
     for event in plan.events:
         content = visible(dumps(thaw(event.content), indent=2, ensure_ascii=False), keep="\n")
-        place = f" {value(event.state_key)}" if event.state_key else ""
-        yield f"<p>{value(event.type)}{place}</p>\n<pre>{escape(content)}</pre>"
+        yield f"<p>{_name(event)}</p>\n<pre>{escape(content)}</pre>"
+
+
+def _name(event: Event) -> str:
+    """Return the type of an event, and its state key if it has one."""
+    place = f" {value(event.state_key)}" if event.state_key else ""
+    return value(event.type) + place
 
 
 def _would_be(found: WhatIf) -> Iterator[str]:
@@ -228,21 +242,14 @@ def _drawn(steps: Sequence[Step]) -> Iterator[str]:
 
 
 def _judged(step: Step) -> list[str]:
-    event, mark = step.event, "yes" if step else "no"
-    place = f" {value(event.state_key)}" if event.state_key else ""
+    mark = "yes" if step else "no"
     link = f'<a href="{escape(step.decision.url)}">{escaped(step.verdict)}</a>'
-    return [
-        f"{value(event.type)}{place}",
-        value(event.sender),
-        f'<span class="{mark}">{link}</span>',
-    ]
+    return [_name(step.event), value(step.event.sender), f'<span class="{mark}">{link}</span>']
 
 
 def _differs(difference: Difference) -> list[str]:
-    more = difference.count - len(difference.members)
-    named = [*map(value, difference.members), *([f"{more} more"] if more else [])]
     return [
-        ", ".join(named) or escape(difference.who),
+        people(difference.members, difference.count, value, escape(difference.who)),
         escaped(difference.moved),
         escape(", ".join(TITLES[action] for action in difference.gained)),
         escape(", ".join(TITLES[action] for action in difference.lost)),
@@ -276,19 +283,18 @@ def _whole(powers: Powers) -> Iterator[str]:
 def _charge(powers: Powers) -> str:
     if not powers.in_charge:
         return '<strong class="no">Nobody can be seen who may change the power levels.</strong>'
-    members = [_people(rank) for rank in powers.in_charge]
+    members = [people(rank.members, rank.count, value) for rank in powers.in_charge]
     return f"The power levels may be changed by {', '.join(members)}."
-
-
-def _people(rank: Rank) -> str:
-    more = rank.count - len(rank.members)
-    named = [*map(value, rank.members), *([f"{more} more"] if more else [])]
-    return ", ".join(named) or "nobody"
 
 
 def _ranks(ranks: Sequence[Rank]) -> Iterator[str]:
     rows = (
-        [level_text(rank.standing.level), _source(rank), str(rank.count), _people(rank)]
+        [
+            level_text(rank.standing.level),
+            _source(rank),
+            str(rank.count),
+            people(rank.members, rank.count, value),
+        ]
         for rank in ranks
     )
     yield from _table("Members", ["level", "by", "members", "names"], rows)

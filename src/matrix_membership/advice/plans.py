@@ -14,7 +14,7 @@ from typing import Any, Final
 from matrix_membership._attrs import frozen
 from matrix_membership.advice._finding import Finding
 from matrix_membership.advice._given import require
-from matrix_membership.advice._powers import people
+from matrix_membership.advice._powers import part, people
 from matrix_membership.advice._servers import can_match
 from matrix_membership.advice.lint import beyond, lint
 from matrix_membership.advice.may import may
@@ -78,15 +78,15 @@ class Plan:
         parts += [f"no: {reason}" for reason in (self.objection, self.danger) if reason]
         sent = [line for event in self.events for line in _sent(event)]
         asked = [self.request] if self.request else sent or ["nothing"]
-        parts += [_part(f"Send, as {self.sender}", asked)]
-        parts += [_part("The server would send", sent)] if self.request else []
+        parts += [part(f"Send, as {self.sender}", asked)]
+        parts += [part("The server would send", sent)] if self.request else []
         parts += [str(self.found)] if self.events else []
         for title, lines in (
             ("It would hurt", self.added),
             ("It would mend", self.removed),
             ("Notes", self.notes),
         ):
-            parts += [_part(title, lines)] if lines else []
+            parts += [part(title, lines)] if lines else []
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, JsonValue]:
@@ -106,10 +106,6 @@ class Plan:
             "notes": list(self.notes),
             "what_if": self.found.to_dict(),
         }
-
-
-def _part(title: str, lines: Iterable[object]) -> str:
-    return "\n".join([title, *(f"  {line}" for line in lines)])
 
 
 def _sent(event: Event) -> Iterator[str]:

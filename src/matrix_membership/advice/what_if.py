@@ -12,12 +12,14 @@ from contextlib import suppress
 from matrix_membership import auth
 from matrix_membership._attrs import frozen
 from matrix_membership.advice._given import require
+from matrix_membership.advice._permission import told_with
 from matrix_membership.advice._powers import (
     TITLES,
     Answer,
     Powers,
     Standing,
     level_text,
+    part,
     people,
 )
 from matrix_membership.advice.powers import SHOWN, Standings, who_can
@@ -63,11 +65,7 @@ class Step:
         """The verdict with its reason, in a sentence."""
         if self.objection:
             return f"no: {self.objection}"
-        return (
-            f"{self.decision} ({'; '.join(self.shortfalls)})"
-            if self.shortfalls
-            else str(self.decision)
-        )
+        return told_with(self.decision, self.shortfalls)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the step as a JSON object."""
@@ -159,12 +157,12 @@ class WhatIf:
 
     def __str__(self) -> str:
         title = f"What would be in a room of version {self.state.room_version}"
-        parts = [title, _part("Events", self.steps)]
+        parts = [title, part("Events", self.steps)]
         if self.differences:
-            parts += [_part("Who can do more or less", self.differences)]
+            parts += [part("Who can do more or less", self.differences)]
         if self.entry:
             told = [f"{before}\n    then {after.why}" for before, after in self.entry]
-            parts += [_part("A user from outside", told)]
+            parts += [part("A user from outside", told)]
         if not self.differences and not self.entry:
             parts += ["Nobody can do more or less than before."]
         return "\n\n".join(parts)
@@ -178,10 +176,6 @@ class WhatIf:
             "before": self.before.to_dict(),
             "after": self.after.to_dict(),
         }
-
-
-def _part(title: str, lines: Iterable[object]) -> str:
-    return "\n".join([title, *(f"  {line}" for line in lines)])
 
 
 def what_if(state: RoomState, events: Iterable[Event]) -> WhatIf:
