@@ -181,7 +181,6 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "advice._given",
-            "advice._left_out",
             "advice._permission",
             "advice.may",
             "advice._finding",

@@ -102,7 +102,7 @@ def fate_of(user: str, state: RoomState, *, their_versions: Collection[str] | No
     user = read_user_id(user)
     invited = _with_invite(user, state)
     joining, leaving = (
-        auth.check(_member_event(user, membership, state), invited) for membership in (JOIN, LEAVE)
+        auth.check(member_event(user, membership, state), invited) for membership in (JOIN, LEAVE)
     )
     # Stripped state leaves the access control list out as a rule. Then it stays unknown, because
     # absent would mean that every server is let in.
@@ -138,7 +138,7 @@ def _with_invite(user: UserID, state: RoomState) -> RoomState:
     """Return the state with the user invited, even if the rules forbid that."""
     if state.membership_of(user) is INVITE:
         return state
-    invite = _member_event(user, INVITE, state)
+    invite = member_event(user, INVITE, state)
 
     # A state over a look-up takes no event: so the invite is laid over any state alike.
     def get(event_type: str, state_key: str) -> Event | None:
@@ -150,7 +150,8 @@ def _with_invite(user: UserID, state: RoomState) -> RoomState:
     return RoomState.over(state.room_version, get, partial=not state.is_whole)
 
 
-def _member_event(user: UserID, membership: Membership, state: RoomState) -> Event:
+def member_event(user: UserID, membership: Membership, state: RoomState) -> Event:
+    """Return the member event by which a user gives themselves a membership."""
     fields = {
         "type": "m.room.member",
         "sender": user,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from matrix_membership.advice._finding import Check, Finding, Weight
-from matrix_membership.advice._left_out import need_all_members
+from matrix_membership.advice._given import need_all_members
 from matrix_membership.identifiers import is_room_id, server_of
 from matrix_membership.restricted import is_restricted, servers_that_can_authorise
 from matrix_membership.state import RoomState

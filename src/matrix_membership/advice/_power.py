@@ -6,28 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from matrix_membership.advice._finding import Check, Finding, Weight
-from matrix_membership.advice._left_out import need_all_members
+from matrix_membership.advice._given import need_all_members
+from matrix_membership.auth.explaining.levels import acts, listed
 from matrix_membership.events.contents import NAMED_LEVELS, level_of
-from matrix_membership.identifiers import is_user_id, server_of
+from matrix_membership.identifiers import is_user_id
 from matrix_membership.membership import BAN, JOIN
 from matrix_membership.state import RoomState
-
-
-def listed(state: RoomState) -> set[str]:
-    """Return the users whose power does not come from the default level."""
-    found = {*state.power_levels.users, *state.create.privileged}
-    if state.create.creator is not None:
-        found.add(state.create.creator)
-    return found
-
-
-def acts(user: str, state: RoomState) -> bool:
-    """Tell whether a user is joined, and the room takes what they send."""
-    create = state.create_event
-    # In a closed room, members of other servers have power on paper only: their events are
-    # rejected.
-    closed = not state.create.federate and create is not None and server_of(user) != create.server
-    return state.membership_of(user) is JOIN and not closed
 
 
 def _highest(state: RoomState) -> int | None:

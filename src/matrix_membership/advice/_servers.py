@@ -9,8 +9,8 @@ from itertools import chain
 from typing import Final
 
 from matrix_membership.advice._finding import Check, Finding, Weight
-from matrix_membership.advice._left_out import lacks_members
-from matrix_membership.advice._power import acts, listed
+from matrix_membership.advice._given import lacks_members
+from matrix_membership.auth.explaining.levels import acts, listed
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import shown
 from matrix_membership.events.contents import unpadded_base64

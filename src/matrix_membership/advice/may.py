@@ -13,12 +13,11 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.advice._given import require
-from matrix_membership.advice._left_out import lacks_members
+from matrix_membership.advice._given import lacks_members, require
 from matrix_membership.advice._permission import Permission as Permission
 from matrix_membership.auth.explaining.levels import levels_content
 from matrix_membership.canonical_json import JsonObject, JsonValue
-from matrix_membership.errors import IncompleteState, InvalidMessage
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.fate import fate_of
@@ -29,9 +28,9 @@ from matrix_membership.membership import (
     JOIN,
     KNOCK,
     LEAVE,
-    MEMBERSHIPS,
     UNKNOWN,
     Membership,
+    read_membership,
 )
 from matrix_membership.receipt.server_acl import ServerAcl, permits
 from matrix_membership.restricted import authorisers, rooms_to_check, servers_that_can_authorise
@@ -422,20 +421,14 @@ def _by_membership(
     rooms: Iterable[RoomID], memberships: Mapping[str, Membership | str | None]
 ) -> Mapping[Membership, tuple[RoomID, ...]]:
     """Return the rooms that the user is joined to, and those that are unknown."""
-    found = {room: _membership_in(room, memberships.get(room)) for room in rooms}
+    found = {
+        room: read_membership(memberships.get(room), f"membership in {room}") or UNKNOWN
+        for room in rooms
+    }
     return {
         wanted: tuple([room for room, membership in found.items() if membership is wanted])
         for wanted in (JOIN, UNKNOWN)
     }
-
-
-def _membership_in(room: RoomID, told: Membership | str | None) -> Membership:
-    if told is None:
-        return UNKNOWN
-    read = MEMBERSHIPS.get(told) if isinstance(told, str) else told
-    if not isinstance(read, Membership):
-        raise InvalidMessage(f"membership in {room}", "a membership, as text or not", told)
-    return read
 
 
 def _authoriser(state: RoomState) -> UserID | None:

@@ -12,19 +12,23 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.advice._given import require
-from matrix_membership.advice._left_out import lacks_members
+from matrix_membership.advice._given import lacks_members, require
 from matrix_membership.advice._permission import Permission
-from matrix_membership.advice._power import listed
 from matrix_membership.advice._powers import Answer, Away, Need, Powers, Rank, Standing
 from matrix_membership.advice._powers import people as people
 from matrix_membership.advice._servers import MOST_COMPARISONS
 from matrix_membership.advice.may import NOTIFY_ROOM, May, may
-from matrix_membership.auth.explaining.levels import levels_content, needed_levels
+from matrix_membership.auth.explaining.levels import (
+    is_closed_to,
+    levels_content,
+    listed,
+    needed_levels,
+)
 from matrix_membership.events import Event
 from matrix_membership.events.event import supposed
+from matrix_membership.fate import member_event
 from matrix_membership.identifiers import UserID, is_user_id, server_of
-from matrix_membership.membership import BAN, JOIN, LEAVE, Membership
+from matrix_membership.membership import BAN, JOIN, LEAVE
 from matrix_membership.receipt.server_acl import ServerAcl
 from matrix_membership.state import RoomState
 
@@ -104,8 +108,8 @@ class Standings:
         return Standing(state.power_level_of(user), _source(user, state), self._barred(user))
 
     def _barred(self, user: str) -> str:
-        create, server = self._state.create_event, server_of(user)
-        if not self._state.create.federate and create is not None and server != create.server:
+        server = server_of(user)
+        if is_closed_to(server, self._state):
             return "the room is closed to other servers"
         if self._acl is None:
             return ""
@@ -157,7 +161,7 @@ class _Scene:
         users: list[UserID] = []
         for name, membership in _ADDED.items():
             users.append(_unknown(name, server, state))
-            state = state.with_event(_member(users[-1], membership, state))
+            state = state.with_event(member_event(users[-1], membership, state))
         asked, member, banned, outsider = users
         levels = may(asked, state).set("m.room.power_levels", "", levels_content({}, state)).event
         return cls(state, asked, member, banned, outsider, levels)
@@ -179,7 +183,7 @@ class _Scene:
     def entries(self, state: RoomState) -> Iterator[tuple[str, Callable[[], Permission]]]:
         """Yield the questions of the outsider about the room as it is."""
         if state.membership_of(self.outsider) is not LEAVE:
-            state = state.with_event(_member(self.outsider, LEAVE, state))
+            state = state.with_event(member_event(self.outsider, LEAVE, state))
         outsider = may(self.outsider, state)
         yield from (("join", outsider.join), ("knock", outsider.knock))
 
@@ -222,16 +226,6 @@ def _unknown(name: str, server: str, state: RoomState) -> UserID:
         for user in users
         if is_user_id(user) and user not in known and state.get_member(user) is None
     )
-
-
-def _member(user: str, membership: Membership, state: RoomState) -> Event:
-    fields = {
-        "type": "m.room.member",
-        "sender": user,
-        "state_key": user,
-        "content": {"membership": str(membership)},
-    }
-    return Event.from_client_event(fields, state.room_version)
 
 
 Question = Callable[[May, _Scene], Permission]

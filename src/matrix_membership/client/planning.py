@@ -21,6 +21,7 @@ from matrix_membership.client._founding import unsigned
 from matrix_membership.client.actions import Send
 from matrix_membership.client.upgrading import UpgradedRoom, UpgradeRequest, upgrade_room
 from matrix_membership.events import Event
+from matrix_membership.fate import member_event
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import RoomID, ServerName, UserID, read_user_id, server_of
@@ -96,8 +97,13 @@ def _found(state: RoomState, made: UpgradedRoom) -> tuple[WhatIf, RoomState]:
     steps = (*opening, *_judged(made.closing, state, made.via))
     first = [step.event for step in opening]
     # As if all had followed: who cannot is told in the notes.
-    joins = (_join(user, version) for user in state.joined_members() if user != first[0].sender)
-    founded, moved = RoomState.of(version, first), RoomState.of(version, [*first, *joins])
+    founded = RoomState.of(version, first)
+    joins = (
+        member_event(user, JOIN, founded)
+        for user in state.joined_members()
+        if user != first[0].sender
+    )
+    moved = RoomState.of(version, [*first, *joins])
     before, after = who_can(state), who_can(moved)
     differ = tuple(differences(state, moved, before, after))
     return WhatIf(steps, moved, before, after, differ, entries(before, after)), founded
@@ -117,11 +123,6 @@ def _unnamed(room: ResidentRoom, state: RoomState, told: str) -> Iterator[str]:
     named = create is not None and len(create.room_id) > 1  # of version 12's without an ID: "!"
     if not (told or named):
         yield f"the state does not tell the ID of the old room: put it in the place of {room.room_id}"
-
-
-def _join(user: str, version: RoomVersion) -> Event:
-    fields = {"type": "m.room.member", "sender": user, "state_key": user}
-    return Event.from_client_event({**fields, "content": {"membership": "join"}}, version)
 
 
 def _resident(state: RoomState, server: ServerName, room_id: str) -> ResidentRoom | None:

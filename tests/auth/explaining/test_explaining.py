@@ -446,7 +446,7 @@ class TestMeasures:
                 () if version is V1 else (invite,),
             ),
         ):
-            assert needed_levels(event, room.state) == expected
+            assert tuple(needed_levels(event, room.state)) == expected
 
 
 class TestJson:

@@ -209,7 +209,7 @@ def explained(event: Event, state: RoomState, judge: Judge) -> Explanation:
         event=event,
         decision=decision,
         steps=tried,
-        facts=facts(event, state, read),
+        facts=tuple(facts(event, state, read)),
         # From the real state: the member events of a supposed one are made up, and prove nothing.
         evidence=_events_at(read, state),
         rooms=rooms,

@@ -77,18 +77,14 @@ _COUNTS_AS_FEDERATED: Final = "the state leaves it out; the room counts as feder
 _MEMBER: Final = "m.room.member"
 
 
-def facts(event: Event, state: RoomState, read: Collection[StateKey]) -> tuple[Fact, ...]:
-    """Return the facts about these places of the state, as they matter to an event.
+def facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterator[Fact]:
+    """Yield the facts about these places of the state, as they matter to an event.
 
     Args:
         event: the event that was judged.
         state: the state that it was judged against.
         read: the types and state keys that the rules looked up.
     """
-    return tuple(_facts(event, state, read))
-
-
-def _facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterator[Fact]:
     # Only what the rules have read becomes a fact. A page about a whole room would hide the few
     # that decided.
     users = [place[1] for place in read if place[0] == _MEMBER]

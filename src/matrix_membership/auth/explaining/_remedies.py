@@ -30,7 +30,7 @@ from matrix_membership.auth.explaining._changes import (
     state_event,
     unban,
 )
-from matrix_membership.auth.explaining.levels import levels_content, needed_levels
+from matrix_membership.auth.explaining.levels import acts, levels_content, listed, needed_levels
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
@@ -146,7 +146,7 @@ def _size(levels: PowerLevels) -> int:
 
 
 def _found(event: Event, state: RoomState, judge: Judge) -> Iterator[Remedy]:
-    written = _written(event, state)
+    written = listed(state) | _involved(event, state)
     powerful, plain = _powerful(event, state, written), _plain_member(state, written)
     search = _Search(event, state, judge, powerful, plain, {})
     moves = tuple(search.moves())
@@ -356,13 +356,6 @@ class _Search:
 # ------------------------------------------------------------------ who could
 
 
-def _written(event: Event, state: RoomState) -> set[str]:
-    """Return the users whose power is set by name, and those involved in the event."""
-    found = {*state.power_levels.users, *state.create.privileged, *_involved(event, state)}
-    found.update(user for user in (state.create.creator, event.state_key) if user is not None)
-    return found
-
-
 def _involved(event: Event, state: RoomState) -> set[str]:
     """Return the users involved in the event."""
     found = {event.sender, event.state_key or ""}
@@ -378,19 +371,11 @@ def _powerful(event: Event, state: RoomState, written: set[str]) -> tuple[UserID
     A user who is not joined can change hardly anything, and the most powerful can do all that
     others can: so the first twelve suffice. In a room of 5,500 levels trying all took 64 s.
     """
-    involved = _involved(event, state)
-    create = state.create_event
-    closed = create is not None and not state.create.federate
-    server = "" if create is None else create.server
     ranked = sorted(
         filter(is_user_id, written), key=lambda user: (-state.power_level_of(user), user)
     )
-    able = (
-        user
-        for user in ranked
-        if state.membership_of(user) is JOIN and not (closed and server_of(user) != server)
-    )
-    first = {*islice(able, _CANDIDATES), *involved}
+    able = (user for user in ranked if acts(user, state))
+    first = {*islice(able, _CANDIDATES), *_involved(event, state)}
     return tuple([user for user in ranked if user in first])
 
 

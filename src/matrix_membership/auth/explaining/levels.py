@@ -1,7 +1,4 @@
-"""The power levels that an event needs, and a content that would set others.
-
-`advice.may` asks with such a content too, before anybody sends it.
-"""
+"""The levels that an event needs, a content that sets others, and who has power."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from typing import Any
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.events import Event
+from matrix_membership.identifiers import server_of
 from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE
 from matrix_membership.state import FIRST_CREATOR_POWER_LEVEL, RoomState
 
@@ -35,12 +33,8 @@ class Needed:
     default: str
 
 
-def needed_levels(event: Event, state: RoomState) -> tuple[Needed, ...]:
-    """Return the levels that this event needs, by its type and membership."""
-    return tuple(_needed_levels(event, state))
-
-
-def _needed_levels(event: Event, state: RoomState) -> Iterator[Needed]:
+def needed_levels(event: Event, state: RoomState) -> Iterator[Needed]:
+    """Yield the levels that an event needs, by its type and membership."""
     levels = state.power_levels
     if event.type == "m.room.member":
         for name in _levels_of_a_membership(event, state):
@@ -93,3 +87,25 @@ def levels_content(levels: Mapping[LevelPath, int], state: RoomState) -> dict[st
             entries = content.get(path[0])
             content[path[0]] = {**(entries if isinstance(entries, dict) else {}), path[1]: level}
     return content
+
+
+def listed(state: RoomState) -> set[str]:
+    """Return the users whose power does not come from the default level."""
+    found = {*state.power_levels.users, *state.create.privileged}
+    if state.create.creator is not None:
+        found.add(state.create.creator)
+    return found
+
+
+def acts(user: str, state: RoomState) -> bool:
+    """Tell whether a user is joined, and the room takes what they send."""
+    return state.membership_of(user) is JOIN and not is_closed_to(server_of(user), state)
+
+
+def is_closed_to(server: str, state: RoomState) -> bool:
+    """Tell whether the room is closed to a server.
+
+    Its members then have power on paper only: their events are rejected.
+    """
+    create = state.create_event
+    return not state.create.federate and create is not None and server != create.server
