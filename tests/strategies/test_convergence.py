@@ -31,8 +31,7 @@ from matrix_membership.strategies import (
     assert_converges,
     room_scripts,
 )
-from matrix_membership.strategies._network import Network
-from matrix_membership.strategies._room_server import OURS, RoomServer, ids_of
+from matrix_membership.strategies._network import OURS, Network, RoomServer, ids_of
 
 VERSIONS = (V1, V2, V6, V10, V11, V12)
 SIX_VERSIONS = pytest.mark.parametrize("version", VERSIONS, ids=str)

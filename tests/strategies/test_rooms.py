@@ -10,8 +10,7 @@ from hypothesis.vendor import pretty
 from matrix_membership import KNOWN, V11, RoomState, RoomVersion, auth, strategies
 from matrix_membership.signing import missing_signers, verify
 from matrix_membership.strategies import RoomHistory, key_ring_of
-from matrix_membership.strategies._moves import sent_for
-from matrix_membership.strategies.rooms import Fork
+from matrix_membership.strategies.rooms import Fork, sent_for
 from tests.strategies.minimal import any_of, minimal
 
 ANA, BEN = "@ana:a.example", "@ben:b.example"

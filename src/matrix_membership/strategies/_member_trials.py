@@ -15,10 +15,14 @@ from matrix_membership.strategies._fields import (
     stored_invite,
 )
 from matrix_membership.strategies._json import Fields
-from matrix_membership.strategies._sketch import ANA, CLEO, DAN, JOIN_RULES, Sketch
 from matrix_membership.strategies._trials import (
+    ANA,
+    CLEO,
+    DAN,
+    JOIN_RULES,
     MAYBE,
     MEMBERSHIPS,
+    Sketch,
     Trial,
     with_join_rule,
     with_levels,

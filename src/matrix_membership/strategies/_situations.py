@@ -30,19 +30,17 @@ from matrix_membership.strategies._fields import (
     ways_to_write_levels,
 )
 from matrix_membership.strategies._json import Fields, exchanged
-from matrix_membership.strategies._sketch import (
+from matrix_membership.strategies._trials import (
     ANA,
     BEN,
+    CHANGES,
     CLEO,
     CREATE,
     DAN,
-    POWER_LEVELS,
-    Sketch,
-)
-from matrix_membership.strategies._trials import (
-    CHANGES,
     NAMED,
+    POWER_LEVELS,
     Chapter,
+    Sketch,
     Trial,
     close,
     draw_room,

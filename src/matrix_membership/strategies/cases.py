@@ -26,8 +26,7 @@ from matrix_membership.strategies._fields import reference
 from matrix_membership.strategies._json import Fields
 from matrix_membership.strategies._script import Writer
 from matrix_membership.strategies._situations import draw_trial
-from matrix_membership.strategies._sketch import written
-from matrix_membership.strategies._trials import Trial, draw_room
+from matrix_membership.strategies._trials import Trial, draw_room, written
 from matrix_membership.strategies.identifiers import room_versions
 
 __all__ = ["auth_cases", "room_states"]

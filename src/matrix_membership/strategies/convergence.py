@@ -24,19 +24,17 @@ from matrix_membership.strategies._network import (
     LIES,
     MOVES,
     NAMES,
-    Act,
-    Deliver,
-    Lie,
-    Network,
-    Step,
-)
-from matrix_membership.strategies._room_server import (
     OURS,
     SERVERS,
+    Act,
+    Deliver,
     Engine,
+    Lie,
+    Network,
     Receive,
     Resolve,
     RoomServer,
+    Step,
 )
 from matrix_membership.strategies.identifiers import room_versions
 

@@ -31,7 +31,7 @@ from matrix_membership.membership import JoinRule
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 from matrix_membership.strategies._fields import MEMBER, signer_of, state_fields
-from matrix_membership.strategies._sketch import ANA, BEN, CREATE, JOIN_RULES, POWER_LEVELS
+from matrix_membership.strategies._trials import ANA, BEN, CREATE, JOIN_RULES, POWER_LEVELS
 from matrix_membership.strategies.rooms import RoomHistory, new_room
 
 __all__ = ["residents"]
