@@ -292,7 +292,6 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "strategies.cases",
             "strategies.rooms",
             "strategies.agreement",
-            "strategies.drawing",
             "strategies._network",
             "strategies.convergence",
             "strategies.handshakes",

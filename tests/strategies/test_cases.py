@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from itertools import islice
 from operator import is_
 from typing import Any
 
@@ -24,7 +25,7 @@ from matrix_membership import (
     strategies,
 )
 from matrix_membership.signing import verify
-from matrix_membership.strategies import AuthCase, key_ring_of
+from matrix_membership.strategies import AuthCase, draw_cases, key_ring_of
 from tests.strategies.minimal import any_of, minimal
 
 EXAMPLES = 2000
@@ -179,3 +180,28 @@ class TestRoomStates:
 
     def test_shrink_to_the_room_of_one(self) -> None:
         assert list(minimal(strategies.room_states()).members) == ["@ana:a.example"]
+
+
+def test_drawn_cases_are_the_same_for_a_seed() -> None:
+    first, again, other = (
+        [case.script for case in draw_cases(V12, 30, seed=seed)] for seed in (4, 4, 5)
+    )
+    assert first == again != other
+
+
+@pytest.mark.long
+def test_drawn_cases_are_as_many_as_asked_for() -> None:
+    cases = list(draw_cases(V11, 1001))
+    assert len(cases) == 1001
+    assert len({case.decision.rule for case in cases}) > 40
+
+
+@pytest.mark.long
+def test_drawn_cases_are_drawn_in_parts() -> None:
+    assert len(list(islice(draw_cases(V11, 10**9), 3))) == 3
+
+
+def test_drawn_cases_list_what_they_should() -> None:
+    for case in draw_cases(V12, 50):
+        if case.event.type != "m.room.create":
+            assert case.auth_events_decision.rule == "auth_events.otherwise"

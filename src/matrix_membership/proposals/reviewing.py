@@ -166,7 +166,7 @@ def _forestalled(rule: Rule, room_version: RoomVersion, judged: Sequence[Judged]
     # If the rule alone would decide, another one that comes before it has taken its place.
     alone = room_version.evolve(identifier=str(room_version), rules=book.remove(*others))
     usual = auth.rulebook(room_version.evolve(identifier=str(room_version), rules=None))
-    holding = ((each, decision) for each, decision in judged if _holds(rule, each, alone))
+    holding = (found for found in judged if found[0].decision_in(alone).rule == rule.name)
     first: Judged | None = None
     for found in holding:
         # A rule of the author's own has done it more likely than one that was always in front.
@@ -174,10 +174,6 @@ def _forestalled(rule: Rule, room_version: RoomVersion, judged: Sequence[Judged]
             return found
         first = first or found
     return first
-
-
-def _holds(rule: Rule, situation: Situation, alone: RoomVersion) -> bool:
-    return situation.decision_in(alone).rule == rule.name
 
 
 def _guesses(room_version: RoomVersion, judged: Sequence[Judged]) -> Iterator[Remark]:

@@ -23,10 +23,9 @@ from matrix_membership.strategies._network import Deliver as Deliver
 from matrix_membership.strategies._network import Lie as Lie
 from matrix_membership.strategies.agreement import Disagreement, assert_agrees
 from matrix_membership.strategies.cases import AuthCase as AuthCase
-from matrix_membership.strategies.cases import auth_cases, room_states
+from matrix_membership.strategies.cases import auth_cases, draw_cases, room_states
 from matrix_membership.strategies.convergence import Divergence, assert_converges, room_scripts
 from matrix_membership.strategies.convergence import RoomScript as RoomScript
-from matrix_membership.strategies.drawing import draw_cases
 from matrix_membership.strategies.events import (
     arbitrary_events,
     events,

@@ -76,8 +76,8 @@ class Writer:
         if event.host_form is not None:
             return f"Event.accepted({thaw(event.document)!r}, {self.version})"
         if not event.pdu:
-            said = _literal(event.client_form)
-            return f"Event.from_client_event({said}, {self.version})"
+            said, _ = read(event.client_form, strict=False)
+            return f"Event.from_client_event({said!r}, {self.version})"
         return f"Event.from_pdu({self._pdu(event)}, {self.version}{self._named(event)})"
 
     def _pdu(self, event: Event) -> str:
@@ -105,7 +105,3 @@ class Writer:
             return f"V{version}", f"V{version}"
         # A version of one's own has no name that a script could import.
         return "MINE", f"V{version.auth_rules}"
-
-
-def _literal(client_form: bytes) -> str:
-    return repr(read(client_form, strict=False)[0])

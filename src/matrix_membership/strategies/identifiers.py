@@ -7,7 +7,6 @@ shrink to `@ana:a.example`, `!room:a.example` and `a.example`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -211,11 +210,7 @@ _FAULTS: Final[tuple[Callable[[str], str], ...]] = (
 def _malformed(good: SearchStrategy[str], fits: Callable[[object], bool]) -> SearchStrategy[str]:
     """Draw identifiers with one fault, without those that are still valid."""
     broken = st.builds(lambda fault, name: fault(name), st.sampled_from(_FAULTS), good)
-    return broken.filter(partial(_refused, fits))
-
-
-def _refused(fits: Callable[[object], bool], name: str) -> bool:
-    return not fits(name)
+    return broken.filter(lambda name: not fits(name))
 
 
 _MALFORMED: Final[Mapping[str, SearchStrategy[str]]] = MappingProxyType(
