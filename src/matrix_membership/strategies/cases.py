@@ -13,7 +13,7 @@ from typing import Final
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
+from hypothesis.strategies import DrawFn
 from hypothesis.vendor.pretty import RepresentationPrinter
 
 from matrix_membership import auth
@@ -110,16 +110,19 @@ class AuthCase:
         printer.text(f"...:\n{self.script}" if not cycle else "...")
 
 
+@st.composite
 def auth_cases(
+    draw: DrawFn,
     *,
     room_version: RoomVersion | None = None,
     unsound_auth_events: bool = True,
     impossible_levels: bool = True,
     signed: bool = False,
-) -> SearchStrategy[AuthCase]:
+) -> AuthCase:
     """Draw cases for the auth rules, near the border between allowed and rejected.
 
     Args:
+        draw: passed by Hypothesis.
         room_version: the version of the room; None for any.
         unsound_auth_events: whether some events list the wrong auth events. Turn it off
             for an engine that takes only an event and a state.
@@ -136,20 +139,19 @@ def auth_cases(
 
     .. versionadded:: 0.1.0
     """
-    return _auth_cases(
-        room_version,
-        unsound=unsound_auth_events,
-        impossible_levels=impossible_levels,
-        signed=signed,
-    )
+    version = room_version or draw(_VERSIONS)
+    trial = draw_trial(draw, version, impossible_levels=impossible_levels)
+    return _case(trial, draw(_FAULTS) if unsound_auth_events else "", signed=signed)
 
 
+@st.composite
 def room_states(
-    *, room_version: RoomVersion | None = None, signed: bool = False
-) -> SearchStrategy[RoomState]:
+    draw: DrawFn, *, room_version: RoomVersion | None = None, signed: bool = False
+) -> RoomState:
     """Draw small room states, some with a malformed value.
 
     Args:
+        draw: passed by Hypothesis.
         room_version: the version of the room; None for any.
         signed: whether to hash and sign all events.
 
@@ -159,31 +161,12 @@ def room_states(
 
     .. versionadded:: 0.1.0
     """
-    return _room_states(room_version, signed=signed)
-
-
-@st.composite
-def _room_states(draw: DrawFn, room_version: RoomVersion | None, *, signed: bool) -> RoomState:
     version = room_version or draw(_VERSIONS)
     room, _ = draw_room(draw, version)
     return RoomState.of(version, room.events(signed=signed))
 
 
 _VERSIONS: Final = room_versions()
-
-
-@st.composite
-def _auth_cases(
-    draw: DrawFn,
-    room_version: RoomVersion | None,
-    *,
-    unsound: bool,
-    impossible_levels: bool,
-    signed: bool,
-) -> AuthCase:
-    version = room_version or draw(_VERSIONS)
-    trial = draw_trial(draw, version, impossible_levels=impossible_levels)
-    return _case(trial, draw(_FAULTS) if unsound else "", signed=signed)
 
 
 def _case(trial: Trial, fault: str, *, signed: bool) -> AuthCase:

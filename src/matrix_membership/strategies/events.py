@@ -63,24 +63,32 @@ class ThirdPartyInvitation:
     answer: Event
 
 
+@st.composite
 def third_party_invites(
-    *, room_version: RoomVersion | None = None
-) -> SearchStrategy[ThirdPartyInvitation]:
+    draw: DrawFn, *, room_version: RoomVersion | None = None
+) -> ThirdPartyInvitation:
     """Draw third-party invites, with real keys and signatures.
 
     Args:
+        draw: passed by Hypothesis.
         room_version: the version of the room; None for any.
 
-    >>> from hypothesis import given, settings
-    >>> @settings(max_examples=5, database=None)
-    ... @given(third_party_invites())
-    ... def answers_what_is_stored(invitation):
-    ...     assert invitation.answer.view.token == invitation.stored.state_key
-    >>> answers_what_is_stored()
+    >>> from hypothesis import find
+    >>> find(third_party_invites(), lambda invitation: True).answer.view.token
+    'token'
 
     .. versionadded:: 0.1.0
     """
-    return _third_party_invites(room_version)
+    version = room_version or draw(room_versions())
+    around = surroundings(draw, version)
+    stored = third_party_invite_fields(draw, version, around["sender"])
+    answer = signed_invite(draw(user_ids()), stored["state_key"])
+    later = {"depth": around["depth"] + 1}
+    if version.event_id_in_pdu:
+        later["event_id"] = around["event_id"].replace("$", "$answer.", 1)
+    return ThirdPartyInvitation(
+        completed({**around, **stored}, version), completed({**around, **answer, **later}, version)
+    )
 
 
 def events(
@@ -101,12 +109,9 @@ def events(
     Raises:
         TypeError: the type is another one.
 
-    >>> from hypothesis import given, settings
-    >>> @settings(max_examples=5, database=None)
-    ... @given(events(type="m.room.member"))
-    ... def gives_a_membership(event):
-    ...     assert event.membership is not None
-    >>> gives_a_membership()
+    >>> from hypothesis import find
+    >>> find(events(type="m.room.member"), lambda event: True).type
+    'm.room.member'
 
     .. versionadded:: 0.1.0
     """
@@ -135,12 +140,9 @@ def malformed_events(*, room_version: RoomVersion | None = None) -> SearchStrate
     Args:
         room_version: the version of the room; None for any.
 
-    >>> from hypothesis import given, settings
-    >>> @settings(max_examples=5, database=None)
-    ... @given(malformed_events())
-    ... def is_an_event(event):
-    ...     assert event.content_hash_matches
-    >>> is_an_event()
+    >>> from hypothesis import find
+    >>> find(malformed_events(), lambda event: True).content_hash_matches
+    True
 
     .. versionadded:: 0.1.0
     """
@@ -153,39 +155,43 @@ def arbitrary_events(*, room_version: RoomVersion | None = None) -> SearchStrate
     Args:
         room_version: the version of the room; None for any.
 
-    >>> from hypothesis import given, settings
-    >>> @settings(max_examples=5, database=None)
-    ... @given(arbitrary_events())
-    ... def is_an_event(event):
-    ...     assert event.content_hash_matches
-    >>> is_an_event()
+    >>> from hypothesis import find
+    >>> find(arbitrary_events(), lambda event: True).content_hash_matches
+    True
 
     .. versionadded:: 0.1.0
     """
     return _of(arbitrary_fields, room_version)
 
 
+@st.composite
 def malformed_pdus(
-    *, room_version: RoomVersion | None = None
-) -> SearchStrategy[tuple[RoomVersion, dict[str, JsonValue]]]:
+    draw: DrawFn, *, room_version: RoomVersion | None = None
+) -> tuple[RoomVersion, dict[str, JsonValue]]:
     """Draw nearly valid PDUs that break the format of their room version.
 
     Args:
+        draw: passed by Hypothesis.
         room_version: the version of the room; None for any.
 
     Returns:
         Pairs of a room version and a PDU that `Event.from_pdu` refuses.
 
-    >>> from hypothesis import given, settings
-    >>> @settings(max_examples=5, database=None)
-    ... @given(malformed_pdus())
-    ... def has_a_version(drawn):
-    ...     assert drawn[0].identifier
-    >>> has_a_version()
+    >>> from hypothesis import find
+    >>> version, pdu = find(malformed_pdus(), lambda drawn: True)
+    >>> isinstance(pdu, dict)
+    True
 
     .. versionadded:: 0.1.0
     """
-    return _malformed_pdus(room_version)
+    version = room_version or draw(room_versions())
+    pdu = draw(events(room_version=version)).to_pdu()
+    # In version 12 a create event has no room ID, so a PDU that lacks it would be well-formed.
+    if pdu["type"] == "m.room.create" and version.room_id_is_create_event:
+        pdu["room_id"] = "!room:a.example"
+        pdu["type"] = "m.room.name"
+    field, value = draw(st.sampled_from(tuple(_faults(version))))
+    return version, {key: item for key, item in {**pdu, field: value}.items() if item is not None}
 
 
 @st.composite
@@ -197,34 +203,6 @@ def _of(
     version = room_version or draw(room_versions())
     around = surroundings(draw, version)
     return completed({**around, **fields(draw, version, around["sender"])}, version)
-
-
-@st.composite
-def _third_party_invites(draw: DrawFn, room_version: RoomVersion | None) -> ThirdPartyInvitation:
-    version = room_version or draw(room_versions())
-    around = surroundings(draw, version)
-    stored = third_party_invite_fields(draw, version, around["sender"])
-    answer = signed_invite(draw(user_ids()), stored["state_key"])
-    later = {"depth": around["depth"] + 1}
-    if version.event_id_in_pdu:
-        later["event_id"] = around["event_id"].replace("$", "$answer.", 1)
-    return ThirdPartyInvitation(
-        completed({**around, **stored}, version), completed({**around, **answer, **later}, version)
-    )
-
-
-@st.composite
-def _malformed_pdus(
-    draw: DrawFn, room_version: RoomVersion | None
-) -> tuple[RoomVersion, dict[str, JsonValue]]:
-    version = room_version or draw(room_versions())
-    pdu = draw(events(room_version=version)).to_pdu()
-    # In version 12 a create event has no room ID, so a PDU that lacks it would be well-formed.
-    if pdu["type"] == "m.room.create" and version.room_id_is_create_event:
-        pdu["room_id"] = "!room:a.example"
-        pdu["type"] = "m.room.name"
-    field, value = draw(st.sampled_from(tuple(_faults(version))))
-    return version, {key: item for key, item in {**pdu, field: value}.items() if item is not None}
 
 
 def _faults(version: RoomVersion) -> Iterator[tuple[str, JsonValue]]:
