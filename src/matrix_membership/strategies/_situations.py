@@ -33,7 +33,6 @@ from matrix_membership.strategies._json import Fields, exchanged
 from matrix_membership.strategies._trials import (
     ANA,
     BEN,
-    CHANGES,
     CLEO,
     CREATE,
     DAN,
@@ -45,6 +44,7 @@ from matrix_membership.strategies._trials import (
     close,
     draw_room,
     levels_of_ana,
+    with_a_change,
     with_levels,
 )
 
@@ -64,7 +64,7 @@ def _anything(draw: DrawFn, room: Sketch, ben: str, reason: str) -> Trial:
         case "key":
             return Trial(room, state_fields(ANA, ("m.room.name", draw(_FOREIGN_KEYS)), {}))
         case _:
-            return Trial(close(draw, room, ben), {**message, "sender": ben})
+            return Trial(close(room), {**message, "sender": ben})
 
 
 # A state key that begins with `@` has to be the sender's ID: "@" alone is one too, and so is a key
@@ -342,8 +342,7 @@ def draw_trial(draw: DrawFn, version: RoomVersion, *, impossible_levels: bool) -
 def _changed(draw: DrawFn, trial: Trial, ben: str) -> Trial:
     changed = draw(_DRAW_CHANGED)
     if changed == "room" and trial.room.places:
-        change = draw(CHANGES)
-        return evolve(trial, room=change(draw, trial.room, ben))
+        return evolve(trial, room=with_a_change(draw, trial.room, ben))
     if changed == "event":
         fields = trial.fields
         version = trial.room.room_version

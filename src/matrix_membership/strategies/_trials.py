@@ -193,13 +193,9 @@ def draw_room(draw: DrawFn, version: RoomVersion) -> tuple[Sketch, str]:
         The room, and Ben's user ID.
     """
     ben = draw(_BENS)
-    room = _with_other_levels(draw, _with_rule(draw, Sketch.of(version), ben), ben)
+    room = _with_other_levels(draw, with_join_rule(draw, Sketch.of(version), _RULES), ben)
     room = room.with_member(ben, draw(_MEMBERSHIPS_OF_BEN))
     return room.with_member(CLEO, draw(_MEMBERSHIPS_OF_CLEO)), ben
-
-
-def _with_rule(draw: DrawFn, room: Sketch, _: str) -> Sketch:
-    return with_join_rule(draw, room, _RULES)
 
 
 def with_join_rule(draw: DrawFn, room: Sketch, rules: SearchStrategy[str | None]) -> Sketch:
@@ -234,32 +230,32 @@ def with_levels(room: Sketch, users: Mapping[str, int], **named: int) -> Sketch:
     return room.with_(POWER_LEVELS, {"users": {**levels_of_ana(room), **users}, **named})
 
 
-def _with_membership(draw: DrawFn, room: Sketch, ben: str) -> Sketch:
-    return room.with_member(draw(st.sampled_from((ben, ANA, CLEO))), draw(MEMBERSHIPS))
-
-
-def close(_: DrawFn, room: Sketch, __: str) -> Sketch:
+def close(room: Sketch) -> Sketch:
     """Return the room, closed to other servers."""
     return room.with_(CREATE, {**room.content(CREATE), "m.federate": False})
 
 
-def _with_another_creator(_: DrawFn, room: Sketch, ben: str) -> Sketch:
-    # Before version 12 the key means nothing. An engine that reads it there gives Ben power.
-    return room.with_(CREATE, {**room.content(CREATE), "additional_creators": [CLEO, ben]})
-
-
-def _with_something_odd(draw: DrawFn, room: Sketch, _: str) -> Sketch:
-    """Return the room with one malformed value."""
+def with_a_change(draw: DrawFn, room: Sketch, ben: str) -> Sketch:
+    """Return the room, changed at random."""
+    match draw(_CHANGES):
+        case "membership":
+            return room.with_member(draw(st.sampled_from((ben, ANA, CLEO))), draw(MEMBERSHIPS))
+        case "levels":
+            return _with_other_levels(draw, room, ben)
+        case "join rule":
+            return with_join_rule(draw, room, _RULES)
+        case "federation":
+            return close(room)
+        case "creators":
+            # Before version 12 the key means nothing. An engine that reads it there gives Ben power.
+            content = {**room.content(CREATE), "additional_creators": [CLEO, ben]}
+            return room.with_(CREATE, content)
     place = draw(st.sampled_from(tuple(room.places)))
     sender, content = room.places[place]
-    odd = exchanged(draw, place[0], content, room.room_version)
-    return room.with_(place, odd, sender=sender)
+    malformed = exchanged(draw, place[0], content, room.room_version)
+    return room.with_(place, malformed, sender=sender)
 
 
-_Change = Callable[[DrawFn, Sketch, str], Sketch]
-CHANGES: Final[SearchStrategy[_Change]] = st.sampled_from(
-    (
-        *(_with_membership, _with_other_levels, _with_rule, _with_something_odd),
-        *(close, _with_another_creator),
-    )
+_CHANGES: Final = st.sampled_from(
+    ("membership", "levels", "join rule", "malformed value", "federation", "creators")
 )
