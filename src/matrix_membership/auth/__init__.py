@@ -44,8 +44,8 @@ from matrix_membership.auth.auth_events import (
 from matrix_membership.auth.explaining import Explanation as Explanation
 from matrix_membership.auth.explaining import Remedy as Remedy
 from matrix_membership.auth.explaining import explained
-from matrix_membership.auth.explaining.shortfalls import Shortfall as Shortfall
-from matrix_membership.auth.explaining.shortfalls import shortfalls
+from matrix_membership.auth.explaining.levels import Shortfall as Shortfall
+from matrix_membership.auth.explaining.levels import shortfalls
 from matrix_membership.auth.specification import AUTH_EVENTS, CREATE, STATE_DEPENDENT
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event

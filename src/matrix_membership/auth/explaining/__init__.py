@@ -20,7 +20,7 @@ from matrix_membership.auth.auth_events import AuthEvents
 from matrix_membership.auth.explaining._facts import Fact, facts
 from matrix_membership.auth.explaining._remedies import Judge, find_remedies
 from matrix_membership.auth.explaining._remedies import Remedy as Remedy
-from matrix_membership.auth.explaining.shortfalls import Shortfall, shortfalls
+from matrix_membership.auth.explaining.levels import Shortfall, shortfalls
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from matrix_membership import Event, RoomState, RoomVersion, auth
-from matrix_membership.auth.explaining.shortfalls import _CHANGED, _NEEDED
+from matrix_membership.auth.explaining.levels import _CHANGED, _NEEDED
 from matrix_membership.membership import BAN, JOIN
 from matrix_membership.room_versions import V1, V2, V5, V10, V11, V12
 from tests.builders import ANA, BEN, CAY, Room, a_levelled_room, a_room, everywhere, versions_having
