@@ -7,9 +7,7 @@ number cited can differ when several alterations are forbidden.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import compress
-from operator import ne
+from collections.abc import Mapping, Sequence
 
 from matrix_membership.auth._rule import Category, Section, allows, numbers_of, rejects
 from matrix_membership.events import Event
@@ -41,7 +39,7 @@ def users_unreadable(event: Event, _: RoomState) -> bool:
 @rejects(v12="10.4", category=Category.MALFORMED)
 def creator_listed(event: Event, state: RoomState) -> bool:
     """A creator of the room is among the users."""
-    return any(user in _new(event).users for user in state.create.privileged)
+    return not _new(event).users.keys().isdisjoint(state.create.privileged)
 
 
 @allows(v1="10.2", v6="9.2", v10="9.4", v12="10.5")
@@ -55,57 +53,49 @@ def first_power_levels(event: Event, state: RoomState) -> bool:
 @rejects(v1="10.3.1", v6="9.3.1", v10="9.5.1", v12="10.6.1", category=Category.POWER)
 def changes_named_level_above_own(event: Event, state: RoomState) -> bool:
     """A level that is changed was above the sender's."""
-    current, level = state.power_levels, state.power_level_of(event.sender)
-    return any(
-        current.named.get(name, NAMED_LEVELS[name]) > level
-        for name in _altered_names(current, _new(event))
-    )
+    before, after = state.power_levels.named, _new(event).named
+    return _alters_name_above(state.power_level_of(event.sender), before, after)
 
 
 @rejects(v1="10.3.2", v6="9.3.2", v10="9.5.2", v12="10.6.2", category=Category.POWER)
 def sets_named_level_above_own(event: Event, state: RoomState) -> bool:
     """A level is changed to one above the sender's."""
-    new, level = _new(event), state.power_level_of(event.sender)
-    return any(
-        new.named.get(name, NAMED_LEVELS[name]) > level
-        for name in _altered_names(state.power_levels, new)
-    )
+    before, after = state.power_levels.named, _new(event).named
+    return _alters_name_above(state.power_level_of(event.sender), after, before)
 
 
 # Versions 1 to 5 leave `notifications` unprotected. Version 6 added it to rules 9.4 and 9.5.
 @rejects(v1="10.4.1", v6=None, category=Category.POWER)
 def changes_event_level_above_own(event: Event, state: RoomState) -> bool:
     """The level of an event type that is changed was above the sender's."""
-    before, after = state.power_levels, _new(event)
-    return _highest_changed(before.events, after.events) > state.power_level_of(event.sender)
+    before, after = state.power_levels.events, _new(event).events
+    return bool(_altered_above(state.power_level_of(event.sender), before, after))
 
 
 @rejects(v6="9.4.1", v10="9.6.1", v12="10.7.1", category=Category.POWER)
 def changes_event_or_notification_level_above_own(event: Event, state: RoomState) -> bool:
     """The changed level of an event type or notification was above the sender's."""
-    before, after = state.power_levels, _new(event)
-    level = state.power_level_of(event.sender)
-    return (
-        _highest_changed(before.events, after.events) > level
-        or _highest_changed(before.notifications, after.notifications) > level
+    before, after, level = state.power_levels, _new(event), state.power_level_of(event.sender)
+    return bool(
+        _altered_above(level, before.events, after.events)
+        or _altered_above(level, before.notifications, after.notifications)
     )
 
 
 @rejects(v1="10.5.1", v6=None, category=Category.POWER)
 def sets_event_level_above_own(event: Event, state: RoomState) -> bool:
     """The level of an event type is set above the sender's."""
-    before, after = state.power_levels, _new(event)
-    return _highest_changed(after.events, before.events) > state.power_level_of(event.sender)
+    before, after = state.power_levels.events, _new(event).events
+    return bool(_altered_above(state.power_level_of(event.sender), after, before))
 
 
 @rejects(v6="9.5.1", v10="9.7.1", v12="10.8.1", category=Category.POWER)
 def sets_event_or_notification_level_above_own(event: Event, state: RoomState) -> bool:
     """The level of an event type or notification is set above the sender's."""
-    before, after = state.power_levels, _new(event)
-    level = state.power_level_of(event.sender)
-    return (
-        _highest_changed(after.events, before.events) > level
-        or _highest_changed(after.notifications, before.notifications) > level
+    before, after, level = state.power_levels, _new(event), state.power_level_of(event.sender)
+    return bool(
+        _altered_above(level, after.events, before.events)
+        or _altered_above(level, after.notifications, before.notifications)
     )
 
 
@@ -115,15 +105,15 @@ def sets_event_or_notification_level_above_own(event: Event, state: RoomState) -
 def changes_user_not_below_own(event: Event, state: RoomState) -> bool:
     """A user whose level is changed was not below the sender."""
     before, after = state.power_levels.users, _new(event).users
-    level = state.power_level_of(event.sender)
-    return any(value >= level for user, value in _changed(before, after) if user != event.sender)
+    not_below = _altered_above(state.power_level_of(event.sender) - 1, before, after)
+    return bool(not_below) and not_below != [event.sender]
 
 
 @rejects(v1="10.7.1", v6="9.7.1", v10="9.9.1", v12="10.10.1", category=Category.POWER)
 def sets_user_above_own(event: Event, state: RoomState) -> bool:
     """A user's level is set above the sender's."""
     before, after = state.power_levels.users, _new(event).users
-    return _highest_changed(after, before) > state.power_level_of(event.sender)
+    return bool(_altered_above(state.power_level_of(event.sender), after, before))
 
 
 @allows(v1="10.8", v6="9.8", v10="9.10", v12="10.11")
@@ -136,29 +126,24 @@ def _new(event: Event) -> PowerLevels:
     return event.view if isinstance(event.view, PowerLevels) else NO_POWER_LEVELS
 
 
-def _altered_names(before: PowerLevels, after: PowerLevels) -> list[str]:
+def _alters_name_above(level: int, side: Mapping[str, int], other: Mapping[str, int]) -> bool:
+    """Tell if a named level above this one differs from the other side."""
     # Presence counts as well as value: writing a default down is an alteration, as in ruma.
     # gomatrixserverlib compares numbers.
-    if before.named == after.named:
-        return []
-    return [name for name in NAMED_LEVELS if before.named.get(name) != after.named.get(name)]
+    return side != other and any(
+        side.get(name, default) > level and side.get(name) != other.get(name)
+        for name, default in NAMED_LEVELS.items()
+    )
 
 
-def _changed(side: Mapping[str, int], other: Mapping[str, int]) -> Iterable[tuple[str, int]]:
-    """Return the entries of one side that are missing or different on the other."""
-    # Five rules ask it, of hundreds of users: 12 us for 500 if none changed, otherwise 30.
+def _altered_above(level: int, side: Mapping[str, int], other: Mapping[str, int]) -> Sequence[str]:
+    """Return the entries above a level that the other side lacks or changes."""
     if side == other:
         return ()
-    return compress(side.items(), map(ne, map(other.get, side), side.values()))
-
-
-# The highest changed level decides for all of them. An event can hold thousands, so they are not
-# sorted.
-def _highest_changed(side: Mapping[str, int], other: Mapping[str, int]) -> float:
-    return max([value for _, value in _changed(side, other)], default=_NOTHING)
-
-
-_NOTHING = float("-inf")
+    # The level is compared first: few entries are above the sender's, and a look-up on the other
+    # side costs more than that. With one user added to 500 it takes 9 us; the other way round, 29.
+    get = other.get
+    return [name for name, value in side.items() if value > level and get(name) != value]
 
 
 POWER_LEVELS = Section(
