@@ -282,7 +282,7 @@ class TestPowerLevels:
         ]
         for content in contents:
             expected = power_levels_view(content, version)
-            for name in PowerLevels.__match_args__:
+            for name in (*PowerLevels.__match_args__, "highest"):
                 fields = {"type": "m.room.power_levels", "sender": ANA, "content": content}
                 view = Event.accepted(fields, version).view
                 assert getattr(view, name) == getattr(expected, name), (content, name)

@@ -314,6 +314,11 @@ class TestPowerLevels:
         assert (again.level_of(ANA), again.level_of(BEN)) == (5, 0)
         assert "level_of" not in repr(levels)
 
+    def test_know_the_highest_level_of_a_user(self) -> None:
+        levels = view({"users": {ANA: -5, BEN: 5}, "ban": 7, "users_default": 9}, V12)
+        assert levels.highest == pickle.loads(pickle.dumps(levels)).highest == 5
+        assert view({"users_default": -9}, V12).highest < -9
+
     def test_say_what_a_type_needs(self) -> None:
         levels = view({"events": {"x": 7}, "events_default": 1, "state_default": 2}, V12)
         needed = [levels.required_for(kind, is_state=s) for kind in "xy" for s in (True, False)]

@@ -72,7 +72,7 @@ def _fill_in(levels: Any, name: str) -> Any:
         _keep(levels, name, NAMED_LEVELS[name] if level is None else level)
     else:
         whole = power_levels_view(content, room_version, _name_servers)
-        for part in PowerLevels.__match_args__:
+        for part in (*PowerLevels.__match_args__, "highest"):
             _keep(levels, part, getattr(whole, part))
     return getattr(levels, name)
 
