@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Final
 
 import pytest
 
-from matrix_membership import Event, RoomState
+from matrix_membership import Event, RoomState, RoomVersion
 from matrix_membership.identifiers import EventID
-from matrix_membership.resolution._auth_checks import Judge, PartialState
+from matrix_membership.resolution import resolve
+from matrix_membership.resolution._auth_checks import Judge
 from matrix_membership.resolution._graph import Graph
-from matrix_membership.room_versions import V11
+from matrix_membership.room_versions import V1, V11, V12
 from tests.builders import ANA, BEN
 from tests.resolution.forks import a_fork
 
@@ -36,7 +38,7 @@ def test_a_judge_views_what_a_look_up_shows(
         event_id = start.get((event_type, state_key))
         return None if event_id is None else room.events[event_id]
 
-    judge = Judge(PartialState(start, graph), graph, listed_too=False)
+    judge = Judge(start, graph, listed_too=False)
     judge.choose(topic, graph.auth_events(topic))
     over = RoomState.over(V11, get, prepare=True)
     assert judge.state.prepared[1] == over.prepared[1]
@@ -45,3 +47,19 @@ def test_a_judge_views_what_a_look_up_shows(
     for user in (ANA, BEN):
         assert judge.state.power_level_of(user) == over.power_level_of(user)
         assert judge.state.get_member(user) is over.get_member(user)
+
+
+@pytest.mark.parametrize("version", [V1, V11, V12], ids=str)
+def test_a_resolution_leaves_nothing_to_the_garbage_collector(version: RoomVersion) -> None:
+    room = a_fork(version)
+    other = room.branch()
+    for branch in (room, other):
+        branch.levels(ANA, {BEN: len(room.events)})
+        branch.add("m.room.topic", ANA, {"topic": f"{len(room.events)}"})
+    gc.collect()
+    gc.disable()
+    try:
+        resolve(version, [room.state, other.state], room.events)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -57,7 +57,7 @@ def test_gives_the_same_with_the_difference_at_hand(seed: int, algorithm: str | 
         case.version, case.state_sets, case.events, rejected=case.rejected, algorithm=algorithm
     )
     graph = Graph(case.version, case.events.get)
-    graph.room_id = expected._graph.room_id
+    graph.events.room_id = expected._graph.events.room_id
     question = expected._question
     ids = question.conflicted_ids
     difference = (

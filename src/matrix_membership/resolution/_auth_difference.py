@@ -10,6 +10,7 @@ __ https://spec.matrix.org/v1.19/rooms/v12/#definitions
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._state_sets import StateSet
@@ -32,15 +33,15 @@ def full_auth_chain(
     """
     # The events to start from are left out on purpose. By the definition, an event is in its own
     # chain only when another one of the set lists it.
-    chain: set[EventID] = set()
+    found: set[EventID] = set()
     # Each list is walked once: members who joined one after the other list the same events.
     waiting = list(set(map(auth_events, event_ids)))
     while waiting:
         for event_id in waiting.pop():
-            if event_id not in chain and event_id not in known:
-                chain.add(event_id)
+            if event_id not in found and event_id not in known:
+                found.add(event_id)
                 waiting.append(auth_events(event_id))
-    return chain
+    return found
 
 
 def auth_difference(
@@ -86,7 +87,11 @@ def conflicted_state_subgraph(
     # Below a conflicted event are the events of its chain; above it are those whose chains it is
     # in. An event on a path is below one and above another.
     ends = set(conflicted)
-    below = ends | full_auth_chain(ends, auth_events, set())
+    inner = full_auth_chain(ends, auth_events, set()) - ends
+    # In most rooms nothing below lists one of them: a path would have to enter by such an event.
+    if ends.isdisjoint(chain.from_iterable(map(auth_events, inner))):
+        return ends
+    below = ends | inner
     listing: dict[tuple[EventID, ...], list[EventID]] = {}
     for event_id in below:
         listing.setdefault(auth_events(event_id), []).append(event_id)

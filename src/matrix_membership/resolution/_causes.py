@@ -19,7 +19,7 @@ from matrix_membership import auth
 from matrix_membership._attrs import constant
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._auth_difference import auth_difference
-from matrix_membership.resolution._resolving import Question, Resolution, answer
+from matrix_membership.resolution._resolving import Resolution, answer, question_of
 from matrix_membership.resolution._state_sets import Place
 from matrix_membership.resolution._story import Considered
 
@@ -108,16 +108,16 @@ class Inquiry:
         # over what was replayed.
         if not without.isdisjoint(common.values()):
             common = {name: found for name, found in common.items() if found not in without}
-        tried = Question.of(
+        tried = question_of(
             question.room_version,
             question.state_sets,
-            rejected=question.rejected | without,
-            algorithm=question.algorithm,
-            unconflicted=common,
+            question.rejected | without,
+            question.algorithm,
+            common,
             # The difference is that of the states with the event: its auth events still explain its
             # branch.
-            auth_difference=self.difference,
-            conflicted_subgraph=question.conflicted_subgraph,
+            self.difference,
+            question.conflicted_subgraph,
         )
         return answer(tried, self.resolution._graph.event).state.get(place)
 

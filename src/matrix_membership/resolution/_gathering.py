@@ -24,7 +24,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._batches import Batches, found_in, with_batch
-from matrix_membership.resolution._resolving import Question, Resolution, answer
+from matrix_membership.resolution._resolving import Question, Resolution, answer, question_of
 from matrix_membership.resolution._state_sets import Place
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state import RoomState
@@ -115,14 +115,14 @@ def begin(
 
     .. versionadded:: 0.1.0
     """
-    question = Question.of(
+    question = question_of(
         room_version,
         state_sets,
-        rejected=rejected,
-        algorithm=algorithm,
-        unconflicted=unconflicted,
-        auth_difference=auth_difference,
-        conflicted_subgraph=conflicted_subgraph,
+        rejected,
+        algorithm,
+        unconflicted,
+        auth_difference,
+        conflicted_subgraph,
     )
     replayed = _replayed(question)
     at_first = _needed_at_first(question, replayed)

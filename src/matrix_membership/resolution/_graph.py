@@ -9,9 +9,9 @@ known of what authorises it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from weakref import proxy
+from typing import Final
 
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID, RoomID
@@ -23,68 +23,41 @@ __all__ = ["Graph"]
 
 GetEvent = Callable[[EventID], Event | None]
 
-_CREATE = "m.room.create"
-_LEVELS = ("m.room.power_levels", "")
+_CREATE: Final = "m.room.create"
+_LEVELS: Final = "m.room.power_levels"
 
 
-class Graph:
-    """The events of a room by ID, with the edges from each to its auth events.
-
-    It lives as long as one resolution does, fills itself on the way, and never leaves it.
+class _Events(dict[EventID, Event]):
+    """The events that were looked up and found.
 
     Attributes:
-        room_version: the version of the room.
-        rejected: the IDs of rejected events.
-        room_id: the ID of the room, once it is known.
-        events: the events that were looked up and found.
         missing: the IDs of those that were not found.
-        auth_events: gives the IDs of the events that authorise an event; none of a missing one.
+        room_id: the ID of the room, once it is known.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_get",
-        "_levels",
-        "_listed",
-        "auth_events",
-        "events",
-        "missing",
-        "rejected",
-        "room_id",
-        "room_version",
-    )
+    __slots__ = ("_look_up", "missing", "room_id")
 
-    def __init__(
-        self, room_version: RoomVersion, get: GetEvent, rejected: AbstractSet[str] = frozenset()
-    ) -> None:
-        self.room_version = room_version
-        self.rejected = rejected
-        self.room_id: RoomID | None = None
-        self.events: dict[EventID, Event] = {}
+    def __init__(self, look_up: GetEvent) -> None:
+        super().__init__()
         self.missing: set[EventID] = set()
-        self._get = get
-        # A dict that fills itself answers in 40 ns from then on, a method of ours in 150.
-        self.auth_events: Callable[[EventID], tuple[EventID, ...]] = _Edges(self).__getitem__
-        # By list: members who joined one after the other list the same events. A list of three is
-        # hashed in 60 ns, and its events looked up in 500.
-        self._levels: dict[tuple[EventID, ...], Event | None] = {}
-        self._listed: dict[tuple[EventID, ...], Mapping[Place, Event]] = {}
+        self.room_id: RoomID | None = None
+        self._look_up = look_up
 
     def event(self, event_id: EventID) -> Event | None:
         """Return the event of an ID, or None when it is missing."""
-        found = self.events.get(event_id)
+        found = self.get(event_id)
         if found is None and event_id not in self.missing:
             self.load((event_id,))
-            return self.events.get(event_id)
+            found = self.get(event_id)
         return found
 
     def load(self, event_ids: Iterable[EventID]) -> None:
         """Look up events that were not looked up before."""
         # A storage is asked once for each ID, a missing event too. Its answer may change while a
         # resolution runs, and no other server would have a result made of both answers.
-        get, events, room_id = self._get, self.events, self.room_id
+        look_up, room_id = self._look_up, self.room_id
         for event_id in event_ids:
-            found = get(event_id)
+            found = look_up(event_id)
             if (
                 found is None
                 # A look-up by a hash of another room version, or a cache with a mixed-up key, must
@@ -96,7 +69,71 @@ class Graph:
             ):
                 self.missing.add(event_id)
             else:
-                events[event_id] = found
+                self[event_id] = found
+
+
+class _Edges(dict[EventID, tuple[EventID, ...]]):
+    """The auth events of each event, read at the first look-up."""
+
+    __slots__ = ("_events", "_lists")
+
+    def __init__(self, events: _Events) -> None:
+        super().__init__()
+        # Not the graph, which holds this: two objects that hold each other stay until the garbage
+        # collector comes, and with them the events of the resolution.
+        self._events = events
+        self._lists: Lists = {}
+
+    def __missing__(self, event_id: EventID) -> tuple[EventID, ...]:
+        # Nearly all events that are asked for are there: a call takes 0.1 us.
+        event = self._events.get(event_id) or self._events.event(event_id)
+        found = self[event_id] = () if event is None else links_of(event, self._lists)
+        return found
+
+
+class Graph:
+    """The events of a room by ID, with the edges from each to its auth events.
+
+    It lives as long as one resolution does, fills itself on the way, and never leaves it.
+
+    Attributes:
+        room_version: the version of the room.
+        rejected: the IDs of rejected events.
+        events: the events that were looked up and found.
+        missing: the IDs of those that were not found.
+        event: gives the event of an ID, or None when it is missing.
+        load: looks up events that were not looked up before.
+        auth_events: gives the IDs of the events that authorise an event; none of a missing one.
+    """
+
+    __slots__ = (
+        "_creates",
+        "_levels",
+        "_listed",
+        "auth_events",
+        "event",
+        "events",
+        "load",
+        "missing",
+        "rejected",
+        "room_version",
+    )
+
+    def __init__(
+        self, room_version: RoomVersion, get: GetEvent, rejected: AbstractSet[str] = frozenset()
+    ) -> None:
+        self.room_version = room_version
+        self.rejected = rejected
+        self.events = events = _Events(get)
+        self.missing = events.missing
+        self.event, self.load = events.event, events.load
+        # A dict that fills itself answers in 40 ns from then on, a method of ours in 150.
+        self.auth_events: Callable[[EventID], tuple[EventID, ...]] = _Edges(events).__getitem__
+        # By list: members who joined one after the other list the same events. A list of three is
+        # hashed in 60 ns, and its events looked up in 500.
+        self._levels: dict[tuple[EventID, ...], Event | None] = {}
+        self._listed: dict[tuple[EventID, ...], Mapping[Place, Event]] = {}
+        self._creates: dict[RoomID, Event | None] = {}
 
     def stands_in(self, event_id: EventID, place: Place) -> bool:
         """Tell whether an event is at hand, and has this type and state key."""
@@ -115,54 +152,58 @@ class Graph:
     def listed(self, event_id: EventID) -> Mapping[Place, Event]:
         """Return the auth events of an event by place, but missing and rejected ones.
 
-        Of two for one place, for which the event is to be rejected, the first counts. In version
-        12 the create event is among them: no event lists it, and the room ID names it.
+        Of two for one place, for which the event is to be rejected, the first counts.
         """
         names = self.auth_events(event_id)
-        found = self._listed.get(names)
-        if found is None:
-            found = self._listed[names] = dict(self._events_of(names, self.events[event_id]))
-        return found
-
-    def _events_of(self, names: tuple[EventID, ...], event: Event) -> Iterator[tuple[Place, Event]]:
+        by_place = self._listed.get(names)
+        if by_place is not None:
+            return by_place
+        found: dict[Place, Event] = {}
+        events, event, rejected = self.events, self.event, self.rejected
         # Reversed, so that the first of two for one place is written last and stays. The text
         # rejects an event with two; where a server let one in, Synapse takes the last one for this.
         for name in reversed(names):
-            listed = self.event(name)
-            if listed is not None and name not in self.rejected:
-                yield (listed.type, listed.state_key or ""), listed
-        of_version_12 = self.room_version.room_id_is_create_event
-        create = self.named_by(event.room_id) if of_version_12 else None
-        if create is not None:
-            yield (_CREATE, ""), create
+            listed = events.get(name) or event(name)
+            if listed is not None and name not in rejected:
+                found[listed.type, listed.state_key or ""] = listed
+        self._listed[names] = found
+        return found
 
     def power_levels(self, event_id: EventID) -> Event | None:
         """Return the power levels event that an event lists, rejected or not."""
         names = self.auth_events(event_id)
-        if names not in self._levels:
+        found = self._levels.get(names)
+        if found is None and names not in self._levels:
             # Rejected power levels count here, unlike in a judgement: the mainline only sorts, and
             # auth chains lead through rejected events too.
-            found = (self.event(name) for name in names if self.stands_in(name, _LEVELS))
-            self._levels[names] = next(found, None)
-        return self._levels[names]
+            found = self._levels[names] = self._first_of(_LEVELS, names)
+        return found
 
     def create_event(self, event_id: EventID) -> Event | None:
         """Return the create event that an event lists; in version 12, its room's."""
         if self.room_version.room_id_is_create_event:
-            return self.named_by(self.events[event_id].room_id)
-        for auth_id in self.auth_events(event_id):
-            listed = self.event(auth_id)
-            if listed is not None and listed.type == _CREATE and listed.state_key == "":
-                return listed
+            return self.create_of_room(self.events[event_id].room_id)
+        return self._first_of(_CREATE, self.auth_events(event_id))
+
+    def _first_of(self, kind: str, names: Iterable[EventID]) -> Event | None:
+        """Return the first of these events that has this type and the empty state key."""
+        for name in names:
+            found = self.event(name)
+            if found is not None and found.type == kind and found.state_key == "":
+                return found
         return None
 
-    def named_by(self, room_id: RoomID) -> Event | None:
+    def create_of_room(self, room_id: RoomID | None) -> Event | None:
         """Return the create event that a version 12 room ID names, unless rejected."""
-        create_id = EventID("$" + room_id[1:])
-        if create_id in self.rejected:
+        if room_id is None or not self.room_version.room_id_is_create_event:
             return None
-        create = self.event(create_id)
-        return None if create is None or create.type != _CREATE else create
+        found = self._creates.get(room_id)
+        if found is None and room_id not in self._creates:
+            create_id = EventID("$" + room_id[1:])
+            create = None if create_id in self.rejected else self.event(create_id)
+            named = create is not None and create.type == _CREATE
+            found = self._creates[room_id] = create if named else None
+        return found
 
     def settle(self, create_id: EventID | None, event_ids: Iterable[EventID]) -> None:
         """Find out which room this is, and count the events of other rooms as missing.
@@ -175,38 +216,18 @@ class Graph:
             create_id: the ID of that create event, if there is one.
             event_ids: the events that the states differ in.
         """
+        events = self.events
         create = None if create_id is None else self.event(create_id)
         if create is not None:
             # Then an event of another room is not even kept.
-            self.room_id = create.room_id
-        events = self.events
+            events.room_id = create.room_id
         self.load([event_id for event_id in event_ids if event_id not in events])
         if create is not None:
             return
         rooms = Counter([event.room_id for event in events.values()])
         # Counted over all disputed events and not taken from a disputed create event. In version 1
         # one of each room was a draw, and 6 of 20,000 generated rooms went to the wrong one.
-        room_id = self.room_id = min(rooms, key=lambda room: (-rooms[room], room), default=None)
-        for event in [event for event in events.values() if event.room_id != room_id]:
+        events.room_id = min(rooms, key=lambda room: (-rooms[room], room), default=None)
+        for event in [event for event in events.values() if event.room_id != events.room_id]:
             del events[event.event_id]
             self.missing.add(event.event_id)
-
-
-class _Edges(dict[EventID, tuple[EventID, ...]]):
-    """The auth events of each event, read at the first look-up."""
-
-    __slots__ = ("_events", "_graph", "_lists")
-
-    def __init__(self, graph: Graph) -> None:
-        super().__init__()
-        # Weakly: two objects that hold each other stay until the garbage collector comes, and with
-        # them the events of the resolution.
-        self._graph = proxy(graph)
-        self._events = graph.events
-        self._lists: Lists = {}
-
-    def __missing__(self, event_id: EventID) -> tuple[EventID, ...]:
-        # Nearly all events that are asked for are there: a call through the proxy takes 0.2 us.
-        event = self._events.get(event_id) or self._graph.event(event_id)
-        found = self[event_id] = () if event is None else links_of(event, self._lists)
-        return found

@@ -7,7 +7,7 @@ without decoding the JSON.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
@@ -15,6 +15,7 @@ from matrix_membership.identifiers import EventID
 __all__ = ["Lists", "links_of"]
 
 _BEGIN: Final = b'{"auth_events":["'
+_NONE: Final = b'{"auth_events":[]'
 _BACKSLASH: Final = ord("\\")
 _LISTED: Final = len('"$",') + 43
 """Characters of an event ID that is a hash, in a list: its sigil, two quotes and a comma."""
@@ -40,16 +41,19 @@ def links_of(event: Event, lists: Lists | None = None) -> tuple[EventID, ...]:
     """
     pdu = event.pdu
     text = pdu[: pdu.find(b'"]')]
-    listed = None if lists is None else lists.get(text)
-    if listed is None:
-        # The scan leaves versions 1 and 2, whose references are pairs with a hash, and events that
-        # a caller made without a PDU.
-        if not text.startswith(_BEGIN) or _BACKSLASH in text:
-            return event.auth_events
-        listed = tuple([EventID(name) for name in text[len(_BEGIN) :].decode().split('","')])
-        # White space between them would make fewer and longer ones.
-        if len(text) != len(_BEGIN) + len(listed) * _LISTED - len('","'):
-            return event.auth_events
-        if lists is not None:
-            lists[text] = listed
-    return listed
+    known = None if lists is None else lists.get(text)
+    if known is not None:
+        return known
+    # The scan leaves versions 1 and 2, whose references are pairs with a hash, and events that a
+    # caller made without a PDU.
+    if not text.startswith(_BEGIN) or _BACKSLASH in text:
+        # A create event, and the first events of a room of version 12: decoding one takes 4 us.
+        return () if pdu.startswith(_NONE) else event.auth_events
+    # As it is, and not each name by `EventID`: that is a call of Python code, and takes 60 ns.
+    listed: Any = tuple(text[len(_BEGIN) :].decode().split('","'))
+    # White space between them would make fewer and longer ones.
+    if len(text) != len(_BEGIN) + len(listed) * _LISTED - len('","'):
+        return event.auth_events
+    if lists is not None:
+        lists[text] = listed
+    return listed  # type: ignore[no-any-return]  # a tuple of texts

@@ -32,13 +32,13 @@ class Mainline:
         graph: where the events are.
     """
 
-    __slots__ = ("_graph", "_length", "_next", "_positions")
+    __slots__ = ("_last", "_length", "_positions", "_power_levels")
 
     def __init__(self, power_levels: EventID | None, graph: Graph) -> None:
-        self._graph = graph
-        self._next = power_levels
-        self._length = 0
-        self._positions: dict[EventID, int] = {}
+        self._power_levels = graph.power_levels
+        self._last = power_levels
+        self._length = 1
+        self._positions = {} if power_levels is None else {power_levels: 0}
         # IDs of versions 1 and 2 are not hashes, so a mainline can lead back into itself. There it
         # is walked whole: what is met first depends on where a walk begins.
         if graph.room_version.event_id_in_pdu:
@@ -51,46 +51,45 @@ class Mainline:
         Cost: amortised linear in the events between it and the mainline, and in the part of the
         mainline before that position.
         """
-        power_levels, positions = self._graph.power_levels, self._positions
+        power_levels, positions = self._power_levels, self._positions
         before = power_levels(event_id)
-        found = OFF_MAINLINE if before is None else positions.get(before.event_id)
-        if found is not None:
-            return found
         # Two walks in step: one from the event down its own power levels, one along the mainline.
         # Whichever meets the other first ends both, so a short distance costs little on either
         # side.
         passed: dict[EventID, None] = {}
-        walking = True
-        while found is None and (walking or self._next is not None):
-            if before is None or before.event_id in passed:
-                walking = False
-            elif before.event_id in positions:
-                found = positions[before.event_id]
-            else:
-                passed[before.event_id] = None
-                before = power_levels(before.event_id)
+        found = None
+        while found is None:
+            if before is not None and before.event_id not in passed:
+                name = before.event_id
+                found = positions.get(name)
+                if found is not None:
+                    break
+                passed[name] = None
+                before = power_levels(name)
+            elif self._last is None:
+                found = OFF_MAINLINE
             reached = self._walk_on()
-            if found is None and reached in passed:
+            if reached in passed:
                 # The events behind it are not known yet.
                 found = positions[reached]
                 names = list(passed)
                 passed = dict.fromkeys(names[: names.index(reached)])
-        position = OFF_MAINLINE if found is None else found
         # All events that were passed on the way have the same position. Kept, it shortens the walks
         # of the next events.
-        positions.update(dict.fromkeys(passed, position))
-        return position
+        if passed:
+            positions.update(dict.fromkeys(passed, found))
+        return found
 
     def _walk_on(self) -> EventID | None:
         """Go to the next event of the mainline, and return it; None at its end."""
-        reached = self._next
-        if reached is not None:
-            self._positions[reached] = self._length
-            self._length += 1
-            before = self._graph.power_levels(reached)
-            ends = before is None or before.event_id in self._positions
-            self._next = None if before is None or ends else before.event_id
-        return reached
+        last, self._last = self._last, None
+        before = None if last is None else self._power_levels(last)
+        if before is None or before.event_id in self._positions:
+            return None
+        self._positions[before.event_id] = self._length
+        self._length += 1
+        self._last = before.event_id
+        return self._last
 
 
 def mainline_ordering(

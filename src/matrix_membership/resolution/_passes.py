@@ -19,7 +19,7 @@ from typing import Final
 
 from matrix_membership.auth import Decision
 from matrix_membership.identifiers import EventID
-from matrix_membership.resolution._auth_checks import Judge, PartialState
+from matrix_membership.resolution._auth_checks import Judge
 from matrix_membership.resolution._graph import Graph
 from matrix_membership.resolution._records import Outcome, Record, Stage, without_end
 from matrix_membership.resolution._state_sets import Place, StateMap, StateSet
@@ -55,8 +55,7 @@ def resolve_in_passes(
         The events of the places in `conflicted`, and what was considered. Cost: n log n.
     """
     disputed, resolved, missing = _conflicts(conflicted, graph)
-    partial = PartialState(StateMap(unconflicted, dict(resolved)), graph)
-    judge = Judge(partial, graph, listed_too=False)
+    judge = Judge(StateMap(unconflicted, dict(resolved)), graph, listed_too=False)
     records = []
     for stage in (*_PASSES.values(), Stage.OTHERS):
         winners: dict[Place, EventID] = {}
@@ -73,9 +72,10 @@ def resolve_in_passes(
                 winners[place] = winner
                 considered += ends
         for winner in winners.values():
-            partial.put(graph.events[winner])
+            judge.put(graph.events[winner])
         resolved.update(winners)
         records.append(Record(stage, [rank for rank, _ in considered], [e for _, e in considered]))
+    judge.forget()
     return resolved, (*records, without_end(None, missing, Outcome.MISSING))
 
 
@@ -119,13 +119,13 @@ def _last_before_a_refusal(
     ends: Ends = [(ranks[0], Outcome.TAKEN)]
     winner = ranks[0][2]
     for rank in ranks[1:]:
-        judge.partial.put(graph.events[winner])
+        judge.put(graph.events[winner])
         decision = judge.check(graph.events[rank[2]])
         ends.append((rank, decision))
         if not decision.allowed:
             break
         winner = rank[2]
-    judge.partial.empty(place)  # until the pass is over
+    judge.empty(place)  # until the pass is over
     return ends + [(rank, Outcome.PASSED_OVER) for rank in ranks[len(ends) :]], winner
 
 

@@ -18,7 +18,7 @@ from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.membership import BAN, LEAVE
 from matrix_membership.resolution._graph import Graph
-from matrix_membership.state import RoomState
+from matrix_membership.state.standing import levels_by
 
 __all__ = [
     "KINDS_OF_POWER",
@@ -81,23 +81,28 @@ def with_auth_chains(
         event_id = waiting.pop()
         if event_id in edges:
             continue
-        found = edges[event_id] = [
-            auth_id
-            for auth_id in dict.fromkeys(graph.auth_events(event_id))
-            if auth_id in among and graph.event(auth_id) is not None
-        ]
-        waiting.extend(found)
+        found = [auth_id for auth_id in graph.auth_events(event_id) if auth_id in among]
+        edges[event_id] = list(dict.fromkeys(found)) if found else found
+        waiting += found
     return edges
 
 
-def _powers_by(event_id: EventID, graph: Graph) -> Callable[[str], int]:
-    """Return the power level of each user by the auth events of an event."""
-    # By the event's own auth events and not by the state so far: the order has to be known before
-    # the first event is let in.
-    create = graph.create_event(event_id)
-    levels = graph.power_levels(event_id)
-    listed = [event for event in (create, levels) if event is not None]
-    return RoomState.of(graph.room_version, listed).power_level_of
+def _ranks_of(graph: Graph) -> Callable[[EventID], PowerRank]:
+    """Return the function that gives the sort key of an event."""
+    # By list: events that list the same ask for the same power levels.
+    powers: dict[tuple[EventID, ...], Callable[[str], int]] = {}
+
+    def rank(event_id: EventID) -> PowerRank:
+        names, event = graph.auth_events(event_id), graph.events[event_id]
+        level_of = powers.get(names)
+        if level_of is None:
+            # By the event's own auth events and not by the state so far: the order has to be known
+            # before the first event is let in.
+            listed = graph.create_event(event_id), graph.power_levels(event_id)
+            level_of = powers[names] = levels_by(*listed)
+        return -level_of(event.sender), event.origin_server_ts, event_id
+
+    return rank
 
 
 def reverse_topological_power_ordering(
@@ -113,6 +118,10 @@ def reverse_topological_power_ordering(
         The events in order, as their sort keys; then those that cannot be ordered, since
         they authorise themselves or wait for one that does. Cost: n log n.
     """
+    rank = _ranks_of(graph)
+    # Without an edge the order is that of the keys: two branches that changed the power levels.
+    if not any(edges.values()):
+        return sorted(map(rank, edges)), ()
     # Kahn's algorithm with a heap. A depth-first ordering is also topological, but depends on where
     # it starts; two servers could then replay a ban and a promotion the other way round.
     open_edges = {event_id: len(auth_ids) for event_id, auth_ids in edges.items()}
@@ -120,15 +129,6 @@ def reverse_topological_power_ordering(
     for event_id, auth_ids in edges.items():
         for auth_id in auth_ids:
             listed_by.setdefault(auth_id, []).append(event_id)
-
-    # By list: events that list the same ask for the same power levels.
-    powers: dict[tuple[EventID, ...], Callable[[str], int]] = {}
-
-    def rank(event_id: EventID) -> PowerRank:
-        names, event = graph.auth_events(event_id), graph.events[event_id]
-        if names not in powers:
-            powers[names] = _powers_by(event_id, graph)
-        return -powers[names](event.sender), event.origin_server_ts, event_id
 
     ready = [rank(event_id) for event_id, count in open_edges.items() if count == 0]
     heapify(ready)

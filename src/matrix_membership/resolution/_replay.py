@@ -8,11 +8,11 @@ __ https://spec.matrix.org/v1.19/rooms/v12/#algorithm
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from matrix_membership.identifiers import EventID
-from matrix_membership.resolution._auth_checks import Judge, PartialState, iterative_auth_checks
+from matrix_membership.resolution._auth_checks import Judge, iterative_auth_checks
 from matrix_membership.resolution._graph import Graph
 from matrix_membership.resolution._mainline import Mainline, mainline_ordering
 from matrix_membership.resolution._power_events import (
@@ -40,40 +40,45 @@ def resolve_by_replay(
     Returns:
         The events that were let in, by place, and what was considered. Cost: n log n.
     """
-    events = graph.events
-    graph.load(full_conflicted_set - events.keys() - graph.missing)
-    absent = full_conflicted_set - events.keys()
-    at_hand: Collection[EventID] = full_conflicted_set
+    graph.load(full_conflicted_set - graph.events.keys() - graph.missing)
+    at_hand: AbstractSet[EventID] = full_conflicted_set
+    absent = full_conflicted_set & graph.missing
     if absent:
-        at_hand = [event_id for event_id in full_conflicted_set if event_id not in absent]
-    partial = PartialState(start, graph)
-    judge = Judge(partial, graph)
+        names = [event_id for event_id in full_conflicted_set if event_id not in absent]
+        at_hand = dict.fromkeys(names).keys()
+    judge = Judge(start, graph)
 
-    # Asked of the kind first, which spares a call for each join.
-    power_events = [
-        event_id
-        for event_id in at_hand
-        if (event := events[event_id]).kind in KINDS_OF_POWER and is_power_event(event)
-    ]
     # Two rounds: the mainline by which the second one sorts ends in the power levels that the first
     # one left. In one round by time, a demoted moderator could date events back, and have them
     # judged before the demotion.
-    edges = with_auth_chains(power_events, full_conflicted_set, graph)
-    power_ranks, unordered = reverse_topological_power_ordering(edges, graph)
-    power_ends = iterative_auth_checks([rank[2] for rank in power_ranks], judge, graph)
+    edges = with_auth_chains(_power_events(at_hand, graph), at_hand, graph)
+    ranks, unordered = reverse_topological_power_ordering(edges, graph)
+    ends = iterative_auth_checks([rank[2] for rank in ranks], judge, graph)
+    records = [Record(Stage.POWER_EVENTS, ranks, ends)]
+    if unordered:
+        records.append(without_end(Stage.POWER_EVENTS, unordered, Outcome.UNORDERED))
 
-    levels = partial.get(("m.room.power_levels", ""))
+    levels = judge.get(("m.room.power_levels", ""))
     others = [event_id for event_id in at_hand if event_id not in edges]
     line = Mainline(None if levels is None else levels.event_id, graph)
-    other_ranks = mainline_ordering(others, line, graph)
-    other_ends = iterative_auth_checks([rank[2] for rank in other_ranks], judge, graph)
+    ranks_of_others = mainline_ordering(others, line, graph)
+    ends = iterative_auth_checks([rank[2] for rank in ranks_of_others], judge, graph)
+    records.append(Record(Stage.MAINLINE, ranks_of_others, ends))
+    if absent:
+        records.append(without_end(None, absent, Outcome.MISSING))
 
+    judge.forget()
     # Only the events that were let in. The start state stays where it is, so that the result of 100
     # disputed places costs 100 entries, not one for each member.
-    resolved = {(event.type, event.state_key or ""): event.event_id for event in partial.let_in}
-    return resolved, (
-        Record(Stage.POWER_EVENTS, power_ranks, power_ends),
-        without_end(Stage.POWER_EVENTS, unordered, Outcome.UNORDERED),
-        Record(Stage.MAINLINE, other_ranks, other_ends),
-        without_end(None, absent, Outcome.MISSING),
-    )
+    resolved = {(event.type, event.state_key or ""): event.event_id for event in judge.let_in}
+    return resolved, tuple(records)
+
+
+def _power_events(event_ids: Iterable[EventID], graph: Graph) -> list[EventID]:
+    events = graph.events
+    # Asked of the kind first, which spares a call for each join.
+    return [
+        event_id
+        for event_id in event_ids
+        if (event := events[event_id]).kind in KINDS_OF_POWER and is_power_event(event)
+    ]

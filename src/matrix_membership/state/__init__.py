@@ -157,7 +157,7 @@ class RoomState(Fields):
         state._unseen = UNKNOWN if partial else LEAVE
         state._servers = None if servers is None else frozenset(map(ServerName, servers))
         state._kept_roster, state.is_partial = None, partial
-        fill_in_views(state)
+        fill_in_views(state, state._single.get)
         state.__class__ = RoomState  # as `seal` does, without the call
         return state  # type: ignore[no-any-return]  # the line above made it one
 

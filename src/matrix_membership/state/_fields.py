@@ -123,11 +123,15 @@ class Fields:
         return found
 
 
-def fill_in_views(state: Fields) -> None:
-    """Fill in what create event, power levels and join rules say."""
+def fill_in_views(state: Fields, get: Callable[[str], Any]) -> None:
+    """Fill in what create event, power levels and join rules say.
+
+    Args:
+        state: the state.
+        get: gives the event of a type and the empty state key: it has the view of its type.
+    """
     if state.room_version.__class__ is not RoomVersion:  # spares good ones a call
         require_room_version(state.room_version)
-    get: Any = state._single.get  # an event of one of these types has the view of its type
     event = state.create_event = get("m.room.create")
     create = state.create = NO_CREATE if event is None else event.view
     event = get("m.room.power_levels")
@@ -275,7 +279,7 @@ def with_other(before: Fields, state_key: str, event: Event) -> Fields:
     state.get_member = before.get_member
     state._servers = before._servers
     state._kept_roster = before._kept_roster
-    fill_in_views(state)
+    fill_in_views(state, state._single.get)
     return state
 
 
