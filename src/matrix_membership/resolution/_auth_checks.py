@@ -151,8 +151,8 @@ class Judge:
 
     def forget(self) -> None:
         """Let go of the chosen states, when all events have been judged."""
-        # They look up through this, and this holds them. Until the garbage collector came, such a
-        # circle kept the events of each resolution in memory, and its visits took 4 % of the time.
+        # They look up through this, and this holds them: a circle, which would keep the events of each
+        # resolution in memory until the garbage collector comes.
         self._states.clear()
         self._chosen.clear()
         if self.names is not None:  # something was judged
@@ -198,10 +198,11 @@ class Judge:
         if listed is None:
             listed = self._listed = graph.listed(self._event_id)
         # In version 12 no event lists the create event: the room ID names it.
-        of_room = event_type == _CREATE[0] and graph.create_of_room(
-            graph.events[self._event_id].room_id
-        )
-        return of_room or listed.get(place)
+        if event_type == _CREATE[0] and graph.room_version.room_id_is_create_event:
+            of_room = graph.create_of_room(graph.events[self._event_id].room_id)
+            if of_room is not None:
+                return of_room
+        return listed.get(place)
 
     def _read(self, place: Place) -> Event | None:
         """Read a place of the start state."""

@@ -33,14 +33,15 @@ def full_auth_chain(
     """
     # The events to start from are left out on purpose. By the definition, an event is in its own
     # chain only when another one of the set lists it.
-    found: set[EventID] = set()
     # Each list is walked once: members who joined one after the other list the same events.
-    waiting = list(set(map(auth_events, event_ids)))
+    found: set[EventID] = set()
+    found = found.union(*set(map(auth_events, event_ids))) - known
+    waiting = list(found)
     while waiting:
-        for event_id in waiting.pop():
+        for event_id in auth_events(waiting.pop()):
             if event_id not in found and event_id not in known:
                 found.add(event_id)
-                waiting.append(auth_events(event_id))
+                waiting.append(event_id)
     return found
 
 
@@ -68,8 +69,8 @@ def auth_difference(
     # The chain below the common part is in the chains of all states, so it cannot differ. To walk
     # it for each state would cost the size of the room times the number of branches.
     in_all = full_auth_chain(unconflicted.values(), auth_events, set())
-    chains = [full_auth_chain(event_ids, auth_events, in_all) for event_ids in differing]
-    return set[EventID]().union(*chains) - chains[0].intersection(*chains[1:])
+    first, *others = [full_auth_chain(event_ids, auth_events, in_all) for event_ids in differing]
+    return first.union(*others) - first.intersection(*others)
 
 
 def conflicted_state_subgraph(

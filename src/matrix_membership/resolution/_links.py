@@ -12,48 +12,51 @@ from typing import Any, Final
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 
-__all__ = ["Lists", "links_of"]
+__all__ = ["END_OF_LIST", "Lists", "links_in", "links_of"]
 
 _BEGIN: Final = b'{"auth_events":["'
 _NONE: Final = b'{"auth_events":[]'
+END_OF_LIST: Final = b'"]'
+"""The end of the first list of texts in a PDU, which is that of its auth events."""
 _BACKSLASH: Final = ord("\\")
 _LISTED: Final = len('"$",') + 43
 """Characters of an event ID that is a hash, in a list: its sigil, two quotes and a comma."""
 
 Lists = dict[bytes, tuple[EventID, ...]]
-"""Lists of auth events that were read before, by their bytes."""
+"""Lists of auth events that were read before, by the beginnings of their PDUs."""
 
 
-def links_of(event: Event, lists: Lists | None = None) -> tuple[EventID, ...]:
+def links_of(event: Event) -> tuple[EventID, ...]:
     """Read the auth events of an event.
 
     Those of a PDU in canonical form are found in the bytes: they stand first in it. In all other
     cases the JSON is decoded.
 
-    Args:
-        event: the event.
-        lists: lists that were read before; it grows. Members who joined one after the other list
-            the same events: each list is then split, and held, once.
-
     Returns:
         Their IDs; an event in client format has none. Cost: linear in the size of the event;
         of a PDU in canonical form of versions 3 and later a tenth of decoding it.
     """
-    pdu = event.pdu
-    text = pdu[: pdu.find(b'"]')]
-    known = None if lists is None else lists.get(text)
-    if known is not None:
-        return known
+    return links_in(event.pdu[: event.pdu.find(END_OF_LIST)], event, {})
+
+
+def links_in(text: bytes, event: Event, lists: Lists) -> tuple[EventID, ...]:
+    """Read the auth events of an event whose beginning is known.
+
+    Args:
+        text: its PDU as far as `END_OF_LIST`.
+        event: the event.
+        lists: grows by the list, if the beginning has the whole of it. Members who joined one after
+            the other list the same events: each list is then split, and held, once.
+    """
     # The scan leaves versions 1 and 2, whose references are pairs with a hash, and events that a
     # caller made without a PDU.
     if not text.startswith(_BEGIN) or _BACKSLASH in text:
         # A create event, and the first events of a room of version 12: decoding one takes 4 us.
-        return () if pdu.startswith(_NONE) else event.auth_events
+        return () if event.pdu.startswith(_NONE) else event.auth_events
     # As it is, and not each name by `EventID`: that is a call of Python code, and takes 60 ns.
     listed: Any = tuple(text[len(_BEGIN) :].decode().split('","'))
     # White space between them would make fewer and longer ones.
     if len(text) != len(_BEGIN) + len(listed) * _LISTED - len('","'):
         return event.auth_events
-    if lists is not None:
-        lists[text] = listed
+    lists[text] = listed
     return listed  # type: ignore[no-any-return]  # a tuple of texts

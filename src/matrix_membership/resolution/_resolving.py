@@ -327,6 +327,7 @@ def answer(question: Question, get: GetEvent) -> Resolution:
 def _full_conflicted_set(question: Question, graph: Graph) -> tuple[AbstractSet[EventID], StateSet]:
     """Return the full conflicted set, and the state to replay its events from."""
     ids, difference = question.conflicted_ids, question.auth_difference
+    graph.read(ids)
     if difference is None:
         difference = difference_of(question.state_sets, question.common, graph.auth_events)
     # From the common state, an undisputed leave at the end of a branch refuses what its user had
