@@ -154,20 +154,6 @@ class Graph:
         self._listed: dict[tuple[EventID, ...], Mapping[Place, Event]] = {}
         self._creates: dict[RoomID, Event | None] = {}
 
-    def stands_in(self, event_id: EventID, place: Place) -> bool:
-        """Tell whether an event is at hand, and has this type and state key."""
-        found = self.event(event_id)
-        return found is not None and (found.type, found.state_key) == place
-
-    def sent(self, event_id: EventID) -> int:
-        """Return when an event was sent; 0 for a missing one."""
-        event = self.event(event_id)
-        return 0 if event is None else event.origin_server_ts
-
-    def depth(self, event_id: EventID) -> int:
-        """Return the depth of an event that is at hand."""
-        return self.events[event_id].depth
-
     def listed(self, event_id: EventID) -> Mapping[Place, Event]:
         """Return the auth events of an event by place, but missing and rejected ones.
 

@@ -93,7 +93,12 @@ def _conflicts(
     for place, event_ids in conflicted.items():
         at_hand = list(event_ids)
         if len(at_hand) > 1:
-            at_hand = [event_id for event_id in event_ids if graph.stands_in(event_id, place)]
+            found = [graph.event(event_id) for event_id in event_ids]
+            at_hand = [
+                event.event_id
+                for event in found
+                if event is not None and (event.type, event.state_key) == place
+            ]
             missing += set(event_ids).difference(at_hand)
         if len(at_hand) > 1:
             disputed[place] = at_hand
@@ -104,7 +109,7 @@ def _conflicts(
 
 def _newest_first(event_ids: Iterable[EventID], graph: Graph) -> list[PassRank]:
     """Return the events of one place, highest depth and lowest hash first."""
-    ranks = [(graph.depth(event_id), _hash(event_id), event_id) for event_id in event_ids]
+    ranks = [(graph.events[event_id].depth, _hash(event_id), event_id) for event_id in event_ids]
     return sorted(ranks, key=lambda rank: (-rank[0], rank[1], rank[2]))
 
 

@@ -153,12 +153,15 @@ def _state_at_hand(resolution: Resolution) -> RoomState | None:
 
 
 def _is_older(one: EventID, other: EventID, resolution: Resolution) -> bool:
-    graph = resolution._graph
-    if graph.event(one) is None or graph.event(other) is None:
-        return False
+    before, after = map(resolution._graph.event, (one, other))
     # Both: a server writes either value as it likes, and one honest value then prevents a false
     # alarm.
-    return graph.depth(one) < graph.depth(other) and graph.sent(one) < graph.sent(other)
+    return (
+        before is not None
+        and after is not None
+        and before.depth < after.depth
+        and before.origin_server_ts < after.origin_server_ts
+    )
 
 
 def _reset(place: Place, before: EventID, after: EventID | None, inquiry: Inquiry) -> Reset:

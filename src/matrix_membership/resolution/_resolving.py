@@ -191,7 +191,7 @@ class Resolution:
             event = self._graph.event(event_id)
             if event is None:
                 raise IncompleteState("the resolved state", f"the event {event_id}")
-            found.append((event.depth, self._graph.sent(event_id), event_id, event))
+            found.append((event.depth, event.origin_server_ts, event_id, event))
         found.sort(key=itemgetter(0, 1, 2))
         events = [entry[3] for entry in found]
         return RoomState.of(self.room_version, events, partial=self._question.partial)
