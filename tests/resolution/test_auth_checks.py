@@ -63,3 +63,13 @@ def test_a_resolution_leaves_nothing_to_the_garbage_collector(version: RoomVersi
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_the_room_id_of_version_12_names_the_create_event_before_the_room_is_settled() -> None:
+    room = a_fork(V12)
+    topic = EventID(room.add("m.room.topic", ANA, {"topic": "x"}))
+    graph = Graph(V12, room.events.get)
+    graph.load([topic])
+    judge = Judge({}, graph)
+    judge.choose(topic, graph.auth_events(topic))
+    assert judge.state.create_event is room.events[room.state[CREATE]]
