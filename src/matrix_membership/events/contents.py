@@ -351,12 +351,7 @@ def power_levels_view(
     are_users: Callable[[Collection[object]], bool] = are_user_ids,
 ) -> PowerLevels:
     """View the content of an `m.room.power_levels` event. Cost: linear in its size."""
-    # A level that is written down differs from a default of the same value: rule 10.3 (version 12:
-    # 10.6) compares the levels that are present.
-    present = {name: content[name] for name in NAMED_LEVELS if name in content}
-    named, named_readable, named_in_range = levels_of(present, room_version)
-    if not named_readable:
-        named = JsonObject({name: named.get(name, NAMED_LEVELS[name]) for name in present})
+    named, named_readable, named_in_range = _named_levels(content, room_version)
     events, events_readable, events_in_range = levels_of(content.get("events", {}), room_version)
     notifications, notifications_readable, notifications_in_range = levels_of(
         content.get("notifications", {}), room_version
@@ -388,6 +383,19 @@ def power_levels_view(
     levels.exists, levels.held = True, None
     levels.__class__ = PowerLevels
     return levels  # type: ignore[no-any-return]  # the line above made it one
+
+
+def _named_levels(
+    content: Mapping[str, JsonValue], room_version: RoomVersion
+) -> tuple[Mapping[str, int], bool, bool]:
+    """Read the levels that have a key of their own; the rest as `levels_of`."""
+    # A level that is written down differs from a default of the same value: rule 10.3 (version 12:
+    # 10.6) compares the levels that are present.
+    present = {name: content[name] for name in NAMED_LEVELS if name in content}
+    named, readable, in_range = levels_of(present, room_version)
+    if not readable:
+        named = JsonObject({name: named.get(name, NAMED_LEVELS[name]) for name in present})
+    return named, readable, in_range
 
 
 _unfilled: Final[Any] = PowerLevelSlots
