@@ -82,6 +82,12 @@ def test_of_what_would_be_leads_from_an_event_to_those_before_it() -> None:
     assert len(list(shown.iter(f"{SVG}path"))) == len(first.evidence) + len(second.evidence)
 
 
+def test_of_no_events_is_left_out() -> None:
+    page = page_of(what_if(a_levelled_room(V11).state, []))
+    assert "<svg" not in page
+    assert "0 of 0 events would take effect" in page
+
+
 def test_of_what_would_be_counts_the_events_that_have_no_place() -> None:
     room = a_levelled_room(V11).with_member(CAY, JOIN)
     page = page_of(what_if(room.state, [room.kick(CAY, ANA)] * 23))
