@@ -482,11 +482,11 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
         # in 1.45 Ed25519 verifications on one host and in 2.05 on another. What is held is counted.
         Figure("event from JSON, with its ID, counted", instruction, None, 550,
                lambda: counted(lambda: Event.from_pdu(real_join(), V11))),
-        Figure("receipt of one event, counted", instruction, None, 2_230, lambda: counted(received())),
+        Figure("receipt of one event, counted", instruction, None, 1_850, lambda: counted(received())),
         *(
             Figure(f"receipt of power levels of {users} users, counted", instruction, None, kept,
                    partial(_count_of_levels, users))
-            for users, kept in ((5, 4_050), (50, 5_100), (500, 15_700))
+            for users, kept in ((5, 3_450), (50, 4_150), (500, 7_800))
         ),
         Figure("answer to send_join verified, 500 members, for each, counted", instruction, None, 2_370,
                lambda: counted(audited(500)) / 500),

@@ -81,7 +81,7 @@ def is_usual(
     get = document.get
     state_key, origin, unsigned = get("state_key"), get("origin"), get("unsigned")
     of_text = (state_key is not None) + (origin is not None)
-    keys = len(_KINDS) + of_text + (unsigned is not None)
+    keys = _REQUIRED_KEYS + of_text + (unsigned is not None)
     if (
         len(document) != keys
         or len(event_type) > SURELY_SHORT
@@ -101,16 +101,15 @@ def is_usual(
         or not names_are_good(room_id, listed, before)
     ):
         return False
-    # All keys; type, sender and room ID; state key and origin; references; the keys below.
-    texts = keys + 3 + of_text + len(listed) + len(before) + len(content) + len(signatures)
+    # All keys; type, sender and room ID; the hash and its key; state key and origin; references; the
+    # keys below.
+    texts = keys + 5 + of_text + len(listed) + len(before) + len(content) + len(signatures)
     below = [*content.values(), *signatures.values()]
     if unsigned:
         texts += len(unsigned)
         below += unsigned.values()
-    if len(hashes) == 1:
-        texts += 2
-    else:
-        texts += len(hashes)
+    if len(hashes) != 1:
+        texts += len(hashes) - 2
         below += hashes.values()
     return data.count(b'"') == 2 * (texts + _texts_in(below, data))
 
@@ -146,14 +145,18 @@ def _texts_in(below: list[JsonValue], data: bytes) -> int:
         if kind is str:
             texts += 1
         elif kind is int:
-            if not 0 < item < _LARGE:
-                if not -_LARGE < item <= 0:
-                    return _NONE_HAS
-                has_zero = has_zero or not item
+            if not -_LARGE < item < _LARGE:
+                return _NONE_HAS
+            has_zero |= not item
         elif kind is dict:
             nested += 1
-            texts += len(item)
-            below += item.values()
+            keys = len(item)
+            texts += keys
+            # Hundreds of users have a few levels between them: 20 us in place of 30 for 500 users.
+            if keys > _MANY and _INTEGERS.issuperset(map(type, item.values())):
+                below += {*item.values()}
+            else:
+                below += item.values()
         elif kind is list:
             nested += 1
             below += item
@@ -173,9 +176,15 @@ _REQUIRED: Final = tuple(
 )
 _required: Final = itemgetter(*_REQUIRED)
 _KINDS: Final = tuple([FIELDS[name].kind for name in _REQUIRED])
+_REQUIRED_KEYS: Final = len(_REQUIRED)
 
 _FEW: Final = DEFAULT_BUDGET.max_depth - 2
 """So many objects and arrays, in an object of an event, are within the budget."""
+
+_INTEGERS: Final = frozenset((int,))
+
+_MANY: Final = 8
+"""In so few values, each is looked at: to look for equal ones would take longer."""
 
 _NONE_HAS: Final = -MAX_PDU_BYTES
 

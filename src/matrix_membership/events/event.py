@@ -405,17 +405,23 @@ def supposed(event: Event, *, sender: UserID | None = None, view: View | None = 
 def _copied(event: Facts) -> Any:
     copy = unfilled()
     # One by one takes 0.5 us. A loop over the names takes 1.6, and receipt copies every event.
-    copy.event_id, copy.room_version, copy.room_id = (
-        event.event_id,
-        event.room_version,
-        event.room_id,
-    )
-    copy.type, copy.kind, copy.case, copy.view = event.type, event.kind, event.case, event.view
-    copy.sender, copy.server, copy.state_key = event.sender, event.server, event.state_key
+    # Assigned as tuples, they take six instructions more.
+    copy.event_id = event.event_id
+    copy.room_version = event.room_version
+    copy.room_id = event.room_id
+    copy.type = event.type
+    copy.kind = event.kind
+    copy.case = event.case
+    copy.view = event.view
+    copy.sender = event.sender
+    copy.server = event.server
+    copy.state_key = event.state_key
     copy.origin_server_ts = event.origin_server_ts
-    copy.membership, copy.authorised_via = event.membership, event.authorised_via
+    copy.membership = event.membership
+    copy.authorised_via = event.authorised_via
     copy.authorising_server = event.authorising_server
-    copy.pdu, copy.client_form = event.pdu, event.client_form
+    copy.pdu = event.pdu
+    copy.client_form = event.client_form
     copy.held = event.held
     return copy
 
