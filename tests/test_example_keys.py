@@ -26,7 +26,7 @@ class Clock:
 
 
 async def knows(host: Homeserver, stranger: Stranger) -> bool:
-    """Whether the host believes who the stranger is."""
+    """Tell whether the host believes who the stranger is."""
     return (await stranger.ask(host, "GET", "query/profile")).status == 200
 
 

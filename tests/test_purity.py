@@ -77,7 +77,7 @@ VALUES: Final = tuple(
 
 
 def mutable(value: object) -> bool:
-    """Whether a value, or what an immutable container of it holds, can change."""
+    """Tell whether a value, or what an immutable container of it holds, can change."""
     if isinstance(value, MappingProxyType):
         return any(mutable(item) for item in value.values())
     if isinstance(value, tuple | frozenset):

@@ -84,7 +84,7 @@ def a_full_room(version: RoomVersion) -> Room:
 
 
 def seen(room: Room, event: Event, *more: Event, rejected: frozenset[str] = NOBODY) -> bool:
-    """Whether the list of an event is seen to be in order, with more events on it."""
+    """Tell whether the list of an event is seen to be in order, with more events on it."""
     selected = auth.select_auth_events(event)
     listed = [entry for entry in room.events if (entry.type, entry.state_key) in selected]
     return in_order(event, [*listed, *more], rejected, room.events[0], ())

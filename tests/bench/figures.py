@@ -73,7 +73,7 @@ class Figure:
     more_is_better: bool = False
 
     def met(self, value: float) -> bool:
-        """Whether a value meets the target, if there is one."""
+        """Tell whether a value meets the target, if there is one."""
         if self.target is None:
             return True
         return value >= self.target if self.more_is_better else value <= self.target

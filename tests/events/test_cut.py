@@ -29,7 +29,7 @@ MEMBER = PDU | {"type": "m.room.member", "state_key": BEN, "content": {"membersh
 
 
 def agrees(data: bytes, version: RoomVersion) -> bool:
-    """Whether a PDU is cut; if it is, it has to be what the long way makes of it."""
+    """Tell whether a PDU is cut; if it is, it has to be what the long way makes of it."""
     found = cut(data, version)
     if found is None:
         return False

@@ -26,7 +26,7 @@ from tests.events.test_fast_read import PDU
 
 
 def agrees(pdu: dict[str, Any], version: RoomVersion) -> bool:
-    """Whether a usual PDU is written from the template as it is without."""
+    """Tell whether a usual PDU is written from the template as it is without."""
     event = Event.from_pdu(pdu, version)
     document, form = document_of(event.pdu, version)
     return (

@@ -142,7 +142,7 @@ class Inbox:
 
 
 def is_reachable(inbox: Inbox) -> bool:
-    """Whether Ben's server holds Ana's invite, and asks her server when he accepts it."""
+    """Tell whether Ben's server holds Ana's invite, and asks her server when he accepts it."""
     held = inbox.held
     assert held is not None
     if inbox.real() not in held.invites:

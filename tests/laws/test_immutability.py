@@ -188,7 +188,7 @@ def contents(value: Any) -> object:
 
 
 def is_value(value: object) -> bool:
-    """Whether it is one of this package's values, or a container; not a function, an iterator, an error."""
+    """Tell whether it is one of this package's values, or a container; not a function, an iterator, an error."""
     ours = type(value).__module__.startswith("matrix_membership")
     container = isinstance(value, (Mapping, list, tuple, set, frozenset))
     return (ours or container) and not isinstance(value, BaseException)

@@ -201,7 +201,7 @@ def with_somebody_who_may_invite(case: Case) -> Case:
 
 
 def nobody_may_invite(case: Case) -> bool:
-    """Whether no joined user has the invite level."""
+    """Tell whether no joined user has the invite level."""
     state = case.state
     return all(
         state.power_level_of(user) < state.power_levels.invite for user in state.joined_members()
@@ -209,19 +209,19 @@ def nobody_may_invite(case: Case) -> bool:
 
 
 def too_low(case: Case, told: re.Match[str]) -> bool:
-    """Whether Dan's level and the one that is needed are as told, and the first is lower."""
+    """Tell whether Dan's level and the one that is needed are as told, and the first is lower."""
     level = {"invite": "invite", "remove": "kick", "ban": "ban", "unban": "ban"}[told["verb"]]
     own, needed = case.state.power_level_of(DAN), getattr(case.state.power_levels, level)
     return bool((str(own), str(needed)) == (told["own"], told["needed"]) and own < needed)
 
 
 def unknown_rule(case: Case) -> bool:
-    """Whether the version does not know the join rule."""
+    """Tell whether the version does not know the join rule."""
     return case.state.join_rule not in case.version.join_rules
 
 
 def closed_to(case: Case, user: str) -> bool:
-    """Whether the room is closed to a user's server."""
+    """Tell whether the room is closed to a user's server."""
     return not case.federate and server_of(user) != server_of(case.creator)
 
 

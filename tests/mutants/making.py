@@ -74,7 +74,7 @@ class Change:
 
     @property
     def is_program(self) -> bool:
-        """Whether there is any sense in it."""
+        """Tell whether there is any sense in it."""
         try:
             ast.parse(self.result)
         except SyntaxError:
@@ -114,7 +114,7 @@ def _mutations(trail: Sequence[cst.CSTNode]) -> Iterator[cst.CSTNode]:
 
 
 def _is_left_out(trail: Sequence[cst.CSTNode]) -> bool:
-    """Whether nothing that runs could tell the difference."""
+    """Tell whether nothing that runs could tell the difference."""
     match trail[-1]:
         case (
             cst.Annotation()  # a text, by `from __future__ import annotations`

@@ -78,7 +78,7 @@ class Room:
         return state.power_level_of(event.sender)
 
     def allowed(self, event_id: str, state: StateMap, *, alone: bool = False) -> bool:
-        """Whether the rules allow an event, by a state and by what the event lists."""
+        """Tell whether the rules allow an event, by a state and by what the event lists."""
         event = self.events[event_id]
         needed = set(auth.select_auth_events(event))
         if event.type != CREATE[0]:
@@ -231,7 +231,7 @@ def conflicted_state_subgraph(room: Room, conflicted: set[str]) -> set[str]:
 
 
 def is_power_event(event: Event) -> bool:
-    """Whether an event might take something from somebody."""
+    """Tell whether an event might take something from somebody."""
     if event.type in ("m.room.power_levels", "m.room.join_rules"):
         return True
     membership = event.content.get("membership")

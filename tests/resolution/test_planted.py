@@ -38,7 +38,7 @@ def faults(history: History) -> list[str]:
 
 
 def proved(history: History, reset: Reset) -> bool:
-    """Whether another event wins when the cause, and what it authorises, is left out."""
+    """Tell whether another event wins when the cause, and what it authorises, is left out."""
     events = history.room.events
     without = {reset.cause}
     for event in sorted(events.values(), key=lambda event: event.depth):
@@ -54,7 +54,7 @@ def proved(history: History, reset: Reset) -> bool:
 
 
 def repaired(repair: Repair, history: History, state: RoomState) -> bool:
-    """Whether the rules let the repair be sent, and the lost content after it."""
+    """Tell whether the rules let the repair be sent, and the lost content after it."""
     lost = history.room.events[repair.content_of]
     steps = [] if repair.first is None else [{"membership": str(repair.first)}]
     for content, sender in [

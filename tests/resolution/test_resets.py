@@ -42,7 +42,7 @@ def built_on(cause: EventID, events: Mapping[EventID, Event]) -> set[EventID]:
 
 
 def proved(reset: Reset, *forks: Fork) -> bool:
-    """Whether the place comes out otherwise without the cause."""
+    """Tell whether the place comes out otherwise without the cause."""
     assert reset.cause is not None
     found = resolve(
         forks[0].version,

@@ -221,7 +221,7 @@ def from_document(read: Any, *, at: int = 0) -> KeyRing:
 
 
 def good_until(timestamp: int, read: dict[str, Any], ring: KeyRing | None = None) -> bool:
-    """Whether the key of a document is good until then, and no longer."""
+    """Tell whether the key of a document is good until then, and no longer."""
     key = (ring or from_document(read)).key("a.example", "ed25519:a")
     assert key is not None
     return key.good_at(timestamp) and not key.good_at(timestamp + 1)

@@ -1,9 +1,9 @@
-"""Read a short PDU in canonical form: cut it into parts, in place of decoding it.
+"""Read a short PDU in canonical form: cut it into parts instead of decoding it.
 
 One regular expression has the keys of a usual PDU in their canonical order, each with the
 format of its value. A PDU that matches it as a whole has these keys, each once, and a good
 format. Parts of its text are then what its hashes and signatures cover, written already. Only
-the content is decoded, and not even that of a member with no more than a profile.
+the content is decoded. That of a member with at most a profile is left as it is.
 
 Servers send PDUs in canonical form in transactions and in the requests of a handshake. All
 other PDUs are read by `_fast_read`, or the long way.

@@ -111,7 +111,7 @@ def both_bytes(
     if not isinstance(form, tuple):
         return covered_bytes(pdu, room_version, form), hashed_bytes(pdu, form)
     start, written, depth, hashes, origin, end, _ = form
-    if written:  # of a member with no more than a profile, whose fields leave that out
+    if written:  # of a member with at most a profile, which its fields leave out
         whole, kept = written.encode(), _kept_content(pdu, room_version, None)
     else:
         whole = _content_bytes(pdu["content"])
