@@ -120,8 +120,14 @@ class Play:
         return {"join_rule": rule, "allow": [{"type": "m.room_membership", "room_id": room_id}]}
 
     def join(self, user: SynapseUser, room_id: str, **body: Any) -> None:
-        """Join, by the server on which the room was made."""
+        """Join, by the server on which the room was made, and wait until the members are known.
+
+        While the state is held back, return as soon as the join is answered.
+        """
         self.ask(user, "POST", f"join/{quoted(room_id)}", body, query=self._via, what="joins")
+        # Until the rest of the state has come, what is answered depends on when it comes.
+        if self.told[-1][1] == 200 and not self.pair.gate.exists():
+            user.request("GET", f"rooms/{quoted(room_id)}/members", timeout=PATIENCE)
 
     def knock(self, user: SynapseUser, room_id: str) -> None:
         """Knock."""
