@@ -16,7 +16,6 @@ from nacl.signing import SigningKey
 from matrix_membership import Event, RoomState, auth
 from matrix_membership._attrs import evolve
 from matrix_membership.auth import rejects
-from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.federation import (
     JOINING,
     Accepted,
@@ -29,6 +28,7 @@ from matrix_membership.hashing import content_hash
 from matrix_membership.identifiers import EventID
 from matrix_membership.receipt import receive
 from matrix_membership.room_versions import V11, V12, RoomVersion
+from matrix_membership.signing import KeyRing
 from matrix_membership.state import Storage
 from tests.bench.disputes import resolved, resolved_with_index
 from tests.bench.measure import (
@@ -42,10 +42,20 @@ from tests.bench.measure import (
     ratio,
     slope,
 )
-from tests.bench.rooms import RING, crowded, levelled, member, questions, real_join, really_signed
-from tests.builders import ANA, BEN, KEYS, a_room
+from tests.bench.rooms import (
+    RING,
+    crowded,
+    incoming_join,
+    incoming_levels,
+    levelled,
+    member,
+    questions,
+    real_join,
+    really_signed,
+)
+from tests.builders import BEN, KEYS, a_room
 from tests.federation.conversation import accepted, send_request, signed
-from tests.federation.signed_rooms import A, with_state
+from tests.federation.signed_rooms import A
 from tests.growth.counting import instructions
 from tests.growth.inputs import LARGE_PDUS, of_a_pdu
 
@@ -191,36 +201,21 @@ def needed() -> Call:
 
 def received() -> Call:
     """A join of another server, from its bytes to its receipt."""
-    room = really_signed(0)
-    step = signed(room)
-    answer = accepted(room, step)
-    pdu, state = answer.event.pdu, room.state
-    at_hand = {event.event_id: event for event in state.events}.get
-
-    def call() -> object:
-        return receive(
-            pdu, V11, keys=KEYS, auth_events=at_hand, state_before=state, current_state=state
-        )
-
-    assert call(), str(call())
-    return call
+    return received_as(*incoming_join(), KEYS)
 
 
 def received_levels(users: int) -> Call:
     """A change of the power levels of a room of as many users, from its bytes to its receipt."""
-    level = {**NAMED_LEVELS, "events": {"m.room.name": 50, "m.room.power_levels": 100}}
-    listed = {ANA: 100, **{f"@user{number}:a.example": 10 for number in range(users - 1)}}
-    content = {**level, "users": listed}
-    room = with_state(really_signed(0), "m.room.power_levels", content)
-    changed = {**content, "users": {**listed, "@user1:a.example": 50}}
-    after = with_state(room, "m.room.power_levels", changed)
-    event, state = after.state.get("m.room.power_levels"), room.state
-    assert event is not None
-    pdu, at_hand = event.pdu, {event.event_id: event for event in state.events}.get
+    return received_as(*incoming_levels(users), RING)
+
+
+def received_as(pdu: bytes, state: RoomState, keys: KeyRing) -> Call:
+    """The receipt of a PDU that follows the newest events of a room."""
+    at_hand = {event.event_id: event for event in state.events}.get
 
     def call() -> object:
         return receive(
-            pdu, V11, keys=RING, auth_events=at_hand, state_before=state, current_state=state
+            pdu, V11, keys=keys, auth_events=at_hand, state_before=state, current_state=state
         )
 
     assert call(), str(call())

@@ -11,13 +11,14 @@ from typing import Final
 from matrix_membership import Event, RoomState
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import encode
+from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.federation import ResidentRoom
 from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import V11
 from matrix_membership.signing import KeyRing, Signer
 from tests.builders import ANA, BEN, CAY, KEYS, a_room
 from tests.captures import captures, pdus
-from tests.federation.conversation import a_public_room
+from tests.federation.conversation import a_public_room, accepted, signed
 from tests.federation.signed_rooms import with_state
 
 ALLOW: Final = ({"type": "m.room_membership", "room_id": "!s:a.example"},)
@@ -125,3 +126,21 @@ def filled(room: ResidentRoom, members: int) -> ResidentRoom:
         events[event.event_id] = event
         room = evolve(joined, server_name=room.server_name, get_event=events.get)
     return room
+
+
+def incoming_join() -> tuple[bytes, RoomState]:
+    """A join of another server's user into a public room, and the state before it."""
+    room = really_signed(0)
+    return accepted(room, signed(room)).event.pdu, room.state
+
+
+def incoming_levels(users: int) -> tuple[bytes, RoomState]:
+    """A change of the power levels of a room of as many users, and the state before it."""
+    level = {**NAMED_LEVELS, "events": {"m.room.name": 50, "m.room.power_levels": 100}}
+    listed = {ANA: 100, **{f"@user{number}:a.example": 10 for number in range(users - 1)}}
+    content = {**level, "users": listed}
+    room = with_state(really_signed(0), "m.room.power_levels", content)
+    changed = {**content, "users": {**listed, "@user1:a.example": 50}}
+    after = with_state(room, "m.room.power_levels", changed).state.get("m.room.power_levels")
+    assert after is not None
+    return after.pdu, room.state

@@ -279,6 +279,35 @@ def _answer(asked: Json, version: RoomVersion) -> Judge:
     return judge
 
 
+def _receipt(asked: Json, version: RoomVersion) -> Judge:
+    """Receive an event whose state before is also the current state of its room.
+
+    The events of the state are made beforehand.
+    """
+    text, keys = asked["text"].encode(), Keys(asked["keys"])
+    at_hand = {id: make_event_from_dict(pdu, version) for id, pdu in asked["state"]}
+    state = {(event.type, event.state_key): event for event in at_hand.values()}
+    store = AuthEvents(at_hand)
+
+    def judge() -> Json:
+        event = event_from_pdu_json(json_decoder.decode(text.decode()), version)
+        _finished(_check_sigs_on_pdu(keys, version, event))
+        if not check_event_content_hash(event):
+            return None
+        validate_event_for_room_version(event)
+        _finished(check_state_independent_auth_rules(store, event, at_hand))
+        listed = event.auth_event_ids()
+        check_state_dependent_auth_rules(event, [at_hand[id] for id in listed])
+        # When the state selects what the event lists, Synapse does not judge it again.
+        places = auth_types_for_event(version, event)
+        selected = [found for place in places if (found := state.get(place))]
+        if {found.event_id for found in selected} != {*listed}:
+            check_state_dependent_auth_rules(event, selected)
+        return event.event_id
+
+    return judge
+
+
 AREAS: Mapping[str, Callable[[Json, RoomVersion], Judge]] = {
     "rules": partial(_by_driver, "state"),
     "auth-events": partial(_by_driver, "auth_events"),
@@ -292,6 +321,7 @@ AREAS: Mapping[str, Callable[[Json, RoomVersion], Judge]] = {
     "resolution": _resolution,
     "read": _read,
     "answer": _answer,
+    "receipt": _receipt,
 }
 
 

@@ -82,6 +82,11 @@ many times as long this library takes. `make observatory-speed` measures all aga
 
 Measured on: {machine}. A busy machine slows all, but not all alike.
 
+A receipt is that of an event that follows the newest of its room, so that the state before it is also the current one. It
+is read from its text, its content hash and its signature are checked, then the rules on its auth events, then those that
+depend on the state: once, as each engine first finds that the state has the listed events, and no others, in the places
+that the engine selects. gomatrixserverlib has no rules on the list itself. The events of the room are at hand.
+
 Of an answer to send_join, each event is read, verified and judged by the events that it lists, with the functions that
 the engine has for it; this library also audits the whole. gomatrixserverlib checks the content hash whenever it reads an
 event from elsewhere.

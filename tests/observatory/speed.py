@@ -25,8 +25,9 @@ from matrix_membership.federation import SendJoinReader
 from matrix_membership.hashing import content_hash, signed_bytes
 from matrix_membership.room_versions import V11
 from matrix_membership.signing import KeyRing, verify
+from tests.bench.figures import received_as
 from tests.bench.measure import Call, settled, taken
-from tests.bench.rooms import levelled, questions, real_join
+from tests.bench.rooms import incoming_join, incoming_levels, levelled, questions, real_join
 from tests.bench_synapse.rooms import CAPTURED, ROOMS, SIGNERS, answer
 from tests.bench_synapse.work import Answer
 from tests.builders import ANA, SIGNER_A, a_room
@@ -78,6 +79,7 @@ def works(members: Sequence[int]) -> Iterator[Work]:
     """Yield all of it."""
     yield from _checks()
     yield from _reading()
+    yield from _receipts()
     for count in members:
         yield _whole_answer(count)
 
@@ -131,7 +133,8 @@ def _reading() -> Iterator[Work]:
     for users in USERS:
         event, _ = _changed_levels(users)
         pdu = _signed(thaw(event.to_pdu()))
-        yield _read(f"all of it: power levels of {users} users", encode(pdu), "signatures")
+        name = f"read, content hash and signature checked: power levels of {users} users"
+        yield _read(name, encode(pdu), "signatures")
 
 
 def _signed(pdu: Any) -> Any:
@@ -155,6 +158,26 @@ def _read(name: str, pdu: bytes, level: str) -> Work:
         "keys": KEYS,
     }
     return Work("Reading", name, question, calls[level], Event.from_pdu(pdu, V11).event_id)
+
+
+def _receipts() -> Iterator[Work]:
+    yield _receipt("a join", *incoming_join())
+    for users in USERS:
+        name = f"power levels of {users} users"
+        yield _receipt(name, *incoming_levels(users), without=("Synapse",))
+
+
+def _receipt(name: str, pdu: bytes, state: RoomState, *, without: tuple[str, ...] = ()) -> Work:
+    question = {
+        "area": "receipt",
+        "room_version": "11",
+        "text": pdu.decode(),
+        "state": [[one.event_id, thaw(one.to_pdu())] for one in state.events],
+        "keys": KEYS,
+    }
+    call = received_as(pdu, state, KeyRing.of(KEYS))
+    event_id = Event.from_pdu(pdu, V11).event_id
+    return Work("Receipt", name, question, call, event_id, without=without)
 
 
 def _whole_answer(members: int) -> Work:

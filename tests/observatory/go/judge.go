@@ -24,6 +24,7 @@ var areas = map[string]func(*question, version) (judgement, error){
 	"signatures":     signatures,
 	"read":           read,
 	"answer":         sendJoinAnswer,
+	"receipt":        receipt,
 }
 
 func userID(_ spec.RoomID, sender spec.SenderID) (*spec.UserID, error) {
@@ -267,4 +268,66 @@ func sendJoinAnswer(asked *question, rules version) (judgement, error) {
 		}
 		return verdict(count)
 	}, nil
+}
+
+// An event that comes in, whose state before is also the current state of its room. It is read,
+// verified, and judged by the events that it lists. Its state is judged a second time only if it does
+// not hold these events in the places that the library selects. The library has no rules on the list
+// itself. The events of the state are at hand.
+func receipt(asked *question, rules version) (judgement, error) {
+	text := []byte(asked.Text)
+	ring, err := ringOf(asked.Keys)
+	if err != nil {
+		return nil, err
+	}
+	state, err := stateOf(asked, rules)
+	if err != nil {
+		return nil, err
+	}
+	before, err := gomatrixserverlib.NewAuthEvents(state)
+	if err != nil {
+		return nil, err
+	}
+	atHand := make(map[string]pdu, len(state))
+	for _, one := range state {
+		atHand[one.EventID()] = one
+	}
+	return func() answer {
+		event, err := rules.NewEventFromUntrustedJSON(text)
+		if err != nil {
+			return answer{"none": err.Error()}
+		}
+		err = gomatrixserverlib.VerifyEventSignatures(context.Background(), event, ring, userID)
+		if err != nil || event.Redacted() {
+			return verdict(nil)
+		}
+		listed := []pdu{}
+		for _, id := range event.AuthEventIDs() {
+			found, there := atHand[id]
+			if !there {
+				return answer{"none": "an event of the list is missing"}
+			}
+			listed = append(listed, found)
+		}
+		byList, err := gomatrixserverlib.NewAuthEvents(listed)
+		if err != nil || gomatrixserverlib.Allowed(event, byList, userID) != nil {
+			return verdict(nil)
+		}
+		needed := gomatrixserverlib.StateNeededForAuth([]pdu{event})
+		selected, err := needed.AuthEventReferences(before)
+		if err != nil || !sameIDs(selected, event.AuthEventIDs()) {
+			if gomatrixserverlib.Allowed(event, before, userID) != nil {
+				return verdict(nil)
+			}
+		}
+		return verdict(event.EventID())
+	}, nil
+}
+
+// Are these the same IDs in any order?
+func sameIDs(one, other []string) bool {
+	one, other = slices.Clone(one), slices.Clone(other)
+	slices.Sort(one)
+	slices.Sort(other)
+	return slices.Equal(one, other)
 }

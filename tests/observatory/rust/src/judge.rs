@@ -3,7 +3,7 @@
 //! An answer has `verdict`, or `none` with the reason why there is nothing to compare. With
 //! `repeat`, it has `ns`: the CPU time of that many judgements, without what was prepared before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cpu_time::ProcessTime;
 use ruma_common::{
@@ -12,8 +12,8 @@ use ruma_common::{
 };
 use ruma_events::{StateEventType, TimelineEventType};
 use ruma_signatures::{
-    PublicKeyMap, content_hash, reference_hash, required_server_signatures_to_verify_event,
-    verify_event,
+    PublicKeyMap, Verified, content_hash, reference_hash,
+    required_server_signatures_to_verify_event, verify_event,
 };
 use ruma_state_res::{
     auth_types_for_event, check_pdu_format, check_state_dependent_auth_rules,
@@ -80,6 +80,7 @@ fn judged(area: &str, line: &str) -> Result<Value, String> {
         "signatures" => signatures(&asked, &rules),
         "read" => read(&asked, &rules),
         "answer" => send_join_answer(&asked, &rules),
+        "receipt" => receipt(&asked, &rules),
         _ => Err("not an area of this library".to_owned()),
     }?;
     if asked.repeat == 0 {
@@ -375,4 +376,102 @@ fn taken(
             .map(|(id, pdu)| known(id, pdu))
     })?;
     Ok((event_id, pdu))
+}
+
+/// An event that comes in, whose state before is also the current state of its room. It is read,
+/// verified, and judged by the events that it lists. Its state is judged a second time only if it
+/// does not hold these events in the places that ruma selects. The events of the state are at hand.
+fn receipt<'a>(asked: &'a Question, rules: &'a RoomVersionRules) -> Prepared<'a> {
+    let state = state_of(asked)?;
+    let by_place = places(&state);
+    let by_id: HashMap<_, _> = state
+        .iter()
+        .enumerate()
+        .map(|(number, (id, _))| ((*id).clone(), number))
+        .collect();
+    let keys = keys_of(asked);
+    Ok(Box::new(move || {
+        let at_hand = AtHand {
+            state: &state,
+            by_place: &by_place,
+            by_id: &by_id,
+        };
+        Ok(at_hand
+            .received(&asked.text, &keys, rules)
+            .map_or(Value::Null, |id| json!(id)))
+    }))
+}
+
+/// The state of a room, made beforehand.
+struct AtHand<'a> {
+    state: &'a [(&'a OwnedEventId, Pdu)],
+    by_place: &'a Places,
+    by_id: &'a HashMap<OwnedEventId, usize>,
+}
+
+impl AtHand<'_> {
+    fn received(
+        &self,
+        text: &str,
+        keys: &PublicKeyMap,
+        rules: &RoomVersionRules,
+    ) -> Result<OwnedEventId, String> {
+        let object: CanonicalJsonObject = serde_json::from_str(text).map_err(text_of)?;
+        check_pdu_format(&object, &rules.event_format)?;
+        let Verified::All = verify_event(keys, &object, rules).map_err(text_of)? else {
+            return Err("it would be redacted".to_owned());
+        };
+        let hash = reference_hash(&object, rules).map_err(text_of)?;
+        let event_id = EventId::parse(format!("${hash}")).map_err(text_of)?;
+        let pdu: Pdu = serde_json::from_str(text).map_err(text_of)?;
+        let event = Known {
+            event_id: &event_id,
+            pdu: &pdu,
+            rejected: false,
+        };
+        check_state_independent_auth_rules(&rules.authorization, &event, |id| {
+            self.known(*self.by_id.get(id)?)
+        })?;
+        let in_state = |kind: &StateEventType, key: &str| self.place(kind, key);
+        if !self.selects(&pdu, rules)? {
+            check_state_dependent_auth_rules(&rules.authorization, &event, |kind, key| {
+                let number = in_state(kind, key)?;
+                let listed = pdu.listed().any(|id| id == self.state[number].0);
+                if listed { self.known(number) } else { None }
+            })?;
+        }
+        check_state_dependent_auth_rules(&rules.authorization, &event, |kind, key| {
+            self.known(in_state(kind, key)?)
+        })?;
+        Ok(event_id)
+    }
+
+    /// Does the state hold the listed events, and no others, in the places selected?
+    fn selects(&self, pdu: &Pdu, rules: &RoomVersionRules) -> Result<bool, String> {
+        let places = auth_types_for_event(
+            &pdu.event_type,
+            &pdu.sender,
+            pdu.state_key.as_deref(),
+            &pdu.content,
+            &rules.authorization,
+        )?;
+        let selected: HashSet<_> = places
+            .iter()
+            .filter_map(|(kind, key)| Some(self.state[self.place(kind, key)?].0))
+            .collect();
+        Ok(selected == pdu.listed().collect())
+    }
+
+    fn place(&self, kind: &StateEventType, key: &str) -> Option<usize> {
+        self.by_place.get(kind)?.get(key).copied()
+    }
+
+    fn known(&self, number: usize) -> Option<Known<'_>> {
+        let (event_id, pdu) = &self.state[number];
+        Some(Known {
+            event_id,
+            pdu,
+            rejected: false,
+        })
+    }
 }
