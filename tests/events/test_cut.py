@@ -17,10 +17,12 @@ from matrix_membership.errors import InvalidEvent, InvalidJson
 from matrix_membership.events._cut import VALUES, cut
 from matrix_membership.events._fast_write import ANY, both_bytes, covered_bytes
 from matrix_membership.events.facts import Facts, facts_of
-from matrix_membership.events.format import FIELDS, check_format
+from matrix_membership.events.format import FIELDS, check_format, references
+from matrix_membership.events.reading import document_as_read, read_pdu, signed_as_read
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import EventID
 from matrix_membership.room_versions import V1, V3, V8, V11
+from matrix_membership.signing import MOST_SIGNATURES, signatures_that_count
 from matrix_membership.strategies import events
 from tests.builders import BEN, VERSIONS
 from tests.events.test_fast_read import HASH, ODD, PDU
@@ -41,6 +43,13 @@ def agrees(data: bytes, version: RoomVersion) -> bool:
     assert covered_bytes(fields, version, parts) == both[0] == signed_bytes(document, version)
     assert parts[-1] == document["hashes"]["sha256"]
     assert facts(fields, version) == facts(document, version)
+    of_receipt = read_pdu(data, version)
+    assert of_receipt.auth_events == references(document, "auth_events", version)
+    counting = signatures_that_count(document)
+    assert signatures_that_count(signed_as_read(of_receipt)) == counting
+    assert signatures_that_count(signed_as_read(of_receipt)) == counting  # asked again
+    assert document_as_read(of_receipt) == document
+    assert of_receipt.auth_events == references(document, "auth_events", version)
     return True
 
 
@@ -72,6 +81,8 @@ class TestCut:
             {"auth_events": [HASH] * 10, "room_id": "!" + "r" * 43},
             {"signatures": {}},
             {"signatures": {"a.example": {"a": "x", "b": 5}, "b.example": []}},
+            {"signatures": {"": {"": ""}}},
+            {"signatures": {f"s{number}": {"k": ""} for number in range(MOST_SIGNATURES + 1)}},
             {"unsigned": {}},
             {"unsigned": {"age": 5}},
             {"unsigned": {"age": 5, "prev_content": {"membership": "invite"}}},

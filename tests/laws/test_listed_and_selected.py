@@ -1,4 +1,4 @@
-"""The rules on auth events allow a list of exactly what the state selects."""
+"""The rules on auth events allow a list of exactly what the state selects, in whichever way it is selected."""
 
 from __future__ import annotations
 
@@ -6,11 +6,37 @@ from typing import Final
 
 import pytest
 
-from matrix_membership import RoomState, auth
+from matrix_membership import Event, RoomState, auth
+from matrix_membership.auth.auth_events import parts_selected
 from matrix_membership.room_versions import KNOWN
 from tests.generated_cases import events_of, generate
 
 CASES: Final = 600
+
+
+def held(state: RoomState, event: Event) -> set[Event]:
+    """The events in the places selected, each looked up by itself."""
+    places = auth.select_auth_events(event)
+    return {entry for place in places if (entry := state.get(*place)) is not None}
+
+
+@pytest.mark.parametrize("version", KNOWN)
+class TestThePartsSelected:
+    def test_are_each_place_once(self, version: str) -> None:
+        for seed in range(CASES):
+            _, event = events_of(generate(seed, version))
+            fixed, places = parts_selected(event)
+            parts = [*((event_type, "") for event_type in fixed.types), *places]
+            assert len(parts) == len({*parts})
+            assert {*parts} == {*auth.select_auth_events(event)}
+
+    def test_are_found_behind_a_look_up_too(self, version: str) -> None:
+        for seed in range(CASES // 4):
+            events, event = events_of(generate(seed, version))
+            state = RoomState.of(KNOWN[version], events)
+            fixed, places = parts_selected(event)
+            over = RoomState.over(KNOWN[version], state.get)
+            assert over.in_places(fixed.types, places) == state.in_places(fixed.types, places)
 
 
 @pytest.mark.parametrize("version", KNOWN)
@@ -24,7 +50,9 @@ class TestTheListThatTheStateSelects:
             create = state.create_event
             if create is None or event.type == "m.room.create":
                 continue
-            found = state.in_places(auth.select_auth_events(event))
+            fixed, places = parts_selected(event)
+            found = state.in_places(fixed.types, places)
+            assert {*found} == held(state, event)
             ids = [entry.event_id for entry in found]
             decision = auth.check_auth_events(event, found, listed=ids, create=create)
             in_one_room = {entry.room_id for entry in found} <= {event.room_id}

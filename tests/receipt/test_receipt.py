@@ -170,6 +170,17 @@ class TestAccepted:
         history = history.with_state("m.room.topic", {"topic": "x"})
         assert received(event, history)
 
+    def test_may_list_what_amended_rules_select(self) -> None:
+        def selection(event: Event) -> frozenset[tuple[str, str]]:
+            return auth.select_auth_events(evolve(event, room_version=V11)) | {("m.room.name", "")}
+
+        rules = auth.rulebook(V11).select(selection)
+        version = V11.evolve(identifier="org.example.mine", rules=rules)
+        history = a_history(version).with_state("m.room.name", {"name": "A room"})
+        event = a_join(history)
+        assert history.events[-1].event_id in event.auth_events
+        assert received(event, history)
+
     def test_says_so(self) -> None:
         history = a_history(V11)
         assert str(received(a_join(history), history)) == "accepted"

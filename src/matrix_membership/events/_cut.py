@@ -37,7 +37,11 @@ from matrix_membership.room_versions import RoomVersion
 __all__ = ["VALUES", "Fields", "Parts", "cut"]
 
 Fields = dict[str, JsonValue]
-"""The fields of a PDU that rules and states read."""
+"""The fields of a PDU that rules and states read, and those that receipt reads in turn.
+
+Two of these may be text still, which `reading` cuts further: `auth_events` is all before the content,
+and a single signature is the object of its servers.
+"""
 
 Parts = tuple[str, str, str, str, str, str, str]
 """The parts of a PDU's text: all before the content; the content, empty if it has to be written
@@ -70,13 +74,13 @@ def cut(data: bytes, room_version: RoomVersion) -> tuple[Fields, Parts] | None:
 def _read(parts: tuple[Any, ...], room_version: RoomVersion) -> tuple[Fields, Parts] | None:
     (
         start, written, membership, depth_key, depth, hashes, sha256, origin,
-        after, sent, room_id, sender, signatures, end, state_key, event_type, unsigned,
+        after, sent, room_id, sender, only, signatures, end, state_key, event_type, unsigned,
     ) = parts  # fmt: skip # in the order of `_PATTERN`
     if (
         int(depth) > room_version.max_depth
         or len(room_id) > SURELY_SHORT
         or len(sender) > SURELY_SHORT
-        or (signatures is not None and plain_object(signatures) is None)
+        or (only is None and (only := plain_object(signatures)) is None)
         or (unsigned is not None and plain_object(unsigned) is None)
     ):
         return None
@@ -95,6 +99,8 @@ def _read(parts: tuple[Any, ...], room_version: RoomVersion) -> tuple[Fields, Pa
         "content": content,
         "origin_server_ts": int(sent),
         "room_id": room_id,
+        "auth_events": start,
+        "signatures": only,
     }
     return fields, (start, canonical, depth_key, hashes, origin or "", f"{after}{end}}}", sha256)
 
@@ -129,7 +135,7 @@ VALUES: Final = MappingProxyType(
         "prev_events": _ids(MAX_PREV_EVENTS),
         "room_id": f'"({PLAIN_ROOM_ID})"',
         "sender": f'"({PLAIN_USER_ID})"',
-        "signatures": rf"(?:\{{{_TEXT}:\{{{_TEXT}:{_TEXT}\}}\}}|({_NESTED}))",
+        "signatures": rf"(?:(\{{{_TEXT}:\{{{_TEXT}:{_TEXT}\}}\}})|({_NESTED}))",
         "state_key": f'"({_SHORT_TEXT})"',
         # If the third part was found, a profile, this must be a member. Otherwise the content is
         # cut as any other is.

@@ -17,7 +17,7 @@ from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonValue, encode
 from matrix_membership.events import Event, ReadPdu, Signs
 from matrix_membership.events.event import add_evidence, with_evidence
-from matrix_membership.events.reading import document_as_read, read_again
+from matrix_membership.events.reading import read_again, signed_as_read
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName
 from matrix_membership.room_versions import RoomVersion
@@ -118,8 +118,9 @@ def verify_unseen(read: ReadPdu, keys: KeyRing) -> Event:
 
 
 def _kept(read: ReadPdu, keys: KeyRing) -> tuple[Event, frozenset[ServerName]]:
-    signers = signers_of(document_as_read(read), read.covered, read.event.room_version, keys)
-    return read.event if read.content_hash_matches else read.event.redacted(), signers
+    event = read.event
+    signers = signers_of(signed_as_read(read), read.covered, event.room_version, keys)
+    return event if read.content_hash_matches else event.redacted(), signers
 
 
 def signers_of(

@@ -99,28 +99,28 @@ class Fields:
             _keep(self, "_kept_roster", roster)
         return roster
 
-    def in_places(self, places: Iterable[StateKey]) -> list[Event]:
-        """Return the events that the state holds in some places.
+    def in_places(self, types: Iterable[str], places: Iterable[StateKey]) -> list[Event]:
+        """Return the events that the state holds in some places, each named once.
+
+        Args:
+            types: types; the state key is empty.
+            places: further places, most of them of members.
 
         Raises:
             IncompleteState: as `get`.
         """
-        # Without a call for each place, which would take as long again.
-        get_member, is_looked_up = self.get_member, self._members is None
-        found = []
+        # Without a call of Python code for each type, which would take as long again.
+        if self._members is None:
+            found = [self._lookup(event_type, "") for event_type in types]
+        else:
+            found = list(map(self._single.get, types))
         for event_type, state_key in places:
             if event_type == "m.room.member":
-                event = get_member(state_key)
-            elif is_looked_up:
-                event = self._lookup(event_type, state_key)
-            elif state_key == "":
-                event = self._single.get(event_type)
+                found.append(self.get_member(state_key))
             else:
-                of_type = self._keyed.get(event_type)
-                event = None if of_type is None else of_type.get(state_key)
-            if event is not None:
-                found.append(event)
-        return found
+                state: Any = self
+                found.append(state.get(event_type, state_key))
+        return list(filter(None, found))
 
 
 def fill_in_views(state: Fields, get: Callable[[str], Any]) -> None:

@@ -78,7 +78,11 @@ class Roster(Mapping[str, Event]):
                 if event is not GONE:
                     return event
                 break
-        return self.absent.get(user)
+        for level in self.absent.levels:
+            event = level.get(user)
+            if event is not None:
+                return None if event is GONE else event
+        return None
 
     def __getitem__(self, user: str) -> Event:
         event = self.get(user)
