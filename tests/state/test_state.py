@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import weakref
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -298,6 +299,24 @@ def _pickled(state: RoomState) -> RoomState:
     again: RoomState = pickle.loads(pickle.dumps(state))
     assert again.servers_in_room == state.servers_in_room
     return again
+
+
+class TestWholeState:
+    def test_gives_the_servers_that_were_told(self) -> None:
+        state = RoomState.of(V11, a_room(V11).events, servers=["z.example"])
+        assert not state.is_partial
+        assert state.servers_in_room == {"z.example"}
+        assert state.with_event(a_room(V11).join(BEN)).servers_in_room > {"b.example"}
+
+    def test_of_nothing_stays_empty_when_others_grow(self) -> None:
+        """States without members or keyed events share what they hold of them."""
+        empty, room = RoomState.of(V11, []), a_room(V11)
+        grown = reduce(RoomState.with_event, room.events, empty)
+        token = room.event("org.example.token", ANA, {}, "token")
+        assert grown.with_event(token).get("org.example.token", "token") is token
+        assert RoomState.of(V11, [token]).with_event(token).members == {}
+        for state in (empty, RoomState.of(V11, [])):
+            assert ([*state.events], dict(state.members)) == ([], {})
 
 
 class TestPartialState:

@@ -21,14 +21,16 @@ from matrix_membership.state._fields import NO_JOIN_RULE as NO_JOIN_RULE
 from matrix_membership.state._fields import (
     TO_PREPARE,
     Fields,
+    add_told,
     fill_in,
-    fill_in_views,
     filtered,
+    listed,
     looked_up,
     over,
     pickled,
     places_of,
     seal,
+    told_in_part,
     with_member,
     with_other,
 )
@@ -41,7 +43,6 @@ from matrix_membership.state._storage import (
     Storage,
     Stored,
     held_by_ids,
-    stored_in_part,
     version_of,
 )
 from matrix_membership.state._storage import PassedOver as PassedOver
@@ -130,34 +131,14 @@ class RoomState(Fields):
         >>> RoomState.of(V11, []).membership_of("@ana:a.example")
         <Membership.LEAVE: 'leave'>
         """
-        # Looked up like a storage: what it lacks has to raise, where slots would hold defaults.
         if stripped or passed_over:
-            told = stored_in_part(
-                events, servers, partial=partial, stripped=stripped, passed_over=passed_over
+            part = told_in_part(
+                room_version, events, servers, passed_over, partial=partial, stripped=stripped
             )
-            return seal(looked_up(room_version, told.get, told, partial=partial or stripped), _Lazy)
-        members: dict[str, Event] = {}
-        single: dict[str, Event] = {}
-        keyed: dict[str, dict[str, Event]] = {}
-        for event in events:
-            event_type, state_key = event.type, event.state_key
-            if event_type == _MEMBER:
-                if state_key is not None:
-                    members[state_key] = event
-            elif event_type == _CREATE and _CREATE in single:
-                continue  # rule 1 ignores the state: a forged one would replace the creator
-            elif state_key == "":
-                single[event_type] = event
-            elif state_key is not None:
-                keyed.setdefault(event_type, {})[state_key] = event
-        state: Any = Fields()
-        state.room_version = room_version
-        state._single, state._keyed, state._members = single, keyed, members
-        state.get_member = members.get
-        state._unseen = UNKNOWN if partial else LEAVE
-        state._servers = None if servers is None else frozenset(map(ServerName, servers))
-        state._kept_roster, state.is_partial = None, partial
-        fill_in_views(state, state._single.get)
+            return seal(part, _Lazy)
+        state: Any = listed(room_version, events)
+        if partial or servers is not None:
+            add_told(state, servers, partial=partial)
         state.__class__ = RoomState  # as `seal` does, without the call
         return state  # type: ignore[no-any-return]  # the line above made it one
 

@@ -38,7 +38,10 @@ def over_standing(
     state._lookup, state.get_member = get, get_member
     state._members = state._kept_roster = state._stored = state._servers = None
     state._unseen = LEAVE
-    fill_in_views(state, standing.get)
+    find = standing.get
+    fill_in_views(
+        state, find("m.room.create"), find("m.room.power_levels"), find("m.room.join_rules")
+    )
     state.__class__ = RoomState
     return state  # type: ignore[no-any-return]  # the line above made it one
 
