@@ -52,6 +52,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "events.format",
             "events._fast_read",
             "events._cut",
+            "events._cut_member",
             "events._fast_write",
             "events._decode",
             "events.contents",

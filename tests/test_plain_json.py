@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from matrix_membership.canonical_json import JsonFloat, _plain, encode, freeze
 from matrix_membership.errors import InvalidEvent, InvalidMessage
-from matrix_membership.events import Event, _fast_read, read_pdu, reading
-from matrix_membership.federation import _splitting
+from matrix_membership.events import Event, _cut_member, _fast_read, read_pdu, reading
 from matrix_membership.federation.audit import SendJoinReader
 from matrix_membership.room_versions import V1, V5, V11, RoomVersion
 from matrix_membership.strategies import events
@@ -144,7 +143,7 @@ def defects(answer: str, scan: Any) -> object:
     join = Event.from_client_event({"type": "m.room.member", "sender": ANA, "content": {}}, V11)
     reader = SendJoinReader(join, asked_to_omit=False, resident="a.example")
     try:
-        with patch.object(_splitting, "scan_in_list", scan):
+        with patch.object(_cut_member, "scan_in_list", scan):
             reader.feed(answer.encode())
             return reader.finish().defects
     except InvalidMessage as error:

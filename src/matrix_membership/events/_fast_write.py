@@ -31,7 +31,14 @@ __all__ = [
     "covered_bytes",
     "document_of",
     "hashed_bytes",
+    "parts_written",
 ]
+
+
+Written = tuple[str, str, object, str, str | None, object, str, str, str, str, str, str]
+"""The values of a PDU, for the template: auth events, content, `hashes`, `origin` and previous
+events as JSON text, the content empty if it has to be written anew; the state key with its name and
+a comma; the others plain."""
 
 
 class Form(Enum):
@@ -132,20 +139,37 @@ def _parts_of(pdu: Mapping[str, JsonValue]) -> Parts:
     Text that was read without escapes is written without.
     """
     auth_events, prev_events, hashes = pdu["auth_events"], pdu["prev_events"], pdu["hashes"]
-    auth = '["' + '","'.join(auth_events) + '"]' if auth_events else "[]"
-    prev = '["' + '","'.join(prev_events) + '"]' if prev_events else "[]"
-    key = f'"state_key":"{pdu["state_key"]}",' if "state_key" in pdu else ""
     sha256 = hashes["sha256"]
-    written = f'{{"sha256":"{sha256}"}}' if len(hashes) == 1 else write_plain(hashes).decode()
+    return parts_written((
+        '["' + '","'.join(auth_events) + '"]' if auth_events else "[]",
+        "",
+        pdu["depth"],
+        f'{{"sha256":"{sha256}"}}' if len(hashes) == 1 else write_plain(hashes).decode(),
+        f'"{pdu["origin"]}"' if "origin" in pdu else None,
+        pdu["origin_server_ts"],
+        '["' + '","'.join(prev_events) + '"]' if prev_events else "[]",
+        pdu["room_id"],
+        pdu["sender"],
+        f'"state_key":"{pdu["state_key"]}",' if "state_key" in pdu else "",
+        pdu["type"],
+        sha256,
+    ))  # fmt: skip # one to a line
+
+
+def parts_written(values: Written) -> Parts:
+    """Put the parts of a PDU together from its values."""
+    (
+        auth, content, depth, hashes, origin, sent, prev, room_id, sender, key, event_type, sha256,
+    ) = values  # fmt: skip # in the order of the template
     return (
         f'{{"auth_events":{auth},"content":',
-        "",
-        f',"depth":{pdu["depth"]},',
-        f'"hashes":{written},',
-        f'"origin":"{pdu["origin"]}",' if "origin" in pdu else "",
+        content,
+        f',"depth":{depth},',
+        f'"hashes":{hashes},',
+        f'"origin":{origin},' if origin else "",
         (
-            f'"origin_server_ts":{pdu["origin_server_ts"]},"prev_events":{prev},'
-            f'"room_id":"{pdu["room_id"]}","sender":"{pdu["sender"]}",{key}"type":"{pdu["type"]}"}}'
+            f'"origin_server_ts":{sent},"prev_events":{prev},'
+            f'"room_id":"{room_id}","sender":"{sender}",{key}"type":"{event_type}"}}'
         ),
         sha256,
     )

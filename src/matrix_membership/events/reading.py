@@ -6,18 +6,32 @@ signatures cover, and whether its content hash matches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
 from attrs import field
 
 from matrix_membership._attrs import frozen, slots
-from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, read_plain
+from matrix_membership.canonical_json import (
+    JsonObject,
+    JsonValue,
+    freeze,
+    read_plain,
+    scan_in_list,
+)
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events._cut import Parts
+from matrix_membership.events._cut_member import Member as Member
+from matrix_membership.events._cut_member import is_in_format, scan_member
 from matrix_membership.events._decode import decoded, given_id
 from matrix_membership.events._fast_read import is_usual
-from matrix_membership.events._fast_write import USUAL, Form, both_bytes, document_of
+from matrix_membership.events._fast_write import (
+    USUAL,
+    Form,
+    both_bytes,
+    document_of,
+    parts_written,
+)
 from matrix_membership.events.event import Event
 from matrix_membership.events.facts import Facts, facts_of
 from matrix_membership.events.format import references
@@ -206,6 +220,54 @@ def _sealed(
     return read  # type: ignore[no-any-return]  # the line above made it one
 
 
+Scan = Callable[[str, int], tuple[JsonValue, int]]
+"""Reads the event at a place in a text, and tells where it ends."""
+
+
+def scanner_of(room_version: RoomVersion) -> Scan:
+    """Return the scanner for lists of events of a room."""
+    # As in `_cut`: there is more to a member in these versions.
+    unlike = room_version.event_id_in_pdu or room_version.redaction_content
+    return scan_in_list if unlike else scan_member
+
+
+def read_member(
+    make: type[Facts], pdu: str, member: Member, room_version: RoomVersion
+) -> tuple[Any, bytes, tuple[str, str, str], str] | None:
+    """Read a member that `scan_member` cut, into a class of slots.
+
+    Returns:
+        The event of the class `make`; the bytes that its signatures cover; server, key ID and
+        signature of the one that it has; and the text of the list of its auth events. None if it
+        breaks a limit of the format, or its content hash is wrong.
+    """
+    (
+        auth_events, content, membership, depth, sha256, origin, sent, prev_events,
+        room_id, sender, server, key_id, signature, state_key, unsigned,
+    ) = member  # fmt: skip # in the order of `Member`
+    if not is_in_format(depth, room_id, sender, unsigned, room_version):
+        return None
+    fields = {
+        "type": "m.room.member",
+        "sender": sender,
+        "state_key": state_key,
+        # The profile says nothing to rules and states.
+        "content": {"membership": membership},
+        "origin_server_ts": int(sent),
+        "room_id": room_id,
+    }
+    parts = parts_written((
+        auth_events, content, depth, f'{{"sha256":"{sha256}"}}', origin, sent, prev_events,
+        room_id, sender, f'"state_key":"{state_key}",', "m.room.member", sha256,
+    ))  # fmt: skip # as above
+    covered, hashed = both_bytes(fields, room_version, parts)
+    if not is_hash_of(hashed, sha256):
+        return None
+    event = facts_of(fields, room_version, id_of(covered, room_version), make)
+    event.pdu = pdu.encode()
+    return event, covered, (server, key_id, signature), auth_events
+
+
 def read_scanned(
     make: type[Facts],
     pdu: str | bytes,
@@ -235,14 +297,16 @@ class KnownNames:
     Attributes:
         room_id: the ID of the room.
         lists: lists of auth events, each under itself; their IDs were looked at.
+        written: the same lists, under their text.
         share: `setdefault` of the texts that are held.
     """
 
-    __slots__ = ("lists", "room_id", "share")
+    __slots__ = ("lists", "room_id", "share", "written")
 
     def __init__(self, room_id: RoomID) -> None:
         self.room_id: RoomID = room_id
         self.lists: dict[tuple[EventID, ...], tuple[EventID, ...]] = {}
+        self.written: dict[str, tuple[EventID, ...]] = {}
         texts: dict[Any, Any] = {}
         self.share: _Share = texts.setdefault
 
@@ -267,4 +331,12 @@ class KnownNames:
             # the same few texts.
             held = tuple(map(self.share, auth_events, auth_events))
             self.lists[held] = held
+        return held
+
+    def listed_in(self, text: str) -> tuple[EventID, ...]:
+        """Return the held copy of a list of auth events, from its text in a `Member`."""
+        held = self.written.get(text)
+        if held is None:
+            listed: Any = tuple(text[2:-2].split('","')) if text != "[]" else ()
+            held = self.written[text] = self.listed(listed)
         return held

@@ -34,7 +34,7 @@ BESIDE_EVENTS: Final = ("members_omitted", "servers_in_room")
 """The other keys of an answer that are read."""
 
 Take = Callable[[str, str, JsonValue], object]
-"""Takes the key of an event, its text, and its value from `scan_plain` or None."""
+"""Takes the key of an event, its text, and its value from the scanner or None."""
 
 _Steps = Generator[None, None, None]
 
@@ -68,9 +68,14 @@ class Splitter:
     """Splits one answer, and holds only the text that is not split yet."""
 
     def __init__(
-        self, take: Take, budget: AnswerBudget, held: Mapping[str, str] = SEND_JOIN
+        self,
+        take: Take,
+        budget: AnswerBudget,
+        held: Mapping[str, str] = SEND_JOIN,
+        scan: Callable[[str, int], tuple[JsonValue, int]] | None = None,
     ) -> None:
         self.take = take
+        self.scan = scan or scan_in_list
         self.held = held
         self.budget = budget
         self.body: dict[str, JsonValue] = {}
@@ -264,7 +269,7 @@ class Splitter:
                 raise InvalidMessage(f"{_WHERE}.{key}[{index}]", "an object", value)
             text, place = self.text, self.place
             try:
-                document, end = scan_in_list(text, place)
+                document, end = self.scan(text, place)
                 # Without white space the next event begins right behind the comma. Looking there
                 # spares the generators of a comma and of the next sign for each event.
                 sign = text[end + 1] if text[end] == "," else ""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from matrix_membership._attrs import evolve
+from matrix_membership.canonical_json import encode
 from matrix_membership.errors import InvalidMessage, LocalProtocolError
 from matrix_membership.events import Event
 from matrix_membership.federation import (
@@ -65,11 +66,21 @@ LIES: Any = {
 }
 
 
+def spaced(pdu: bytes) -> bytes:
+    return json.dumps(json.loads(pdu)).encode()
+
+
+def canonical(pdu: bytes) -> bytes:
+    return encode(json.loads(pdu))
+
+
 @pytest.mark.parametrize("version", [V1, V11, V12], ids=str)
 @pytest.mark.parametrize("lie", LIES)
-def test_any_answer_in_pieces_is_the_answer_whole(version: Any, lie: str) -> None:
+@pytest.mark.parametrize("form", [spaced, canonical])
+def test_any_answer_in_pieces_is_the_answer_whole(version: Any, lie: str, form: Any) -> None:
     step, honest = with_ben_of(version)
     response = LIES[lie](honest)
+    response = evolve(response, state=tuple(map(form, response.state)))
     whole = examine(response, step.event, asked_to_omit=False, resident="a.example")
     for size in (1, 100, 10**6):
         pieces = read_in_pieces(step, response.to_bytes(), size)
@@ -82,9 +93,10 @@ def test_any_answer_in_pieces_is_the_answer_whole(version: Any, lie: str) -> Non
     [found for version in KNOWN for found in captures(version, "send_join_[adfpr]*")],
     ids=str,
 )
-def test_answers_of_synapse_are_read_alike(capture: Any) -> None:
+@pytest.mark.parametrize("separators", [None, (",", ":")], ids=["spaced", "as sent"])
+def test_answers_of_synapse_are_read_alike(capture: Any, separators: Any) -> None:
     join = Event.from_pdu(capture.request, KNOWN[capture.version])
-    body = json.dumps(capture.response).encode()
+    body = json.dumps(capture.response, separators=separators).encode()
     reader = SendJoinReader(join, asked_to_omit=True, resident="a.example")
     reader.feed(body)
     response = SendJoinResponse.from_bytes(body)

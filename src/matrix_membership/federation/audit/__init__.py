@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from matrix_membership._attrs import constant
 from matrix_membership.events import Event
+from matrix_membership.events.reading import scanner_of
 from matrix_membership.federation._splitting import (
     ANSWER_BUDGET,
     SEND_JOIN,
@@ -77,7 +78,8 @@ class SendJoinReader:
         __ https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1stateroomid
         """
         examiner = Examiner(join, ServerName(resident), asked_to_omit=asked_to_omit)
-        splitter = Splitter(examiner.wait, budget, STATE if of_state else SEND_JOIN)
+        held, scan = STATE if of_state else SEND_JOIN, scanner_of(join.room_version)
+        splitter = Splitter(examiner.wait, budget, held, scan)
         # This is the only object of the package that changes, and only by what it is fed.
         object.__setattr__(self, "_examiner", examiner)
         object.__setattr__(self, "_splitter", splitter)
