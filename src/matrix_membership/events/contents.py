@@ -56,9 +56,12 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
 
 def levels_of(value: JsonValue, room_version: RoomVersion) -> tuple[Mapping[str, int], bool, bool]:
     """Return a map's readable levels, whether all are, and whether floats fit."""
-    if not isinstance(value, Mapping):
-        return NO_LEVELS, False, True
     # Most power levels lack one map or another: making an empty one takes 1 us.
+    if value is NO_LEVELS:
+        return NO_LEVELS, True, True
+    # By its class first: `isinstance` asks an abstract class by Python code.
+    if value.__class__ is not dict and not isinstance(value, Mapping):
+        return NO_LEVELS, False, True
     if not value:
         return NO_LEVELS, True, True
     # Nearly all maps hold nothing else, and then no level has to be looked at: 19 us in place of 70
@@ -352,13 +355,14 @@ def power_levels_view(
 ) -> PowerLevels:
     """View the content of an `m.room.power_levels` event. Cost: linear in its size."""
     named, named_readable, named_in_range = _named_levels(content, room_version)
-    events, events_readable, events_in_range = levels_of(content.get("events", {}), room_version)
+    get = content.get
+    events, events_readable, events_in_range = levels_of(get("events", NO_LEVELS), room_version)
     notifications, notifications_readable, notifications_in_range = levels_of(
-        content.get("notifications", {}), room_version
+        get("notifications", NO_LEVELS), room_version
     )
     # Absent `users` count as an empty object. The letter of the rule asks for an object, but every
     # server takes their absence.
-    users, users_readable, users_in_range = levels_of(content.get("users", {}), room_version)
+    users, users_readable, users_in_range = levels_of(get("users", NO_LEVELS), room_version)
     levels: Any = _unfilled()
     levels.users, levels.events, levels.notifications = users, events, notifications
     # By the operator, a dict in C: `{**NAMED_LEVELS, ...}` asks the proxy for each key, and takes
@@ -376,7 +380,7 @@ def power_levels_view(
     levels.maps_readable = events_readable and notifications_readable
     # A float that binary64 cannot hold makes the whole event unreadable.
     in_range = named_in_range and events_in_range and notifications_in_range and users_in_range
-    levels.users_readable = users_readable and in_range and are_users(content.get("users", ()))
+    levels.users_readable = users_readable and in_range and are_users(get("users", ()))
     levels.level_of, levels.message_level_of, levels.state_level_of = _look_ups(levels)
     # Found once here, it spares two rules a look at each user in each check.
     levels.highest = max(users.values(), default=_LOWEST)
