@@ -276,7 +276,7 @@ class TestServersThatCanAuthorise:
 class Loading:
     """A host that loads what is needed, in rounds, and notes what it loaded."""
 
-    def __init__(self, room: Room, **more: Any) -> None:
+    def __init__(self, room: Room, *, partial: bool = False, **more: Any) -> None:
         self.ids = {(event.type, event.state_key or ""): event.event_id for event in room.events}
         self.by_id = {event.event_id: event for event in room.events}
         self.loaded: set[tuple[str, str]] = set()
@@ -286,8 +286,11 @@ class Loading:
             self.rounds += 1
             self.loaded |= places
             version = room.version
-            state = RoomState.of_ids(self.ids, self.by_id, needed=self.loaded, room_version=version)
+            state = RoomState.of_ids(
+                self.ids, self.by_id, needed=self.loaded, room_version=version, partial=partial
+            )
             places = needed(BEN, state, A, **more)
+            assert places.isdisjoint(self.loaded)
         assert state is not None
         self.state = state
 
@@ -318,6 +321,18 @@ class TestNeeded:
         assert ("m.room.member", "@more:a.example") not in host.loaded
         answer = authorise(BEN, host.state, {SPACE: JOIN}, A, local_users=users)
         assert answer == Granted(UserID(EVE))
+
+    def test_ends_where_a_partial_state_left_out_the_user(self, version: RoomVersion) -> None:
+        room = restricted(a_levelled_room(version, invite=50))
+        answer = authorise(BEN, Loading(room, partial=True).state, {SPACE: JOIN}, A, local_users=())
+        assert answer == UnableToAuthorise((RoomID(room.room_id),))
+
+    def test_ends_where_a_partial_state_left_out_those_who_may(self, version: RoomVersion) -> None:
+        room = restricted(a_levelled_room(version, users={DAN: 60, ANA: -1}, invite=0))
+        users = ["@gone:a.example", EVE]
+        host = Loading(room.with_member(BEN, LEAVE), partial=True, local_users=users)
+        answer = authorise(BEN, host.state, {SPACE: JOIN}, A, local_users=users)
+        assert isinstance(answer, UnableToGrant)
 
     def test_ends_where_nobody_can_authorise(self, version: RoomVersion) -> None:
         room = restricted(a_levelled_room(version, users={ANA: 50}, invite=0))

@@ -181,10 +181,10 @@ def needed(
     *,
     local_users: Iterable[str] = (),
 ) -> frozenset[tuple[str, str]]:
-    """Return the places that `authorise` would read and the state does not know yet.
+    """Return the places that `authorise` would read and that were not loaded yet.
 
     Load them, make a state of all that was loaded, and ask again: after two or three rounds
-    nothing is needed. `rooms_to_check` names the other rooms.
+    nothing is needed, of a partial state too. `rooms_to_check` names the other rooms.
 
     Args:
         user: the user who wants to join.
@@ -202,27 +202,40 @@ def needed(
     .. versionadded:: 0.1.0
     """
     first = [("m.room.create", ""), ("m.room.join_rules", ""), ("m.room.power_levels", "")]
-    unknown = _unknown(state, [*first, ("m.room.member", user)])
-    if unknown or state is None:
-        return unknown
-    if not is_restricted(state) or state.membership_of(user) in (JOIN, INVITE, BAN):
-        return unknown
-    unknown = _unknown(state, [("m.room.member", able) for able in _powerful(state)])
-    if unknown:
-        return unknown
+    unloaded = _unloaded(state, [*first, ("m.room.member", user)])
+    if unloaded or state is None:
+        return unloaded
+    # The last: a partial state may have left the user out, and then nothing else is asked.
+    if not is_restricted(state) or state.membership_of(user) in (JOIN, INVITE, BAN, UNKNOWN):
+        return unloaded
+    unloaded = _unloaded(state, [("m.room.member", able) for able in _powerful(state)])
+    if unloaded:
+        return unloaded
     # Of the others one is enough, so they are asked for one by one.
     for able in _candidates(state, local_server, local_users):
-        if not state.knows("m.room.member", able):
-            return frozenset({("m.room.member", able)})
-        if state.membership_of(able) is JOIN:
-            break
+        unloaded = _unloaded(state, [("m.room.member", able)])
+        if unloaded or state.membership_of(able) is JOIN:
+            return unloaded
     return frozenset()
 
 
-def _unknown(
+def _unloaded(
     state: RoomState | None, places: Iterable[tuple[str, str]]
 ) -> frozenset[tuple[str, str]]:
-    return frozenset(place for place in places if state is None or not state.knows(*place))
+    """Return the places that nobody looked for yet.
+
+    A partial state does not know a member who was looked for in vain. To ask for that member
+    again would never end.
+    """
+    return frozenset(place for place in places if state is None or not _was_loaded(state, place))
+
+
+def _was_loaded(state: RoomState, place: tuple[str, str]) -> bool:
+    try:
+        state.get(*place)
+    except IncompleteState:
+        return False
+    return True
 
 
 def _candidates(state: RoomState, server: str, local_users: Iterable[str]) -> Iterator[UserID]:

@@ -55,6 +55,22 @@ class TestNeededState:
             filtered = RoomState.of_ids(ids, by_id, needed=needed, room_version=KNOWN[version])
             assert auth.check(event, filtered) == expected, seed
 
+    def test_gives_the_decision_of_a_partial_state(self, version: str) -> None:
+        for seed in range(CASES):
+            state, event = events_of(generate(seed, version))
+            held = [entry for entry in state if entry.type != "m.room.member"]
+            held += [entry for entry in state if entry.type == "m.room.member"][seed % 3 :]
+            expected = auth.check(event, RoomState.of(KNOWN[version], held, partial=True))
+            ids = {(entry.type, entry.state_key or ""): entry.event_id for entry in held}
+            filtered = RoomState.of_ids(
+                ids,
+                {entry.event_id: entry for entry in held},
+                needed=auth.needed_state(event),
+                room_version=KNOWN[version],
+                partial=True,
+            )
+            assert auth.check(event, filtered) == expected, seed
+
     def test_holds_every_place_that_is_looked_up(self, version: str) -> None:
         for seed in range(CASES):
             state, event = events_of(generate(seed, version))

@@ -9,8 +9,8 @@ import pytest
 
 from matrix_membership import Event, RoomState, RoomVersion, auth
 from matrix_membership.auth import rejects, rulebook
-from matrix_membership.errors import IncompleteState, MissingEvents
-from matrix_membership.membership import JOIN, LEAVE
+from matrix_membership.errors import IncompleteState, InvalidEvent, MissingEvents
+from matrix_membership.membership import JOIN, LEAVE, UNKNOWN
 from matrix_membership.room_versions import V11, V12
 from tests.builders import ANA, BEN, CAY, VERSIONS, Room, a_room
 
@@ -104,10 +104,29 @@ class TestFilteredPlaces:
         needed = [("m.room.create", ""), ("m.room.member", ANA), ("m.room.member", CAY)]
         state = RoomState.of_ids(ids_of(room), Store(room).get, needed=needed, partial=True)
         assert (state.is_partial, state.is_whole) == (True, False)
-        assert (state.membership_of(ANA), state.knows("m.room.member", CAY)) == (JOIN, False)
+        assert (state.membership_of(ANA), state.membership_of(CAY)) == (JOIN, UNKNOWN)
+        assert not state.knows("m.room.member", CAY)
+        with pytest.raises(IncompleteState):
+            state.membership_of(BEN)
         whole = RoomState.of_ids(ids_of(room), Store(room).get, partial=True, servers=["c.example"])
         assert whole.is_partial
         assert whole.servers_in_room == {"c.example"}
+
+    def test_of_a_partial_state_hold_no_member_who_left(self) -> None:
+        room = a_room(V11).with_join_rule("public")
+        join = room.join(CAY)
+        state = RoomState.of_ids(
+            ids_of(room), Store(room).get, needed=auth.needed_state(join), partial=True
+        )
+        judged = auth.check(join, state)
+        assert judged == auth.check(join, RoomState.of(V11, room.events, partial=True))
+        assert judged.missing == (f"m.room.member {CAY}",)
+
+    def test_may_be_listed_by_a_generator(self) -> None:
+        room = a_room(V11).with_join_rule("public")
+        needed = (place for place in auth.needed_state(room.join(CAY)))
+        state = RoomState.of_ids(ids_of(room), Store(room).get, needed=needed)  # type: ignore[arg-type]  # on purpose
+        assert state.membership_of(CAY) is LEAVE
 
     def test_leave_the_servers_open_unless_they_are_told(self) -> None:
         room, needed = a_room(V11), [("m.room.create", "")]
@@ -178,6 +197,17 @@ class TestMissingEvents:
         with pytest.raises(MissingEvents) as caught:
             RoomState.of_ids(ids_of(room), store.get)
         assert caught.value.event_ids == (room.events[-1].event_id,)
+
+
+class TestOtherEvents:
+    @pytest.mark.parametrize("needed", [None, [("m.room.create", "")], [("m.room.member", ANA)]])
+    def test_are_refused_at_a_place(self, needed: list[StateKey] | None) -> None:
+        room = a_room(V11)
+        create, member, *_ = room.events
+        other = room.with_member(CAY, "join").events[-1]
+        swapped: dict[str, Event] = {create.event_id: member, member.event_id: other}
+        with pytest.raises(InvalidEvent):
+            RoomState.of_ids(ids_of(room), swapped, needed=needed)
 
 
 class TestRoomVersion:

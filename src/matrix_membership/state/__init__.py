@@ -191,13 +191,11 @@ class RoomState(Fields):
 
         Args:
             ids: the event ID for each type and state key.
-            get: the events by ID: a mapping; or a function that takes all IDs wanted at once,
-                and returns such a mapping.
+            get: the events by ID; or a function that takes all IDs wanted and returns that.
             needed: the places that `ids` was filtered to, or that are wanted of it, such as
-                `auth.needed_state` of an event, or `receipt.needed_places`. What other places
-                hold is unknown: a question about one raises `IncompleteState`, and
-                `auth.check` answers undecided. An answer that reads none is final. None if
-                `ids` is the whole state.
+                `auth.needed_state` of an event, or `receipt.needed_places`. Other places are
+                unknown: a question about one raises `IncompleteState`, and `auth.check` answers
+                undecided. An answer that reads none is final. None if `ids` is the whole state.
             room_version: the version of the room, if there may be no event to tell it.
             partial: `ids` lacks members, as after a join whose members were omitted.
             servers: the servers in the room, when the events do not show them all.
@@ -208,6 +206,7 @@ class RoomState(Fields):
         Raises:
             MissingEvents: `get` lacks events. It names all of them, so that a store fetches once.
             IncompleteState: no event tells the room version.
+            InvalidEvent: `get` gave an event of another place.
 
         >>> from matrix_membership.room_versions import V11
         >>> create = {"type": "m.room.create", "sender": "@a:a", "content": {}, "state_key": ""}
@@ -216,11 +215,12 @@ class RoomState(Fields):
         >>> state.knows("m.room.create"), state.knows("m.room.power_levels")
         (True, False)
         """
-        held = held_by_ids(ids, get, needed)
+        known = None if needed is None else frozenset(needed)
+        held = held_by_ids(ids, get, ids if known is None else known)
         version = version_of(held, room_version)
-        if needed is None:
+        if known is None:
             return cls.of(version, held.values(), partial=partial, servers=servers)
-        return seal(filtered(version, held, frozenset(needed), servers, partial=partial), _Lazy)
+        return seal(filtered(version, held, known, servers, partial=partial), _Lazy)
 
     def get(self, event_type: str, state_key: str = "") -> Event | None:
         """Return the event of a type and a state key, or None.

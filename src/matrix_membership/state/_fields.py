@@ -249,14 +249,13 @@ def filtered(
     Args:
         room_version: the version of the room.
         held: the events of the state.
-        known: the places whose contents are known; one without an event holds nothing.
+        known: the places that were looked for; one without an event holds nothing, or a member who
+            may have been left out of a partial state.
         servers: the servers in the room, if they are known.
         partial: members are missing from the state that was filtered.
     """
     if room_version.__class__ is not RoomVersion:
         require_room_version(room_version)
-    if partial:
-        known = frozenset(place for place in known if place[0] != "m.room.member")
     get = look_up_in(held, known)
     state = Fields()
     state.room_version = room_version
@@ -266,7 +265,8 @@ def filtered(
     state._filter = held, known, None if servers is None else tuple(servers)
     state._members = state._kept_roster = None
     state.get_member = lambda user: get("m.room.member", user)
-    state._unseen = LEAVE
+    # A member who was looked for in vain may have been left out before the state was filtered.
+    state._unseen = UNKNOWN if partial else LEAVE
     state._servers = None
     state.is_partial = partial
     state.prepared = NOT_TO_PREPARE
@@ -295,8 +295,8 @@ def _fill_in_known(
     create = state.create = event.view
     state.create_event = event
     # A check may choose rows beforehand as for a whole state: what it then reads of a place that
-    # is unknown raises.
-    if create.openly_federated:
+    # is unknown raises. In a partial state it would take a member who was left out for one who left.
+    if create.openly_federated and not state.is_partial:
         state.prepared = prepared
     if levels is not None and not create.privileged:
         state.power_level_of = levels.view.level_of

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from matrix_membership._attrs import constant, frozen
@@ -236,14 +236,13 @@ class _Told:
 def held_by_ids(
     ids: Mapping[StateKey, Name],
     get: Mapping[Name, Event] | Callable[[Sequence[Name]], Mapping[Name, Event]],
-    needed: Iterable[StateKey] | None,
+    wanted: Collection[StateKey],
 ) -> dict[StateKey, Event]:
     """Return the events of some places, asked for at once.
 
     Raises:
         MissingEvents: some are missing.
     """
-    wanted = ids if needed is None else tuple(needed)
     name_of = ids.get
     at_hand: Any = get
     # By class first: asking whether a dict is a `Mapping` takes 0.4 us.
@@ -259,6 +258,8 @@ def held_by_ids(
             event = held[place] = find(name)
             if event is None:
                 missing.append(name)
+            elif event.state_key != place[1] or event.type != place[0]:
+                raise InvalidEvent("event", f"the one at {place}", event)
     if missing:
         raise MissingEvents(tuple(missing))
     return held
