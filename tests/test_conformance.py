@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable, Generator
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any, Final
 
 import pytest
 
-from matrix_membership import V2, V7, V8, V11, V12, Event, RoomVersion, auth
+from matrix_membership import V2, V7, V8, V11, V12, Event, RoomState, RoomVersion, auth
 from matrix_membership.conformance import SYNAPSE, Difference, class_of, compatible, shadow
 from matrix_membership.room_versions import KNOWN
-from tests.builders import ANA, BEN, CAY, Room, a_levelled_room, a_room
+from tests.builders import ANA, BEN, CAY, VERSIONS, Room, a_levelled_room, a_room
+from tests.generated_cases import events_of, generate
 
 LEVELS: Final = "m.room.power_levels"
 
@@ -255,6 +259,30 @@ class TestShadow:
         assert shadow(lambda: 7, ours, found.append) == 7
         assert found == [stumbled]
 
+    @pytest.mark.parametrize("theirs", [lambda: 7, refuse])
+    def test_goes_on_where_the_report_fails(self, theirs: Callable[[], Any]) -> None:
+        found: list[Any] = []
+
+        def report(told: Any) -> None:
+            found.append(told)
+            raise Refused("the report")
+
+        event = self.ROOM.message(BEN if theirs is not refuse else ANA)
+        assert ended(lambda: shadow(theirs, lambda: (event, self.ROOM.state), report)) == ended(
+            theirs
+        )
+        assert [type(told) for told in found] == [Difference, Refused]
+
+    def test_reports_a_difference_by_a_part_of_the_state(self) -> None:
+        knock = self.ROOM.knock(BEN)
+        ids = {(event.type, event.state_key or ""): event.event_id for event in self.ROOM.events}
+        events = {event.event_id: event for event in self.ROOM.events}
+        found: list[Any] = []
+        for needed in (auth.needed_state(knock), [("m.room.join_rules", "")]):
+            state = RoomState.of_ids(ids, events, needed=needed, room_version=V11)
+            shadow(lambda: True, lambda state=state: (knock, state), found.append)  # type: ignore[misc]  # a default
+        assert [difference.label for difference in found] == ["", ""]
+
     def test_compares_another_check(self) -> None:
         found: list[Any] = []
         event = self.ROOM.message(ANA)
@@ -265,6 +293,68 @@ class TestShadow:
             judge=lambda event, _: auth.check_auth_events(event, []),
         )
         assert [difference.ours.rule for difference in found] == ["auth_events.no_create_event"]
+
+
+class Waits:
+    """Something that is awaited once, as a host's store is."""
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.answer = answer
+
+    def __await__(self) -> Generator[None, None, Any]:
+        yield
+        return self.answer()
+
+
+def ended(ask: Callable[[], Any]) -> Any:
+    """What comes of a question, asked to its end."""
+    try:
+        answer = ask()
+        if not hasattr(answer, "__await__"):
+            return answer
+        steps = answer.__await__()
+        while True:
+            next(steps)
+    except StopIteration as end:
+        return end.value
+    except Refused:
+        return Refused
+
+
+class TestShadowOfAnAsynchronousCheck:
+    ROOM = a_room(V11)
+
+    @pytest.mark.parametrize("waits", [True, False])
+    @pytest.mark.parametrize(
+        ("theirs", "sender", "differences"),
+        [
+            (lambda: None, ANA, 0),
+            (lambda: 7, BEN, 1),
+            (lambda: False, BEN, 0),
+            (lambda: False, ANA, 1),
+            (refuse, BEN, 0),
+            (refuse, ANA, 1),
+        ],
+    )
+    def test_compares_what_it_decided(
+        self, theirs: Callable[[], Any], sender: str, differences: int, waits: bool
+    ) -> None:
+        found: list[Any] = []
+
+        def ours() -> Any:
+            told = self.ROOM.message(sender), self.ROOM.state
+            return Waits(lambda: told) if waits else told
+
+        assert ended(lambda: shadow(lambda: Waits(theirs), ours, found.append)) == ended(theirs)
+        assert [type(difference) for difference in found] == [Difference] * differences
+
+    def test_reports_what_ours_raises(self) -> None:
+        found: list[Any] = []
+        assert (
+            ended(lambda: shadow(lambda: Waits(lambda: 7), lambda: Waits(refuse), found.append))
+            == 7
+        )
+        assert [type(told) for told in found] == [Refused]
 
 
 class TestDifference:
@@ -279,8 +369,45 @@ class TestDifference:
         assert "compatible(KNOWN['" in script
         assert "conformance.closed_to_a_server" in capsys.readouterr().out
 
+    def test_stays_a_comment_where_theirs_has_lines(self) -> None:
+        class Lines:
+            def __repr__(self) -> str:
+                return "one\ntwo"
+
+        room = a_room(V11)
+        event = room.message(BEN)
+        script = str(Difference(event, room.state, room.check(event), Lines(), ""))
+        assert "\n# theirs: one\n# two\n# ours: " in script
+
     def test_says_that_it_is_not_listed(self) -> None:
         room = a_room(V11)
         event = room.message(BEN)
         script = str(Difference(event, room.state, room.check(event), True, ""))
         assert script.startswith("# class: not listed\n# theirs: True\n# ours: rejected by rule")
+
+
+def read_of(script: str) -> Any:
+    """The decision that a script comes to."""
+    told: dict[str, Any] = {}
+    with redirect_stdout(StringIO()):
+        exec(compile(script, "a script", "exec"), told)
+    return auth.check(told["judged"], told["before"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", VERSIONS, ids=str)
+def test_a_script_comes_to_the_decision_that_was_reported(version: RoomVersion) -> None:
+    for seed in range(8):
+        known, event = events_of(generate(seed, version.identifier))
+        held = {(entry.type, entry.state_key or ""): entry for entry in known}
+        part = [entry for entry in known if entry.type != "m.room.member"]
+        part += [entry for entry in known if entry.type == "m.room.member"][seed % 3 :]
+        for state in (
+            RoomState.of(version, known),
+            RoomState.of(version, part, partial=True),
+            RoomState.of(version, part, stripped=True),
+            RoomState.over(version, lambda *place, held=held: held.get(place)),
+        ):
+            decision = auth.check(event, state)
+            script = str(Difference(event, state, decision, not decision.allowed, ""))
+            assert str(read_of(script)) == str(decision), seed

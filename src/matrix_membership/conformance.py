@@ -7,14 +7,25 @@ and `shadow` runs both and reports every difference with its class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from matrix_membership._attrs import frozen
-from matrix_membership.auth import Category, Decision, Rule, allows, check, rejects, rulebook
+from matrix_membership.auth import (
+    Category,
+    Decision,
+    Rule,
+    allows,
+    check,
+    needed_state,
+    rejects,
+    rulebook,
+)
 from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS, NO_POWER_LEVELS, PowerLevels
 from matrix_membership.identifiers import server_of
@@ -188,7 +199,14 @@ CLASSES: Final[Mapping[str, Holds]] = MappingProxyType(
 
 def class_of(event: Event, state: RoomState, ours: Decision) -> str:
     """Return the class of a difference; empty for one that nobody has listed."""
-    return next((name for name, holds in CLASSES.items() if holds(event, state, ours)), "")
+    return next((name for name in CLASSES if _holds(name, event, state, ours)), "")
+
+
+def _holds(name: str, event: Event, state: RoomState, ours: Decision) -> bool:
+    try:
+        return CLASSES[name](event, state, ours)
+    except IncompleteState:  # the rules did without what the state leaves out
+        return False
 
 
 _LEVELS: Final = "m.room.power_levels"
@@ -237,8 +255,8 @@ def _is_malformed_member(event: Event) -> bool:
 class Difference:
     """Two verdicts on one event.
 
-    `str()` gives a script that judges the event again and says why. It holds the content of the
-    event and of the state that the rules read.
+    `str()` gives a script that judges the event again and says why. It holds the event, and what the
+    state has at the places of `auth.needed_state`.
 
     Attributes:
         event: the event.
@@ -262,20 +280,25 @@ class Difference:
         used = [
             name for name, rules in _SWITCHES.items() if any(rule.name in book for _, rule in rules)
         ]
+        known = [place for place in sorted(needed_state(self.event)) if self.state.knows(*place)]
+        held = {place: event for place in known if (event := self.state.get(*place)) is not None}
         lines = [
             f"# class: {self.label or 'not listed'}",
-            f"# theirs: {self.theirs!r}",
+            *(f"# {line}" for line in f"theirs: {self.theirs!r}".splitlines()),
             f"# ours: {self.ours}",
             "from matrix_membership import KNOWN, Event, RoomState, auth",
             "from matrix_membership.conformance import compatible",
             "",
             f"version = compatible(KNOWN[{version.identifier!r}], *{used})",
-            f"state = {[_told(event) for event in self.state.events]}",
+            f"state = { {place: _told(event) for place, event in held.items()} }",
+            f"known = {known}  # what the rules may read; a place without an event is empty",
             f"event = {_told(self.event)}",
             f"signed_by = {sorted(self.event.signed_by)}",
             "judged = Event.accepted(event, version, signed_by=signed_by)",
-            "before = [Event.accepted(entry, version) for entry in state]",
-            "print(auth.explain(judged, RoomState.of(version, before)))",
+            "held = {place: Event.accepted(entry, version) for place, entry in state.items()}",
+            "ids = dict(zip(held, held))",
+            "before = RoomState.of_ids(ids, held, needed=known, room_version=version)",
+            "print(auth.explain(judged, before))",
         ]
         return "\n".join(lines)
 
@@ -292,9 +315,12 @@ def _told(event: Event) -> dict[str, JsonValue]:
     }
 
 
+Told = tuple[Event, RoomState]
+
+
 def shadow(
     theirs: Callable[[], T],
-    ours: Callable[[], tuple[Event, RoomState]],
+    ours: Callable[[], Told | Awaitable[Told]],
     report: Callable[[Difference | Exception], object],
     *,
     judge: Judge = check,
@@ -302,9 +328,12 @@ def shadow(
     """Let another implementation decide, and report where this one differs.
 
     Args:
-        theirs: judges. It allows, unless it raises an exception or returns false; None allows.
+        theirs: judges. It allows, unless it raises an exception or returns false; None allows. It
+            may be asynchronous: then await the result, and `ours` may be asynchronous too.
         ours: reads the same event, and the state that it is judged against.
-        report: is handed each difference; and each exception that `ours` raises.
+        report: is handed each difference, in which an undecided decision counts as a rejection; and
+            each exception that `ours`, `judge` or `report` itself raises. The host goes on
+            even if `report` raises another one about that.
         judge: the check that is compared.
 
     Returns:
@@ -324,13 +353,50 @@ def shadow(
     except Exception as refusal:
         _compare(refusal, ours, report, judge, allowed=False)
         raise
+    # A coroutine is true: it would count as an allow before anybody judged.
+    if answer is not None and hasattr(answer, "__await__"):
+        awaited: Any = _awaited(answer, ours, report, judge)
+        return awaited  # type: ignore[no-any-return]  # awaitable, as `answer` is
     _compare(answer, ours, report, judge, allowed=answer is None or bool(answer))
     return answer
 
 
+async def _awaited(
+    theirs: Any,
+    ours: Callable[[], Told | Awaitable[Told]],
+    report: Callable[[Difference | Exception], object],
+    judge: Judge,
+) -> object:
+    """Do as `shadow` does, once the other implementation has decided."""
+    try:
+        answer = await theirs
+    except Exception as refusal:
+        _compare(refusal, await _read(ours), report, judge, allowed=False)
+        raise
+    allowed = answer is None or bool(answer)
+    _compare(answer, await _read(ours), report, judge, allowed=allowed)
+    return answer
+
+
+async def _read(ours: Callable[[], Any]) -> Callable[[], Told]:
+    """Read at once; raise later what that raises."""
+    try:
+        told = ours()
+        if hasattr(told, "__await__"):
+            told = await told
+    except Exception as error:  # noqa: BLE001 - as in `_compare`
+        stumbled = error
+
+        def again() -> Told:
+            raise stumbled
+
+        return again
+    return lambda: told
+
+
 def _compare(
     theirs: object,
-    ours: Callable[[], tuple[Event, RoomState]],
+    ours: Callable[[], Any],
     report: Callable[[Difference | Exception], object],
     judge: Judge,
     *,
@@ -342,6 +408,8 @@ def _compare(
         if decision.allowed is not allowed:
             label = class_of(event, state, decision)
             report(Difference(event, state, decision, theirs, label))
-    # The host goes on whatever this library stumbles over: that is why it asks in the shadow.
+    # The host goes on whatever this library or its report stumbles over: that is why it asks in
+    # the shadow.
     except Exception as stumbled:  # noqa: BLE001 - as said above
-        report(stumbled)
+        with suppress(Exception):
+            report(stumbled)
