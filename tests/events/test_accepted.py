@@ -164,8 +164,9 @@ class Text(str):
 
 class TestText:
     def test_may_be_of_a_class_of_its_own(self) -> None:
-        made = Event.accepted({"type": Text("m.room.topic"), "sender": ANA, "content": {}}, V11)
-        assert (made.type, made.sender) == ("m.room.topic", ANA)
+        fields = {"type": Text("m.room.topic"), "sender": ANA, "content": {}}
+        made = Event.accepted({**fields, "prev_events": [Text("$1")]}, V11)
+        assert (made.type, made.sender, made.prev_events) == ("m.room.topic", ANA, ("$1",))
 
 
 class TestBuilder:
@@ -175,6 +176,20 @@ class TestBuilder:
         )
         assert (made.event_id, made.room_id, made.prev_events, made.auth_events) == ("", "", (), ())
         assert (made.depth, made.origin_server_ts, made.redacts) == (0, 0, None)
+
+    def test_may_have_no_references_yet(self) -> None:
+        fields = {"type": "m.room.topic", "sender": ANA, "content": {}}
+        none = {"prev_events": None, "auth_events": None}
+        for made in (
+            Event.accepted(SimpleNamespace(**fields, **none), V11),
+            Event.accepted({**fields, **none}, V11),
+        ):
+            assert (made.prev_events, made.auth_events) == ((), ())
+
+    def test_of_a_create_event_names_no_room_yet(self) -> None:
+        fields = {"type": "m.room.create", "sender": ANA, "content": {}, "state_key": ""}
+        assert Event.accepted(SimpleNamespace(**fields), V12).room_id == ""
+        assert Event.from_client_event(fields, V12).room_id == ""
 
     def test_may_have_lists_for_methods(self) -> None:
         fields = {"type": "m.room.topic", "sender": ANA, "content": {}}
@@ -396,6 +411,22 @@ class TestWhatItLacks:
         with pytest.raises(InvalidEvent) as caught:
             Event.accepted(fields, V11)
         assert caught.value == error
+
+    @pytest.mark.parametrize("name", ["prev_events", "auth_events"])
+    @pytest.mark.parametrize("text", ['["$1"]', b"[]"])
+    def test_is_a_list_that_is_text(self, name: str, text: Any) -> None:
+        fields = {"type": "x", "sender": ANA, "content": {}, name: text}
+        for source in (fields, SimpleNamespace(**fields)):
+            with pytest.raises(InvalidEvent) as caught:
+                Event.accepted(source, V11)
+            assert caught.value == InvalidEvent(name, "a list of event IDs or pairs", text)
+
+    @pytest.mark.parametrize("name", ["type", "sender", "content"])
+    def test_is_named_of_an_object_too(self, name: str) -> None:
+        fields = {"type": "x", "sender": ANA, "content": {}}
+        with pytest.raises(InvalidEvent) as caught:
+            Event.accepted(SimpleNamespace(**{k: v for k, v in fields.items() if k != name}), V11)
+        assert str(caught.value).startswith(f"{name}: ")
 
     @pytest.mark.parametrize("source", [None, 7, [1]])
     def test_of_all_is_refused(self, source: Any) -> None:

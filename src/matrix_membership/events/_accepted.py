@@ -40,7 +40,8 @@ def accepted_facts(source: Any, room_version: RoomVersion, *, for_rules: bool) -
         for_rules: of an object, read only what `auth.check` reads of an event of its type.
 
     Raises:
-        InvalidEvent: it lacks a type, a sender or a content, or has one of another kind.
+        InvalidEvent: it lacks a type, a sender or a content, or has one of another kind; or a list
+            of events is text.
     """
     if isinstance(source, dict):
         return _by_keys(source, room_version)
@@ -81,7 +82,7 @@ def _listed(source: Any, name: str, other: str) -> tuple[EventID, ...]:
     found = getattr(source, name, None)
     if callable(found):  # a method of that name gives IDs, and no pairs
         return tuple(found())
-    return _ids(getattr(source, other, ()) if found is None else found)
+    return _ids(other, getattr(source, other, None) if found is None else found)
 
 
 def _by_keys(source: Mapping[str, Any], room_version: RoomVersion) -> Any:
@@ -92,14 +93,20 @@ def _by_keys(source: Mapping[str, Any], room_version: RoomVersion) -> Any:
     )
     at = get("origin_server_ts")
     facts.origin_server_ts = at or 0
-    prev_events, auth_events = _ids(get("prev_events") or ()), _ids(get("auth_events") or ())
+    prev_events = _ids("prev_events", get("prev_events"))
+    auth_events = _ids("auth_events", get("auth_events"))
     facts.held = content, room_id, prev_events, auth_events, get("depth"), at, get("redacts")
     return facts
 
 
-def _ids(listed: Any) -> tuple[EventID, ...]:
-    ids: list[Any] = [entry if entry.__class__ is str else entry[0] for entry in listed]
+def _ids(name: str, listed: Any) -> tuple[EventID, ...]:
+    if isinstance(listed, _TEXT):  # unparsed JSON: each letter would pass for an ID
+        raise InvalidEvent(name, "a list of event IDs or pairs", listed)
+    ids: list[Any] = [entry if isinstance(entry, str) else entry[0] for entry in listed or ()]
     return tuple(ids)
+
+
+_TEXT: Final = (str, bytes)
 
 
 def _facts(
@@ -196,6 +203,9 @@ def _mapping_of(source: Any) -> Mapping[str, Any]:
     try:
         return source if isinstance(source, Mapping) else dict(source)
     except (TypeError, ValueError) as error:
+        fields = [getattr(source, name, None) for name in ("type", "sender", "content")]
+        if any(field is not None for field in fields):  # an object that lacks one of them
+            _require(*fields)
         raise InvalidEvent(
             "event", "an object or a mapping with the fields of one", source
         ) from error

@@ -194,8 +194,8 @@ class Event(Facts):
             that the rules read: power levels, join rules, a create event's.
 
         Raises:
-            InvalidEvent: the type or the sender is missing or no text, or the content is
-                missing or no object.
+            InvalidEvent: the type or the sender is missing or no text; the content is missing or no
+                object; or the previous or auth events are text, such as JSON that was not parsed.
 
         >>> from matrix_membership.room_versions import V11
         >>> row = {

@@ -252,7 +252,7 @@ def _add_create(facts: Any, document: Mapping[str, Any], reading: Reading) -> No
         is_user=reading.is_user,
     )
     # A create event that carries a room ID keeps it: rule 1.2 has to see and reject it.
-    if version.room_id_is_create_event and document.get("room_id") is None:
+    if version.room_id_is_create_event and document.get("room_id") is None and facts.event_id:
         facts.room_id = RoomID("!" + facts.event_id[1:])
 
 
