@@ -387,6 +387,13 @@ class TestEvidence:
         assert Event.accepted(fields, V11, signed_by=["a.example"]).signed_by == {"a.example"}
         assert Event.accepted(fields, V11).with_signers(["b"]).content is fields["content"]
 
+    def test_is_no_single_name(self) -> None:
+        fields = stored(a_room(V11).message(ANA))
+        with pytest.raises(TypeError):
+            Event.accepted(fields, V11, signed_by="a.example")
+        with pytest.raises(TypeError):
+            Event.accepted(fields, V11).with_signers("a.example")
+
 
 class TestWhatItLacks:
     def test_is_told(self) -> None:

@@ -211,6 +211,8 @@ class Event(Facts):
             require_room_version(room_version)
         event = accepted_facts(source, room_version, for_rules=for_rules)
         if signed_by:
+            if signed_by.__class__ is str:
+                raise _one_name(signed_by)
             event.signed_by = frozenset(signed_by)
         event.__class__ = Event  # as in `from_pdu`
         made: Event = event
@@ -339,6 +341,8 @@ class Event(Facts):
         >>> event.with_signers(["a.example"]).signed_by
         frozenset({'a.example'})
         """
+        if servers.__class__ is str:
+            raise _one_name(servers)
         return with_evidence(self, frozenset(map(ServerName, servers)))
 
     def redacted(self) -> Event:
@@ -365,6 +369,11 @@ class Event(Facts):
         if not self.pdu:
             raise InvalidEvent("event", "one read from a PDU", repr(self))
         return content_hash_matches(*document_of(self.pdu, self.room_version))
+
+
+def _one_name(name: object) -> TypeError:
+    # Its letters would count as servers: the event would then be rejected as one unsigned.
+    return TypeError(f"expected server names, got the text {name!r}")
 
 
 def with_evidence(event: Facts, signed_by: frozenset[ServerName]) -> Event:
