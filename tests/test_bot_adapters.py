@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mautrix.client.state_store import MemoryStateStore
+from mautrix.errors import MForbidden
 from mautrix.types import EventType, Membership, RoomID, SerializerError, StateEvent, UserID
 from nio.events.room_events import DefaultLevels, PowerLevels, PowerLevelsEvent
 
@@ -660,6 +661,28 @@ class TestRuleStateStore:
             return await store.state_of(ROOM)
 
         assert asyncio.run(play()).power_level_of(ANA) == 49
+
+    def test_fetches_again_after_an_event_that_mautrix_could_not_store(self) -> None:
+        server = Server(a_levelled_room(V11).state)
+        store = RuleStateStore(server.fetch)
+        event = changed(server.state, LEVELS)
+        event.content = {"users": "none"}  # type: ignore[assignment]  # as it is sent
+
+        async def play() -> None:
+            await store.state_of(ROOM)
+            with pytest.raises(SerializerError):
+                await store.update_state(event)
+            await store.state_of(ROOM)
+
+        asyncio.run(play())
+        assert server.asked == 2
+
+    def test_raises_what_it_stumbles_over_when_it_fetches(self) -> None:
+        async def fetch(_: RoomID) -> list[dict[str, Any]]:
+            raise MForbidden(403, "not in the room")
+
+        with pytest.raises(MForbidden):
+            asyncio.run(RuleStateStore(fetch).has_power_level(ROOM, UserID(ANA), kind_of("x")))
 
     def test_stores_what_mautrix_stores(self) -> None:
         store = RuleStateStore(Server(a_room(V11).state).fetch)

@@ -129,16 +129,17 @@ class RuleStateStore(MemoryStateStore):
         return state
 
     async def update_state(self, evt: StateEvent) -> None:
-        await super().update_state(evt)
         # Its content has levels filled in that the room does not name, so it is fetched as JSON.
+        # Forgotten first: the store below may fail to keep it, and the server has it already.
         self._forget(evt.room_id)
+        await super().update_state(evt)
 
     async def set_membership(
         self, room_id: RoomID, user_id: UserID, membership: Membership
     ) -> None:
         # The client calls this after an act of its own, before the event comes.
-        await super().set_membership(room_id, user_id, membership)
         self._forget(room_id)
+        await super().set_membership(room_id, user_id, membership)
 
     def _forget(self, room_id: RoomID) -> None:
         self.changes[room_id] += 1
