@@ -258,7 +258,7 @@ def held_by_ids(
             event = held[place] = find(name)
             if event is None:
                 missing.append(name)
-            elif event.state_key != place[1] or event.type != place[0]:
+            elif (event.type, event.state_key) != place:
                 raise InvalidEvent("event", f"the one at {place}", event)
     if missing:
         raise MissingEvents(tuple(missing))
