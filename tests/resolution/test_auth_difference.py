@@ -5,6 +5,7 @@ from __future__ import annotations
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._auth_difference import (
     auth_difference,
+    chains_of,
     conflicted_state_subgraph,
     full_auth_chain,
 )
@@ -16,8 +17,8 @@ def listed(edges: Edges, event_id: EventID) -> tuple[EventID, ...]:
     return tuple(EventID(name) for name in edges.get(event_id, ()))
 
 
-def ids(*names: str) -> list[EventID]:
-    return [EventID(name) for name in names]
+def ids(*names: str) -> set[EventID]:
+    return {EventID(name) for name in names}
 
 
 class TestFullAuthChain:
@@ -27,7 +28,7 @@ class TestFullAuthChain:
 
     def test_ends_where_chains_are_known(self) -> None:
         edges = {"d": ["c", "b"], "c": ["a"], "b": ["a"]}
-        found = full_auth_chain(ids("d"), lambda e: listed(edges, e), set(ids("c", "a")))
+        found = full_auth_chain(ids("d"), lambda e: listed(edges, e), ids("c", "a"))
         assert found == {"b"}
 
     def test_has_no_limit_of_depth(self) -> None:
@@ -66,6 +67,24 @@ class TestConflictedStateSubgraph:
         }
         found = conflicted_state_subgraph(ids("top", "bottom"), lambda e: listed(edges, e))
         assert found == {"top", "middle", "bottom"}
+
+    def test_is_the_same_with_the_chains_at_hand(self) -> None:
+        edges = {"top": ["middle"], "middle": ["bottom"], "bottom": ["root"]}
+        for common in ("other", "middle", "top"):
+            # A path through the chain of the common part, or beside it, or none.
+            differing = [list(ids("top")), list(ids("bottom"))]
+            unconflicted = {("t", ""): EventID(common)}
+            chains = chains_of(differing, unconflicted, lambda e: listed(edges, e))
+            found = conflicted_state_subgraph(
+                ids("top", "bottom"), lambda e: listed(edges, e), chains
+            )
+            assert found == {"top", "middle", "bottom"}
+
+    def test_is_the_conflicted_set_where_no_path_enters_it(self) -> None:
+        edges = {"a": ["root"], "b": ["root"]}
+        chains = chains_of([list(ids("a")), list(ids("b"))], {}, lambda e: listed(edges, e))
+        found = conflicted_state_subgraph(ids("a", "b"), lambda e: listed(edges, e), chains)
+        assert found == {"a", "b"}
 
     def test_holds_conflicted_events_that_no_path_connects(self) -> None:
         assert conflicted_state_subgraph(ids("a", "b"), lambda _: ()) == {"a", "b"}

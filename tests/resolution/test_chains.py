@@ -89,7 +89,7 @@ def test_gives_the_conflicted_state_subgraph(seed: int, draw: random.Random) -> 
     case = without_cycles(seed)
     index = ChainIndex.of(in_order(case.events))
     some = draw.sample(sorted(case.events), draw.randrange(len(case.events)))
-    expected = conflicted_state_subgraph(some, lambda name: walked(case, name))
+    expected = conflicted_state_subgraph(set(some), lambda name: walked(case, name))
     assert index.conflicted_state_subgraph(some) == expected
 
 

@@ -69,7 +69,7 @@ def test_gives_the_same_with_the_difference_at_hand(seed: int, algorithm: str | 
         rejected=case.rejected,
         algorithm=algorithm,
         auth_difference=difference,
-        conflicted_subgraph=conflicted_state_subgraph(ids, graph.auth_events),
+        conflicted_subgraph=conflicted_state_subgraph(ids.keys(), graph.auth_events),
     )
     found, _ = run(step, case)
     assert found.state == expected.state

@@ -21,8 +21,8 @@ from matrix_membership import auth
 from matrix_membership.auth import Decision
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
-from matrix_membership.resolution._graph import Graph
-from matrix_membership.resolution._records import Outcome
+from matrix_membership.resolution._graph import Graph, Names
+from matrix_membership.resolution._records import Outcome, Rank
 from matrix_membership.resolution._state_sets import Place, StateSet
 from matrix_membership.state import RoomState
 from matrix_membership.state.standing import over_standing
@@ -44,7 +44,7 @@ class Judge:
     same three.
 
     Attributes:
-        let_in: the events that were let in, in order.
+        let_in: the events that were let in for good, by place.
         changes: how often something changed that most judgements read.
         state: the state that `choose` chose last.
         names: the list of auth events that it was chosen for.
@@ -56,6 +56,7 @@ class Judge:
         "_event_id",
         "_graph",
         "_known",
+        "_list",
         "_listed",
         "_listed_too",
         "_members",
@@ -71,6 +72,8 @@ class Judge:
     )
 
     state: RoomState
+    _event_id: EventID
+    _listed: Mapping[Place, Event]
 
     def __init__(self, start: StateSet, graph: Graph, *, listed_too: bool = True) -> None:
         """Begin.
@@ -82,6 +85,7 @@ class Judge:
                 partially resolved state does not have.
         """
         self._start, self._graph, self._listed_too = start, graph, listed_too
+        self._list = graph.listed if listed_too else _nothing_listed
         # The events that were let in, and those of the start that were read. Members by user ID: a
         # text keeps its hash, a place is hashed for each look-up.
         members: dict[str, Event] = {}
@@ -95,13 +99,13 @@ class Judge:
         ):
             self._others[_CREATE] = create
         self._strays = False
-        self.let_in: list[Event] = []
+        self.let_in: dict[Place, EventID] = {}
         self.changes, self.chosen_at = 0, -1
-        self.names: tuple[EventID, ...] | None = None
+        self.names: Names | None = None
         # By the three events, and by the list of an event: the second is forgotten when one of
         # the three changes.
         self._states: dict[tuple[object, ...], RoomState] = {}
-        self._chosen: dict[tuple[EventID, ...], RoomState] = {}
+        self._chosen: dict[Names, RoomState] = {}
 
     def get(self, place: Place) -> Event | None:
         """Return the event that the partially resolved state has in a place, or None."""
@@ -137,17 +141,36 @@ class Judge:
         self.choose(event.event_id, self._graph.auth_events(event.event_id))
         return auth.check(event, self.state)
 
-    def choose(self, event_id: EventID, names: tuple[EventID, ...]) -> None:
+    def choose(self, event_id: EventID, names: Names) -> None:
         """Choose the state for an event, which lists these."""
-        if self.chosen_at != self.changes:
+        self.names, self._event_id, self._listed = names, event_id, self._list(names)
+        if self.chosen_at == self.changes:
+            state = self._chosen.get(names)
+            if state is not None:
+                self.state = state
+                return
+        else:
             self.chosen_at = self.changes
             self._chosen.clear()
-        self.names, self._event_id = names, event_id
-        self._listed: Mapping[Place, Event] | None = None
-        state = self._chosen.get(names)
+        known, find = self._others.get, self._not_known
+        create = known(_CREATE) or find(_CREATE)
+        levels = known(_LEVELS) or find(_LEVELS)
+        rules = known(_RULES) or find(_RULES)
+        # By event ID and not by content, which would have to be hashed whole for each judgement.
+        key = (
+            create and create.event_id,
+            levels and levels.event_id,
+            rules and rules.event_id,
+        )
+        state = self._states.get(key)
         if state is None:
-            state = self._chosen[names] = self._by_three()
-        self.state = state
+            version = self._graph.room_version
+            state = self._states[key] = (
+                RoomState.over(version, self._find, prepare=True)
+                if self._strays
+                else over_standing(version, create, levels, rules, self._find, self._member)
+            )
+        self.state = self._chosen[names] = state
 
     def forget(self) -> None:
         """Let go of the chosen states, when all events have been judged."""
@@ -158,51 +181,28 @@ class Judge:
         if self.names is not None:  # something was judged
             del self.state
 
-    def _by_three(self) -> RoomState:
-        known, find = self._others.get, self._find
-        create = known(_CREATE) or find(*_CREATE)
-        levels = known(_LEVELS) or find(*_LEVELS)
-        rules = known(_RULES) or find(*_RULES)
-        # By event ID and not by content, which would have to be hashed whole for each judgement.
-        key = (
-            create and create.event_id,
-            levels and levels.event_id,
-            rules and rules.event_id,
-        )
-        state = self._states.get(key)
-        if state is None:
-            version, member = self._graph.room_version, self._member
-            standing = {_CREATE[0]: create, _LEVELS[0]: levels, _RULES[0]: rules}
-            state = self._states[key] = (
-                RoomState.over(version, find, prepare=True)
-                if self._strays
-                else over_standing(standing, version, find, member)
-            )
-        return state
-
     def _member(self, user: str) -> Event | None:
         # Most look-ups are of a member who is at hand.
-        return self._known(user) or self._find(_MEMBER, user)
+        return self._known(user) or self._not_known((_MEMBER, user))
 
     def _find(self, event_type: str, state_key: str) -> Event | None:
+        place = event_type, state_key
+        known = self._known(state_key) if event_type == _MEMBER else self._others.get(place)
+        return known or self._not_known(place)
+
+    def _not_known(self, place: Place) -> Event | None:
         # The order is the point of the definition: what was resolved so far comes first, and the
         # event's own auth events only fill what it leaves empty. The other way round, a banned
         # moderator could go on citing the state before the ban.
-        place = event_type, state_key
-        found = self._known(state_key) if event_type == _MEMBER else self._others.get(place)
-        if found is None and place in self._start:
-            found = self._read(place)
-        if found is not None or not self._listed_too:
+        if place in self._start and (found := self._read(place)) is not None:
             return found
-        graph, listed = self._graph, self._listed
-        if listed is None:
-            listed = self._listed = graph.listed(self._event_id)
         # In version 12 no event lists the create event: the room ID names it.
-        if event_type == _CREATE[0] and graph.room_version.room_id_is_create_event:
-            of_room = graph.create_of_room(graph.events[self._event_id].room_id)
-            if of_room is not None:
-                return of_room
-        return listed.get(place)
+        if place == _CREATE and self._listed_too:
+            graph = self._graph
+            create = graph.create_of_room(graph.events[self._event_id].room_id)
+            if create is not None:
+                return create
+        return self._listed.get(place)
 
     def _read(self, place: Place) -> Event | None:
         """Read a place of the start state."""
@@ -222,13 +222,17 @@ class Judge:
         return found
 
 
+def _nothing_listed(_: Names) -> Mapping[Place, Event]:
+    return {}
+
+
 def iterative_auth_checks(
-    event_ids: Iterable[EventID], judge: Judge, graph: Graph
+    ranks: Iterable[Rank], judge: Judge, graph: Graph
 ) -> list[Decision | Outcome]:
     """Judge events in order, and let those that are allowed into the state.
 
     Args:
-        event_ids: the events.
+        ranks: the events, each as its sort key.
         judge: judges them by the state to start from, which grows.
         graph: where the events are.
 
@@ -237,8 +241,8 @@ def iterative_auth_checks(
     """
     ends: list[Decision | Outcome] = []
     events, rejected, auth_events = graph.events, graph.rejected, graph.auth_events
-    check = auth.check
-    for event_id in event_ids:
+    check, let_in = auth.check, judge.let_in
+    for _, _, event_id in ranks:
         # By the letter a rejected event is replayed as any other. Synapse never lets one in, and a
         # server that did would have a member in its state whom the others refused.
         if event_id in rejected:
@@ -254,5 +258,5 @@ def iterative_auth_checks(
         ends.append(decision)
         if decision.allowed:
             judge.put(event)
-            judge.let_in.append(event)
+            let_in[event.type, event.state_key or ""] = event_id
     return ends

@@ -19,8 +19,11 @@ _NONE: Final = b'{"auth_events":[]'
 END_OF_LIST: Final = b'"]'
 """The end of the first list of texts in a PDU, which is that of its auth events."""
 _BACKSLASH: Final = ord("\\")
+_NAMES: Final = len(_BEGIN)
+"""The position of the first ID: right after that beginning."""
 _LISTED: Final = len('"$",') + 43
 """Characters of an event ID that is a hash, in a list: its sigil, two quotes and a comma."""
+_WITHOUT_LAST_COMMA: Final = _NAMES - len('","')
 
 Lists = dict[bytes, tuple[EventID, ...]]
 """Lists of auth events that were read before, by the beginnings of their PDUs."""
@@ -54,9 +57,9 @@ def links_in(text: bytes, event: Event, lists: Lists) -> tuple[EventID, ...]:
         # A create event, and the first events of a room of version 12: decoding one takes 4 us.
         return () if event.pdu.startswith(_NONE) else event.auth_events
     # As it is, and not each name by `EventID`: that is a call of Python code, and takes 60 ns.
-    listed: Any = tuple(text[len(_BEGIN) :].decode().split('","'))
+    listed: Any = tuple(text[_NAMES:].decode().split('","'))
     # White space between them would make fewer and longer ones.
-    if len(text) != len(_BEGIN) + len(listed) * _LISTED - len('","'):
+    if len(text) != len(listed) * _LISTED + _WITHOUT_LAST_COMMA:
         return event.auth_events
     lists[text] = listed
     return listed  # type: ignore[no-any-return]  # a tuple of texts

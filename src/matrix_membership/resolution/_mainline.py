@@ -53,6 +53,9 @@ class Mainline:
         """
         power_levels, positions = self._power_levels, self._positions
         before = power_levels(event_id)
+        # Most events list power levels whose position is known.
+        if before is not None and (found := positions.get(before.event_id)) is not None:
+            return found
         # Two walks in step: one from the event down its own power levels, one along the mainline.
         # Whichever meets the other first ends both, so a short distance costs little on either
         # side.

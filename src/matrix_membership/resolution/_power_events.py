@@ -87,22 +87,22 @@ def with_auth_chains(
     return edges
 
 
-def _ranks_of(graph: Graph) -> Callable[[EventID], PowerRank]:
-    """Return the function that gives the sort key of an event."""
+def _ranked(event_ids: Iterable[EventID], graph: Graph) -> list[PowerRank]:
+    """Return the sort keys of events."""
+    events, auth_events = graph.events, graph.auth_events
     # By list: events that list the same ask for the same power levels.
     powers: dict[tuple[EventID, ...], Callable[[str], int]] = {}
-
-    def rank(event_id: EventID) -> PowerRank:
-        names, event = graph.auth_events(event_id), graph.events[event_id]
+    ranks: list[PowerRank] = []
+    for event_id in event_ids:
+        names, event = auth_events(event_id), events[event_id]
         level_of = powers.get(names)
         if level_of is None:
             # By the event's own auth events and not by the state so far: the order has to be known
             # before the first event is let in.
             listed = graph.create_event(event_id), graph.power_levels(event_id)
             level_of = powers[names] = levels_by(*listed)
-        return -level_of(event.sender), event.origin_server_ts, event_id
-
-    return rank
+        ranks.append((-level_of(event.sender), event.origin_server_ts, event_id))
+    return ranks
 
 
 def reverse_topological_power_ordering(
@@ -118,10 +118,11 @@ def reverse_topological_power_ordering(
         The events in order, as their sort keys; then those that cannot be ordered, since
         they authorise themselves or wait for one that does. Cost: n log n.
     """
-    rank = _ranks_of(graph)
+    ranks = _ranked(edges, graph)
     # Without an edge the order is that of the keys: two branches that changed the power levels.
     if not any(edges.values()):
-        return sorted(map(rank, edges)), ()
+        ranks.sort()
+        return ranks, ()
     # Kahn's algorithm with a heap. A depth-first ordering is also topological, but depends on where
     # it starts; two servers could then replay a ban and a promotion the other way round.
     open_edges = {event_id: len(auth_ids) for event_id, auth_ids in edges.items()}
@@ -130,7 +131,8 @@ def reverse_topological_power_ordering(
         for auth_id in auth_ids:
             listed_by.setdefault(auth_id, []).append(event_id)
 
-    ready = [rank(event_id) for event_id, count in open_edges.items() if count == 0]
+    by_id = {rank[2]: rank for rank in ranks}
+    ready = [rank for rank in ranks if open_edges[rank[2]] == 0]
     heapify(ready)
     ordered: list[PowerRank] = []
     while ready:
@@ -140,7 +142,7 @@ def reverse_topological_power_ordering(
         for event_id in listed_by.get(smallest[2], ()):
             open_edges[event_id] -= 1
             if open_edges[event_id] == 0:
-                heappush(ready, rank(event_id))
+                heappush(ready, by_id[event_id])
     # The events that are left wait for themselves. IDs of versions 1 and 2 are not hashes, so a
     # server can write two events that authorise each other. No topological ordering has a turn for
     # them.

@@ -33,16 +33,15 @@ def resolve_by_replay(
     """Resolve by steps 1 to 4 of the algorithm.
 
     Args:
-        full_conflicted_set: the events to replay.
+        full_conflicted_set: the events to replay, which were looked up.
         start: the state to start from.
         graph: where the events are.
 
     Returns:
         The events that were let in, by place, and what was considered. Cost: n log n.
     """
-    graph.load(full_conflicted_set - graph.events.keys() - graph.missing)
-    at_hand: AbstractSet[EventID] = full_conflicted_set
-    absent = full_conflicted_set & graph.missing
+    at_hand = full_conflicted_set
+    absent = graph.missing and full_conflicted_set & graph.missing
     if absent:
         names = [event_id for event_id in full_conflicted_set if event_id not in absent]
         at_hand = dict.fromkeys(names).keys()
@@ -53,7 +52,7 @@ def resolve_by_replay(
     # judged before the demotion.
     edges = with_auth_chains(_power_events(at_hand, graph), at_hand, graph)
     ranks, unordered = reverse_topological_power_ordering(edges, graph)
-    ends = iterative_auth_checks([rank[2] for rank in ranks], judge, graph)
+    ends = iterative_auth_checks(ranks, judge, graph)
     records = [Record(Stage.POWER_EVENTS, ranks, ends)]
     if unordered:
         records.append(without_end(Stage.POWER_EVENTS, unordered, Outcome.UNORDERED))
@@ -62,7 +61,7 @@ def resolve_by_replay(
     others = [event_id for event_id in at_hand if event_id not in edges]
     line = Mainline(None if levels is None else levels.event_id, graph)
     ranks_of_others = mainline_ordering(others, line, graph)
-    ends = iterative_auth_checks([rank[2] for rank in ranks_of_others], judge, graph)
+    ends = iterative_auth_checks(ranks_of_others, judge, graph)
     records.append(Record(Stage.MAINLINE, ranks_of_others, ends))
     if absent:
         records.append(without_end(None, absent, Outcome.MISSING))
@@ -70,8 +69,7 @@ def resolve_by_replay(
     judge.forget()
     # Only the events that were let in. The start state stays where it is, so that the result of 100
     # disputed places costs 100 entries, not one for each member.
-    resolved = {(event.type, event.state_key or ""): event.event_id for event in judge.let_in}
-    return resolved, tuple(records)
+    return judge.let_in, tuple(records)
 
 
 def _power_events(event_ids: Iterable[EventID], graph: Graph) -> list[EventID]:

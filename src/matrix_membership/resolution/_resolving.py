@@ -15,7 +15,7 @@ from matrix_membership.errors import IncompleteState, InvalidIdentifier
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
 from matrix_membership.resolution._auth_difference import (
-    auth_difference as difference_of,
+    chains_of,
 )
 from matrix_membership.resolution._auth_difference import (
     conflicted_state_subgraph as subgraph_of,
@@ -65,6 +65,7 @@ class Question(NamedTuple):
         state_sets: the states, without rejected events.
         common: the unconflicted state map.
         conflicted: the conflicted state set, by place.
+        differing: the same for each state.
         own: the events that came with the states.
         partial: whether one of the states is a partial `RoomState`.
         auth_difference: the auth difference, where it was given.
@@ -78,6 +79,7 @@ class Question(NamedTuple):
     state_sets: Sequence[StateSet]
     common: StateSet
     conflicted: Mapping[Place, tuple[EventID, ...]]
+    differing: Sequence[Sequence[EventID]]
     own: Mapping[EventID, Event]
     partial: bool
     auth_difference: AbstractSet[EventID] | None
@@ -105,7 +107,7 @@ def question_of(
         more = {place: found for place, found in common.items() if place not in unconflicted}
         # A look-up in two maps takes 1 us, in one 60 ns.
         common = StateMap(unconflicted, more) if more else unconflicted
-    conflicted = conflicted_state_set(sets, common)
+    conflicted, differing = conflicted_state_set(sets, common)
     ids: Iterable[tuple[EventID, ...]] = conflicted.values()
     # Algorithm 1 takes an event that no other one disputes unseen. Without a create event in
     # common they are looked at all the same: most of them tell which room this is.
@@ -118,6 +120,7 @@ def question_of(
         sets,
         common,
         conflicted,
+        differing,
         own,
         partial,
         auth_difference,
@@ -326,18 +329,27 @@ def answer(question: Question, get: GetEvent) -> Resolution:
 
 def _full_conflicted_set(question: Question, graph: Graph) -> tuple[AbstractSet[EventID], StateSet]:
     """Return the full conflicted set, and the state to replay its events from."""
-    ids, difference = question.conflicted_ids, question.auth_difference
+    ids, common, auth_events = question.conflicted_ids, question.common, graph.auth_events
+    difference, subgraph = question.auth_difference, question.conflicted_subgraph
+    chains = None
     graph.read(ids)
     if difference is None:
-        difference = difference_of(question.state_sets, question.common, graph.auth_events)
+        graph.load(common.values())
+        graph.read(common.values())
+        chains = chains_of(question.differing, common, auth_events)
+        difference = chains.difference()
     # From the common state, an undisputed leave at the end of a branch refuses what its user had
     # done before it. From the empty state of algorithm 2.1, the leave has not happened yet.
     if question.algorithm == "2":
-        return dict.fromkeys((*ids, *difference)).keys(), question.common
-    subgraph = question.conflicted_subgraph
-    if subgraph is None:
-        subgraph = subgraph_of(ids, graph.auth_events)
-    return dict.fromkeys((*ids, *difference, *subgraph)).keys(), {}
+        full, start = dict.fromkeys((*ids, *difference)).keys(), common
+    else:
+        if subgraph is None:
+            subgraph = subgraph_of(ids.keys(), auth_events, chains)
+        full, start = dict.fromkeys((*ids, *difference, *subgraph)).keys(), {}
+    # What was walked to is at hand, what the caller knew need not be.
+    if len(full) > len(ids):
+        graph.load(full - graph.events.keys())
+    return full, start
 
 
 def _read(

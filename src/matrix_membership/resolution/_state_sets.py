@@ -100,19 +100,29 @@ def unconflicted_state_map(state_sets: Sequence[StateSet]) -> StateSet:
 
 def conflicted_state_set(
     state_sets: Iterable[StateSet], unconflicted: StateSet
-) -> dict[Place, tuple[EventID, ...]]:
-    """Return all other events of the states, by place and sorted. Cost: linear."""
+) -> tuple[dict[Place, tuple[EventID, ...]], list[list[EventID]]]:
+    """Return all other events of the states.
+
+    Returns:
+        The IDs by place, sorted; and those of each state, in its order. Cost: linear in the states.
+    """
     # Tuples of text are forgotten by the garbage collector, sets are not.
     conflicted: dict[Place, tuple[EventID, ...]] = {}
+    differing: list[list[EventID]] = []
     for state_set in state_sets:
+        ids: list[EventID] = []
+        differing.append(ids)
         for place, event_id in state_set.items():
             if place in unconflicted:
                 continue
-            before = conflicted.setdefault(place, (event_id,))
-            if event_id not in before:
-                one = before[0]
+            ids.append(event_id)
+            before = conflicted.get(place)
+            if before is None:
+                conflicted[place] = (event_id,)
+            elif event_id not in before:
                 if len(before) > 1:
                     conflicted[place] = tuple(sorted((*before, event_id)))
                 else:  # as for most places; 400 ns less than to sort
+                    one = before[0]
                     conflicted[place] = (one, event_id) if one < event_id else (event_id, one)
-    return conflicted
+    return conflicted, differing

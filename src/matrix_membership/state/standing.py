@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from matrix_membership.events import Event
@@ -18,16 +18,20 @@ from matrix_membership.state._views import NO_CREATE, levels_of_users, view_of
 # Eight slots filled by `__getattr__`, one by one, took 18 us for each of the states that a resolution
 # makes; filled at once they take 3.
 def over_standing(
-    standing: Mapping[str, Event | None],
     room_version: RoomVersion,
+    create: Event | None,
+    levels: Event | None,
+    rules: Event | None,
     get: LookUp,
     get_member: Callable[[str], Event | None],
 ) -> RoomState:
     """Make a state over a look-up as `RoomState.over` does, with `prepare`.
 
     Args:
-        standing: its create event, power levels and join rules by type; None for those that it lacks.
         room_version: the version of the room.
+        create: its create event, if it has one.
+        levels: its power levels.
+        rules: its join rules.
         get: the look-up, which gives the same events.
         get_member: the same for member events, by user.
     """
@@ -38,10 +42,7 @@ def over_standing(
     state._lookup, state.get_member = get, get_member
     state._members = state._kept_roster = state._stored = state._servers = None
     state._unseen = LEAVE
-    find = standing.get
-    fill_in_views(
-        state, find("m.room.create"), find("m.room.power_levels"), find("m.room.join_rules")
-    )
+    fill_in_views(state, create, levels, rules)
     state.__class__ = RoomState
     return state  # type: ignore[no-any-return]  # the line above made it one
 
