@@ -36,7 +36,7 @@ from tests.federation.conversation import (
     sent,
     signed,
 )
-from tests.federation.signed_rooms import A, after
+from tests.federation.signed_rooms import A, after, with_state
 
 EVERY_VERSION = pytest.mark.parametrize("version", VERSIONS, ids=str)
 Answer = TypeVar("Answer")
@@ -186,6 +186,49 @@ class TestWhatIsAtHand:
 def name_of(room: ResidentRoom) -> str:
     """An answer that asks for no event."""
     return room.server_name
+
+
+class TestACursor:
+    """It gives its rows once, and an answer in batches is made several times."""
+
+    def restricted(self) -> ResidentRoom:
+        """A room whose user stands in no list of levels."""
+        allow = [{"type": "m.room_membership", "room_id": "!club:a.example"}]
+        content = {"join_rule": "restricted", "allow": allow}
+        room = with_state(a_public_room(V11), "m.room.join_rules", content)
+        room = with_state(room, "m.room.power_levels", {"invite": 0})
+        return evolve(room, memberships=lambda user, room_id: "join")
+
+    def test_of_local_users_is_read_again(self) -> None:
+        room = self.restricted()
+        request, store = send_request(signed(room)), Store(room)
+        rows = iter([ANA, *(f"@u{number}:a.example" for number in range(99))])
+
+        def answer(about: ResidentRoom) -> Accepted | MatrixError:
+            return answer_send(JOINING, request, about, A, keys=KEYS)
+
+        answered = loaded(answer, evolve(room, local_users=rows), store)
+        assert said(answered) == said(answer(evolve(room, local_users=[ANA])))
+        assert len(list(rows)) == 99  # no more was taken than is needed
+
+    def test_of_local_users_is_read_to_its_end(self) -> None:
+        room = evolve(self.restricted(), local_users=iter(()))
+        request = send_request(signed(self.restricted()))
+        for _ in range(2):
+            refused = answer_send(JOINING, request, room, A, keys=KEYS)
+            assert isinstance(refused, MatrixError)
+            assert refused.errcode == "M_UNABLE_TO_GRANT_JOIN"
+
+    def test_of_heroes_is_read_again(self) -> None:
+        room = a_public_room(V12)
+        request = send_request(signed(room))
+
+        def answer(about: ResidentRoom) -> Accepted | MatrixError:
+            return answer_send(JOINING, request, about, A, keys=KEYS)
+
+        rows = iter(_members(room))
+        answered = loaded(answer, evolve(room, heroes=rows), Store(room))
+        assert said(answered) == said(answer(room))
 
 
 class TestHeroes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import count, islice
 from types import MappingProxyType
 from typing import Generic, TypeVar
+
+from attrs import field
 
 from matrix_membership._attrs import constant, evolve
 from matrix_membership.errors import IncompleteState
@@ -19,6 +22,34 @@ from matrix_membership.state import RoomState
 __all__ = ["AwaitingEvents", "ResidentRoom", "in_batches"]
 
 Answer = TypeVar("Answer")
+Entry = TypeVar("Entry")
+
+
+class _Kept(Generic[Entry]):
+    """The entries of a cursor, kept as they are taken, to be gone through again.
+
+    `in_batches` makes an answer several times from one snapshot. A cursor gives nothing the second
+    time, and the answer would be another one.
+    """
+
+    __slots__ = ("rest", "taken")
+
+    def __init__(self, rest: Iterator[Entry]) -> None:
+        self.rest = rest
+        self.taken: list[Entry] = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        for index in count():
+            if index == len(self.taken):
+                more = list(islice(self.rest, 1))
+                if not more:
+                    return
+                self.taken += more
+            yield self.taken[index]
+
+
+def _kept(entries: Iterable[Entry] | None) -> Iterable[Entry] | None:
+    return _Kept(entries) if isinstance(entries, Iterator) else entries
 
 
 def _sees_no_room(_user: UserID, _room: RoomID) -> None:
@@ -39,7 +70,8 @@ class ResidentRoom:
         rejected: the IDs of events that were rejected.
         memberships: returns the membership of a user in a room that a restricted join rule
             lists, as text or not; None if this server cannot see that room.
-        local_users: this server's joined users; None to search them in the state.
+        local_users: this server's joined users; None to search them in the state. No more is taken
+            from a cursor than is needed, and what was taken is kept.
         state_after: returns the state after some events, resolved where they are on different
             branches; None if one of them is unknown. It is asked for the state before an event
             that does not follow exactly the newest events. Without it (the default), `get_event`
@@ -59,9 +91,9 @@ class ResidentRoom:
     get_event: Callable[[EventID], Event | None]
     rejected: AbstractSet[str] = frozenset()
     memberships: Callable[[UserID, RoomID], Membership | str | None] = _sees_no_room
-    local_users: Iterable[str] | None = None
+    local_users: Iterable[str] | None = field(default=None, converter=_kept)
     state_after: Callable[[tuple[EventID, ...]], RoomState | None] | None = None
-    heroes: Sequence[tuple[UserID, EventID]] | None = None
+    heroes: Iterable[tuple[UserID, EventID]] | None = field(default=None, converter=_kept)
 
     @property
     def room_id(self) -> str:
