@@ -119,6 +119,15 @@ class TestInput:
         assert len(found) > 10
         assert {entry["fault"] for entry in found} >= {"the asking server", "nobody", "unknown"}
 
+    def test_takes_the_state_one_event_a_line(
+        self, write: Write, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        state = json.loads(Path("docs/examples/refused-join/state.json").read_text("utf-8"))
+        refused = "docs/examples/failed-join/refused.json"
+        lines = write("s", "\n".join(map(json.dumps, state)))
+        assert main(["doctor", refused, "--state", lines]) == 1
+        assert "rejected by rule 4.3.3" in capsys.readouterr().out
+
     def test_takes_a_room_version(self, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
         _, send = GOOD
         refused = {**send, "status": 403, "response": {"errcode": "M_FORBIDDEN"}}

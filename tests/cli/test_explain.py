@@ -314,6 +314,32 @@ class TestProcess:
         assert run() == 141
         assert [end for _, end in copied] == [7]
 
+    @pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdout", "stderr")])
+    def test_answers_by_its_exit_code_where_output_is_closed(
+        self, streams: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in streams:
+            monkeypatch.setattr(sys, name, None)
+        state = "docs/examples/refused-join/state.json"
+        for arguments, code in ((("lint", state), 0), (("explain", state, "--join", BEN), 1)):
+            monkeypatch.setattr("sys.argv", ["matrix-membership", *arguments])
+            assert run() == code
+
+    def test_tells_that_standard_input_is_closed(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(sys, "stdin", None)
+        assert main(["lint", "-"]) == 2
+        assert capsys.readouterr().err == "standard input: closed\n"
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+    def test_tells_that_the_disk_is_full(self) -> None:
+        state = "docs/examples/refused-join/state.json"
+        arguments = [sys.executable, "-m", "matrix_membership", "lint", state]
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
+            done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+
     def test_takes_version_12(self, asked: Asked) -> None:
         room = a_room(V12).with_join_rule("public")
         assert asked(told(room), "--join", CAY)[0] == 0

@@ -53,6 +53,23 @@ class TestLines:
         assert asked(tmp_path, "\n".join([json.dumps(EVENTS[0]), "{"])) == 2
         assert capsys.readouterr().err.startswith(f"{tmp_path / 'state'}:2: expected JSON, got ")
 
+    @pytest.mark.parametrize(
+        ("broken", "reason"),
+        [
+            ("[\n  {},\n", "Expecting value"),
+            ('[\n  {"content": NaN}\n]\n', "NaN"),
+            ('[\n  {"content": "\\ud800"}\n]\n', "Unicode scalar values"),
+            ('{\n  "state": [\n    "\x00"\n  ]\n}\n', "control character at: line 3"),
+        ],
+    )
+    def test_are_not_those_of_an_indented_document(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str, reason: str
+    ) -> None:
+        assert asked(tmp_path, broken) == 2
+        told = capsys.readouterr().err
+        assert told.startswith(f"{tmp_path / 'state'}: expected JSON, got ")
+        assert reason in told
+
     def test_may_come_on_standard_input(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -25,7 +25,7 @@ from matrix_membership.cli import (
     whocan,
 )
 from matrix_membership.cli._page import harmless
-from matrix_membership.cli._reading import UNREADABLE
+from matrix_membership.cli._reading import UNREADABLE as UNREADABLE
 from matrix_membership.errors import MatrixMembershipError
 
 

@@ -60,18 +60,23 @@ class UnreadableError(MatrixMembershipError):
         return ": ".join(map(str, self.args))
 
 
+def place_of(file: str) -> str:
+    """Return the name of a file for people: `-` is standard input."""
+    return "standard input" if file == "-" else file
+
+
 @contextmanager
 def located(name: str) -> Iterator[None]:
     """Name the file or option in each error from inside."""
     try:
         yield
     except MatrixMembershipError as error:
-        raise UnreadableError(name, error) from error
+        raise UnreadableError(place_of(name), error) from error
 
 
 def read_document(name: str) -> JsonValue:
     """Read the JSON of a file, or of standard input for `-`."""
-    with located("standard input" if name == "-" else name):
+    with located(name):
         return decode(read_bytes(name), strict=False, budget=BUDGET)
 
 
@@ -80,11 +85,18 @@ def read_bytes(name: str) -> bytes:
 
     Editors and shells mark text with one; that of PowerShell is UTF-16.
     """
-    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    data = _standard_input() if name == "-" else Path(name).read_bytes()
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         # `replace`, so that broken text is told as a fault of the JSON, with its place.
         data = data.decode("utf-16", "replace").encode()
     return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _standard_input() -> bytes:
+    # Python has None for a stream that was closed before it began.
+    if sys.stdin is None:
+        raise UnreadableError("standard input", "closed")
+    return sys.stdin.buffer.read()
 
 
 Placed = list[tuple[str, JsonValue]]
@@ -93,29 +105,40 @@ Placed = list[tuple[str, JsonValue]]
 
 def read_documents(name: str) -> Placed:
     """Read the documents of a file, a list or lines."""
-    whole = read_document_or_lines(name, name)
+    whole = read_document_or_lines(name)
     if isinstance(whole, list):
         return whole
     if isinstance(whole, Mapping):
-        return [(name, whole)]
-    return entries_of(whole, name, "a list or an object")
+        return [(place_of(name), whole)]
+    return entries_of(whole, place_of(name), "a list or an object")
 
 
-def read_document_or_lines(file: str, name: str) -> JsonValue | Placed:
+def read_document_or_lines(file: str) -> JsonValue | Placed:
     """Read the document of a file, or a list of the documents of its lines.
 
     Only lines are a list: the reader of JSON makes tuples.
     """
-    data = read_bytes(file)
+    data, name = read_bytes(file), place_of(file)
     try:
-        # As one document first: lines fail as a document at the second line. An indented document
-        # would fail as lines at the first one, with an error that helps nobody.
+        # As one document first: lines fail as a document at the second line.
         return decode(data, strict=False, budget=BUDGET)
     except InvalidJson as error:
         lines = [(n, line) for n, line in enumerate(data.splitlines(), 1) if line.strip()]
-        if len(lines) < 2:  # noqa: PLR2004 - a file of one line is one document
+        if not _are_documents(lines):
             raise InvalidMessage(name, "JSON", str(error)) from error
     return [(f"{name}:{number}", _line(line, f"{name}:{number}")) for number, line in lines]
+
+
+def _are_documents(lines: Sequence[tuple[int, bytes]]) -> bool:
+    """Tell whether a file has a document a line, by the ends of the first line.
+
+    An indented document that is broken somewhere would fail as lines at its first one, which is
+    `[` or `{`, with an error that hides the real one.
+    """
+    if len(lines) < 2:  # noqa: PLR2004 - a file of one line is one document
+        return False
+    first = lines[0][1].strip()
+    return first[:1] + first[-1:] in (b"{}", b"[]")
 
 
 def _line(line: bytes, where: str) -> JsonValue:

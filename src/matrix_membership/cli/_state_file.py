@@ -20,6 +20,7 @@ from matrix_membership.cli._reading import (
     event_of,
     located,
     named_version,
+    place_of,
     read_document_or_lines,
 )
 from matrix_membership.errors import IncompleteState, InvalidMessage
@@ -98,10 +99,9 @@ def state_of(options: Namespace, room_version: RoomVersion | None = None) -> Sta
         room_version: the version of the room; None for the one that the command line names.
     """
     room_version = room_version or named_by(options)
-    name = "standard input" if options.state == "-" else options.state
     return read_state_file(
-        read_document_or_lines(options.state, name),
-        name,
+        read_document_or_lines(options.state),
+        place_of(options.state),
         room_id=options.room,
         room_version=room_version,
         partial=options.partial,

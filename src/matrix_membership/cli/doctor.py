@@ -12,6 +12,7 @@ from matrix_membership.cli._reading import (
     add_common_options,
     add_page_option,
     located,
+    place_of,
     read_document,
     read_document_or_lines,
 )
@@ -69,14 +70,14 @@ def run(options: Namespace) -> int:
     told = _diagnoses(options, exchanges)
     if not told:
         expected = "a request of a join, knock, leave or invite, or an answer to one"
-        raise InvalidMessage(", ".join(options.captures), expected, None)
+        raise InvalidMessage(", ".join(map(place_of, options.captures)), expected, None)
     text = "\n\n".join(map(str, told))
     show(options, text, lambda: [one.to_dict() for one in told], lambda: page_of(told))
     return YES if all(told) else NO
 
 
 def _exchanges(names: list[str]) -> tuple[Exchange, ...]:
-    wholes = [(name, read_document_or_lines(name, name)) for name in names]
+    wholes = [(place_of(name), read_document_or_lines(name)) for name in names]
     return tuple(
         exchange
         for name, whole in wholes
@@ -99,13 +100,17 @@ def _keys(name: str | None) -> KeyRing:
     if name is None:
         return NO_KEYS
     with located(name):
-        return read_keys(read_document(name), name)
+        return read_keys(read_document(name), place_of(name))
 
 
 def _state(name: str | None, version: RoomVersion | None) -> RoomState | None:
     if name is None:
         return None
-    document = read_document(name)
     return read_state_file(
-        document, name, room_id=None, room_version=version, partial=False, complete=None
+        read_document_or_lines(name),
+        place_of(name),
+        room_id=None,
+        room_version=version,
+        partial=False,
+        complete=None,
     ).state

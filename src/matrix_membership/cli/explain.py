@@ -18,6 +18,7 @@ from matrix_membership.cli._reading import (
     is_create,
     located,
     object_of,
+    place_of,
     read_document,
     room_version_of,
 )
@@ -80,14 +81,14 @@ def run(options: Namespace) -> int:
     asked = _asked(options)
     version = None
     name = options.event
-    document = None if name is None else object_of(read_document(name), name)
+    document = None if name is None else object_of(read_document(name), place_of(name))
     # No state comes before a create event, so nothing else can name the version.
     if document is not None and is_create(document) and options.room_version is None:
         version = room_version_of(None, [document])
     told = state_of(options, version)
     if document is None:
         return _print(options, _answer(told.state, *asked))
-    return _print(options, Permission.of(event_in(document, name, told), told.state))
+    return _print(options, Permission.of(event_in(document, place_of(name), told), told.state))
 
 
 def _asked(options: Namespace) -> tuple[str, str, str | None]:

@@ -11,7 +11,7 @@ from matrix_membership.advice import plans
 from matrix_membership.advice.pages import page_of
 from matrix_membership.advice.plans import Plan
 from matrix_membership.cli._page import show
-from matrix_membership.cli._reading import NO, YES, Commands, UnreadableError
+from matrix_membership.cli._reading import NO, YES, Commands, UnreadableError, place_of
 from matrix_membership.cli._state_file import (
     StateFile,
     add_state,
@@ -57,7 +57,7 @@ def run(options: Namespace) -> int:
         plan: Plan = options.planning(told, options)
     except IncompleteState as error:
         # Only this one is about the file. The others quote the option that they are about.
-        raise UnreadableError(options.state, error) from error
+        raise UnreadableError(place_of(options.state), error) from error
     show(options, str(plan), plan.to_dict, lambda: page_of(plan))
     return YES if plan or (options.anyway and not plan.objection) else NO
 
