@@ -48,6 +48,14 @@ class TestErrors:
     def test_of_one_class_differ_by_their_fields(self) -> None:
         assert InvalidEvent("a", "b", 1) != InvalidEvent("a", "b", 2)
 
+    @pytest.mark.parametrize(
+        ("one", "other"), [(1, 1.0), (0, False), ({"a": 1, "b": [2]}, {"b": [2], "a": 1})]
+    )
+    def test_that_are_equal_have_one_hash(self, one: object, other: object) -> None:
+        errors_of = [InvalidEvent("a", "b", one), InvalidEvent("a", "b", other)]
+        assert errors_of[0] == errors_of[1]
+        assert len(set(errors_of)) == 1
+
     def test_of_the_other_side_carry_an_answer(self) -> None:
         error = RemoteProtocolError("this", "that")
         assert (error.errcode, error.status) == ("M_INVALID_PARAM", 400)

@@ -56,8 +56,10 @@ class MatrixMembershipError(Exception):
         return self.args == other.args
 
     def __hash__(self) -> int:
-        # By the text: the fields may hold lists and objects, which have no hash.
-        return hash((self.__class__, str(self)))
+        # By the fields that are text: others may have no hash, and equal ones may be written in
+        # another way (1 and 1.0, or the keys of an object in another order).
+        texts = [field if isinstance(field, str) else None for field in self.args]
+        return hash((self.__class__, *texts))
 
     # Errors are logged, and other servers send values of any size.
     def __repr__(self) -> str:
