@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
 from functools import reduce
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from matrix_membership import Event, RoomState, auth, strategies
+from matrix_membership import V11, Event, Membership, RoomState, auth, strategies
+from matrix_membership.state import Storage
 from matrix_membership.strategies import AuthCase, RoomHistory
 
 PEOPLE = ("@ana:a.example", "@ben:b.example", "@cleo:c.example", "@dan:a.example", "@x:y.example")
@@ -33,6 +36,34 @@ def everything(state: RoomState) -> tuple[object, ...]:
         state.servers_in_room,
         frozenset(state.joined_members()),
     )
+
+
+def member(user: str, membership: str) -> Event:
+    fields = {"type": "m.room.member", "sender": user, "state_key": user}
+    return Event.from_client_event({**fields, "content": {"membership": membership}}, V11)
+
+
+MEMBERS = st.builds(member, st.sampled_from(PEOPLE), st.sampled_from(["join", "leave", "invite"]))
+
+
+@given(st.lists(MEMBERS, max_size=12))
+def test_members_have_one_order_however_the_state_was_built(events: list[Event]) -> None:
+    by_steps = reduce(RoomState.with_event, events, RoomState.of(V11, []))
+    at_once = RoomState.of(V11, events)
+    stripped = RoomState.of(V11, events, stripped=True)
+    over = RoomState.over(V11, storage(at_once))
+    assert at_once.heroes() == by_steps.heroes() == over.heroes()
+    joined = list(by_steps.joined_members())
+    assert list(at_once.joined_members()) == list(stripped.joined_members()) == joined
+    again = pickle.loads(pickle.dumps(by_steps))
+    assert (again.heroes(), list(again.joined_members())) == (by_steps.heroes(), joined)
+
+
+def storage(state: RoomState) -> Storage:
+    def members(wanted: tuple[Membership, ...] | None) -> Iterator[Event]:
+        return (event for event in state.members.values() if event.membership in (wanted or ()))
+
+    return Storage(state.get, lambda: state.events_but_members, members, list)
 
 
 @settings(max_examples=60)

@@ -221,6 +221,14 @@ class TestHeroes:
         assert room.state.heroes() == (ANA, CAY, user(0), user(1), user(2))
         assert room.state.heroes(excluding=ANA, at_most=2) == (CAY, user(0))
 
+    def test_are_in_the_order_of_their_last_memberships(self) -> None:
+        room = a_room(V11).with_member(BEN, JOIN)
+        events = [*room.events, room.leave(ANA), room.join(ANA)]
+        state = RoomState.of(V11, events)
+        assert state.heroes() == room.with_member(ANA, JOIN).state.heroes() == (BEN, ANA)
+        stripped = RoomState.of(V11, events, stripped=True)
+        assert list(stripped.joined_members()) == [BEN, ANA]
+
     def test_are_others_when_nobody_is_left(self) -> None:
         room = a_room(V11).with_member(CAY, BAN).with_member(DAN, KNOCK).with_member(BEN, LEAVE)
         assert room.state.heroes(excluding=ANA) == (CAY, BEN)

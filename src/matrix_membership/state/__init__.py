@@ -318,7 +318,10 @@ class RoomState(Fields):
 
     @property
     def members(self) -> Mapping[str, Event]:
-        """All member events by user, in the order in which they came: a view to read.
+        """All member events by user: a view to read.
+
+        Those of joined and invited users are in the order in which they came, and so are the
+        others.
 
         Raises:
             IncompleteState: the state is over a look-up function.

@@ -138,6 +138,10 @@ def listed(room_version: RoomVersion, events: Iterable[Event]) -> Fields:
         if event_type == "m.room.member":
             if state_key is not None:
                 members = members or {}
+                # A dict leaves a key that is set again where it stood. The heroes are those whose
+                # memberships came first, as after `with_event`.
+                if state_key in members:
+                    del members[state_key]
                 members[state_key] = event
         elif event_type == "m.room.create" and "m.room.create" in single:
             continue  # rule 1 ignores the state: a forged one would replace the creator

@@ -198,6 +198,7 @@ class _Told:
             # As in a whole state, a second create event never counts.
             again = event.type == _CREATE and _place(event) in self.events
             if event.state_key is not None and not again:
+                self.events.pop(_place(event), None)  # the place of a later event is later
                 self.events[_place(event)] = event
         self.in_room = servers
         self.partial = partial or stripped
