@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matrix_membership import Membership, RoomState
-from matrix_membership.errors import IncompleteState
+from matrix_membership.errors import IncompleteState, InvalidMessage
 from matrix_membership.identifiers import RoomID
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from matrix_membership.room_summary import (
@@ -248,6 +248,15 @@ class TestMayLearnOf:
             assert may_learn_of(viewer, room.state, membership_of=asked.get) is ground
         assert may_learn_of(None, room.state, membership_of=lambda _: JOIN) is None
 
+    def test_by_memberships_that_are_text(self) -> None:
+        room = a_room(V11).with_content("m.room.join_rules", restricted("!a:a.example"))
+        assert may_learn_of(BEN, room.state, membership_of=lambda _: "join") is Ground.ALLOWED
+        assert may_learn_of(BEN, room.state, membership_of=lambda _: "ban") is None
+        document = {"room_id": "!i:a.example", "join_rule": "public"}
+        assert may_learn_of(BEN, document, membership_of=lambda _: "ban") is None
+        with pytest.raises(InvalidMessage, match="expected a membership, as text or not"):
+            may_learn_of(BEN, room.state, membership_of=lambda _: "joined")
+
     @pytest.mark.parametrize("viewer", [None, BEN, "b.example"])
     def test_by_a_history_that_everybody_may_read(self, viewer: str | None) -> None:
         content = {"history_visibility": "world_readable"}
@@ -428,6 +437,11 @@ class TestHierarchy:
         assert [(names, more) for names, _, more in pages] == [
             (["s", "t"], True), (["u", "c"], True), (["far", "near"], False), ([], False),
         ]  # fmt: skip # a table, read by rows
+
+    def test_gives_a_page_whatever_the_client_asks(self) -> None:
+        for limit in (0, -1, -60):
+            assert self.walked(limit=limit)[::2] == (["s"], True)
+        assert self.walked(skip=-60, limit=2)[::2] == (["s", "t"], True)
 
     def test_is_forbidden_where_the_user_may_not_learn_of_the_space(self) -> None:
         assert hierarchy(BEN, "!secret:x.example", self.ROOMS.get) is None

@@ -32,6 +32,7 @@ from matrix_membership.membership import (
     JOIN_RULES,
     JoinRule,
     Membership,
+    read_membership,
 )
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.restricted import is_restricted
@@ -47,7 +48,7 @@ MOST_DEPTH: Final = 50
 Document = Mapping[str, JsonValue]
 """The summary of a room as another server sent it, perhaps with `children_state`."""
 
-MembershipOf = Callable[[RoomID], Membership | None]
+MembershipOf = Callable[[RoomID], Membership | str | None]
 
 
 def knows_none(_: RoomID) -> None:
@@ -137,15 +138,18 @@ def may_learn_of(
     Args:
         viewer: a user ID; the name of a server; or None for somebody who is not logged in.
         room: the current state, or the summary that another server sent.
-        membership_of: returns the membership of the viewer in a room by its ID, or None: for
-            the rooms that a restricted room allows, and for a room whose summary is all that
-            is known. For a server, it is join if one of its users is joined.
+        membership_of: returns the membership of the viewer in a room by its ID, as text or
+            not, or None: for the rooms that a restricted room allows, and for a room whose
+            summary is all that is known. For a server, it is join if one of its users is joined.
 
     Returns:
         The first reason that holds. None for a user means 403 `M_FORBIDDEN`, for a server 404
         `M_NOT_FOUND`. A banned user gets the summary only of a room that everybody may read; a
         server that the access control list denies does not get it. Cost: constant; linear in
         the allowed rooms.
+
+    Raises:
+        InvalidMessage: a membership is a text that Matrix does not have.
 
     .. versionadded:: 0.1.0
 
@@ -169,7 +173,7 @@ def may_learn_of(
         (joined, Ground.JOINED),
         (invited, Ground.INVITED),
         (rule is JoinRule.PUBLIC, Ground.PUBLIC),
-        (viewer and any(membership_of(found) is JOIN for found in allowed), Ground.ALLOWED),
+        (viewer and _is_joined_to_any(allowed, membership_of), Ground.ALLOWED),
         (rule in (JoinRule.KNOCK, JoinRule.KNOCK_RESTRICTED), Ground.KNOCK),
         (readable, Ground.WORLD_READABLE),
     ):
@@ -200,13 +204,17 @@ def hierarchy(
         membership_of: returns the user's membership in a room, as for `may_learn_of`.
         suggested_only: leave out children that are not suggested.
         max_depth: the levels below the space to go down; 50 at most.
-        skip: the rooms of earlier pages.
-        limit: the most rooms to return.
+        skip: the number of rooms on all earlier pages. A negative one counts as 0.
+        limit: the most rooms to return. A smaller one than 1 counts as 1.
 
     Returns:
         The rooms that the user may learn of; None for 403 `M_FORBIDDEN` if the space is not one
         of them. Ask other servers for the rooms that it `needs`, and call again. Cost: linear in
-        the rooms that are met and their children.
+        the rooms that are met and their children; as for `summarise`, in the joined members too.
+
+    Raises:
+        IncompleteState: a state is stripped or over a look-up.
+        InvalidMessage: a membership is a text that Matrix does not have.
 
     __ https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidhierarchy
 
@@ -217,6 +225,8 @@ def hierarchy(
     """
     walk = _Walk(user, room_of, membership_of, suggested_only)
     space = RoomID(room_id)
+    # A client chooses both. An empty page with more to come would lead it to the same page again.
+    skip, limit = max(skip, 0), max(limit, 1)
     found = list(islice(walk.rooms(space, min(max_depth, MOST_DEPTH)), skip + limit + 1))
     if not found and space not in walk.needs:
         return None
@@ -313,7 +323,11 @@ def _membership(
     if isinstance(room, RoomState):
         return room.membership_of(user)
     room_id = room.get("room_id")
-    return membership_of(room_id) if is_room_id(room_id) else None
+    return read_membership(membership_of(room_id), room_id) if is_room_id(room_id) else None
+
+
+def _is_joined_to_any(rooms: tuple[RoomID, ...], membership_of: MembershipOf) -> bool:
+    return any(read_membership(membership_of(room), room) is JOIN for room in rooms)
 
 
 def _openness(room: RoomState | Document) -> tuple[JoinRule, tuple[RoomID, ...], bool]:

@@ -62,13 +62,17 @@ def answer_hierarchy(
         room_id: the room in the path.
         state_of: returns the current state of a room by its ID; None for a room that this
             server is not in.
-        membership_of: returns join for a room that a user of that server is joined to: asked
-            for the rooms that a restricted room allows.
+        membership_of: returns join, as text or not, for a room that a user of that server is
+            joined to: asked for the rooms that a restricted room allows.
         suggested_only: leave out children that are not suggested.
 
     Returns:
         The body of the answer, with 50 children at most, or 404 for a room that the server
         could neither join nor read. Cost: linear in the children, and in the members of each.
+
+    Raises:
+        IncompleteState: a state is stripped or over a look-up.
+        InvalidMessage: a membership is a text that Matrix does not have.
 
     __ https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid
 
