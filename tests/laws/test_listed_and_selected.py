@@ -52,6 +52,7 @@ class TestTheListThatTheStateSelects:
                 continue
             fixed, places = parts_selected(event)
             found = state.in_places(fixed.types, places)
+            assert found is not None
             assert {*found} == held(state, event)
             ids = [entry.event_id for entry in found]
             decision = auth.check_auth_events(event, found, listed=ids, create=create)

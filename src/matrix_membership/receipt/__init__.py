@@ -26,7 +26,7 @@ from matrix_membership.identifiers import EventID
 from matrix_membership.receipt._receipts import Check as Check
 from matrix_membership.receipt._receipts import Disposition, Receipt, ReceiptSlots
 from matrix_membership.receipt._receipts import Revision as Revision
-from matrix_membership.receipt.policy_server import PolicyServer
+from matrix_membership.receipt.policy_server import POLICY_TYPE, PolicyServer
 from matrix_membership.resolution import state_after
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing import (
@@ -310,8 +310,8 @@ def _judge(
     failed, decision, provisional = _by_rules(event, room, listed, found, missing)
     owed = NOBODY
     # Only for what passed the rules: it costs a verification, and no signature saves a rejected
-    # event.
-    if failed is None:
+    # event. Most rooms have none: one look-up is their whole cost.
+    if failed is None and room.current_state.get(POLICY_TYPE) is not None:
         policy = PolicyServer.lacking(event, room.current_state, covered=covered)
         if policy is not None:
             failed, owed = Check.POLICY_SERVER, frozenset({policy.server_name})
@@ -350,6 +350,8 @@ def _by_rules(
     same = not missing and create is before.create_event and _selects(before, event, found)
     if same and not room.rejected and _is_in_order(event, create, found):
         by_list = auth.check(event, before)
+        if by_list.allowed and current is before:  # as nearly always
+            return None, by_list, bool(room.unresolved)
     else:
         by_list = auth.judge(
             event,
@@ -364,7 +366,15 @@ def _by_rules(
     if not by_list.allowed and not by_list.undecided:
         return _AUTH_EVENTS, by_list, _hangs_on_missing(by_list, missing, create)
     by_state = by_list if same else auth.check(event, before)
-    provisional = bool(missing or room.unresolved) or before.is_partial or by_state.undecided
+    return _by_states(event, room, by_list, by_state, provisional=bool(missing))
+
+
+def _by_states(
+    event: Event, room: _Room, by_list: Decision, by_state: Decision, *, provisional: bool
+) -> tuple[Check | None, Decision, bool]:
+    """Run checks 5 and 6, after the decision of check 4."""
+    before, current = room.state_before, room.current_state
+    provisional = provisional or bool(room.unresolved) or before.is_partial or by_state.undecided
     if not by_state.allowed and not by_state.undecided:
         return _STATE_BEFORE, by_state, provisional
     decision = by_list if by_list.undecided else by_state
@@ -384,15 +394,15 @@ def _selects(state: RoomState, event: Event, found: list[Event]) -> bool:
     Then the judgement by the state is also the one by the list: rules read no other
     places. Identity is compared, because a redacted copy equals its event.
     """
-    # A missing member looks like an absent one, and other missing events raise: so such a state
-    # cannot show that it holds the listed events.
-    if not state.is_whole:
-        return False
     if event.room_version.rules is None:
         fixed, places = parts_selected(event)
         held = state.in_places(fixed.types, places)
     else:
         held = state.in_places((), auth.select_auth_events(event))
+    # In a state that is not whole a missing member looks like an absent one, and other missing events
+    # raise. So it cannot show that it holds the listed events.
+    if held is None:
+        return False
     # Sorted, not as sets: for so few it takes half as many instructions, and one listed twice shows.
     return sorted(map(id, held)) == sorted(map(id, found))
 

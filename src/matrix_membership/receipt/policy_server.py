@@ -28,7 +28,8 @@ __all__ = ["PolicyServer"]
 POLICY_KEY_ID: Final = "ed25519:policy_server"
 """The ID of a policy server's key, always."""
 
-_EVENT_TYPE: Final = "m.room.policy"
+POLICY_TYPE: Final = "m.room.policy"
+"""The type of the event that names it."""
 
 
 @frozen
@@ -56,7 +57,7 @@ class PolicyServer:
         >>> PolicyServer.of(RoomState.of(V11, [])) is None
         True
         """
-        event = state.get(_EVENT_TYPE)
+        event = state.get(POLICY_TYPE)
         if event is None:
             return None
         content = event.content
@@ -82,8 +83,6 @@ class PolicyServer:
         Raises:
             InvalidEvent: the event came in client format, which is not all of it.
         """
-        if state.get(_EVENT_TYPE) is None:  # most rooms have none: one look-up is their whole cost
-            return None
         policy = cls.of(state)
         if policy is None or not policy.must_sign(event):
             return None
@@ -92,7 +91,7 @@ class PolicyServer:
     def must_sign(self, event: Event) -> bool:
         """Tell whether an event needs its signature: all but the one naming it."""
         # Otherwise a policy server that signs nothing could never be replaced.
-        return event.type != _EVENT_TYPE or event.state_key != ""
+        return event.type != POLICY_TYPE or event.state_key != ""
 
     def has_signed(self, event: Event, *, covered: bytes | None = None) -> bool:
         """Tell whether an event carries its good signature; the rest is as for `lacking`."""

@@ -20,7 +20,6 @@ from matrix_membership.events.event import add_evidence, with_evidence
 from matrix_membership.events.reading import read_again, signed_as_read
 from matrix_membership.hashing import signed_bytes
 from matrix_membership.identifiers import ServerName
-from matrix_membership.room_versions import RoomVersion
 from matrix_membership.signing._ed25519 import MOST_KEY_CHECKS as MOST_KEY_CHECKS
 from matrix_membership.signing._ed25519 import (
     PublishedKey,
@@ -107,28 +106,22 @@ def verify(event: Event | ReadPdu, keys: KeyRing) -> Event:
     """
     # A PDU just read keeps what verifying needs; an event alone is read a second time.
     read = event if isinstance(event, ReadPdu) else read_again(event)
-    return with_evidence(*_kept(read, keys))
+    kept = read.event if read.content_hash_matches else read.event.redacted()
+    return with_evidence(kept, signers_of(read, keys))
 
 
 def verify_unseen(read: ReadPdu, keys: KeyRing) -> Event:
     """Verify a PDU that nobody else holds, and write the signers into its event."""
-    event, signers = _kept(read, keys)
-    add_evidence(event, signers)
-    return event
+    kept = read.event if read.content_hash_matches else read.event.redacted()
+    add_evidence(kept, signers_of(read, keys))
+    return kept
 
 
-def _kept(read: ReadPdu, keys: KeyRing) -> tuple[Event, frozenset[ServerName]]:
-    event = read.event
-    signers = signers_of(signed_as_read(read), read.covered, event.room_version, keys)
-    return event if read.content_hash_matches else event.redacted(), signers
-
-
-def signers_of(
-    pdu: Mapping[str, JsonValue], covered: bytes, room_version: RoomVersion, keys: KeyRing
-) -> frozenset[ServerName]:
+def signers_of(read: ReadPdu, keys: KeyRing) -> frozenset[ServerName]:
     """Return the servers that signed a PDU just read, as `verify` says."""
+    pdu, covered = signed_as_read(read), read.covered
     # Before version 5 the specification wants the end of a key's validity ignored.
-    sent = pdu["origin_server_ts"] if room_version.enforces_key_validity else None
+    sent = pdu["origin_server_ts"] if read.event.room_version.enforces_key_validity else None
     signers = []
     find = keys.servers.get
     for server, of_server in signatures_that_count(pdu).items():
