@@ -477,11 +477,11 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
         # in 1.45 Ed25519 verifications on one host and in 2.05 on another. What is held is counted.
         Figure("event from JSON, with its ID, counted", instruction, None, 550,
                lambda: counted(lambda: Event.from_pdu(real_join(), V11))),
-        Figure("receipt of one event, counted", instruction, None, 1_670, lambda: counted(received())),
+        Figure("receipt of one event, counted", instruction, None, 1_780, lambda: counted(received())),
         *(
             Figure(f"receipt of power levels of {users} users, counted", instruction, None, kept,
                    partial(_count_of_levels, users))
-            for users, kept in ((5, 3_320), (50, 4_000), (500, 7_650))
+            for users, kept in ((5, 3_450), (50, 4_150), (500, 7_800))
         ),
         Figure("answer to send_join verified, 500 members, for each, counted", instruction, None, 1_760,
                lambda: counted(audited(500)) / 500),

@@ -102,7 +102,9 @@ class Fields:
             _keep(self, "_kept_roster", roster)
         return roster
 
-    def in_places(self, types: Iterable[str], places: Iterable[StateKey]) -> list[Event] | None:
+    def in_places(
+        self, types: Iterable[str], places: Iterable[StateKey]
+    ) -> list[Event | None] | None:
         """Return the events that the state holds in some places, each named once.
 
         Args:
@@ -110,24 +112,28 @@ class Fields:
             places: further places, most of them of members.
 
         Returns:
-            The events; None if the state is not whole: what it lacks may only be missing.
+            An event for each place, or None for an empty one; no list if the state is not whole:
+            what it lacks may only be missing.
         """
         state: Any = self
-        # Without a call of Python code for each type, which would take as long again.
+        found: list[Event | None] = []
         if self._members is None:
             if not state.is_whole:
                 return None
-            found = [self._lookup(event_type, "") for event_type in types]
+            found += [self._lookup(event_type, "") for event_type in types]
         elif self.is_partial:
             return None
         else:
-            found = list(map(self._single.get, types))
+            # For so few types a loop takes three quarters of what `map` takes.
+            get = self._single.get
+            for event_type in types:
+                found.append(get(event_type))
         for event_type, state_key in places:
             if event_type == "m.room.member":
                 found.append(self.get_member(state_key))
             else:
                 found.append(state.get(event_type, state_key))
-        return list(filter(None, found))
+        return found
 
 
 def listed(room_version: RoomVersion, events: Iterable[Event]) -> Fields:
