@@ -181,6 +181,15 @@ class TestAccepted:
         assert history.events[-1].event_id in event.auth_events
         assert received(event, history)
 
+    def test_is_judged_by_no_more_than_amended_rules_select(self) -> None:
+        rules = auth.rulebook(V11).select(lambda _: frozenset({("m.room.create", "")}))
+        history = a_history(V11.evolve(identifier="org.example.mine", rules=rules))
+        event = a_join(history)
+        receipt = received(event, history)
+        listed = [entry for entry in history.events if entry.event_id in event.auth_events]
+        assert (receipt.check, receipt.decision) == (Check.AUTH_EVENTS, auth.judge(event, listed))
+        assert not receipt
+
     def test_says_so(self) -> None:
         history = a_history(V11)
         assert str(received(a_join(history), history)) == "accepted"
