@@ -70,6 +70,11 @@ class TestFederate:
             room = a_room(version, **{"m.federate": False})
             assert room.check(room.invite(ANA, BEN)).allowed is allowed
 
+    def test_leaves_a_stripped_state_open_that_lacks_its_create_event(self) -> None:
+        room = a_room(switched(V11, "federate")).with_join_rule("public").with_member(BEN, "invite")
+        state = RoomState.of(room.version, room.events[1:], stripped=True)
+        assert auth.check(room.join(BEN), state).allowed
+
     def test_lets_the_own_server_in(self) -> None:
         room = a_room(switched(V11, "federate"), **{"m.federate": False})
         assert room.check(room.message(ANA))

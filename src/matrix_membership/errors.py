@@ -22,6 +22,8 @@ The authorisation rules raise nothing when they reject an event: they return a
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = [
     "IncompleteState",
     "InvalidEvent",
@@ -164,6 +166,10 @@ class IncompleteState(MatrixMembershipError, LookupError):
 
     def __str__(self) -> str:
         return f"{_cut(self.question)}: expected {_cut(self.missing)}, which the state leaves out"
+
+
+FILTERED_OUT: Final = "a place that was filtered out of the state"
+"""The question of an `IncompleteState` about a place that nobody looked up."""
 
 
 class MissingEvents(IncompleteState):

@@ -27,7 +27,7 @@ from typing import Any, Final, Never
 
 from matrix_membership._attrs import constant
 from matrix_membership.auth._rule import MALFORMED, Applies, Decision, Rule, Section, number_in
-from matrix_membership.errors import IncompleteState
+from matrix_membership.errors import FILTERED_OUT, IncompleteState
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.events.facts import MESSAGE, RULED_TYPES, Case, case_of
 from matrix_membership.membership import (
@@ -193,13 +193,19 @@ def is_silent_for_lack_of(incomplete: IncompleteState, rule: str) -> bool:
 
     A caller who names the room version of a state without its create event wants a verdict.
     These rules would leave every verdict open. Rooms are federated by default, and the
-    creator's first join comes when the room has nothing but its create event.
+    creator's first join comes when the room has nothing but its create event. A create event
+    that was filtered out is another matter: its host has it.
     """
-    return incomplete.missing == "m.room.create" and rule in _ASK_FOR_CREATE
+    return (
+        incomplete.missing == "m.room.create"
+        and incomplete.question != FILTERED_OUT
+        and rule in _ASK_FOR_CREATE
+    )
 
 
 _ASK_FOR_CREATE: Final = (
     "every_event.sender_from_unfederated_server",
+    "conformance.closed_to_a_server",  # the switch for it
     "join.first_join_of_the_creator",
 )
 

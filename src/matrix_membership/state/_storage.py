@@ -12,7 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, TypeVar
 
 from matrix_membership._attrs import constant, frozen
-from matrix_membership.errors import IncompleteState, InvalidEvent, MissingEvents
+from matrix_membership.errors import (
+    FILTERED_OUT,
+    IncompleteState,
+    InvalidEvent,
+    MissingEvents,
+)
 from matrix_membership.events import Event
 from matrix_membership.identifiers import ServerName, server_of
 from matrix_membership.membership import JOIN, Membership
@@ -288,7 +293,7 @@ def look_up_in(held: Mapping[StateKey, Event], known: frozenset[StateKey]) -> Lo
         event = find(place)
         if event is None and place not in known:
             missing = f"{event_type} {state_key}".rstrip()
-            raise IncompleteState("a place that was filtered out of the state", missing)
+            raise IncompleteState(FILTERED_OUT, missing)
         return event
 
     return get

@@ -12,8 +12,10 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from matrix_membership._attrs import Word, frozen
+from matrix_membership.auth._program import is_silent_for_lack_of
 from matrix_membership.auth.explaining.levels import Needed, needed_levels
 from matrix_membership.canonical_json import JsonValue
+from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS, PowerLevels
 from matrix_membership.identifiers import EventID
@@ -77,6 +79,15 @@ _COUNTS_AS_FEDERATED: Final = "the state leaves it out; the room counts as feder
 _MEMBER: Final = "m.room.member"
 
 
+def _why_unknown(state: RoomState, place: StateKey) -> str:
+    try:
+        state.get(*place)
+    except IncompleteState as incomplete:
+        if is_silent_for_lack_of(incomplete, "every_event.sender_from_unfederated_server"):
+            return _COUNTS_AS_FEDERATED
+    return _LEFT_OUT
+
+
 def facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterator[Fact]:
     """Yield the facts about these places of the state, as they matter to an event.
 
@@ -92,8 +103,8 @@ def facts(event: Event, state: RoomState, read: Collection[StateKey]) -> Iterato
     known = [place for place in read if state.knows(*place)]
     for place in read:
         if place[0] != _MEMBER and place not in known:
-            why = _COUNTS_AS_FEDERATED if place == ("m.room.create", "") else _LEFT_OUT
-            yield Fact(" ".join(filter(None, place)), "unknown", Origin.UNKNOWN, why)
+            name = " ".join(filter(None, place))
+            yield Fact(name, "unknown", Origin.UNKNOWN, _why_unknown(state, place))
     # The create event tells who has the power of a creator.
     if ("m.room.power_levels", "") in known and state.knows("m.room.create"):
         # The rule on bans compares the target user's level, but never asks for their membership.
