@@ -57,6 +57,16 @@ class TestJudge:
         judged = auth.judge(message, listed, create=create, missing=[room.events[1].event_id])
         assert judged.undecided
 
+    @EVERY_VERSION
+    def test_counts_no_missing_event_as_absent(self, version: RoomVersion) -> None:
+        room = a_room(version).with_levels({ANA: 100}, events={"m.room.message": 100})
+        room = room.with_member(BEN, "join")
+        message, (create, *_, levels, member) = room.message(BEN), room.events
+        held = [member] if version.room_id_is_create_event else [create, member]
+        missing = [levels.event_id]
+        judged = auth.judge(message, held, create=create, missing=missing)
+        assert (judged.undecided, judged.missing) == (True, ("m.room.power_levels",))
+
     def test_takes_a_state_at_hand(self) -> None:
         room = a_history(V11)
         message = room.event("m.room.message", ANA, {})

@@ -66,3 +66,20 @@ class TestTheListThatTheStateSelects:
             "auth_events.room_id_of_no_accepted_create_event",
         }
         assert "auth_events.otherwise" in fired
+
+
+@pytest.mark.parametrize("version", KNOWN)
+def test_a_missing_event_leaves_the_decision_open_or_does_not_matter(version: str) -> None:
+    for seed in range(200):
+        state, event = events_of(generate(seed, version))
+        selected = auth.select_auth_events(event)
+        listed = [entry for entry in state if (entry.type, entry.state_key) in selected]
+        create = next((entry for entry in state if entry.type == "m.room.create"), None)
+        ids = [entry.event_id for entry in listed]
+        whole = auth.judge(event, listed, create=create, listed_ids=ids)
+        for gone in listed:
+            if gone.type == "m.room.create":
+                continue
+            held = [entry for entry in listed if entry is not gone]
+            found = auth.judge(event, held, create=create, listed_ids=ids, missing=[gone.event_id])
+            assert found == whole or found.undecided, (seed, gone)

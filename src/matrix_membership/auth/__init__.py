@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from matrix_membership._attrs import frozen
 from matrix_membership.auth._in_order import in_order
@@ -253,7 +253,7 @@ def judge(
         rejected: the IDs of events that were rejected.
         create: the create event of its room, which counts in version 12 only.
         missing: the IDs of the listed events that are not at hand. One that was rejected
-            rejects the event; of the others, the members are unknown.
+            rejects the event. What the others hold is unknown; a create event must be at hand.
         selected: the result of `select_auth_events` for the event, when it is at hand.
         listed_ids: the IDs in its `auth_events`, when they are at hand.
         state: a state that holds the listed events in the selected places, when it is at
@@ -288,8 +288,21 @@ def judge(
         return decision
     # Made only if the caller has none: making it takes longer than judging by it.
     if state is None:
-        state = RoomState.of(event.room_version, in_state, partial=bool(missing))
+        state = _state_of(event.room_version, in_state, complete=not missing)
     return check(event, state)
+
+
+def _state_of(version: RoomVersion, events: tuple[Event, ...], *, complete: bool) -> RoomState:
+    """Make the state of the events that another one lists."""
+    if complete:
+        return RoomState.of(version, events)
+    # Any place that none of them holds may be that of one that is missing. The places serve as IDs.
+    held: dict[Any, Event] = {
+        (entry.type, entry.state_key): entry for entry in events if entry.state_key is not None
+    }
+    return RoomState.of_ids(
+        {place: place for place in held}, held, room_version=version, needed=held
+    )
 
 
 def _create_apart(
