@@ -44,6 +44,16 @@ RULE: Final = re.compile(r"rule (?P<number>[0-9.]+) of version (?P<version>[0-9]
 OF_MODULES: Final = frozenset({"class", "exception", "function", "data", "module"})
 
 
+def keep_returns_whole(
+    _: Sphinx, __: str, ___: str, ____: object, _____: object, lines: list[str]
+) -> None:
+    """Make a field of `Returns` before Napoleon does, which takes what stands before a colon for a type.
+
+    `The state. Cost: constant.` has no type in it. The type comes from the annotation.
+    """
+    lines[:] = [":returns:" if line == "Returns:" else line for line in lines]
+
+
 def leave_builtins_alone(_: Sphinx, page: nodes.document) -> None:
     """Make no link of `type` in an annotation: otherwise it is taken for one of our attributes."""
     for link in list(page.findall(pending_xref)):
@@ -117,6 +127,7 @@ def link_names(
 def setup(app: Sphinx) -> None:
     app.add_object_type("rule", "rule")
     app.add_js_file("whole-query.js", loading_method="defer")
+    app.connect("autodoc-process-docstring", keep_returns_whole, priority=400)  # Napoleon's is 500
     app.connect("doctree-read", leave_builtins_alone)
     app.connect("doctree-read", number_rules)
     app.connect("doctree-read", link_overview)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -90,6 +91,17 @@ def test_each_rule_of_each_version_has_its_anchor() -> None:
     page, anchors = "reference/rules.html", read(SITE / "reference" / "rules.html").anchors
     assert {decision.docs_url for decision in decisions} <= {f"{page}#{each}" for each in anchors}
     assert len(anchors) == len({*anchors})
+
+
+RETURN_TYPE: Final = re.compile(r"Return type<.*?</dt>\s*<dd[^>]*>(.*?)</dd>", re.DOTALL)
+
+
+def test_no_sentence_passes_for_a_return_type() -> None:
+    """The extension that reads docstrings takes all before the first colon for one."""
+    pages = [file_of(page).read_text("utf-8") for page in PAGES]
+    types = [re.sub("<.*?>", "", found) for page in pages for found in RETURN_TYPE.findall(page)]
+    assert len(types) > 100
+    assert [found for found in types if re.search(r"\. |^[A-Z]\w+ [a-z]|Cost", found)] == []
 
 
 @pytest.mark.parametrize("number", ["4.3.5.2", "1.1", "8"])
