@@ -483,7 +483,7 @@ def figures(sizes: Sizes) -> tuple[Figure, ...]:
                    partial(_count_of_levels, users))
             for users, kept in ((5, 3_450), (50, 4_150), (500, 7_800))
         ),
-        Figure("answer to send_join verified, 500 members, for each, counted", instruction, None, 1_760,
+        Figure("answer to send_join verified, 500 members, for each, counted", instruction, None, 1_700,
                lambda: counted(audited(500)) / 500),
         Figure("event from JSON, with its ID", multiple, 1.7, None,
                lambda: ratio(lambda: Event.from_pdu(real_join(), V11), loads)),

@@ -118,8 +118,10 @@ def both_bytes(
     if not isinstance(form, tuple):
         return covered_bytes(pdu, room_version, form), hashed_bytes(pdu, form)
     start, written, depth, hashes, origin, end, _ = form
-    if written:  # of a member with at most a profile, which its fields leave out
-        whole, kept = written.encode(), _kept_content(pdu, room_version, None)
+    if written:  # of a member with at most a profile: redaction leaves its membership
+        membership = pdu["content"]["membership"]
+        whole = written.encode()
+        kept = _ONLY_MEMBERSHIP.get(membership) or write_plain({"membership": membership})
     else:
         whole = _content_bytes(pdu["content"])
         kept = _kept_content(pdu, room_version, whole)

@@ -317,9 +317,11 @@ class Splitter:
 
     def count(self, size: int) -> None:
         """Count an event of this many characters; raise if it exceeds the budget."""
-        self.allow(size)
+        budget = self.budget
+        if size > budget.max_value_bytes:
+            self.allow(size)
         self.events += 1
-        if self.events > self.budget.max_events:
+        if self.events > budget.max_events:
             raise InvalidMessage(_WHERE, f"at most {self.budget.max_events} events", self.events)
 
 

@@ -111,6 +111,8 @@ class Examiner:
         if of_type is None:
             of_type = self.state[entry.type] = {}
         first = of_type.setdefault(entry.state_key, entry)
+        if first is entry:
+            return
         if first.event_id == entry.event_id:
             self.compare(first, entry, dropped)
         elif entry.type == "m.room.create":
