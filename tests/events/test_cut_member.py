@@ -33,14 +33,16 @@ MEMBER: Final = PDU | {"type": "m.room.member", "state_key": BEN, "content": {"m
 MEMBER_VERSIONS: Final = [version for version in VERSIONS if not version.event_id_in_pdu]
 
 
-def written(pdu: dict[str, Any], order: Iterable[str] = CANONICAL) -> str:
+def written(
+    pdu: dict[str, Any], order: Iterable[str] = CANONICAL, *, ascii_only: bool = False
+) -> str:
     """A member as a server writes it, with its content hash."""
     hashed = {**pdu, "hashes": {"sha256": content_hash(pdu)}}
     ordered = {name: hashed[name] for name in order if name in hashed}
     return json.dumps(
         {**ordered, "content": dict(sorted(pdu["content"].items()))},
         separators=(",", ":"),
-        ensure_ascii=False,
+        ensure_ascii=ascii_only,
     )
 
 
@@ -60,14 +62,19 @@ def agrees(text: str, version: RoomVersion) -> bool:
     assert keys["hashes"] == {"sha256": content_hash(keys)}
     assert keys["signatures"] == {server: {key_id: signature}}
     assert json.loads(listed) == keys["auth_events"]
-    assert facts(event) == facts(made(keys, version, text[:end]))
+    made = facts_of(keys, version, id_of(signed_bytes(keys, version), version))
+    made.pdu = text[:end].encode()  # white space in `unsigned` stays as it came
+    assert facts(event) == facts(made)
     return True
 
 
-def made(keys: dict[str, Any], version: RoomVersion, text: str) -> Any:
-    event = facts_of(keys, version, id_of(signed_bytes(keys, version), version))
-    event.pdu = text.encode()  # white space in `unsigned` stays as it came
-    return event
+def read_as_member(text: str) -> object:
+    """Read a text as a member; None if it is none that is cut and read."""
+    try:
+        document, _ = scan_member(text, 0)
+    except (ValueError, StopIteration):
+        return None
+    return read_member(Facts, text, document, V11) if document.__class__ is tuple else None
 
 
 def facts(event: Any) -> list[object]:
@@ -101,6 +108,17 @@ class TestMember:
     ) -> None:
         assert agrees(written(MEMBER | more, order), version)
 
+    @pytest.mark.parametrize("name", ["日本 Ω", '"\\/\b\f\n\r\t', "\x00\x1f\x7f", "😀"])
+    def test_may_have_escapes_in_its_profile(self, name: str) -> None:
+        member = MEMBER | {"content": {"membership": "join", "displayname": name}}
+        assert agrees(written(member, OF_SYNAPSE, ascii_only=True), V11)
+
+    @pytest.mark.parametrize("name", ["\\ud800", "\\udc00\\ud800", "\\u12", "\\x", "\\"])
+    def test_has_no_escapes_that_stand_for_no_character(self, name: str) -> None:
+        member = MEMBER | {"content": {"membership": "join", "displayname": "Ben"}}
+        text = written(member, OF_SYNAPSE).replace("Ben", name)
+        assert read_as_member(text) is None
+
     @pytest.mark.parametrize("order", [CANONICAL, OF_SYNAPSE], ids=["canonical", "Synapse"])
     @pytest.mark.parametrize(
         "more",
@@ -110,7 +128,7 @@ class TestMember:
             {"content": {"membership": ["join"]}},
             {"content": {"membership": "join", "reason": "x"}},
             {"content": {"membership": "join", "join_authorised_via_users_server": BEN}},
-            {"content": {"membership": "join", "displayname": "\\"}},
+            {"content": {"membership": "\n"}},
             {"auth_events": [HASH] * 11},
             {"auth_events": ["$e:a.example"]},
             {"prev_events": [HASH] * 21},
@@ -216,7 +234,7 @@ def members(draw: st.DrawFn) -> dict[str, Any]:
 def test_what_is_cut_is_what_the_long_way_reads(
     member: dict[str, Any], order: tuple[str, ...], version: RoomVersion, data: st.DataObject
 ) -> None:
-    text = written(member, order)
+    text = written(member, order, ascii_only=data.draw(st.booleans()))
     for _ in range(data.draw(st.integers(0, 2))):
         start = data.draw(st.integers(0, len(text)))
         end = data.draw(st.integers(start, min(len(text), start + 9)))

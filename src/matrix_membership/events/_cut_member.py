@@ -8,7 +8,8 @@ and its reader writes the canonical form from them. All other events are decoded
 
 # How it works: as `_cut` says. A text is one JSON value in one way only, so what matches is the object
 # that begins there, with these keys, each once. Every value that the canonical form covers is in
-# canonical form itself, whatever the order of the keys around it.
+# canonical form itself, whatever the order of the keys around it. Only the names of a profile may
+# hold escapes: then the content is written anew.
 
 from __future__ import annotations
 
@@ -20,19 +21,25 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
-from matrix_membership.canonical_json import JsonValue, scan_in_list
+from matrix_membership.canonical_json import (
+    JsonValue,
+    read_plain,
+    scan_in_list,
+    write_plain,
+)
 from matrix_membership.events._cut import _INTEGER, _NAME, _NESTED, _SHORT, _TEXT, _ids
 from matrix_membership.events._fast_read import plain_object
 from matrix_membership.events.format import MAX_AUTH_EVENTS, MAX_PREV_EVENTS
 from matrix_membership.identifiers import PLAIN, PLAIN_ROOM_ID, PLAIN_USER_ID, SURELY_SHORT
 from matrix_membership.room_versions import RoomVersion
 
-__all__ = ["Member", "is_in_format", "scan_member"]
+__all__ = ["Member", "canonical_profile", "is_in_format", "scan_member"]
 
 
 Member = tuple[Any, ...]
 """The texts of a member's values as they came, in the order of `VALUES`.
 
+- `content` may hold escapes; all else is in canonical form.
 - `auth_events` and `prev_events` are lists with their brackets, `content` is an object with its
   braces, `origin` a text with its quotation marks, or None. `unsigned` is an object too, or None for
   one that has at most an age.
@@ -57,6 +64,14 @@ def scan_member(text: str, place: int) -> tuple[JsonValue, int]:
     return scan_in_list(text, place) if found is None else (values(found), found.end())
 
 
+def canonical_profile(content: str) -> str | None:
+    """Write a content with escapes in canonical form; None if one is half a character."""
+    try:
+        return write_plain(read_plain(content.encode())).decode()
+    except ValueError:  # half of a pair of surrogates
+        return None
+
+
 def is_in_format(
     depth: str, room_id: str, sender: str, unsigned: str | None, room_version: RoomVersion
 ) -> bool:
@@ -69,8 +84,11 @@ def is_in_format(
     )
 
 
+_ESCAPED: Final = r'\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})'
+_ANY_NAME: Final = rf'{_NAME[:-1]}(?:{_ESCAPED}[^"\\\x00-\x1f]*+)*+"'
+"""A text that may hold escapes: Synapse's answers have them for all but ASCII characters."""
 _PROFILE: Final = (
-    rf'\{{(?:"avatar_url":(?:null|{_NAME}),)?+(?:"displayname":(?:null|{_NAME}),)?+'
+    rf'\{{(?:"avatar_url":(?:null|{_ANY_NAME}),)?+(?:"displayname":(?:null|{_ANY_NAME}),)?+'
     rf'"membership":"(?P<membership>{PLAIN}*+)"\}}'
 )
 _PATTERNS: Final = MappingProxyType(

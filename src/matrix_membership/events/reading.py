@@ -22,7 +22,7 @@ from matrix_membership.canonical_json import (
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.events._cut import Parts
 from matrix_membership.events._cut_member import Member as Member
-from matrix_membership.events._cut_member import is_in_format, scan_member
+from matrix_membership.events._cut_member import canonical_profile, is_in_format, scan_member
 from matrix_membership.events._decode import decoded, given_id
 from matrix_membership.events._fast_read import is_usual
 from matrix_membership.events._fast_write import (
@@ -247,6 +247,10 @@ def read_member(
     ) = member  # fmt: skip # in the order of `Member`
     if not is_in_format(depth, room_id, sender, unsigned, room_version):
         return None
+    if "\\" in content:
+        content = canonical_profile(content)
+        if content is None:
+            return None
     fields = {
         "type": "m.room.member",
         "sender": sender,
