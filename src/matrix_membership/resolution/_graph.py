@@ -96,7 +96,11 @@ class _Edges(dict[EventID, Names]):
                 self[event_id] = lists.get(text) or links_in(text, event, lists)
 
     def __missing__(self, event_id: EventID) -> Names:
-        event: Event | None = self._events[event_id]
+        events = self._events
+        event = events.get(event_id)
+        if event is None:  # asked once more here, `__missing__` would be a second call from C
+            events.load((event_id,))
+            event = events.get(event_id)
         if event is None:
             found: Names = ()
         else:
@@ -222,7 +226,10 @@ class Graph:
             event_ids: the events that the states differ in.
         """
         events = self.events
-        create = None if create_id is None else self.event(create_id)
+        create = None
+        if create_id is not None:
+            self.load((create_id,))
+            create = events.get(create_id)
         if create is not None:
             # Then an event of another room is not even kept.
             events.room_id = create.room_id

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from attrs import field
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import frozen, slots
 from matrix_membership.errors import IncompleteState, InvalidIdentifier
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
@@ -31,6 +31,7 @@ from matrix_membership.resolution._state_sets import (
     StateSet,
     conflicted_state_set,
     ids_of,
+    laid_over,
     unconflicted_state_map,
     without,
 )
@@ -130,8 +131,21 @@ def question_of(
     )
 
 
+@slots
+class _Slots:
+    # Filled like `events.facts.Facts`: in 0.3 us, where the constructor of `Resolution` takes 0.7.
+    room_version: RoomVersion
+    algorithm: str
+    state: Mapping[Place, EventID]
+    conflicted: Mapping[Place, tuple[EventID, ...]] = field(repr=False)
+    missing: frozenset[EventID] = field(repr=False)
+    _records: tuple[Record, ...] = field(repr=False)
+    _graph: Graph = field(repr=False, eq=False)
+    _question: Question = field(repr=False, eq=False)
+
+
 @frozen
-class Resolution:
+class Resolution(_Slots):
     """The resolved state of a room, and the way to it.
 
     Attributes:
@@ -141,15 +155,6 @@ class Resolution:
         conflicted: the events of each place that differs between the states.
         missing: the IDs of events that were looked up and not found.
     """
-
-    room_version: RoomVersion
-    algorithm: str
-    state: Mapping[Place, EventID]
-    conflicted: Mapping[Place, tuple[EventID, ...]] = field(repr=False)
-    missing: frozenset[EventID] = field(repr=False)
-    _records: tuple[Record, ...] = field(repr=False)
-    _graph: Graph = field(repr=False, eq=False)
-    _question: Question = field(repr=False, eq=False)
 
     def __hash__(self) -> int:
         return hash((self.room_version, self.algorithm, self.missing))
@@ -253,7 +258,8 @@ def resolve(
         auth_difference,
         conflicted_subgraph,
     )
-    return answer(question, events.get if isinstance(events, Mapping) else events)
+    # A dict first: to ask an abstract class takes 0.3 us.
+    return answer(question, events.get if isinstance(events, (dict, Mapping)) else events)
 
 
 def state_after(
@@ -314,17 +320,22 @@ def answer(question: Question, get: GetEvent) -> Resolution:
         for place in [place for place in resolved if place in common]:
             del resolved[place]
     missing = frozenset(graph.missing)
-    state = StateMap(common, resolved)
-    return Resolution(
-        question.room_version,
-        question.algorithm,
-        state,
-        question.conflicted,
-        missing,
-        records,
-        graph,
-        question,
-    )
+    state = laid_over(common, resolved)
+    found = _unfilled()
+    found.room_version, found.algorithm = question.room_version, question.algorithm
+    found.state, found.conflicted = state, question.conflicted
+    found.missing = missing
+    _keep_records(found, records)
+    _keep_graph(found, graph)
+    _keep_question(found, question)
+    found.__class__ = Resolution
+    return found  # type: ignore[no-any-return]  # the line above made it one
+
+
+_unfilled: Final[Any] = _Slots
+_keep_records, _keep_graph, _keep_question = [
+    vars(_Slots)[name].__set__ for name in ("_records", "_graph", "_question")
+]
 
 
 def _full_conflicted_set(question: Question, graph: Graph) -> tuple[AbstractSet[EventID], StateSet]:

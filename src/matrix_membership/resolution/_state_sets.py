@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Any, Final
 
 from attrs import field
 
-from matrix_membership._attrs import constant
+from matrix_membership._attrs import constant, slots
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.identifiers import EventID
@@ -24,6 +25,7 @@ __all__ = [
     "StateSet",
     "conflicted_state_set",
     "ids_of",
+    "laid_over",
     "unconflicted_state_map",
     "without",
 ]
@@ -35,8 +37,16 @@ StateSet = Mapping[Place, EventID]
 """A state of a room: event IDs by place."""
 
 
+@slots
+class _Slots:
+    # Filled like `events.facts.Facts`, as `laid_over` does: in 0.2 us, where the constructor of
+    # `StateMap` takes 0.5.
+    unconflicted: StateSet = field(repr=False)
+    resolved: StateSet
+
+
 @constant
-class StateMap(Mapping[Place, EventID]):
+class StateMap(_Slots, Mapping[Place, EventID]):
     """A state of a room by event IDs: what nobody disputed, and what was resolved.
 
     It copies neither, so that the resolution of a few places in a large room costs no more
@@ -46,9 +56,6 @@ class StateMap(Mapping[Place, EventID]):
         unconflicted: what all states had in common.
         resolved: what was resolved; no place stands in both.
     """
-
-    unconflicted: StateSet = field(repr=False)
-    resolved: StateSet
 
     def __getitem__(self, place: Place) -> EventID:
         # The unconflicted map first: step 5 of the algorithm lets it win over what was resolved.
@@ -61,6 +68,17 @@ class StateMap(Mapping[Place, EventID]):
 
     def __len__(self) -> int:
         return len(self.unconflicted) + len(self.resolved)
+
+
+_unfilled: Final[Any] = _Slots
+
+
+def laid_over(unconflicted: StateSet, resolved: StateSet) -> StateMap:
+    """Return both as one state, as the constructor does."""
+    state = _unfilled()
+    state.unconflicted, state.resolved = unconflicted, resolved
+    state.__class__ = StateMap
+    return state  # type: ignore[no-any-return]  # the line above made it one
 
 
 def ids_of(state: RoomState) -> tuple[StateSet, dict[EventID, Event]]:
