@@ -214,9 +214,47 @@ class TestBadFiles:
             "states[0][1]: expected one event for each type and state key, got 'm.room.topic'"
         )
 
+    def test_an_event_without_a_type(self, write: Write, error: Error) -> None:
+        line = error(["resolve", write("states", []), write("events", [{"sender": ANA}])])
+        assert line.startswith("events[0]: expected an event, which has a type, or a list of")
+
     def test_no_room_version(self, write: Write, error: Error) -> None:
-        line = error(["resolve", write("states", []), write("events", [])])
-        assert line == "state: expected a create event, or --room-version, got 'neither'"
+        states, events = write("states", []), write("events", [])
+        start = "expected a create event, or --room-version, got 'neither'"
+        assert error(["resolve", states, events]) == f"events and states: {start}"
+        assert error(["resets", write("rows", ""), events]) == f"events: {start}"
+
+    @pytest.mark.parametrize("told", [None, 7, "99", ["2"]])
+    def test_an_unknown_room_version(self, told: Any, write: Write, error: Error) -> None:
+        create = {**pdus(forked()[0])[0], "content": {"room_version": told}}
+        got = repr(tuple(told) if isinstance(told, list) else told)
+        ending = f"room version: expected one that is known here, got {got}"
+        events = write("events", [create])
+        assert error(["resolve", write("states", []), events]) == f"events[0]: {ending}"
+        states = write("states", [{"pdus": [create]}])
+        assert error(["resolve", states, write("none", [])]) == f"states[0].pdus[0]: {ending}"
+
+    def test_a_create_event_without_content(self, write: Write, error: Error) -> None:
+        create = {**pdus(forked()[0])[0], "content": 7}
+        line = error(["resolve", write("states", []), write("events", [create])])
+        assert line == "events[0]: content: expected an object, got 7"
+
+    def test_another_room_version_on_the_command_line(self, write: Write, error: Error) -> None:
+        states, events = write("states", []), write("events", pdus(forked()[0]))
+        assert error(["resolve", states, events, "--room-version", "11"]) == (
+            "events[0]: m.room.create: room_version: expected 11, as --room-version says, got '2'"
+        )
+        assert error(["resolve", states, events, "--room-version", "x"]) == (
+            "--room-version: room version: expected one that is known here, got 'x'"
+        )
+
+    def test_standard_input(
+        self, write: Write, error: Error, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        events = write("events", pdus(forked()[0]))
+        for arguments in (["resolve", "-", events], ["resets", "-"]):
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"7")))
+            assert error(arguments).startswith("standard input")
 
 
 class TestResets:

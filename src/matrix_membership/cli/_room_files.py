@@ -14,9 +14,14 @@ from attrs import define, field
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.cli._progress import watched
 from matrix_membership.cli._reading import (
+    Placed,
     entries_of,
     event_of,
+    is_create,
+    located,
+    named_version,
     object_of,
+    place_of,
     read_documents,
     room_version_of,
 )
@@ -59,15 +64,15 @@ def read_room(events: str, states: str | None, *, named: str | None) -> Room:
         UnknownRoomVersion: the version is not known.
     """
     state_files = [] if states is None else read_documents(states)
-    found_in = [(where, list(_entries(value, where))) for where, value in state_files]
+    found_in = [(where, list(_entries(value, where, _A_STATE))) for where, value in state_files]
     listed = [
         found
         for where, value in read_documents(events)
-        for found in ([(where, value)] if _is_event(value) else _entries(value, where))
+        for found in ([(where, value)] if _is_event(value) else _entries(value, where, _EVENTS))
     ]
-    known = [value for _, value in listed] + [value for _, found in found_in for _, value in found]
-    objects = [value for value in known if isinstance(value, Mapping)]
-    room = Room(room_version_of(named, objects))
+    known = [*listed, *(entry for _, found in found_in for entry in found)]
+    files = place_of(events) if states is None else f"{place_of(events)} and {place_of(states)}"
+    room = Room(_version(known, files, named))
     # Events before states: a state may consist of nothing but IDs.
     with watched(listed, len(listed), "events read") as read:
         for where, value in read:
@@ -77,18 +82,37 @@ def read_room(events: str, states: str | None, *, named: str | None) -> Room:
     return room
 
 
+def _version(known: Placed, files: str, named: str | None) -> RoomVersion:
+    """Return the version of the room, as its create event or the command line has it."""
+    with located("--room-version"):
+        version = named_version(named)
+    for where, value in known:
+        if isinstance(value, Mapping) and is_create(value):
+            if version is None and not isinstance(value.get("content"), Mapping):
+                raise InvalidMessage(f"{where}: content", "an object", value.get("content"))
+            with located(where):
+                return room_version_of(named, [value])
+    if version is None:
+        raise InvalidMessage(files, "a create event, or --room-version", "neither")
+    return version
+
+
 def _is_event(value: JsonValue) -> bool:
     return isinstance(value, Mapping) and "type" in value
 
 
-def _entries(value: JsonValue, where: str) -> Iterator[tuple[str, JsonValue]]:
+_A_STATE: Final = "a list of events or of event IDs"
+_EVENTS: Final = "an event, which has a type, or a list of events"
+
+
+def _entries(value: JsonValue, where: str, expected: str) -> Iterator[tuple[str, JsonValue]]:
     """Read the events or event IDs of a document: a list, or lists under known keys."""
     if isinstance(value, tuple):
         yield from entries_of(value, where, "a list")
         return
     keys = [key for key in (*_EVENTS_UNDER, _IDS_UNDER) if key in object_of(value, where)]
     if not keys:
-        raise InvalidMessage(where, "a list of events or of event IDs", value)
+        raise InvalidMessage(where, expected, value)
     for key in keys:
         yield from entries_of(value[key], f"{where}.{key}", "a list")
 

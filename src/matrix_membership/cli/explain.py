@@ -84,7 +84,8 @@ def run(options: Namespace) -> int:
     document = None if name is None else object_of(read_document(name), place_of(name))
     # No state comes before a create event, so nothing else can name the version.
     if document is not None and is_create(document) and options.room_version is None:
-        version = room_version_of(None, [document])
+        with located(str(name)):
+            version = room_version_of(None, [document])
     told = state_of(options, version)
     if document is None:
         return _print(options, _answer(told.state, *asked))

@@ -5,7 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 
 from matrix_membership.cli._page import print_json, print_text
-from matrix_membership.cli._reading import NO, YES, Commands, add_common_options, read_bytes
+from matrix_membership.cli._reading import (
+    NO,
+    YES,
+    Commands,
+    add_common_options,
+    place_of,
+    read_bytes,
+)
 from matrix_membership.cli._room_files import read_room
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.resolution import resets_in
@@ -45,7 +52,7 @@ def run(options: Namespace) -> int:
         found = resets_in(rows, events)
     except InvalidMessage as error:
         # `resets_in` knows the row, and only this function the file.
-        where = f"{options.changes}, {error.where}"
+        where = f"{place_of(options.changes)}, {error.where}"
         raise InvalidMessage(where, error.expected, error.got) from error
     if options.json:
         document = [reset.to_dict() for reset in found]
