@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,6 +99,16 @@ class TestBegin:
         }
         topics = {fork.state["m.room.topic", ""] for fork in (left, right)}
         assert set().union(*asked) == topics | rest | members
+
+    @pytest.mark.parametrize("known", ["auth_difference", "conflicted_subgraph"])
+    def test_asks_for_what_is_known_of_one_set(self, known: str) -> None:
+        left, right = a_dispute()
+        other = left.make("m.room.name", ANA, {"name": "in no state"}).event_id
+        step = begin(V11, [left.state, right.state], algorithm="2.1", **{known: {other}})  # type: ignore[arg-type]  # either of two
+        assert isinstance(step, AwaitingEvents)
+        assert other in step.needs
+        found, _ = run(step, left)
+        assert found.state["m.room.name", ""] == other
 
     def test_events_of_room_states_need_not_be_asked_for(self) -> None:
         left, right = a_dispute()

@@ -165,6 +165,9 @@ def _needed_at_first(
         for state_set in question.state_sets:
             yield from state_set.values()
         yield from question.common.values()
+        # Of algorithm 2.1, a caller may know one of the two sets and not the other.
+        yield from question.auth_difference or ()
+        yield from question.conflicted_subgraph or ()
         return
     yield from replayed
     if replayed and _LEVELS in question.common and question.algorithm != "2.1":
