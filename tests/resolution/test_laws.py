@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matrix_membership import RoomVersion
-from matrix_membership.resolution import Resolution, resolve
+from matrix_membership.identifiers import EventID
+from matrix_membership.resolution import Resolution, resets, resolve
 from tests.builders import VERSIONS
 from tests.resolution.room_graphs import Case, a_case
 
@@ -94,3 +95,26 @@ def test_what_is_common_can_be_given_apart(seed: int) -> None:
     ]
     apart = resolve(case.version, rest, case.events, rejected=case.rejected, unconflicted=common)
     assert (apart.state, apart.conflicted) == (whole.state, whole.conflicted)
+
+
+@given(st.randoms(use_true_random=False))
+def test_nothing_that_a_state_holds_raises(draw: random.Random) -> None:
+    case = a_case(draw.randrange(2**32))
+    other = a_case(draw.randrange(2**32), case.version)
+    names = [*case.events, *other.events, EventID(""), EventID("$\ud800")]
+    states = [dict(state) for state in case.state_sets]
+    for state in states:
+        places = [*state, ("", ""), ("m.room.create", "x"), ("m.room.member", "nobody")]
+        for place in draw.sample(places, 3):
+            state[place] = draw.choice(names)
+    # Events of another room, and one that a look-up gives under the name of another.
+    events = {**case.events, **other.events}
+    events[names[0]] = events[draw.choice(names[:-2])]
+    algorithm = draw.choice([None, "1", "2", "2.1"])
+    rejected = frozenset(draw.sample(names, 3))
+    found = resolve(case.version, states, events, rejected=rejected, algorithm=algorithm)
+    again = resolve(case.version, states[::-1], events, rejected=rejected, algorithm=algorithm)
+    assert found.state == again.state
+    assert found.to_html().startswith("<!DOCTYPE html>")
+    for state in states:
+        assert all(map(str, resets(state, found)))
