@@ -208,6 +208,16 @@ class TestOtherRooms:
             other.state[p] for p in (TOPIC, ("m.room.name", ""), ("m.room.avatar", ""))
         }
 
+    @pytest.mark.parametrize("version", [V2, V11], ids=str)
+    def test_an_event_that_lists_no_create_event_is_judged(self, version: RoomVersion) -> None:
+        left, right = two_topics(version)
+        create = left.state["m.room.create", ""]
+        listed = left.events[left.state[TOPIC]].auth_events
+        others = left.refer(*[name for name in listed if name != create])
+        left.add("m.room.topic", ANA, {"topic": "x"}, auth_events=others)
+        found = resolve(version, [left.state, right.state], left.events)
+        assert found.state == left.state
+
 
 class TestSeveralCreateEvents:
     @pytest.mark.parametrize("version", VERSIONS[1:11], ids=str)
