@@ -20,7 +20,7 @@ from matrix_membership._attrs import frozen
 from matrix_membership.auth import Decision
 from matrix_membership.errors import IncompleteState, shown
 from matrix_membership.events import Event
-from matrix_membership.identifiers import UserID, read_user_id, server_of
+from matrix_membership.identifiers import UserID, read_user_id, server_of, several
 from matrix_membership.membership import INVITE, JOIN, LEAVE, Membership
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.state import RoomState
@@ -172,7 +172,9 @@ def _speaks_version(
     with suppress(IncompleteState):
         if server_of(user) in state.servers_in_room:
             return True
-    return None if their_versions is None else state.room_version.identifier in their_versions
+    if their_versions is None:
+        return None
+    return state.room_version.identifier in several(their_versions, "their_versions")
 
 
 def _obstacle(

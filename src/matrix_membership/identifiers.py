@@ -10,10 +10,10 @@ __ https://spec.matrix.org/v1.19/appendices/#common-identifier-format
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from typing import Final, NewType, TypeGuard
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NewType, TypeGuard, TypeVar
 
-from matrix_membership.errors import InvalidIdentifier
+from matrix_membership.errors import InvalidIdentifier, shown
 
 __all__ = ["EventID", "RoomID", "ServerName", "UserID", "server_of"]
 
@@ -236,6 +236,31 @@ def server_of(identifier: str) -> ServerName:
     """
     # Calling the NewType would cost a function call for each PDU.
     return identifier.partition(":")[2]  # type: ignore[return-value]  # see above
+
+
+_Text = TypeVar("_Text", bound=str)
+
+
+def several(names: Iterable[_Text], where: str) -> Iterable[_Text]:
+    """Return several names as they came; refuse a single text.
+
+    Text is iterable too, and each of its letters is a server name.
+
+    Args:
+        names: the names.
+        where: the parameter, for the error.
+
+    Raises:
+        TypeError: it is one text, or bytes.
+    """
+    if isinstance(names, (str, bytes)):
+        raise TypeError(f"{where}: expected several texts, such as a list, got {shown(names)}")
+    return names
+
+
+def listed(names: Iterable[_Text]) -> tuple[_Text, ...]:
+    """Return several names as a tuple; refuse a single text, as `several` does."""
+    return tuple(several(names, "names"))
 
 
 def _fits(value: str) -> bool:

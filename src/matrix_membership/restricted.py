@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from matrix_membership._attrs import frozen
 from matrix_membership.errors import IncompleteState
-from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of
+from matrix_membership.identifiers import RoomID, ServerName, UserID, server_of, several
 from matrix_membership.membership import (
     BAN,
     INVITE,
@@ -247,7 +247,7 @@ def _candidates(state: RoomState, server: str, local_users: Iterable[str]) -> It
     yield from (user for user in powerful if server_of(user) == server)
     if state.power_levels.users_default >= state.power_levels.invite:
         written_down = {*state.power_levels.users, *powerful}
-        for candidate in local_users:
+        for candidate in several(local_users, "local_users"):
             if server_of(candidate) == server and candidate not in written_down:
                 yield UserID(candidate)
 
@@ -276,7 +276,10 @@ def authorisers(
     # Users with a level of their own come first: they are few, and asking for all members may mean
     # loading them.
     def users() -> Iterator[str]:
-        yield from state.joined_members() if local_users is None else local_users
+        if local_users is None:
+            yield from state.joined_members()
+        else:
+            yield from several(local_users, "local_users")
 
     for user in _candidates(state, server, users()):
         if state.membership_of(user) is JOIN:

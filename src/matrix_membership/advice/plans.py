@@ -29,6 +29,7 @@ from matrix_membership.identifiers import (
     read_room_id,
     read_user_id,
     server_of,
+    several,
 )
 from matrix_membership.membership import INVITE, JOIN, KNOCK, JoinRule
 from matrix_membership.receipt.server_acl import ServerAcl
@@ -255,7 +256,7 @@ def open_to(state: RoomState, rooms: Iterable[str], *, by: str | None = None) ->
 
     .. versionadded:: 0.1.0
     """
-    sender, wanted = sender_of(state, by), [read_room_id(room) for room in rooms]
+    sender, wanted = sender_of(state, by), [read_room_id(room) for room in several(rooms, "rooms")]
     title = f"Open the room to members of {', '.join(wanted)}"
     version = state.room_version
     if not version.restricted_joins:
@@ -305,7 +306,8 @@ def lock_out(state: RoomState, servers: Iterable[str], *, by: str | None = None)
 
     .. versionadded:: 0.1.0
     """
-    sender, patterns = sender_of(state, by), [_pattern(server) for server in servers]
+    sender = sender_of(state, by)
+    patterns = [_pattern(server) for server in several(servers, "servers")]
     event = state.get("m.room.server_acl")
     content: dict[str, Any] = {"allow": ["*"]} if event is None else {**event.content}
     denied = content.get("deny")

@@ -84,7 +84,7 @@ def run(options: Namespace) -> int:
     document = None if name is None else object_of(read_document(name), place_of(name))
     # No state comes before a create event, so nothing else can name the version.
     if document is not None and is_create(document) and options.room_version is None:
-        with located(str(name)):
+        with located(name):
             version = room_version_of(None, [document])
     told = state_of(options, version)
     if document is None:

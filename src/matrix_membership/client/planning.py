@@ -24,7 +24,14 @@ from matrix_membership.events import Event
 from matrix_membership.fate import member_event
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
-from matrix_membership.identifiers import RoomID, ServerName, UserID, read_user_id, server_of
+from matrix_membership.identifiers import (
+    RoomID,
+    ServerName,
+    UserID,
+    read_user_id,
+    server_of,
+    several,
+)
 from matrix_membership.membership import JOIN
 from matrix_membership.room_versions import RoomVersion, room_version
 from matrix_membership.state import RoomState
@@ -64,7 +71,7 @@ def plan_upgrade(
     .. versionadded:: 0.1.0
     """
     version, sender = room_version(to), sender_of(state, by)
-    creators = [read_user_id(creator) for creator in additional_creators]
+    creators = [read_user_id(user) for user in several(additional_creators, "additional_creators")]
     title = f"Upgrade the room from version {state.room_version} to {version}"
     room = _resident(state, server_of(sender), room_id)
     if room is None:
@@ -83,7 +90,7 @@ def plan_upgrade(
         "the IDs of the new room and its events are made up: the real ones depend on the time",
         *_not_carried(state, founded, made),
         *_following(state, founded, sender, room.room_id),
-        *_lacking(state, {*lacking}),
+        *_lacking(state, {*several(lacking, "lacking")}),
         *_unnamed(room, state, room_id),
     ]
     asks = f"POST /_matrix/client/v3/rooms/{room.room_id}/upgrade {body}"

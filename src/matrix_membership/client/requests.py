@@ -21,6 +21,7 @@ from matrix_membership.identifiers import (
     is_room_id,
     is_server_name,
     is_user_id,
+    several,
 )
 from matrix_membership.membership import MEMBERSHIPS
 
@@ -80,7 +81,7 @@ class ClientRequest:
 
         The servers that the directory names come after the client's own.
         """
-        found = (*self.via, *map(ServerName, servers))
+        found = (*self.via, *map(ServerName, several(servers, "servers")))
         return evolve(self, room=room_id, via=tuple(dict.fromkeys(found)))
 
 

@@ -26,7 +26,7 @@ from matrix_membership.events._fast_write import content_hash_matches, covered_b
 from matrix_membership.events.facts import Facts, View, case_from, facts_of, unfilled
 from matrix_membership.events.format import check_field, references
 from matrix_membership.hashing import id_of
-from matrix_membership.identifiers import EventID, ServerName, UserID, server_of
+from matrix_membership.identifiers import EventID, ServerName, UserID, server_of, several
 from matrix_membership.redaction import redact
 from matrix_membership.room_versions import RoomVersion, require_room_version
 
@@ -211,9 +211,7 @@ class Event(Facts):
             require_room_version(room_version)
         event = accepted_facts(source, room_version, for_rules=for_rules)
         if signed_by:
-            if signed_by.__class__ is str:
-                raise _one_name(signed_by)
-            event.signed_by = frozenset(signed_by)
+            event.signed_by = frozenset(several(signed_by, "signed_by"))
         event.__class__ = Event  # as in `from_pdu`
         made: Event = event
         return made
@@ -341,9 +339,7 @@ class Event(Facts):
         >>> event.with_signers(["a.example"]).signed_by
         frozenset({'a.example'})
         """
-        if servers.__class__ is str:
-            raise _one_name(servers)
-        return with_evidence(self, frozenset(map(ServerName, servers)))
+        return with_evidence(self, frozenset(map(ServerName, several(servers, "servers"))))
 
     def redacted(self) -> Event:
         """Return the event as redaction leaves it: same ID, same signers.
@@ -369,11 +365,6 @@ class Event(Facts):
         if not self.pdu:
             raise InvalidEvent("event", "one read from a PDU", repr(self))
         return content_hash_matches(*document_of(self.pdu, self.room_version))
-
-
-def _one_name(name: object) -> TypeError:
-    # Its letters would count as servers: the event would then be rejected as one unsigned.
-    return TypeError(f"expected server names, got the text {name!r}")
 
 
 def with_evidence(event: Facts, signed_by: frozenset[ServerName]) -> Event:

@@ -33,7 +33,7 @@ from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
-from matrix_membership.identifiers import EventID
+from matrix_membership.identifiers import EventID, several
 from matrix_membership.state import RoomState
 from matrix_membership.state.of_servers import has_joined
 from matrix_membership.visibility import timeline
@@ -236,7 +236,7 @@ def _before(event_ids: Iterable[str], most: int, history: KnownHistory) -> Steps
                 seen.add(event_id)
                 heappush(waiting, (-event.depth, event.event_id))
 
-    await_turn(event_ids)
+    await_turn(several(event_ids, "event_ids"))
     while waiting and len(found) < most:
         step = _step(heappop(waiting)[1], history)
         if step is not None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
 
+from attrs import field
+
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership._request import Request
 from matrix_membership.auth import Decision
@@ -21,7 +23,7 @@ from matrix_membership.errors import InvalidEvent, InvalidJson, InvalidMessage
 from matrix_membership.events import Event
 from matrix_membership.federation._shapes import frozen_of, object_of, objects_of, text_of, unpaired
 from matrix_membership.federation._splitting import ANSWER_BUDGET, AnswerBudget, Splitter
-from matrix_membership.identifiers import is_server_name
+from matrix_membership.identifiers import is_server_name, listed, several
 
 __all__ = [
     "AnswerBudget",
@@ -185,7 +187,7 @@ class MakeRequest:
     user_id: str
     origin: str
     # The specification's default for a request without `ver`.
-    versions: tuple[str, ...] = ("1",)
+    versions: tuple[str, ...] = field(default=("1",), converter=listed)
 
 
 @frozen
@@ -328,7 +330,7 @@ class SendJoinResponse:
             # One argument says both: the specification requires the servers exactly when members
             # are omitted.
             servers_in_room is not None,
-            None if servers_in_room is None else tuple(servers_in_room),
+            None if servers_in_room is None else tuple(several(servers_in_room, "servers_in_room")),
         )
 
     @classmethod

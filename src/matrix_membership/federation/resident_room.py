@@ -14,7 +14,7 @@ from matrix_membership._attrs import constant, evolve
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID
+from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, several
 from matrix_membership.membership import Membership
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.state import RoomState
@@ -50,6 +50,10 @@ class _Kept(Generic[Entry]):
 
 def _kept(entries: Iterable[Entry] | None) -> Iterable[Entry] | None:
     return _Kept(entries) if isinstance(entries, Iterator) else entries
+
+
+def _users(users: Iterable[str] | None) -> Iterable[str] | None:
+    return None if users is None else _kept(several(users, "local_users"))
 
 
 def _sees_no_room(_user: UserID, _room: RoomID) -> None:
@@ -91,7 +95,7 @@ class ResidentRoom:
     get_event: Callable[[EventID], Event | None]
     rejected: AbstractSet[str] = frozenset()
     memberships: Callable[[UserID, RoomID], Membership | str | None] = _sees_no_room
-    local_users: Iterable[str] | None = field(default=None, converter=_kept)
+    local_users: Iterable[str] | None = field(default=None, converter=_users)
     state_after: Callable[[tuple[EventID, ...]], RoomState | None] | None = None
     heroes: Iterable[tuple[UserID, EventID]] | None = field(default=None, converter=_kept)
 

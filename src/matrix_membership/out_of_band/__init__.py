@@ -27,7 +27,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import MEMBER_KINDS, Event
-from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, server_of
+from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, server_of, several
 from matrix_membership.membership import INVITE, KNOCK, LEAVE, Membership, Transition
 from matrix_membership.out_of_band._judging import (
     ASKED_OR_ASKING,
@@ -190,7 +190,9 @@ class OutOfBand:
             raise LocalProtocolError(f"a membership {membership}", repr(event))
         if not is_signed(event):
             raise LocalProtocolError(f"a signed {membership}", repr(event))
-        return cls(event, at, tuple(room_state), frozenset(map(ServerName, servers)))
+        return cls(
+            event, at, tuple(room_state), frozenset(map(ServerName, several(servers, "servers")))
+        )
 
     @property
     def room_id(self) -> RoomID:
@@ -298,7 +300,7 @@ class OutOfBand:
         """
         if servers is None:
             return self._marked(self._open[0], LEAVE) if self._open else self
-        refused = frozenset(servers)
+        refused = frozenset(several(servers, "servers"))
         # A server that has a withdrawal can send it; without it, its two words disagree.
         broken = [held for held in self._open if slot(held.event) in refused]
         kept = [held for held in self._open if held not in broken]

@@ -60,7 +60,7 @@ class PolicyList:
     .. versionadded:: 0.1.0
     """
 
-    rules: tuple[PolicyRule, ...] = ()
+    rules: tuple[PolicyRule, ...] = field(default=(), converter=tuple)
     _patterns: JsonObject = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:

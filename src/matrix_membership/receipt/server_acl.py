@@ -19,7 +19,7 @@ from attrs import field
 from matrix_membership._attrs import frozen
 from matrix_membership._globs import Globs
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.identifiers import MAX_BYTES
+from matrix_membership.identifiers import MAX_BYTES, listed
 from matrix_membership.state import RoomState
 
 __all__ = ["ServerAcl", "permits"]
@@ -66,8 +66,8 @@ class ServerAcl:
 
     EDUS: ClassVar[frozenset[str]] = frozenset({"m.receipt", "m.typing"})
 
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
+    allow: tuple[str, ...] = field(default=(), converter=listed)
+    deny: tuple[str, ...] = field(default=(), converter=listed)
     allow_ip_literals: bool = True
     _allowed: Globs = field(init=False, repr=False, eq=False)
     _denied: Globs = field(init=False, repr=False, eq=False)

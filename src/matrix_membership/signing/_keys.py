@@ -21,7 +21,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidJson, InvalidKey
 from matrix_membership.events.contents import unpadded_base64
-from matrix_membership.identifiers import ServerName, is_server_name, read_server_name
+from matrix_membership.identifiers import ServerName, is_server_name, read_server_name, several
 from matrix_membership.signing._ed25519 import ALGORITHM, PublishedKey, bare_bytes, signatures_by
 
 LONGEST_KEY_VALIDITY_MS: Final = 7 * 24 * 60 * 60 * 1000
@@ -198,7 +198,8 @@ class KeyRing:
         missing = {}
         for server, key_ids in needs.items():
             known = self.servers.get(server, _NO_KEYS)
-            absent = frozenset(key_id for key_id in key_ids if can_help(known.get(key_id), at))
+            wanted = several(key_ids, f"needs[{server!r}]")
+            absent = frozenset(key_id for key_id in wanted if can_help(known.get(key_id), at))
             if absent:
                 missing[server] = absent
         return missing

@@ -318,10 +318,7 @@ class RoomState(Fields):
 
     @property
     def members(self) -> Mapping[str, Event]:
-        """All member events by user: a view to read.
-
-        Those of joined and invited users are in the order in which they came, and so are the
-        others.
+        """All member events by user, as they came; those who left may stand last.
 
         Raises:
             IncompleteState: the state is over a look-up function.
@@ -440,10 +437,9 @@ class RoomState(Fields):
         return hash((self.room_version, self.create_event))
 
     def __repr__(self) -> str:
-        create = self.create_event
-        where = " without a create event"
-        if create is not None:  # in client format it need not name its room
-            where = f" of {create.room_id}" if create.room_id else ""
+        create = self.create_event  # in client format it need not name its room
+        of_room = f" of {create.room_id}" if create and create.room_id else ""
+        where = of_room if create else " without a create event"
         return f"<state{where}, version {self.room_version}>"
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ from matrix_membership.state._storage import (
     Storage,
     Stored,
     look_up_in,
+    servers_told,
     stored_as_filtered,
     stored_in_part,
 )
@@ -89,7 +90,7 @@ class Fields:
     _servers: frozenset[ServerName] | None
     _lookup: LookUp
     _stored: Stored | None
-    _filter: tuple[Mapping[StateKey, Event], frozenset[StateKey], Iterable[str] | None]
+    _filter: tuple[Mapping[StateKey, Event], frozenset[StateKey], frozenset[ServerName] | None]
 
     @property
     def _roster(self) -> Roster:
@@ -181,7 +182,7 @@ def add_told(state: Any, servers: Iterable[str] | None, *, partial: bool) -> Non
     if partial:
         state.is_partial, state._unseen, state.prepared = True, UNKNOWN, NOT_TO_PREPARE
     if servers is not None:
-        state._servers = frozenset(map(ServerName, servers))
+        state._servers = servers_told(servers)
 
 
 def told_in_part(
@@ -273,7 +274,7 @@ def filtered(
     state._lookup = get
     # Most states are asked for a verdict only. The storage of those that are asked for more is
     # made then: making it takes half of what the state takes.
-    state._filter = held, known, None if servers is None else tuple(servers)
+    state._filter = held, known, None if servers is None else servers_told(servers)
     state._members = state._kept_roster = None
     state.get_member = lambda user: get("m.room.member", user)
     # A member who was looked for in vain may have been left out before the state was filtered.

@@ -19,7 +19,7 @@ from matrix_membership.errors import (
     MissingEvents,
 )
 from matrix_membership.events import Event
-from matrix_membership.identifiers import ServerName, server_of
+from matrix_membership.identifiers import ServerName, server_of, several
 from matrix_membership.membership import JOIN, Membership
 from matrix_membership.room_versions import RoomVersion
 from matrix_membership.state._persistent_map import PersistentMap
@@ -178,8 +178,7 @@ def stored_in_part(
         passed_over: the malformed events.
     """
     malformed = tuple(passed_over)
-    in_room = None if servers is None else tuple(servers)
-    told = _Told(events, in_room, malformed, partial=partial, stripped=stripped)
+    told = _Told(events, servers_told(servers), malformed, partial=partial, stripped=stripped)
     storage = Storage(told.get, told.others, told.members, told.servers)
     return Stored(storage, stripped=stripped, passed_over=malformed, unreadable=told.unreadable)
 
@@ -237,6 +236,11 @@ class _Told:
         if self.partial:
             raise IncompleteState("servers in the room", "all members")
         return map(_server, self.members((JOIN,)))
+
+
+def servers_told(servers: Iterable[str] | None) -> frozenset[ServerName] | None:
+    """Keep the servers that a caller names: an iterator gives them once only."""
+    return None if servers is None else frozenset(map(ServerName, several(servers, "servers")))
 
 
 def held_by_ids(
@@ -300,7 +304,9 @@ def look_up_in(held: Mapping[StateKey, Event], known: frozenset[StateKey]) -> Lo
 
 
 def stored_as_filtered(
-    held: Mapping[StateKey, Event], known: frozenset[StateKey], servers: Iterable[str] | None
+    held: Mapping[StateKey, Event],
+    known: frozenset[StateKey],
+    servers: frozenset[ServerName] | None,
 ) -> Stored:
     """Store the events of some places: a question about any other place raises.
 
@@ -309,19 +315,16 @@ def stored_as_filtered(
         known: the places whose contents are known; one without an event holds nothing.
         servers: the servers in the room, if they are known.
     """
-    in_room = None if servers is None else tuple(servers)
 
     def not_loaded(_: object = None) -> Iterable[Event]:
         raise IncompleteState("the room of a filtered state", "all events")
 
-    def servers_told() -> Iterable[str]:
-        if in_room is None:
+    def in_room() -> Iterable[str]:
+        if servers is None:
             raise IncompleteState("servers in the room", "all members")
-        return in_room
+        return servers
 
-    return Stored(
-        Storage(look_up_in(held, known), not_loaded, not_loaded, servers_told), filtered=True
-    )
+    return Stored(Storage(look_up_in(held, known), not_loaded, not_loaded, in_room), filtered=True)
 
 
 def _place(event: Event) -> tuple[str, str]:

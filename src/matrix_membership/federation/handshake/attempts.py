@@ -48,7 +48,7 @@ from matrix_membership.federation.messages import (
     MatrixError,
     Request,
 )
-from matrix_membership.identifiers import ServerName, read_server_name
+from matrix_membership.identifiers import ServerName, read_server_name, several
 from matrix_membership.room_versions import KNOWN, RoomVersion
 from matrix_membership.signing import KeyRing, Signer
 
@@ -111,7 +111,7 @@ class Attempts:
             InvalidIdentifier: an entry of `servers` is not a server name; and what
                 `Handshake.begin` raises.
         """
-        others = [read_server_name(server) for server in servers]
+        others = [read_server_name(server) for server in several(servers, "servers")]
         # A server that asked itself would wait for its own answer.
         turn = tuple(dict.fromkeys(found for found in others if found != signer.server_name))
         if not turn:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from attrs import field
+
 from matrix_membership._attrs import Word, frozen
 from matrix_membership._globs import Globs
 from matrix_membership.canonical_json import JsonValue
-from matrix_membership.identifiers import is_user_id, server_of
+from matrix_membership.identifiers import is_user_id, listed, server_of
 from matrix_membership.receipt.policy_list import PolicyList, spellings
 
 __all__ = ["InvitePolicy", "InviteVerdict"]
@@ -44,9 +46,9 @@ class InvitePolicy:
     .. versionadded:: 0.1.0
     """
 
-    block: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    allow: tuple[str, ...] = ()
+    block: tuple[str, ...] = field(default=(), converter=listed)
+    ignore: tuple[str, ...] = field(default=(), converter=listed)
+    allow: tuple[str, ...] = field(default=(), converter=listed)
     default: InviteVerdict = InviteVerdict.ALLOW
     lists: PolicyList = PolicyList()
 
