@@ -8,7 +8,7 @@ import pytest
 
 from matrix_membership.errors import InvalidEvent
 from matrix_membership.redaction import redact
-from matrix_membership.room_versions import V8, V10, V11, RoomVersion
+from matrix_membership.room_versions import V8, V10, V11, V12, RoomVersion
 from tests.builders import VERSIONS
 
 ALWAYS = [
@@ -95,6 +95,13 @@ class TestRedaction:
         found = redacted("m.room.member", {"third_party_invite": invite}, version)
         survives = int(version.identifier) >= 11 and kept is not ...
         assert found == ({"third_party_invite": kept} if survives else {})
+
+    def test_is_the_same_in_a_version_of_ones_own(self, version: RoomVersion) -> None:
+        mine = V12.evolve(identifier="mine", redaction_rules=int(version.identifier))
+        event: dict[str, Any] = dict.fromkeys([*ALWAYS, *UNTIL_10], 1)
+        for event_type, keys, _, _ in TABLE:
+            event |= {"type": event_type, "content": dict.fromkeys(keys, 1)}
+            assert redact(event, mine) == redact(event, version)
 
 
 class TestWhatIsNoEvent:

@@ -16,7 +16,7 @@ from typing import Final
 from matrix_membership._attrs import constant, evolve
 from matrix_membership.canonical_json import JsonValue
 from matrix_membership.errors import InvalidEvent
-from matrix_membership.room_versions import RoomVersion, require_room_version
+from matrix_membership.room_versions import NEWEST_RULES, RoomVersion, require_room_version
 
 __all__ = ["redact"]
 
@@ -105,13 +105,20 @@ _CONTENT_V11 = _changed(
 # and signatures.
 _UNTIL_V10: Final = _TOP_LEVEL | {"prev_state", "origin", "membership"}
 
-_TABLE: Final[Mapping[int, Survivors]] = MappingProxyType(
+_CHANGES: Final[Mapping[int, Survivors]] = MappingProxyType(
     {
         1: Survivors(_UNTIL_V10, _CONTENT_V1, signed_of_third_party_invite=False),
         6: Survivors(_UNTIL_V10, _CONTENT_V6, signed_of_third_party_invite=False),
         8: Survivors(_UNTIL_V10, _CONTENT_V8, signed_of_third_party_invite=False),
         9: Survivors(_UNTIL_V10, _CONTENT_V9, signed_of_third_party_invite=False),
         11: Survivors(_TOP_LEVEL, _CONTENT_V11, signed_of_third_party_invite=True),
+    }
+)
+
+_TABLE: Final[Mapping[int, Survivors]] = MappingProxyType(
+    {
+        number: _CHANGES[max(first for first in _CHANGES if first <= number)]
+        for number in range(1, NEWEST_RULES + 1)
     }
 )
 
