@@ -106,11 +106,18 @@ class TestDecode:
     def test_tolerantly_takes_the_last_of_two_keys(self) -> None:
         assert decode('{"a":1,"a":2}', strict=False) == {"a": 2}
 
-    @pytest.mark.parametrize("text", ["1.50", "1E400", "-0.0", "5.114698E4", "1e400"])
+    @pytest.mark.parametrize(
+        "text", ["1.50", "1E400", "-0.0", "5.114698E4", "1e400", "1e-400", "-10e-1"]
+    )
     def test_tolerantly_keeps_the_text_of_floats(self, text: str) -> None:
         value = decode(text, strict=False)
         assert isinstance(value, JsonFloat)
         assert encode({"a": [value, "x"]}, strict=False) == f'{{"a":[{text},"x"]}}'.encode()
+
+    @pytest.mark.parametrize(("text", "value"), [("1e3", 1000), ("-2E0", -2)])
+    def test_tolerantly_reads_integers_with_an_exponent(self, text: str, value: int) -> None:
+        found = decode(text, strict=False)
+        assert (found, type(found)) == (value, int)
 
     def test_refuses_too_many_bytes(self) -> None:
         budget = Budget(max_bytes=3)

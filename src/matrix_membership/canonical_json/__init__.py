@@ -5,8 +5,9 @@ Two readings exist. The *strict* one is what room versions 6 and later enforce:
 no duplicate keys, integers only, none outside ±(2**53 - 1), no `-0`. The *tolerant*
 one is for room versions 1 to 5 and for requests: the last of duplicate keys wins,
 `-0` is 0, integers may have any size up to a budget, and a number with a fraction
-or an exponent keeps its text, so that hashes over it still match. Neither takes
-NaN, infinities, lone surrogates, or more nesting than the budget allows.
+or an exponent keeps its text, so that hashes over it still match; but `1e10` is an
+integer, as canonical JSON has it. Neither takes NaN, infinities, lone surrogates, or more
+nesting than the budget allows.
 
 The canonical form is the one of `the appendices`__.
 
@@ -156,6 +157,8 @@ def encode(value: JsonValue, *, strict: bool = True) -> bytes:
 
 def freeze(value: JsonValue) -> JsonValue:
     """Make an immutable copy of a JSON value.
+
+    Lone surrogates in text are not looked for: `encode` refuses them.
 
     Raises:
         InvalidJson: JSON cannot hold the value.

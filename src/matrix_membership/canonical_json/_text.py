@@ -32,7 +32,10 @@ __all__ = [
 ]
 
 JsonValue = Any
-"""None, a bool, an int, a float, a str, or a list, tuple or mapping of those."""
+"""None, a bool, an int, a float, a str, or a list, tuple or dict of those.
+
+A function that takes a `Mapping` of them takes any class of mapping, but dicts inside it.
+"""
 
 MAX_INTEGER: Final = 2**53 - 1
 MIN_INTEGER: Final = -MAX_INTEGER
@@ -43,9 +46,10 @@ class Budget:
     """Limits on the text that is read.
 
     Attributes:
-        max_bytes: bytes of UTF-8.
+        max_bytes: bytes of UTF-8; of text, characters.
         max_depth: objects and arrays inside each other.
-        max_digits: characters of one integer, its sign included.
+        max_digits: characters of one number, its sign included. The strict reading has a limit
+            of its own.
 
     .. versionadded:: 0.1.0
     """
@@ -249,7 +253,8 @@ def _tolerant(budget: Budget, floats: list[str]) -> json.JSONDecoder:
             raise InvalidJson("JSON", f"a number of at most {budget.max_digits} digits", text)
         value = JsonFloat(text)
         # The specification's own example of canonical JSON makes 1e10 an integer.
-        if "." not in text and abs(value) <= MAX_INTEGER and value.is_integer():
+        # With a negative exponent it has a fraction, which a float may be too short for: 1e-400.
+        if "." not in text and "-" not in text[1:] and abs(value) <= MAX_INTEGER:
             return int(value)
         floats.append(text)
         return value
