@@ -24,11 +24,7 @@ stand_in("nacl")
 stand_in("nacl.bindings", crypto_sign_open=no_signatures)
 stand_in("nacl.exceptions", BadSignatureError=ValueError)
 stand_in("signedjson")
-stand_in(
-    "signedjson.key",
-    decode_verify_key_bytes=no_signatures,
-    decode_signing_key_base64=no_signatures,
-)
+stand_in("signedjson.key", decode_signing_key_base64=no_signatures)
 stand_in("signedjson.types", SigningKey=object)
 
 from matrix_membership import may, read_state  # noqa: E402 - after those that it imports

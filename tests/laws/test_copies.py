@@ -121,6 +121,10 @@ class TestACopy:
     def test_equals_the_value(self, value: object, made: Callable[[Any], Any]) -> None:
         assert made(value) == value
 
+    @pytest.mark.parametrize("value", [pytest.param(value, id=name) for name, value in CASES])
+    def test_has_the_hash_of_the_value(self, value: object, made: Callable[[Any], Any]) -> None:
+        assert hash(made(value)) == hash(value)
+
     @pytest.mark.parametrize("version", [*KNOWN.values(), MINE], ids=str)
     def test_of_a_version_serves_as_it(
         self, version: RoomVersion, made: Callable[[Any], Any]

@@ -523,6 +523,14 @@ class TestKeyRing:
         assert "_key" not in repr(signer)
 
 
+class TestPublishedKey:
+    @pytest.mark.parametrize("key", [b"", bytes(31), bytes(33), "A" * 43, "A" * 32, None])
+    def test_has_32_bytes(self, key: Any) -> None:
+        with pytest.raises(InvalidKey) as raised:
+            PublishedKey(key)
+        assert raised.value == InvalidKey("verify_key", "32 bytes", key)
+
+
 class TestSigner:
     @pytest.mark.parametrize(
         ("key_id", "seed"),
@@ -530,6 +538,9 @@ class TestSigner:
             ("ed25519", "A" * 43),
             ("ed25519:", "A" * 43),
             ("ed25519:a b", "A" * 43),
+            ("ed25519:é", "A" * 43),
+            ("ed25519:²", "A" * 43),
+            ("ed25519:1\n", "A" * 43),
             ("rsa:1", "A" * 43),
             (5, "A" * 43),
             ("ed25519:1", "A" * 42),

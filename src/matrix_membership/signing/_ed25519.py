@@ -15,10 +15,10 @@ from typing import Final
 
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
-from signedjson.key import decode_verify_key_bytes
 
 from matrix_membership._attrs import frozen
 from matrix_membership.canonical_json import JsonValue, encode
+from matrix_membership.errors import InvalidKey
 from matrix_membership.events import Signs
 from matrix_membership.events.contents import unpadded_base64
 
@@ -30,6 +30,9 @@ MOST_KEY_CHECKS: Final = 32
 
 Identity servers sign once, and publish two or three keys.
 """
+
+KEY_BYTES: Final = 32
+"""The length of a public key."""
 
 _SIGNATURE_BYTES: Final = 64
 
@@ -45,6 +48,9 @@ class PublishedKey:
         is_expired: whether its server listed it under `old_verify_keys`: then it
             verifies events up to `valid_until_ts`, and nothing else.
 
+    Raises:
+        InvalidKey: the key does not have 32 bytes.
+
     .. versionadded:: 0.1.0
     """
 
@@ -53,7 +59,9 @@ class PublishedKey:
     is_expired: bool = False
 
     def __attrs_post_init__(self) -> None:
-        decode_verify_key_bytes(f"{ALGORITHM}:1", self.verify_key)  # it checks the length
+        key: object = self.verify_key
+        if not isinstance(key, bytes) or len(key) != KEY_BYTES:
+            raise InvalidKey("verify_key", f"{KEY_BYTES} bytes", key)
 
     def good_at(self, timestamp: int) -> bool:
         """Tell whether the key was valid at a time, in milliseconds since 1970."""

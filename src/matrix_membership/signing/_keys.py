@@ -7,6 +7,7 @@ __ https://spec.matrix.org/v1.19/server-server-api/#retrieving-server-keys
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -29,6 +30,8 @@ LONGEST_KEY_VALIDITY_MS: Final = 7 * 24 * 60 * 60 * 1000
 
 MOST_DOCUMENT_SIGNATURES: Final = 16
 """The largest number of signatures by its own keys in a key document; one with more is refused."""
+
+_is_version: Final = re.compile(r"[A-Za-z0-9_]+").fullmatch
 
 SEED_BYTES: Final = 32
 """The length of a seed, and of a public key."""
@@ -66,7 +69,7 @@ class Signer:
         'O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik'
         """
         algorithm, _, version = str(key_id).partition(":")
-        if algorithm != ALGORITHM or not version.replace("_", "a").isalnum():
+        if algorithm != ALGORITHM or not _is_version(version):
             raise InvalidKey("key ID", "ed25519:version", key_id)
         raw = unpadded_base64(seed)
         if raw is None or len(raw) != SEED_BYTES:
@@ -206,6 +209,10 @@ class KeyRing:
 
     def __contains__(self, server: object) -> bool:
         return server in self.servers
+
+    def __hash__(self) -> int:
+        # By the servers: the maps of their keys have no hash.
+        return hash(frozenset(self.servers))
 
     def key(self, server: str, key_id: str) -> PublishedKey | None:
         """Return one key, or None when it is not known."""
