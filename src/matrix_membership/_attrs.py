@@ -6,7 +6,7 @@ that no subclass can change what a value means. An enum of this package is a `Wo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from inspect import signature
 from operator import attrgetter
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Never, TypeVar, dataclass_transform
 
 import attrs
 
-__all__ = ["Word", "constant", "evolve", "frozen", "slots"]
+__all__ = ["Word", "by_value", "constant", "evolve", "frozen", "slots"]
 
 _Class = TypeVar("_Class", bound=type)
 _Value = TypeVar("_Value")
@@ -107,6 +107,25 @@ def _comparing(cls: _Class) -> _Class:
     # A value that holds a dict has a hash of its own.
     if "__hash__" not in vars(made):
         made.__hash__ = hashed
+    return cls
+
+
+def by_value(cls: _Class) -> _Class:
+    """Make a `constant` whose fields hold mappings compare by value."""
+    made: Any = cls
+    names: tuple[str, ...] = made.__match_args__
+    key: Callable[[object], object] = attrgetter(*names)
+
+    def equal(self: object, other: object) -> bool:
+        return key(self) == key(other) if other.__class__ is made else NotImplemented
+
+    def hashed(self: object) -> int:
+        # Mappings have no hash, and are left out: equal values have equal other fields.
+        found = [getattr(self, name) for name in names]
+        return hash(tuple([value for value in found if not isinstance(value, Mapping)]))
+
+    made.__eq__ = equal
+    made.__hash__ = hashed
     return cls
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from functools import reduce
+from typing import Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -57,6 +58,25 @@ def test_members_have_one_order_however_the_state_was_built(events: list[Event])
     assert list(at_once.joined_members()) == list(stripped.joined_members()) == joined
     again = pickle.loads(pickle.dumps(by_steps))
     assert (again.heroes(), list(again.joined_members())) == (by_steps.heroes(), joined)
+
+
+@settings(max_examples=60)
+@given(strategies.room_states(room_version=V11))
+def test_what_events_say_is_compared_by_value(state: RoomState) -> None:
+    again = [Event.from_client_event(event.to_client_event(), V11) for event in state.events]
+    copied, read = pickle.loads(pickle.dumps(state)), RoomState.of(V11, again)
+    taken = [Event.accepted(event.to_client_event(), V11) for event in state.events]
+    for other in (copied, read, RoomState.of(V11, taken)):
+        assert (other.create == state.create) is (other.power_levels == state.power_levels) is True
+        assert hash(other.create) == hash(state.create)
+        assert hash(other.power_levels) == hash(state.power_levels)
+    other = RoomState.of(V11, [levels({"users": {PEOPLE[0]: 7}})])
+    assert other.power_levels not in (RoomState.of(V11, []).power_levels, other.create)
+
+
+def levels(content: dict[str, Any]) -> Event:
+    fields = {"type": "m.room.power_levels", "sender": PEOPLE[0], "state_key": ""}
+    return Event.from_client_event({**fields, "content": content}, V11)
 
 
 def storage(state: RoomState) -> Storage:

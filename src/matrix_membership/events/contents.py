@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 from attrs import field
 
-from matrix_membership._attrs import constant, slots
+from matrix_membership._attrs import by_value, constant, slots
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze, object_of, thaw
 from matrix_membership.identifiers import RoomID, UserID, are_user_ids, is_room_id, is_user_id
 from matrix_membership.membership import JOIN_RULES, JoinRule
@@ -110,6 +110,7 @@ def out_of_range(value: JsonValue) -> bool:
     return isinstance(value, float) and not isfinite(value)
 
 
+@by_value
 @constant
 class Create:
     """`m.room.create`: who made the room, and who may be in it.
@@ -171,6 +172,7 @@ def create_view(
     )
 
 
+@by_value
 @constant
 class JoinRules:
     """`m.room.join_rules`: who may join.
@@ -263,6 +265,7 @@ class PowerLevelSlots:
     held: Held | None = field(init=False, repr=False, default=None)
 
 
+@by_value
 @constant
 class PowerLevels(PowerLevelSlots):
     """`m.room.power_levels`: who may do what. Defaults are filled in.
@@ -405,6 +408,7 @@ def _named_levels(
 _unfilled: Final[Any] = PowerLevelSlots
 
 
+@by_value
 @constant
 class SignedInvite:
     """`third_party_invite` of a member event: who accepted an invite by address.
@@ -442,6 +446,7 @@ def signed_invite_view(value: JsonValue) -> SignedInvite:
     )
 
 
+@by_value
 @constant
 class ThirdPartyInvite:
     """`m.room.third_party_invite`: the keys that may say who accepted it.
