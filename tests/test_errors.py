@@ -61,6 +61,18 @@ class TestErrors:
         assert (error.errcode, error.status) == ("M_INVALID_PARAM", 400)
 
 
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise LookupError
+
+
+def test_an_error_is_told_of_a_value_that_cannot_be_shown() -> None:
+    error = InvalidEvent("depth", "an integer", Unspeakable())
+    assert (
+        str(error) == "depth: expected an integer, got a value of Unspeakable that cannot be shown"
+    )
+
+
 HUGE = "x" * 1_000_000
 
 
@@ -98,4 +110,4 @@ class TestShown:
         assert shown("x") == "'x'"
 
     def test_names_what_cannot_be_shown(self) -> None:
-        assert shown(10**5_000) == "a int too large to show"
+        assert shown(10**5_000) == "a value of int that cannot be shown"

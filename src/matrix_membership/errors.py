@@ -252,7 +252,8 @@ def shown(value: object) -> str:
         value = value[: _SHOWN + 1]
     try:
         text = repr(value)
-    # An error about hostile input must not fail on that input.
-    except (RecursionError, ValueError):  # nested too deep; an integer of too many digits
-        text = f"a {type(value).__name__} too large to show"
+    # An error about a value must not fail on that value: one that is nested too deep, an integer of
+    # too many digits, an object of a caller's own.
+    except Exception:  # noqa: BLE001 - a caller's class raises anything
+        text = f"a value of {type(value).__name__} that cannot be shown"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

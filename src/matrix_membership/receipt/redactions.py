@@ -75,6 +75,9 @@ def effect_of(redaction: Event, target: Event | None, state: RoomState) -> Effec
         `redacted_because` in its `unsigned` for clients. The state of the room stays as it is,
         with the redacted event in it.
 
+    Raises:
+        IncompleteState: the state leaves out its create event or its power levels.
+
     .. versionadded:: 0.1.0
 
     >>> from matrix_membership.room_versions import V11
