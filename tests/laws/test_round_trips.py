@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from typing import Any
 
 from hypothesis import given, settings
 
@@ -59,6 +60,44 @@ def test_events_survive_the_client_format(event: Event) -> None:
     assert facts(again)[:-1] == facts(event)[:-1]
     assert again.to_client_event() == client_event
     assert again.to_stripped() == event.to_stripped()
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Whole(int):
+    pass
+
+
+def of_own_classes(value: Any) -> Any:
+    """The same JSON, its texts and integers of a caller's classes."""
+    if isinstance(value, dict):
+        return {Text(key): of_own_classes(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [of_own_classes(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Whole(value)
+    return Text(value) if isinstance(value, str) else value
+
+
+@settings(max_examples=100)
+@given(strategies.events() | strategies.malformed_events())
+def test_classes_of_a_caller_are_read_as_what_they_hold(event: Event) -> None:
+    told = {
+        key: value
+        for key, value in event.to_client_event().items()
+        if key in ("type", "sender", "state_key", "event_id", "room_id")
+    }
+    pdu, version = event.to_pdu(), event.room_version
+    content = of_own_classes(pdu["content"])
+    read = Event.from_client_event({**told, "content": content}, version)
+    plain = Event.from_client_event({**told, "content": pdu["content"]}, version)
+    assert (facts(read), read.view, read.case) == (facts(plain), plain.view, plain.case)
+    taken = Event.accepted(of_own_classes({**pdu, **told}), version)
+    as_sent = Event.accepted({**pdu, **told}, version)
+    assert (facts(taken), taken.view, taken.case) == (facts(as_sent), as_sent.view, as_sent.case)
+    assert (taken.auth_events, taken.prev_events) == (as_sent.auth_events, as_sent.prev_events)
 
 
 @settings(max_examples=50)

@@ -43,7 +43,7 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
     """
     # By class, since True is an int. Versions before 10 took it for a level in Synapse, by Python's
     # `int`; the text does not.
-    if value.__class__ is int:
+    if value.__class__ is int or (isinstance(value, int) and value.__class__ is not bool):
         return int(value)
     if room_version.integer_levels:
         return None

@@ -205,7 +205,7 @@ def _add_membership(facts: Any, document: Mapping[str, Any], reading: Reading) -
         case += _THIRD_PARTY
     text = content.get("membership", _ABSENT)
     if text is not _ABSENT:
-        known = _kinds(text) if text.__class__ is str else None
+        known = _kinds(text) if isinstance(text, str) else None
         facts.membership, kind, cases = known or _UNRECOGNISED_KIND
         # The sender was checked as a user ID, so most members need no second look at the grammar.
         if facts.state_key is facts.sender:
