@@ -181,6 +181,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
         frozenset(),
         (
             "advice._given",
+            "advice._joining",
             "advice._permission",
             "advice.may",
             "advice._finding",

@@ -7,13 +7,14 @@ state is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Final
 
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.advice._given import lacks_members, require
+from matrix_membership.advice._joining import authoriser_of, by_membership
 from matrix_membership.advice._permission import Permission as Permission
 from matrix_membership.auth.explaining.levels import levels_content
 from matrix_membership.canonical_json import JsonObject, JsonValue
@@ -21,7 +22,7 @@ from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.fate import fate_of
-from matrix_membership.identifiers import RoomID, UserID, is_user_id, read_user_id, server_of
+from matrix_membership.identifiers import UserID, is_user_id, read_user_id, server_of
 from matrix_membership.membership import (
     BAN,
     INVITE,
@@ -30,10 +31,9 @@ from matrix_membership.membership import (
     LEAVE,
     UNKNOWN,
     Membership,
-    read_membership,
 )
 from matrix_membership.receipt.server_acl import ServerAcl, permits
-from matrix_membership.restricted import authorisers, rooms_to_check, servers_that_can_authorise
+from matrix_membership.restricted import rooms_to_check
 from matrix_membership.state import RoomState
 
 __all__ = ["may", "who_may"]
@@ -102,11 +102,11 @@ class May:
     def _join_of_a_restricted_room(
         self, plain: Permission, memberships: Mapping[str, Membership | str | None]
     ) -> Permission:
-        rooms = _by_membership(rooms_to_check(self.state), memberships)
+        rooms = by_membership(rooms_to_check(self.state), memberships)
         if not any(rooms.values()):
             reason = "is joined to none of the rooms whose members may join"
             return evolve(plain, objection=f"{self.user} {reason}")
-        authoriser = _authoriser(self.state)
+        authoriser = authoriser_of(self.state)
         if authoriser is None:
             reason = "no joined member reaches the invite level, so nobody can authorise the join"
             return evolve(plain, objection=reason)
@@ -415,39 +415,6 @@ def _list_not_read(state: RoomState) -> str:
     # Only stripped state does not know a place that no room has, and it leaves the list out as a
     # rule. A look through the malformed events would cost each question all of them.
     return kind if not state.knows(kind) and state.knows(kind, "?") else ""
-
-
-def _by_membership(
-    rooms: Iterable[RoomID], memberships: Mapping[str, Membership | str | None]
-) -> Mapping[Membership, tuple[RoomID, ...]]:
-    """Return the rooms that the user is joined to, and those that are unknown."""
-    found = {
-        room: read_membership(memberships.get(room), f"membership in {room}") or UNKNOWN
-        for room in rooms
-    }
-    return {
-        wanted: tuple([room for room, membership in found.items() if membership is wanted])
-        for wanted in (JOIN, UNKNOWN)
-    }
-
-
-def _authoriser(state: RoomState) -> UserID | None:
-    """Return a joined user who may authorise joins; None if nobody can.
-
-    Raises:
-        IncompleteState: it depends on members whom the state does not tell.
-    """
-    for server in servers_that_can_authorise(state):
-        found = next(authorisers(state, server), None)
-        if found is not None:
-            return found
-    # A user without a level of their own can authorise too if the default level suffices. A
-    # look-up function cannot list these users.
-    if state.power_levels.users_default >= state.power_levels.invite:
-        state.joined_members()
-    if lacks_members(state):
-        raise IncompleteState("who can authorise the join", "members")
-    return None
 
 
 def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator[UserID]:
