@@ -129,6 +129,10 @@ class TestRoomVersion:
         assert (fate.speaks_version, fate.can_accept, fate.can_reject) == (False, False, False)
         assert fate.obstacle == "b.example does not support room version 6"
 
+    def test_is_one_of_a_list(self) -> None:
+        with pytest.raises(TypeError):
+            fate_of(BEN, open_room(V6).state, their_versions="16")
+
 
 class TestStrippedState:
     def test_leaves_the_fate_open(self) -> None:

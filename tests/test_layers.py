@@ -183,6 +183,7 @@ LAYERS: Final[tuple[tuple[frozenset[str], tuple[str, ...]], ...]] = (
             "advice._given",
             "advice._joining",
             "advice._permission",
+            "advice._sending",
             "advice.may",
             "advice._finding",
             "advice._join_rules",

@@ -89,6 +89,7 @@ def fate_of(user: str, state: RoomState, *, their_versions: Collection[str] | No
 
     Raises:
         InvalidIdentifier: `user` is not a user ID.
+        TypeError: `their_versions` is one text.
 
     >>> from matrix_membership.room_versions import V11
     >>> create = {"type": "m.room.create", "sender": "@ana:a.example", "state_key": ""}

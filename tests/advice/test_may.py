@@ -492,6 +492,55 @@ class TestChangeLevel:
         state = a_levelled_room(V11, users={BEN: 50}).state
         assert not may(ANA, state).change_level(BEN, 10)
 
+    @pytest.mark.parametrize("of", ["@ben", "@", "@ben:"])
+    def test_reads_users(self, of: str) -> None:
+        with pytest.raises(InvalidIdentifier):
+            may(ANA, a_levelled_room(V11).state).change_level(of, 10)
+
+
+class TestContent:
+    @everywhere
+    @pytest.mark.parametrize("value", [1.5, 2**53])
+    def test_that_breaks_the_format_is_a_no(self, version: RoomVersion, value: Any) -> None:
+        asked = may(ANA, a_levelled_room(version).state)
+        for answer in (
+            asked.send("m.room.message", {"at": [value]}),
+            asked.set("m.room.topic", "", {"at": [value]}),
+        ):
+            assert bool(answer) is not version.strict_json
+            assert bool(answer.objection) is version.strict_json
+            assert answer.decision is not None
+            assert answer.decision.allowed
+
+    def test_of_a_level_no_event_can_hold_is_a_no(self) -> None:
+        asked = may(ANA, a_room(V12).with_content("m.room.power_levels", {}).state)
+        assert asked.change_level(BEN, 2**53 - 1)
+        assert not asked.change_level(BEN, 2**53)
+
+    @everywhere
+    def test_is_not_the_reason_where_the_rules_refuse(self, version: RoomVersion) -> None:
+        answer = may(BEN, a_levelled_room(version).state).send("m.room.message", {"at": 1.5})
+        assert answer.objection == ""
+
+    @everywhere
+    def test_fits_into_an_event(self, version: RoomVersion) -> None:
+        asked = may(ANA, a_levelled_room(version).state)
+        assert asked.send("m" * 255)
+        assert asked.send("m" * 256).objection
+        assert asked.set("m.note", "é" * 127)
+        assert asked.set("m.note", "é" * 128).objection
+        most = 65_536 - len('{"":""}')
+        assert asked.send("m.note", {"": "x" * most})
+        assert asked.send("m.note", {"": "x" * (most + 1)}).objection
+
+    @pytest.mark.parametrize("content", ["{}", b"{}", None, [("body", "hello")], 7])
+    def test_is_an_object(self, content: Any) -> None:
+        asked = may(ANA, a_levelled_room(V11).state)
+        with pytest.raises(TypeError):
+            asked.send("m.room.message", content)
+        with pytest.raises(TypeError):
+            asked.set("m.room.topic", "", content)
+
 
 class TestRemedies:
     def test_say_what_would_help(self) -> None:
@@ -613,6 +662,11 @@ class TestWhoMay:
         with pytest.raises(IncompleteState) as raised:
             list(who_may(state, lambda _: may(CAY, state).join()))
         assert raised.value == IncompleteState("who may", "what an answer hangs on")
+
+    @pytest.mark.parametrize("told", [True, "yes", may])
+    def test_refuses_what_is_not_an_answer(self, told: Any) -> None:
+        with pytest.raises(TypeError):
+            list(who_may(a_levelled_room(V11).state, lambda _: told))
 
     def test_needs_the_members(self) -> None:
         state = read_state([event.to_stripped() for event in a_room(V12).events])

@@ -152,6 +152,18 @@ class TestHandOver:
         assert (plan.events, bool(plan)) == ((), True)
         assert f"Send, as {ANA}\n  nothing" in str(plan)
 
+    @everywhere
+    def test_never_lets_the_old_owner_keep_more(self, version: RoomVersion) -> None:
+        for room in (owned(version), a_room(version)):
+            for keep in (99, 100, 101, 2**53):
+                plan = plans.hand_over(room.state, BEN, by=ANA, keep=keep)
+                after = plan.found.state
+                assert (
+                    not plan
+                    or after.power_level_of(ANA) <= after.power_level_of(BEN)
+                    or (ANA in after.create.privileged)
+                )
+
     def test_reads_users(self) -> None:
         for by in ("ana", None):
             with pytest.raises(InvalidIdentifier):
@@ -203,6 +215,23 @@ class TestClose:
         room = owned(V11, ban=200)
         plan = plans.close(room.state)
         assert plan.found.state.power_levels.invite == 100
+
+    @everywhere
+    @pytest.mark.parametrize(("level", "closes"), [(99, True), (100, False), (101, False)])
+    def test_is_an_objection_where_every_member_has_the_power_to_invite(
+        self, version: RoomVersion, level: int, closes: bool
+    ) -> None:
+        state = owned(version, users_default=level).state
+        plan = plans.close(state, by=ANA)
+        assert bool(plan) is closes
+        assert bool(may(BEN, plan.found.state).invite("@fay:e.example")) is not closes
+
+    def test_sets_no_level_that_an_event_cannot_hold(self) -> None:
+        levels = {"users_default": 2**53 - 1}
+        room = a_room(V12).with_content("m.room.power_levels", levels)
+        plan = plans.close(room.with_join_rule("invite").state)
+        assert not plan
+        assert plan.found.state.power_levels.invite == 2**53 - 1
 
     def test_says_who_can_still_read(self) -> None:
         content = {"history_visibility": "world_readable"}
@@ -265,8 +294,24 @@ class TestOpenTo:
         )
         shut = owned(V11, invite=150).with_join_rule("invite")
         plan = plans.open_to(shut.state, [SPACE])
-        assert len(plan.notes) == 1
+        assert plan.notes[1:] == (
+            "nobody can let them in: no joined member reaches the invite level",
+        )
         assert "nobody-can-authorise" in {finding.kind for finding in plan.added}
+
+    def test_does_not_say_who_can_let_them_in_without_the_members(self) -> None:
+        shut = owned(V11, invite=150).with_join_rule("invite")
+        state = RoomState.of(V11, shut.events, partial=True)
+        assert len(plans.open_to(state, [SPACE], by=ANA).notes) == 1
+
+    def test_says_whom_a_closed_room_keeps_out(self) -> None:
+        room = a_room(V11, **{"m.federate": False}).with_join_rule("invite")
+        note = "the room is closed to other servers: only users of a.example can join"
+        assert note in plans.open_to(room.state, [SPACE]).notes
+
+    def test_refuses_one_text_for_a_list(self) -> None:
+        with pytest.raises(TypeError):
+            plans.open_to(owned(V11).state, SPACE)
 
     def test_reads_rooms(self) -> None:
         with pytest.raises(InvalidIdentifier):
@@ -274,6 +319,10 @@ class TestOpenTo:
 
 
 class TestLockOut:
+    def test_refuses_one_text_for_a_list(self) -> None:
+        with pytest.raises(TypeError):
+            plans.lock_out(owned(V11).state, "b.example")
+
     @everywhere
     @pytest.mark.parametrize(
         "server", ["a.example", "*.example", "*", "A.EXAMPLE", "a.example:8448", "?.example"]

@@ -85,6 +85,11 @@ class TestPlan:
         )
         assert plan.notes[3] == f"on a server that does not speak the new version: {CAY}"
 
+    @pytest.mark.parametrize("named", ["lacking", "additional_creators"])
+    def test_refuses_one_text_for_a_list(self, named: str) -> None:
+        with pytest.raises(TypeError):
+            plan_upgrade(old(V11).state, "12", **{named: CAY})
+
     def test_of_an_open_room_says_nothing_of_following(self) -> None:
         plan = plan_upgrade(old(V11).with_join_rule("public").state, "12")
         assert len(plan.notes) == 1

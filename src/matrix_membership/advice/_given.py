@@ -6,6 +6,7 @@ type checker sees it only in annotated code.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -25,6 +26,12 @@ def require(kind: type[Event | RoomState], value: object) -> None:
     """Raise `TypeError` for anything but a value of this kind."""
     if not isinstance(value, kind):
         raise TypeError(f"expected {_EXPECTED[kind]}, got {type(value).__name__}")
+
+
+def require_object(content: object) -> None:
+    """Raise `TypeError` for content that is not a mapping, such as JSON text."""
+    if not isinstance(content, Mapping):
+        raise TypeError(f"expected a JSON object as content, got {type(content).__name__}")
 
 
 def lacks_members(state: RoomState) -> bool:

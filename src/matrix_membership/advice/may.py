@@ -13,16 +13,17 @@ from types import MappingProxyType
 from typing import Final
 
 from matrix_membership._attrs import evolve, frozen
-from matrix_membership.advice._given import lacks_members, require
+from matrix_membership.advice._given import lacks_members, require, require_object
 from matrix_membership.advice._joining import authoriser_of, by_membership
 from matrix_membership.advice._permission import Permission as Permission
+from matrix_membership.advice._sending import objection_to_format
 from matrix_membership.auth.explaining.levels import levels_content
 from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.events.contents import NAMED_LEVELS
 from matrix_membership.fate import fate_of
-from matrix_membership.identifiers import UserID, is_user_id, read_user_id, server_of
+from matrix_membership.identifiers import UserID, read_user_id, server_of
 from matrix_membership.membership import (
     BAN,
     INVITE,
@@ -180,7 +181,7 @@ class May:
         content: Mapping[str, JsonValue] = JsonObject(),
     ) -> Permission:
         """Send a non-state event, such as `m.room.message`."""
-        return self._event(event_type, None, content)
+        return self._told(event_type, None, content)
 
     def set(
         self,
@@ -199,7 +200,7 @@ class May:
             content: the content, for the types that the rules look into; and of an access
                 control list (`m.room.server_acl`), which must not ban the user's server.
         """
-        answer = self._event(event_type, state_key, content)
+        answer = self._told(event_type, state_key, content)
         if event_type != "m.room.server_acl" or state_key or not content:
             return answer
         server = answer.event.server
@@ -287,14 +288,30 @@ class May:
             of: a user ID; one of the levels that power levels name (`ban`, `kick`,
                 `invite`, `redact`, `users_default`, …); or an event type.
             to: the new level.
+
+        Raises:
+            InvalidIdentifier: `of` begins like a user ID, but is not one.
         """
-        path = ("users", of) if is_user_id(of) else (of,) if of in NAMED_LEVELS else ("events", of)
+        path: tuple[str, ...] = (of,) if of in NAMED_LEVELS else ("events", of)
+        if of.startswith("@"):
+            path = ("users", read_user_id(of))
         try:
             content = levels_content({path: to}, self.state)
         except IncompleteState as incomplete:
             event = self._made("m.room.power_levels", "", {})
             return Permission(event, self.state, None, incomplete.missing)
-        return self._event("m.room.power_levels", "", content)
+        return self._told("m.room.power_levels", "", content)
+
+    def _told(
+        self, event_type: str, state_key: str | None, content: Mapping[str, JsonValue]
+    ) -> Permission:
+        """Ask about an event whose type and content the caller tells."""
+        require_object(content)
+        answer = self._event(event_type, state_key, content)
+        # Only then: what the rules say of a user is worth more than a mistake in the content.
+        if not answer and not answer.unknown:
+            return answer
+        return evolve(answer, objection=objection_to_format(answer.event))
 
     def _leave_of_another(self, user: str, objections: Mapping[Membership, str]) -> Permission:
         """Ask for a leave that is one move; with the other memberships it is another one."""
@@ -432,7 +449,8 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
         IncompleteState: there may be others: the state does not list its members, leaves
             some of them out, or leaves out an event on which an answer depends. It is raised
             last, after the members who may for certain.
-        TypeError: the state is something else, such as a list of events.
+        TypeError: the state is something else, such as a list of events; or the question
+            returns something else than an answer.
 
     >>> from matrix_membership.room_versions import V11
     >>> list(who_may(RoomState.of(V11, []), lambda user: user.ban("@ana:a.example")))
@@ -445,6 +463,9 @@ def who_may(state: RoomState, question: Callable[[May], Permission]) -> Iterator
     missing = "all members" if lacks_members(state) else ""
     for user in state.joined_members():
         answer = question(May(user, state))
+        # Any other value would count as yes: a method that the caller forgot to call, for one.
+        if not isinstance(answer, Permission):
+            raise TypeError(f"expected the answer of May, got {type(answer).__name__}")
         if answer:
             yield user
         elif answer.unknown:

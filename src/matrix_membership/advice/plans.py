@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import evolve, frozen
 from matrix_membership.advice._finding import Finding
-from matrix_membership.advice._given import require
+from matrix_membership.advice._given import lacks_members, require
 from matrix_membership.advice._powers import part, people
 from matrix_membership.advice._servers import can_match
 from matrix_membership.advice.lint import beyond, lint
@@ -21,7 +21,7 @@ from matrix_membership.advice.may import may
 from matrix_membership.advice.powers import SHOWN, who_can
 from matrix_membership.advice.what_if import WhatIf, what_if
 from matrix_membership.auth.explaining.levels import LevelPath, levels_content
-from matrix_membership.canonical_json import JsonValue, encode
+from matrix_membership.canonical_json import MAX_INTEGER, JsonValue, encode
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.events import Event
 from matrix_membership.identifiers import (
@@ -138,6 +138,9 @@ def hand_over(state: RoomState, to: str, *, by: str | None = None, keep: int | N
     objection = ""
     if new == sender:
         objection = f"{new} has the room already"
+    elif keep is not None and sender not in creators and keep > level:
+        # The rules would allow it in a room without power levels, where the first ones may be any.
+        objection = f"{sender} cannot keep {keep}: the new owner gets {level}"
     elif new in creators and sender in creators:
         objection = f"{new} is a creator too: both have infinite power for ever"
     changed: dict[LevelPath, int] = {}
@@ -209,11 +212,18 @@ def close(state: RoomState, *, by: str | None = None, withdraw: bool = False) ->
         events += [
             asked.set(event.type, event.state_key or "", {}).event for event in _by_address(state)
         ]
+    objection = ""
     if levels.invite <= levels.users_default:
         # At most the sender's own level, which is all that the rules let them set.
-        needed = min(max(levels.ban, levels.users_default + 1), state.power_level_of(sender))
+        most = min(state.power_level_of(sender), MAX_INTEGER)
+        needed = min(max(levels.ban, levels.users_default + 1), most)
         content = levels_content({("invite",): needed}, state)
         events.append(asked.set("m.room.power_levels", "", content).event)
+        if needed <= levels.users_default:
+            objection = (
+                f"{sender} cannot set an invite level above {needed}, and members without a level"
+                f" of their own have {levels.users_default}: they could still invite"
+            )
     notes = [f"still invited, or knocking: {people(kept[:SHOWN], len(kept))}"] if kept else []
     if not withdraw and _by_address(state):
         notes.append(f"still invited by address: {len(_by_address(state))}")
@@ -221,7 +231,9 @@ def close(state: RoomState, *, by: str | None = None, withdraw: bool = False) ->
     notes.append(
         "addresses and the room's place in directories are kept outside its state: remove them too"
     )
-    return plan_of("Close the room", state, sender, events, notes)
+    plan = plan_of("Close the room", state, sender, events, notes)
+    # Only then: a user who may not send the events at all should hear that first.
+    return plan if plan.objection else evolve(plan, objection=objection)
 
 
 def _waiting(state: RoomState) -> list[str]:
@@ -253,10 +265,12 @@ def open_to(state: RoomState, rooms: Iterable[str], *, by: str | None = None) ->
     Raises:
         InvalidIdentifier: `by` is not a user ID, or a room not a room ID.
         IncompleteState: as from `powers.who_can`.
+        TypeError: `rooms` is one text.
 
     .. versionadded:: 0.1.0
     """
-    sender, wanted = sender_of(state, by), [read_room_id(room) for room in several(rooms, "rooms")]
+    sender = sender_of(state, by)
+    wanted = [read_room_id(room) for room in several(rooms, "rooms")]
     title = f"Open the room to members of {', '.join(wanted)}"
     version = state.room_version
     if not version.restricted_joins:
@@ -272,12 +286,22 @@ def open_to(state: RoomState, rooms: Iterable[str], *, by: str | None = None) ->
         content = {"join_rule": str(rule), "allow": [*_allowed(state), *allow]}
         events = [may(sender, state).set("m.room.join_rules", "", content).event]
     notes = [f"the room is not in {room} by that: add it there as m.space.child" for room in new]
-    servers = sorted(servers_that_can_authorise(state))
-    if servers:
-        notes.append(f"servers that can let them in: {people(servers[:SHOWN], len(servers))}")
+    notes += _letting_in(state)
     if state.join_rule is JoinRule.PUBLIC:
         notes.append("anybody may join now: this shuts out all but the members of these rooms")
     return plan_of(title, state, sender, events, notes)
+
+
+def _letting_in(state: RoomState) -> Iterator[str]:
+    """Say who lets the members of other rooms in, and who stays outside."""
+    servers = sorted(servers_that_can_authorise(state))
+    if servers:
+        yield f"servers that can let them in: {people(servers[:SHOWN], len(servers))}"
+    elif not lacks_members(state):
+        yield "nobody can let them in: no joined member reaches the invite level"
+    create = state.create_event
+    if create is not None and not state.create.federate:
+        yield f"the room is closed to other servers: only users of {create.server} can join"
 
 
 def _allowed(state: RoomState) -> list[JsonValue]:
@@ -303,6 +327,7 @@ def lock_out(state: RoomState, servers: Iterable[str], *, by: str | None = None)
         InvalidIdentifier: `by` is not a user ID.
         InvalidMessage: one of the servers cannot be a pattern of the list.
         IncompleteState: as from `powers.who_can`.
+        TypeError: `servers` is one text.
 
     .. versionadded:: 0.1.0
     """

@@ -67,11 +67,15 @@ def plan_upgrade(
         InvalidIdentifier: a user is not a user ID.
         UnknownRoomVersion: the new version is not known.
         IncompleteState: as from `who_can`.
+        TypeError: `additional_creators` or `lacking` is one text.
 
     .. versionadded:: 0.1.0
     """
     version, sender = room_version(to), sender_of(state, by)
-    creators = [read_user_id(user) for user in several(additional_creators, "additional_creators")]
+    creators = [
+        read_user_id(creator) for creator in several(additional_creators, "additional_creators")
+    ]
+    without = {*several(lacking, "lacking")}
     title = f"Upgrade the room from version {state.room_version} to {version}"
     room = _resident(state, server_of(sender), room_id)
     if room is None:
@@ -90,7 +94,7 @@ def plan_upgrade(
         "the IDs of the new room and its events are made up: the real ones depend on the time",
         *_not_carried(state, founded, made),
         *_following(state, founded, sender, room.room_id),
-        *_lacking(state, {*several(lacking, "lacking")}),
+        *_lacking(state, without),
         *_unnamed(room, state, room_id),
     ]
     asks = f"POST /_matrix/client/v3/rooms/{room.room_id}/upgrade {body}"

@@ -52,6 +52,10 @@ class TestShortfalls:
         room = a_room(V12).with_member(BEN, JOIN).with_levels({BEN: 100})
         compared = f"{BEN} has 100, which is not more than the infinite level of {ANA}"
         assert numbers(room, room.kick(BEN, ANA)) == (compared,)
+        compared = (
+            f"{ANA} has an infinite level, which is not more than the infinite level of {ANA}"
+        )
+        assert numbers(room, room.ban(ANA, ANA)) == (compared,)
 
     def test_tell_both_levels_of_an_unban(self) -> None:
         room = a_levelled_room(V11, ban=60, kick=55).with_member(BEN, BAN)

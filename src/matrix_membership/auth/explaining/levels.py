@@ -213,8 +213,9 @@ def _below_needed(event: Event, state: RoomState) -> Iterator[Shortfall]:
         if theirs >= own:
             # The number that stands for infinity is of this package. A reader would look for it in
             # the room.
+            had = "an infinite level" if own >= CREATOR_POWER_LEVEL else own
             level = "infinite level" if theirs >= CREATOR_POWER_LEVEL else theirs
-            text = f"{user} has {own}, which is not more than the {level} of {target}"
+            text = f"{user} has {had}, which is not more than the {level} of {target}"
             yield Shortfall(user, own, target, theirs + 1, text)
 
 
