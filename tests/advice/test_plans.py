@@ -92,6 +92,35 @@ class TestEveryPlan:
             plans.close([])  # type: ignore[arg-type]  # a mistake of callers without a type checker
 
 
+class TestPartialState:
+    """Nothing is said of members whom the state leaves out."""
+
+    def in_part(self, **levels: Any) -> RoomState:
+        events = [e for e in owned(V11, **levels).events if e.state_key not in (BEN, CAY)]
+        return RoomState.of(V11, events, partial=True)
+
+    def test_does_not_tell_whether_the_new_owner_is_joined(self) -> None:
+        plan = plans.hand_over(self.in_part(), BEN, by=ANA)
+        assert plan.notes == (
+            f"{BEN} has the power only while they are joined, and the state does not tell",
+        )
+        assert plan.danger == (
+            "nobody may be left who may change the power levels: the state leaves members out"
+        )
+
+    def test_may_hide_open_invites(self) -> None:
+        plan = plans.close(self.in_part(), withdraw=True)
+        assert plan.notes[0] == "others may be invited or knock: the state leaves members out"
+
+    def test_may_hide_members_of_a_server(self) -> None:
+        hidden = "others may be members there: the state leaves members out"
+        assert plans.lock_out(self.in_part(), ["b.example"]).notes[0] == hidden
+        events = [e for e in owned(V11).events if e.state_key != CAY]
+        notes = plans.lock_out(RoomState.of(V11, events, partial=True), ["b.example"]).notes
+        assert notes[0].startswith("still members")
+        assert notes[1] == hidden
+
+
 class TestHandOver:
     @everywhere
     def test_never_leaves_the_old_owner_above_the_new(self, version: RoomVersion) -> None:

@@ -85,6 +85,17 @@ class TestPlan:
         )
         assert plan.notes[3] == f"on a server that does not speak the new version: {CAY}"
 
+    def test_names_what_could_not_be_read(self) -> None:
+        events = [event.to_client_event() for event in old(V11).events]
+        odd = {"sender": ANA, "content": 7}
+        ban = {**odd, "type": "m.room.member", "state_key": "@eve:e.example"}
+        pins = {**odd, "type": "m.room.pinned_events", "state_key": ""}
+        plan = plan_upgrade(read_state([*events, ban, pins, 7], complete=True), "12")
+        assert plan.notes[1:3] == (
+            "not carried over if they are banned, as their events cannot be read: @eve:e.example",
+            "not carried over, as they cannot be read: m.room.pinned_events",
+        )
+
     @pytest.mark.parametrize("named", ["lacking", "additional_creators"])
     def test_refuses_one_text_for_a_list(self, named: str) -> None:
         with pytest.raises(TypeError):

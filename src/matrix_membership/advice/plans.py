@@ -31,7 +31,7 @@ from matrix_membership.identifiers import (
     server_of,
     several,
 )
-from matrix_membership.membership import INVITE, JOIN, KNOCK, JoinRule
+from matrix_membership.membership import INVITE, JOIN, KNOCK, UNKNOWN, JoinRule
 from matrix_membership.receipt.server_acl import ServerAcl
 from matrix_membership.restricted import is_restricted, servers_that_can_authorise
 from matrix_membership.state import FIRST_CREATOR_POWER_LEVEL, RoomState
@@ -151,12 +151,17 @@ def hand_over(state: RoomState, to: str, *, by: str | None = None, keep: int | N
     content = levels_content(changed, state)
     events = [may(sender, state).set("m.room.power_levels", "", content).event]
     notes = [*_creators_above(state, new), *_as_high(state, {sender, new}, level)]
-    if state.membership_of(new) is not JOIN:
-        notes.append(
-            f"{new} is not joined, and has the power only once they are: invite them first"
-        )
+    notes += _once_joined(state, new)
     send = events if changed and not objection else []
     return plan_of(f"Hand the room over to {new}", state, sender, send, notes, objection)
+
+
+def _once_joined(state: RoomState, new: str) -> Iterator[str]:
+    membership = state.membership_of(new)
+    if membership is UNKNOWN:
+        yield f"{new} has the power only while they are joined, and the state does not tell"
+    elif membership is not JOIN:
+        yield f"{new} is not joined, and has the power only once they are: invite them first"
 
 
 def _highest(state: RoomState) -> int:
@@ -225,6 +230,8 @@ def close(state: RoomState, *, by: str | None = None, withdraw: bool = False) ->
                 f" of their own have {levels.users_default}: they could still invite"
             )
     notes = [f"still invited, or knocking: {people(kept[:SHOWN], len(kept))}"] if kept else []
+    if lacks_members(state):
+        notes.append("others may be invited or knock: the state leaves members out")
     if not withdraw and _by_address(state):
         notes.append(f"still invited by address: {len(_by_address(state))}")
     notes += _readable(state)
@@ -367,7 +374,9 @@ def _locked_out(
             f"still members, though nobody takes what they send: {people(users[:SHOWN], len(users))};"
             " remove them, so that their servers get no new events"
         )
-    else:
+    if lacks_members(state):
+        yield "others may be members there: the state leaves members out"
+    elif not users:
         yield "no member is on a server that this locks out"
     if ServerAcl.from_content(content).allow_ip_literals:
         yield "servers named by an IP address are permitted: set allow_ip_literals to false if not wanted"
@@ -421,9 +430,12 @@ def finished(
         beyond(after, before),
         tuple(notes),
         objection,
-        "" if found.after.in_charge else _NOBODY,
+        "" if found.after.in_charge else _NOBODY if found.after.whole else _NOBODY_KNOWN,
         request,
     )
 
 
 _NOBODY: Final = "nobody would be left who may change the power levels"
+_NOBODY_KNOWN: Final = (
+    "nobody may be left who may change the power levels: the state leaves members out"
+)

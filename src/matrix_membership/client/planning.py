@@ -93,6 +93,7 @@ def plan_upgrade(
     notes = [
         "the IDs of the new room and its events are made up: the real ones depend on the time",
         *_not_carried(state, founded, made),
+        *_unread(state),
         *_following(state, founded, sender, room.room_id),
         *_lacking(state, without),
         *_unnamed(room, state, room_id),
@@ -175,6 +176,18 @@ def _not_carried(state: RoomState, founded: RoomState, made: UpgradedRoom) -> It
     lost = sorted({event.type for event in state.events_but_members if event.content} - kept)
     if lost:
         yield f"not carried over: {', '.join(lost)}"
+
+
+def _unread(state: RoomState) -> Iterator[str]:
+    """Name the malformed events, which the new room goes without."""
+    entries = state.passed_over
+    members = sorted({entry.state_key or "" for entry in entries if entry.type == "m.room.member"})
+    others = sorted({entry.type for entry in entries} - {"m.room.member", ""})
+    if members:
+        named = people(members[:SHOWN], len(members))
+        yield f"not carried over if they are banned, as their events cannot be read: {named}"
+    if others:
+        yield f"not carried over, as they cannot be read: {', '.join(others)}"
 
 
 _OF_ONE_ROOM: Final = frozenset({"m.room.tombstone", "m.room.canonical_alias"})
