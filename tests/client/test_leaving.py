@@ -22,7 +22,7 @@ from matrix_membership.federation import LEAVING
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from matrix_membership.out_of_band import OutOfBand
 from matrix_membership.room_versions import V11
-from tests.builders import ANA, BEN, CAY, DAN, a_levelled_room, a_room, everywhere
+from tests.builders import ANA, BEN, CAY, DAN, Room, a_levelled_room, a_room, everywhere
 from tests.client.rooms import about, content_of, forgets, invited, leaves, refusal, resident
 
 NOTHING = Answer(forgets(ANA, "!r:a.example").content)
@@ -180,6 +180,26 @@ class TestUnban:
         outcome = unban(about(ANA, room.room_id, BEN), resident(room), at=9)
         told = "your power level is too low to unban users: 50, and 60 is needed"
         assert refusal(outcome) == (403, "M_FORBIDDEN", told)
+
+
+class TestPartialState:
+    """A kick and an unban are one event, and the membership before tells which."""
+
+    @everywhere
+    @pytest.mark.parametrize("remove", [kick, unban])
+    def test_leaves_open_which_move_it_would_be(self, version: RoomVersion, remove: Any) -> None:
+        room = Room(version, a_room(version).events, partial=True)
+        outcome = remove(about(ANA, room.room_id, BEN), resident(room), at=9)
+        assert refusal(outcome)[:2] == (503, "M_UNKNOWN")
+
+    def test_does_not_change_a_ban(self) -> None:
+        room = Room(V11, a_room(V11).events, partial=True)
+        assert content_of(ban(about(ANA, room.room_id, BEN), resident(room), at=9))
+
+    def test_does_not_tell_whether_a_room_can_be_forgotten(self) -> None:
+        room = Room(V11, a_room(V11).events, partial=True)
+        outcome = forget(forgets(DAN, room.room_id), resident(room))
+        assert refusal(outcome)[:2] == (503, "M_UNKNOWN")
 
 
 class TestForget:

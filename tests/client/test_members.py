@@ -42,6 +42,11 @@ class TestJoinedMembers:
         room = a_room(V11).with_member(BEN, INVITE)
         assert refusal(self.ask(user, room)) == (403, "M_FORBIDDEN", "you are not in this room")
 
+    @pytest.mark.parametrize("user", [ANA, DAN])
+    def test_are_not_told_in_part(self, user: str) -> None:
+        room = Room(V11, a_room(V11).with_member(BEN, JOIN).events, partial=True)
+        assert refusal(self.ask(user, room))[:2] == (503, "M_UNKNOWN")
+
     def test_of_another_servers_room_are_not_told(self) -> None:
         request = asks(read_joined_members(UserID(BEN), "!r:a.example"))
         assert refusal(joined_members(request, None))[:2] == (403, "M_FORBIDDEN")

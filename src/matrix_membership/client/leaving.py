@@ -14,14 +14,15 @@ from typing import Final
 
 from matrix_membership.canonical_json import JsonObject
 from matrix_membership.client._drafting import locked, not_resident, sent, suspended
-from matrix_membership.client.actions import Action, Answer, Begin, Forget
+from matrix_membership.client._sentences import members_unknown
+from matrix_membership.client.actions import Action, Answer, Begin, Forget, Send
 from matrix_membership.client.known import NO_SETTINGS, KnownRoom, UserSettings
 from matrix_membership.client.requests import ClientRequest
 from matrix_membership.federation.handshake import LEAVING
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
 from matrix_membership.identifiers import RoomID, server_of
-from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, Membership
+from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE, UNKNOWN, Membership
 from matrix_membership.out_of_band import OutOfBand
 
 __all__ = ["ban", "forget", "kick", "leave", "unban"]
@@ -79,7 +80,8 @@ def kick(
 ) -> Action:
     """Remove a user from a room, withdraw an invite, or deny a knock.
 
-    `M_FORBIDDEN` for a target user who has left or is banned.
+    `M_FORBIDDEN` for a target user who has left or is banned; 503 `M_UNKNOWN` while a partial
+    state leaves the membership out.
 
     .. versionadded:: 0.1.0
     """
@@ -103,6 +105,8 @@ def unban(
 ) -> Action:
     """Lift a ban; `M_BAD_STATE` for a target user who is not banned.
 
+    503 `M_UNKNOWN` while a partial state leaves the membership out.
+
     .. versionadded:: 0.1.0
     """
     wrong = MatrixError.of("M_BAD_STATE", f"{request.target} is not banned from this room")
@@ -115,7 +119,8 @@ def forget(
 ) -> Forget | MatrixError:
     """Forget a room that the user has left.
 
-    400 `M_UNKNOWN` while the user is joined, invited or knocking.
+    400 `M_UNKNOWN` while the user is joined, invited or knocking; 503 while a partial state
+    leaves that out.
 
     .. versionadded:: 0.1.0
     """
@@ -129,6 +134,8 @@ def forget(
         current = room.membership
     # 400 `M_UNKNOWN` by the specification: a room that is forgotten while the user is in it would
     # go on sending what nobody sees.
+    if current is UNKNOWN:
+        return members_unknown()
     told = _STILL.get(current)
     if told is not None:
         return MatrixError("M_UNKNOWN", told, 400)
@@ -149,8 +156,12 @@ def _removed(
     if not isinstance(room, ResidentRoom):
         return not_resident(room)
     # Only a member learns the target user's membership; the rules refuse all others.
-    if room.state.membership_of(request.user) is JOIN:
-        error = errors.get(room.state.membership_of(request.target))
-        if error is not None:
-            return error
-    return sent(request, room, membership, at=at)
+    target = room.state.membership_of(request.target)
+    if room.state.membership_of(request.user) is JOIN and target in errors:
+        return errors[target]
+    outcome = sent(request, room, membership, at=at)
+    # By the rules it may be sent, but it could be the other move of the two: a kick that lifts a
+    # ban. A refusal, such as for want of power, stands whatever the target's membership is.
+    if errors and target is UNKNOWN and isinstance(outcome, Send):
+        return members_unknown()
+    return outcome

@@ -15,6 +15,7 @@ from typing import Final
 from matrix_membership._attrs import evolve
 from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
 from matrix_membership.client._drafting import locked, not_resident
+from matrix_membership.client._sentences import members_unknown
 from matrix_membership.client.actions import Action, Answer
 from matrix_membership.client.entering import join, knock
 from matrix_membership.client.inviting import invite
@@ -24,7 +25,7 @@ from matrix_membership.client.requests import ClientRequest
 from matrix_membership.events import Event
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
-from matrix_membership.membership import BAN, JOIN, Membership
+from matrix_membership.membership import BAN, JOIN, UNKNOWN, Membership
 
 __all__ = ["joined_members", "set_membership"]
 
@@ -37,7 +38,8 @@ def joined_members(
 ) -> Answer | MatrixError:
     """Answer a joined member who asks for the joined members of a room.
 
-    Any other user gets a 403. Cost: linear in the members.
+    Any other user gets a 403. While the members are not all known, the answer is 503
+    `M_UNKNOWN`: a list that is too short would pass for the whole. Cost: linear in the members.
 
     Raises:
         IncompleteState: the room's state is over a look-up, which cannot list members.
@@ -48,10 +50,13 @@ def joined_members(
         return locked(settings) or not_resident(room)
     state = room.state
     refusal = locked(settings)
-    if refusal is None and state.membership_of(request.user) is not JOIN:
-        refusal = MatrixError.of("M_FORBIDDEN", "you are not in this room")
     if refusal is not None:
         return refusal
+    membership = state.membership_of(request.user)
+    if membership not in (JOIN, UNKNOWN):
+        return MatrixError.of("M_FORBIDDEN", "you are not in this room")
+    if membership is UNKNOWN or state.is_partial:
+        return members_unknown()
     members = state.members
     joined = {user: _profile(members[user]) for user in state.joined_members()}
     return Answer(freeze({"joined": joined}))
