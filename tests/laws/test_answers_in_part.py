@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matrix_membership import Event, RoomState, RoomVersion, may, who_may
+from matrix_membership import Event, RoomState, RoomVersion, client, may, who_may
 from matrix_membership.errors import IncompleteState, InvalidEvent
 from matrix_membership.fate import fate_of
+from matrix_membership.federation import MatrixError, ResidentRoom
+from matrix_membership.identifiers import UserID
 from matrix_membership.room_versions import V1, V6, V8, V10, V11, V12
 from matrix_membership.state import PassedOver
 from tests.builders import ANA, BEN, CAY, Room, a_room
+from tests.client.rooms import HERE, about, forgets, leaves
 
 pytestmark = pytest.mark.long
 
@@ -115,3 +118,37 @@ def test_those_who_may_by_a_part_may_by_the_whole(states: tuple[RoomState, RoomS
         assert set(found) <= able
     else:
         assert set(found) == able
+
+
+ENDPOINTS: Final[Mapping[str, Any]] = {
+    "invite": lambda room, user: client.invite(about(ANA, room.room_id, user), room, at=1),
+    "kick": lambda room, user: client.kick(about(ANA, room.room_id, user), room, at=1),
+    "ban": lambda room, user: client.ban(about(ANA, room.room_id, user), room, at=1),
+    "unban": lambda room, user: client.unban(about(ANA, room.room_id, user), room, at=1),
+    "leave": lambda room, user: client.leave(leaves(user, room.room_id), room, at=1),
+    "forget": lambda room, user: client.forget(forgets(user, room.room_id), room),
+    "joined_members": lambda room, user: client.joined_members(leaves(user, room.room_id), room),
+}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@given(whole=rooms(), kept=st.sets(st.sampled_from(USERS)), user=st.sampled_from(USERS))
+def test_an_endpoint_never_knows_members_left_out(
+    endpoint: str, whole: Room, kept: set[str], user: str
+) -> None:
+    events = whole.events
+    known = [e for e in events if e.type != "m.room.member" or e.state_key in kept]
+    partial = RoomState.of(whole.version, known, partial=True)
+    by_id = {event.event_id: event for event in events}
+    told, true = (
+        ENDPOINTS[endpoint](
+            ResidentRoom(HERE, state, (events[-1].event_id,), 7, by_id.get), UserID(user)
+        )
+        for state in (partial, whole.state)
+    )
+    if isinstance(told, client.Send):
+        assert not isinstance(true, MatrixError)
+    elif not isinstance(told, MatrixError):
+        assert told == true
+    elif told.status != 503:
+        assert not isinstance(true, client.Send)
