@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -162,6 +163,13 @@ class TestAccepted:
         history = a_history(V11)
         by_id = {event.event_id: event for event in history.events}
         receipt = received(a_join(history), history, auth_events=by_id.get)
+        assert receipt.missing_auth_events == ()
+
+    def test_finds_auth_events_in_a_mapping(self) -> None:
+        history = a_history(V11)
+        by_id = MappingProxyType({event.event_id: event for event in history.events})
+        receipt = received(a_join(history), history, auth_events=by_id)
+        assert receipt == received(a_join(history), history)
         assert receipt.missing_auth_events == ()
 
     def test_needs_no_auth_events_that_it_does_not_list(self) -> None:

@@ -43,7 +43,7 @@ from matrix_membership.state.create_event import second_create_event
 
 __all__ = ["Disposition", "Receipt", "needed_places", "receive", "reevaluate"]
 
-AuthEventsAtHand = Iterable[Event] | Callable[[EventID], Event | None]
+AuthEventsAtHand = Mapping[EventID, Event] | Iterable[Event] | Callable[[EventID], Event | None]
 
 
 # An attribute of an enum class costs four times as much to read as a module's name.
@@ -105,8 +105,8 @@ def receive(
             caller read it to find keys and states. It is read once.
         room_version: the version of its room.
         keys: the known keys of the servers that signed it.
-        auth_events: the events that it lists, among others; or a function that gives an
-            event by its ID, or None for an event that is not at hand.
+        auth_events: the events that it lists, among others; or these by ID; or a function that
+            gives an event by its ID, or None for an event that is not at hand.
         state_before: the state of the room before the event, without rejected events; or
             the states after its previous events, which are resolved. Then `auth_events` must
             give the auth chains of these states too. To keep the state before the event,
@@ -244,11 +244,12 @@ class _Room:
         rejected: AbstractSet[str],
         create: Event | None,
     ) -> None:
-        self.get = (
-            auth_events
-            if callable(auth_events)
-            else {event.event_id: event for event in auth_events}.get
-        )
+        if callable(auth_events):
+            self.get = auth_events
+        elif isinstance(auth_events, Mapping):  # as `admit` and `resolve` take them
+            self.get = auth_events.get
+        else:
+            self.get = {event.event_id: event for event in auth_events}.get
         # The events without which the state before may be another one.
         self.unresolved: frozenset[EventID] = _NOTHING
         if isinstance(state_before, RoomState):
