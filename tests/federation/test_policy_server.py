@@ -61,7 +61,15 @@ class TestEvent:
 class TestAnswer:
     @pytest.mark.parametrize(
         "answer",
-        [None, [], {}, {"a.example": 5}, {"a.example": {POLICY_KEY_ID: 5}}, {"b.example": {}}],
+        [
+            None,
+            [],
+            {},
+            {"a.example": 5},
+            {"a.example": {POLICY_KEY_ID: 5}},
+            {"a.example": {POLICY_KEY_ID: "\ud800"}},
+            {"b.example": {}},
+        ],
     )
     def test_without_a_signature_is_refused(self, answer: Any) -> None:
         room = policed(V11)

@@ -131,7 +131,8 @@ class PolicyServer:
                 state. Do not send the event.
         """
         signature = signatures_by({"signatures": answer}, self.server_name).get(POLICY_KEY_ID)
-        if isinstance(signature, str):
+        # Base64 alone gets into the event: half a surrogate pair would break its encoding.
+        if isinstance(signature, str) and unpadded_base64(signature) is not None:
             signed = with_signatures(event, self.server_name, {POLICY_KEY_ID: signature})
             # Checked before the event is sent: the other servers would soft-fail it, and its sender
             # would never hear of it.
