@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeGuard, TypeVar
 
-from matrix_membership.canonical_json import JsonObject, JsonValue, freeze
+from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze
 from matrix_membership.errors import InvalidJson, InvalidMessage
 from matrix_membership.identifiers import is_room_id, is_user_id
 
@@ -69,6 +69,17 @@ def _frozen(value: JsonValue, where: str) -> Any:
         return freeze(value)
     except InvalidJson as error:
         raise InvalidMessage(where, "JSON values", str(error)) from error
+
+
+def can_be_written(value: JsonValue) -> bool:
+    """Tell whether a value that was read can be written into a message."""
+    # JSON can spell half of a surrogate pair, and UTF-8 cannot. What is passed on would fail where
+    # its sender is long gone, such as in a queue.
+    try:
+        encode(value, strict=False)
+    except InvalidJson:
+        return False
+    return True
 
 
 def unpaired(body: JsonValue) -> JsonValue:

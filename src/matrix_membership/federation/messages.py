@@ -21,7 +21,14 @@ from matrix_membership.auth import Decision
 from matrix_membership.canonical_json import JsonObject, JsonValue, encode, freeze, read, thaw
 from matrix_membership.errors import InvalidEvent, InvalidJson, InvalidMessage
 from matrix_membership.events import Event
-from matrix_membership.federation._shapes import frozen_of, object_of, objects_of, text_of, unpaired
+from matrix_membership.federation._shapes import (
+    can_be_written,
+    frozen_of,
+    object_of,
+    objects_of,
+    text_of,
+    unpaired,
+)
 from matrix_membership.federation._splitting import ANSWER_BUDGET, AnswerBudget, Splitter
 from matrix_membership.identifiers import is_server_name, listed, several
 
@@ -93,15 +100,12 @@ class MatrixError:
         """
         # Proxies answer in HTML. An exception would hide the status, which still says whether to go
         # on.
-        if not isinstance(body, Mapping) or not isinstance(body.get("errcode"), str):
+        found = {**body} if isinstance(body, Mapping) else {}
+        errcode, error = found.pop("errcode", None), found.pop("error", None)
+        said = error if isinstance(error, str) else ""
+        if not isinstance(errcode, str) or not can_be_written([errcode, said]):
             return cls("M_UNKNOWN", f"HTTP status {status}", status)
-        error = body.get("error")
-        extra = {key: body[key] for key in body if key not in ("errcode", "error")}
-        try:
-            kept = freeze(extra)
-        except InvalidJson:
-            kept = JsonObject()
-        return cls(body["errcode"], error if isinstance(error, str) else "", status, kept)
+        return cls(errcode, said, status, freeze(found) if can_be_written(found) else JsonObject())
 
     @classmethod
     def forbidden(cls, decision: Decision) -> MatrixError:

@@ -16,6 +16,7 @@ from matrix_membership.canonical_json import JsonObject, JsonValue, encode, thaw
 from matrix_membership.errors import InvalidMessage
 from matrix_membership.events.contents import unpadded_base64
 from matrix_membership.federation._shapes import (
+    can_be_written,
     frozen_of,
     list_of,
     object_of,
@@ -233,13 +234,16 @@ class PendingInvite:
     def from_json(cls, body: JsonValue) -> PendingInvite:
         """Read one of the `invites` of a request."""
         body = object_of(body, "pending invite")
+        signed = frozen_of(body.get("signed"), "pending invite.signed")
+        if not can_be_written(signed):  # it is sent on in an exchange
+            raise InvalidMessage("pending invite.signed", "JSON values", signed)
         return cls(
             text_of(body.get("medium"), "pending invite.medium"),
             text_of(body.get("address"), "pending invite.address"),
             user_id_of(body.get("mxid"), "pending invite.mxid"),
             room_id_of(body.get("room_id"), "pending invite.room_id"),
             user_id_of(body.get("sender"), "pending invite.sender"),
-            frozen_of(body.get("signed"), "pending invite.signed"),
+            signed,
         )
 
 
