@@ -179,6 +179,22 @@ class TestReader:
         with pytest.raises(LocalProtocolError):
             reader.finish()
 
+    @pytest.mark.parametrize(
+        "data",
+        [b"", b"{}", b'{"state":[],"auth_chain":[],"members_omitted":5}'],
+        ids=["empty", "without lists", "of a wrong type"],
+    )
+    def test_keeps_the_error_of_its_end(self, data: bytes) -> None:
+        step, _ = with_ben_of(V11)
+        reader = step.reader()
+        reader.feed(data)
+        with pytest.raises(InvalidMessage) as raised:
+            reader.finish()
+        for again in (reader.finish, lambda: reader.feed(b" ")):
+            with pytest.raises(InvalidMessage) as repeated:
+                again()
+            assert repeated.value == raised.value
+
 
 class TestMap:
     @pytest.mark.parametrize("lie", ["none", "unsigned"])

@@ -250,6 +250,23 @@ class TestReader:
         awaiting = told(attempts, (200, reader))
         assert isinstance(awaiting.receive_keys(KEYS), Joined)
 
+    def test_may_be_finished_by_the_caller(self) -> None:
+        attempts = told(begun(), templated())
+        _, body = accepted(attempts, ROOM)
+        reader = attempts.reader()
+        reader.feed(encode(body))
+        awaiting = told(attempts, (200, reader.finish()))
+        assert isinstance(awaiting.receive_keys(KEYS), Joined)
+
+    def test_remembers_what_was_wrong_at_the_end(self) -> None:
+        attempts = told(begun(), templated())
+        reader = attempts.reader()
+        reader.feed(b"{}")
+        with pytest.raises(InvalidMessage):
+            reader.finish()
+        after = told(attempts, (200, reader))
+        assert after.transcript[-1].reply is Reply.NONSENSE
+
     def test_remembers_what_was_wrong(self) -> None:
         attempts = told(begun(), templated())
         reader = attempts.reader(budget=AnswerBudget(max_bytes=9))

@@ -13,6 +13,7 @@ __ https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
 from __future__ import annotations
 
 from matrix_membership._attrs import constant
+from matrix_membership.errors import InvalidMessage
 from matrix_membership.events import Event
 from matrix_membership.events.reading import scanner_of
 from matrix_membership.federation._splitting import (
@@ -100,11 +101,16 @@ class SendJoinReader:
         """Return what was read, after all of the answer was fed.
 
         Raises:
-            InvalidMessage: a part of the answer is missing or has a wrong type, or `feed`
-                raised this error before.
-            LocalProtocolError: `finish` was called before.
+            InvalidMessage: a part of the answer is missing or has a wrong type, or `feed` or
+                `finish` raised this error before.
+            LocalProtocolError: `finish` returned before.
         """
-        beside = beside_events(self._splitter.finish())
+        try:
+            beside = beside_events(self._splitter.finish())
+        except InvalidMessage as error:
+            # Kept as `feed` keeps one: `Attempts` asks again, and must hear of the same fault.
+            self._splitter.error = error
+            raise
         self._examiner.take_waiting()
         return self._examiner.finish(*beside)
 

@@ -28,7 +28,7 @@ from matrix_membership._attrs import evolve, frozen
 from matrix_membership.canonical_json import JsonObject, JsonValue
 from matrix_membership.errors import InvalidMessage, LocalProtocolError, RemoteProtocolError
 from matrix_membership.federation._splitting import ANSWER_BUDGET, AnswerBudget
-from matrix_membership.federation.audit import SendJoinReader
+from matrix_membership.federation.audit import Examination, SendJoinReader
 from matrix_membership.federation.handshake import (
     JOINING,
     AwaitingAcceptance,
@@ -170,13 +170,15 @@ class Attempts:
             return self.step.reader(budget=budget)
         return None
 
-    def receive(self, status: int, body: JsonValue | SendJoinReader, *, at: int) -> Attempts | End:
+    def receive(
+        self, status: int, body: JsonValue | SendJoinReader | Examination, *, at: int
+    ) -> Attempts | End:
         """Take an answer.
 
         Args:
             status: the HTTP status.
             body: the parsed body; None if it is not JSON; or the `reader` that was fed
-                with it.
+                with it, or what its `finish` returned.
             at: the current time in milliseconds since 1970, for `origin_server_ts`.
 
         Returns:
@@ -274,8 +276,12 @@ _ASKED: Final[Mapping[type, Callable[[Handshake], str]]] = MappingProxyType(
 
 
 def _read(
-    status: int, body: JsonValue | SendJoinReader, message: Callable[[JsonValue], Any]
+    status: int,
+    body: JsonValue | SendJoinReader | Examination,
+    message: Callable[[JsonValue], Any],
 ) -> Any:
     if status not in range(200, 300):
         return MatrixError.from_json(body, status=status)
+    if isinstance(body, Examination):  # taken for JSON, it would be the server's nonsense
+        return body
     return body.finish() if isinstance(body, SendJoinReader) else message(body)
