@@ -20,7 +20,7 @@ from matrix_membership import (
     signing,
 )
 from matrix_membership._attrs import evolve
-from matrix_membership.errors import LocalProtocolError
+from matrix_membership.errors import InvalidMessage, LocalProtocolError
 from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.membership import BAN, INVITE, KNOCK, LEAVE, Membership, Transition
 from matrix_membership.out_of_band import (
@@ -744,6 +744,33 @@ class TestExpire:
     def test_keeps_what_has_ended(self) -> None:
         held = invited().after("leave").held
         assert held.expire(at=10 * NOW, after=1) is held
+
+
+class TestOfRows:
+    """A database gives lists, text and numbers."""
+
+    def test_is_the_same(self) -> None:
+        held = invited(V11, *TOLD).held.with_refusal(["a.example"]).with_refusal()
+        row: dict[str, Any] = {
+            "event": held.event,
+            "since": held.since,
+            "room_state": list(held.room_state),
+            "servers": sorted(held.servers),
+            "rejected_locally": int(held.rejected_locally),
+            "likely": str(held.likely),
+            "replaced": list(held.replaced),
+            "others": list(held.others),
+            "contradicted": int(held.contradicted),
+        }
+        again = OutOfBand(**row)
+        assert (again, hash(again)) == (held, hash(held))
+        assert (again.likely, again.contradicted) == (LEAVE, True)
+        assert again.servers_seen == held.servers_seen
+
+    def test_has_no_other_membership(self) -> None:
+        row: dict[str, Any] = {"event": invited().held.event, "since": THEN, "likely": "gone"}
+        with pytest.raises(InvalidMessage):
+            OutOfBand(**row)
 
 
 class TestOfSynapse:

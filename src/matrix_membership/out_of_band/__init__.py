@@ -23,12 +23,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from attrs import field
+
 from matrix_membership._attrs import evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import MEMBER_KINDS, Event
 from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, server_of, several
-from matrix_membership.membership import INVITE, KNOCK, LEAVE, Membership, Transition
+from matrix_membership.membership import (
+    INVITE,
+    KNOCK,
+    LEAVE,
+    Membership,
+    Transition,
+    read_membership,
+)
 from matrix_membership.out_of_band._judging import (
     ASKED_OR_ASKING,
     Reason,
@@ -85,12 +94,22 @@ class Reception:
         return f"{self.verdict}: {self.reason}"
 
 
+# A membership is kept for years, in a database: its rows have lists, text and numbers. One that was
+# restored as it came would fail only when the next event comes.
+def _named(servers: Iterable[str]) -> frozenset[ServerName]:
+    return frozenset(map(ServerName, several(servers, "servers")))
+
+
+def _likely(told: object) -> Membership | None:
+    return read_membership(told, "likely")
+
+
 @frozen
 class OutOfBand:
     """A user's membership in a room that this server is not in.
 
-    Made by `invited` or `knocked`; it ends when the server joins the room. `at` is always the
-    time now, in milliseconds since 1970.
+    Made by `invited` or `knocked`, or of its stored fields, as lists and text or not; it ends
+    when the server joins the room. `at` is always the time now, in milliseconds since 1970.
 
     Attributes:
         event: the event that gives the membership. Of several held ones it is the newest
@@ -114,13 +133,13 @@ class OutOfBand:
 
     event: Event
     since: int
-    room_state: tuple[Event, ...] = ()
-    servers: frozenset[ServerName] = frozenset()
-    rejected_locally: bool = False
-    likely: Membership | None = None
-    replaced: tuple[EventID, ...] = ()
-    others: tuple[OutOfBand, ...] = ()
-    contradicted: bool = False
+    room_state: tuple[Event, ...] = field(default=(), converter=tuple)
+    servers: frozenset[ServerName] = field(default=frozenset(), converter=_named)
+    rejected_locally: bool = field(default=False, converter=bool)
+    likely: Membership | None = field(default=None, converter=_likely)
+    replaced: tuple[EventID, ...] = field(default=(), converter=tuple)
+    others: tuple[OutOfBand, ...] = field(default=(), converter=tuple)
+    contradicted: bool = field(default=False, converter=bool)
 
     @classmethod
     def invited(
