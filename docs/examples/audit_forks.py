@@ -33,15 +33,15 @@ def audit(line: str) -> dict[str, Any]:
     try:
         version = KNOWN[room["room_version"]]
         events = {name: stored(name, pdu, version) for name, pdu in room["events"].items()}
+        states = [
+            {
+                (event.type, event.state_key or ""): event.event_id
+                for event in map(events.__getitem__, ids)
+            }
+            for ids in room["states"]
+        ]
     except (KeyError, MatrixMembershipError) as error:
         return {"name": room["name"], "error": repr(error)}
-    states = [
-        {
-            (event.type, event.state_key or ""): event.event_id
-            for event in map(events.__getitem__, ids)
-        }
-        for ids in room["states"]
-    ]
     found = resolve(version, states, events)
     lost = resets(states[0], found)
     return {

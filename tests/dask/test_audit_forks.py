@@ -50,6 +50,10 @@ class TestAudit:
             room = {"name": 7, "room_version": version, "events": events, "states": []}
             assert set(audit(json.dumps(room))) == {"name", "error"}
 
+    def test_names_a_room_that_lacks_an_event_of_a_state(self) -> None:
+        room = {**json.loads(line_of(1)), "events": {}}
+        assert set(audit(json.dumps(room))) == {"name", "error"}
+
     def test_is_mapped_in_batches_and_in_order(self) -> None:
         class Done:
             def __init__(self, value: Any) -> None:

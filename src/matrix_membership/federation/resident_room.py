@@ -70,7 +70,8 @@ class ResidentRoom:
         prev_events: the IDs of the newest events (forward extremities), at most 20.
         depth: the greatest depth among them.
         get_event: returns an event of the room by its ID; None if it is not stored here. An
-            event that it returns counts as known: it was judged when it came.
+            event that it returns counts as known: it was judged when it came, and has its
+            verified signers.
         rejected: the IDs of events that were rejected.
         memberships: returns the membership of a user in a room that a restricted join rule
             lists, as text or not; None if this server cannot see that room.

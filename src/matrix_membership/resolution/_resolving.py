@@ -226,7 +226,7 @@ def resolve(
         room_version: the version of the room.
         state_sets: the states: event IDs by type and state key, or `RoomState` values.
         events: the events by ID, those in the auth chains too; or a function that gives the
-            event of an ID, or None.
+            event of an ID, or None. They have their verified signers.
         rejected: the IDs of rejected events. In a state their places count as empty, they are
             never let into the result, and they authorise nothing.
         algorithm: `1`, `2` or `2.1`; by default that of the room version.
