@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from matrix_membership import Event, RoomState
+from matrix_membership._attrs import evolve
 from matrix_membership.federation.history import (
     KnownHistory,
     answer_backfill,
@@ -17,7 +18,7 @@ from matrix_membership.federation.history import (
 )
 from matrix_membership.federation.messages import MatrixError
 from matrix_membership.federation.resident_room import ResidentRoom
-from matrix_membership.identifiers import ServerName
+from matrix_membership.identifiers import EventID, ServerName
 from matrix_membership.membership import BAN, INVITE, JOIN, LEAVE
 from matrix_membership.room_versions import V1, V11, RoomVersion
 from tests.builders import ANA, BEN, CAY, Room, a_room
@@ -276,6 +277,21 @@ class TestAnswerBackfill:
     def test_refuses_another_limit(self, limit: str) -> None:
         error = MatrixError.of("M_INVALID_PARAM", "limit: expected a number")
         assert answer_backfill("b.example", [], limit, a_line().history(), at=AT) == error
+
+    def test_looks_up_a_hundred_names_at_most(self) -> None:
+        told = a_line()
+        asked: list[str] = []
+        known = told.history()
+
+        def get_event(event_id: EventID) -> Event | None:
+            asked.append(event_id)
+            return known.room.get_event(event_id)
+
+        history = evolve(known, room=evolve(known.room, get_event=get_event))
+        named = (f"$unknown{number}" for number in range(10_000))
+        answer: Any = answer_backfill("b.example", named, "9", history, at=AT)
+        assert answer["pdus"] == []
+        assert len(asked) == 100
 
     def test_gives_a_hundred_events_at_most(self) -> None:
         told = a_line(count=103)

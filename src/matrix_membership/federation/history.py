@@ -23,6 +23,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
@@ -167,7 +168,8 @@ def answer_backfill(
 ) -> Body | MatrixError:
     """Answer `/backfill`__: some events and those before them, the deepest first.
 
-    `event_ids` and `limit` are the values of `v` and of `limit` in the query.
+    `event_ids` and `limit` are the values of `v` and of `limit` in the query. The first 100 of `v`
+    are looked up.
 
     Returns:
         The body of the answer, or the error. 100 events at most are given. Cost: n log n in
@@ -230,7 +232,8 @@ def _before(event_ids: Iterable[str], most: int, history: KnownHistory) -> Steps
     waiting: list[tuple[int, EventID]] = []
 
     def await_turn(named: Iterable[str]) -> None:
-        for event_id in named:
+        # The rest is passed over, not refused: what is given leads back from the first ones too.
+        for event_id in islice(named, MOST_EVENTS):
             event = history.room.get_event(EventID(event_id))
             if event is not None and event_id not in seen:
                 seen.add(event_id)
