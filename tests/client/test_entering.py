@@ -21,7 +21,7 @@ from matrix_membership.client import (
     join,
     knock,
 )
-from matrix_membership.federation import JOINING, KNOCKING
+from matrix_membership.federation import JOINING, KNOCKING, MatrixError
 from matrix_membership.identifiers import RoomID, ServerName
 from matrix_membership.membership import BAN, INVITE, JOIN, KNOCK, LEAVE
 from matrix_membership.out_of_band import OutOfBand
@@ -363,6 +363,17 @@ class TestJoinWithThirdPartySigned:
     def test_that_does_not_match_is_refused(self, word: Mapping[str, Any], told: str) -> None:
         room = a_room(V11).with_join_rule("invite").with_third_party_invite()
         assert refusal(self.join(room, word)) == (403, "M_FORBIDDEN", told)
+
+    @pytest.mark.parametrize("inside", [True, False])
+    def test_is_needed_once(self, inside: bool) -> None:
+        room = a_room(V11).with_join_rule("invite").with_third_party_invite()
+        request = joins(DAN, room.room_id, third_party_signed=signed(), via=("c.example",))
+        known = resident(room) if inside else None
+        outcome = join(request, known, at=9)
+        assert isinstance(outcome, NeedsExchange)
+        assert outcome.request == request
+        again = join(outcome.request.after_exchange(), known, at=9)
+        assert isinstance(again, MatrixError if inside else Begin)
 
     def test_of_an_invited_user_is_not_needed(self) -> None:
         room = a_room(V11).with_join_rule("invite").with_member(DAN, INVITE)

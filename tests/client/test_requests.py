@@ -21,6 +21,7 @@ from matrix_membership.client import (
     read_membership,
     read_target,
 )
+from matrix_membership.errors import InvalidIdentifier
 from matrix_membership.federation import MatrixError
 from matrix_membership.identifiers import RoomID, ServerName, UserID
 from tests.builders import ANA, BEN
@@ -149,6 +150,17 @@ class TestAlias:
         resolved = request.with_room(RoomID(ROOM), ["a.example", "c.example"])
         assert (resolved.room, resolved.via) == (ROOM, ("c.example", "a.example"))
         assert not resolved.is_by_alias
+
+    @pytest.mark.parametrize("room_id", ["#talk:a.example", "", "!"])
+    def test_is_resolved_to_a_room_id_only(self, room_id: Any) -> None:
+        request = joins(BEN, "#talk:a.example")
+        with pytest.raises(InvalidIdentifier):
+            request.with_room(room_id, ["a.example"])
+
+    def test_is_resolved_to_names_of_servers_only(self) -> None:
+        told: Any = ["a.example", "no server", 5, None, "c.example:8448"]
+        resolved = joins(BEN, "#talk:a.example").with_room(RoomID(ROOM), told)
+        assert resolved.via == ("a.example", "c.example:8448")
 
 
 class TestThirdPartySigned:

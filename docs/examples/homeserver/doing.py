@@ -11,8 +11,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-import attrs
-
 from homeserver import joining
 from homeserver.answers import Answer
 from homeserver.binding import Binding
@@ -80,10 +78,7 @@ class Doing:
                     if isinstance(again, StoredInvite):
                         ask, again = partial(ask, stored=again), request
                 case client.NeedsExchange(pending=pending):
-                    # The signed object has done its work: ask again as invited or not.
-                    again = await self.binding.redeem(pending) or attrs.evolve(
-                        request, third_party_signed=None
-                    )
+                    again = await self.binding.redeem(pending) or request.after_exchange()
                 case _:
                     return await self.do(outcome)
             if isinstance(again, MatrixError):

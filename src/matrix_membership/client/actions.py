@@ -147,6 +147,8 @@ class Forget:
 class NeedsAlias:
     """Resolve the alias, then ask again with `request.with_room(room_id, servers)`.
 
+    That raises `InvalidIdentifier` if the directory did not answer with a room ID.
+
     Attributes:
         alias: the alias; ask the server that it names.
         request: the request.
@@ -196,17 +198,19 @@ class NeedsIdentityServer:
 class NeedsExchange:
     """Make an invite of what the identity server signed, then ask again.
 
-    When this server is in the room and the sender is its user, make the invite with
+    Ask with `request.after_exchange()`, whatever came of it. When this server is in the room and the sender is its user, make the invite with
     `federation.third_party.redeem`. Otherwise ask the sender's server:
     `federation.third_party.exchange`.
 
     Attributes:
         pending: the invite by address that is to become an invite of the user.
+        request: the request.
 
     .. versionadded:: 0.1.0
     """
 
     pending: PendingInvite
+    request: ClientRequest
 
 
 # One union in place of a callback for each: the caller's `match` shows a type checker that no

@@ -230,7 +230,7 @@ def _exchange(request: ClientRequest, signed: JsonObject) -> NeedsExchange | Mat
         sender=UserID(signed["sender"]),
         signed=signed,
     )
-    return NeedsExchange(pending)
+    return NeedsExchange(pending, request)
 
 
 def _verified_exchange(

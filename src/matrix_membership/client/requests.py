@@ -21,6 +21,7 @@ from matrix_membership.identifiers import (
     is_room_id,
     is_server_name,
     is_user_id,
+    read_room_id,
     several,
 )
 from matrix_membership.membership import MEMBERSHIPS
@@ -79,10 +80,23 @@ class ClientRequest:
     def with_room(self, room_id: RoomID, servers: Iterable[str] = ()) -> ClientRequest:
         """Return the same request with its alias resolved.
 
-        The servers that the directory names come after the client's own.
+        The servers that the directory names come after the client's own. Other entries than server
+        names are left out.
+
+        Raises:
+            InvalidIdentifier: `room_id` is not a room ID. A directory that answers with an alias
+                would otherwise be asked for ever.
         """
-        found = (*self.via, *map(ServerName, several(servers, "servers")))
-        return evolve(self, room=room_id, via=tuple(dict.fromkeys(found)))
+        found = (*self.via, *filter(is_server_name, several(servers, "servers")))
+        return evolve(self, room=read_room_id(room_id), via=tuple(dict.fromkeys(found)))
+
+    def after_exchange(self) -> ClientRequest:
+        """Return the request to ask again with after an exchange, whatever came of it.
+
+        It lacks what the identity server signed: a server that makes no invite of that would
+        otherwise be asked for ever.
+        """
+        return evolve(self, third_party_signed=None)
 
 
 @frozen
