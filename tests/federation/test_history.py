@@ -266,6 +266,14 @@ class TestAnswerBackfill:
         answer = answer_backfill("b.example", [newest], "2", told.history(), at=AT)
         assert bodies(answer) == [None, None]
 
+    def test_takes_a_limit_that_was_parsed(self) -> None:
+        told = a_line()
+        newest = told.events[-1].event_id
+        assert bodies(answer_backfill("b.example", [newest], 2, told.history(), at=AT)) == [
+            "3",
+            "2",
+        ]
+
     def test_stops_at_an_event_whose_state_is_not_known(self) -> None:
         told = a_line()
         learnt, kept = told.events[1], told.steps
@@ -273,8 +281,10 @@ class TestAnswerBackfill:
         newest = told.events[-1].event_id
         assert bodies(answer_backfill("b.example", [newest], "9", history, at=AT)) == ["3", "2"]
 
-    @pytest.mark.parametrize("limit", ["", "-1", "two", "1.5", "٣", "9" * 10, "9" * 5000, " 1"])
-    def test_refuses_another_limit(self, limit: str) -> None:
+    @pytest.mark.parametrize(
+        "limit", ["", "-1", "two", "1.5", "٣", "9" * 10, "9" * 5000, " 1", None, -1, True, ["1"]]
+    )
+    def test_refuses_another_limit(self, limit: Any) -> None:
         error = MatrixError.of("M_INVALID_PARAM", "limit: expected a number")
         assert answer_backfill("b.example", [], limit, a_line().history(), at=AT) == error
 

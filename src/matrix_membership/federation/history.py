@@ -164,12 +164,17 @@ def answer_event(
 
 
 def answer_backfill(
-    origin: str, event_ids: Iterable[str], limit: str, history: KnownHistory, *, at: int
+    origin: str,
+    event_ids: Iterable[str],
+    limit: str | int | None,
+    history: KnownHistory,
+    *,
+    at: int,
 ) -> Body | MatrixError:
     """Answer `/backfill`__: some events and those before them, the deepest first.
 
-    `event_ids` and `limit` are the values of `v` and of `limit` in the query. The first 100 of `v`
-    are looked up.
+        `event_ids` and `limit` are the values of `v` and of `limit` in the query; None for a query
+    without a limit, which the endpoint requires. The first 100 of `v` are looked up.
 
     Returns:
         The body of the answer, or the error. 100 events at most are given. Cost: n log n in
@@ -182,9 +187,10 @@ def answer_backfill(
     refused = history.refusal(origin)
     if refused is not None:
         return refused
-    if _is_limit(limit) is None:
+    most = str(limit)
+    if _is_limit(most) is None:
         return MatrixError.of("M_INVALID_PARAM", "limit: expected a number")
-    found = _before(event_ids, min(int(limit), MOST_EVENTS), history)
+    found = _before(event_ids, min(int(most), MOST_EVENTS), history)
     return _transaction(origin, found, history, at)
 
 
