@@ -197,6 +197,10 @@ NAMES: Final[Mapping[str, tuple[Sequence[Any], Callable[[Any], object]]]] = Mapp
             ["1", "11"],
             lambda versions: fate_of(CAY, STATE, their_versions=versions),
         ),
+        "ResidentRoom.__init__.prev_events": (
+            IDS,
+            lambda ids: ResidentRoom(A, STATE, ids, 1, lambda _: None).prev_events,
+        ),
         "SendJoinResponse.of.servers_in_room": (
             SERVERS,
             lambda servers: SendJoinResponse.of([], [], servers_in_room=servers),
@@ -206,6 +210,10 @@ NAMES: Final[Mapping[str, tuple[Sequence[Any], Callable[[Any], object]]]] = Mapp
             lambda ids: answer_backfill("b.example", ids, "9", LINE.history(), at=5),
         ),
         "OutOfBand.invited.servers": (SERVERS, lambda servers: held(servers=servers)),
+        "OutOfBand.__init__.servers": (
+            SERVERS,
+            lambda servers: OutOfBand(ROOM.invite(ANA, CAY), 0, servers=servers),
+        ),
         "OutOfBand.knocked.servers": (
             SERVERS,
             lambda servers: OutOfBand.knocked(KNOCK, at=0, servers=servers),

@@ -14,7 +14,7 @@ from matrix_membership._attrs import constant, evolve
 from matrix_membership.errors import IncompleteState
 from matrix_membership.events import Event
 from matrix_membership.federation.messages import MatrixError
-from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, several
+from matrix_membership.identifiers import EventID, RoomID, ServerName, UserID, listed, several
 from matrix_membership.membership import Membership
 from matrix_membership.receipt.server_acl import permits
 from matrix_membership.state import RoomState
@@ -91,7 +91,7 @@ class ResidentRoom:
 
     server_name: ServerName
     state: RoomState
-    prev_events: tuple[EventID, ...]
+    prev_events: tuple[EventID, ...] = field(converter=listed)
     depth: int
     get_event: Callable[[EventID], Event | None]
     rejected: AbstractSet[str] = frozenset()
