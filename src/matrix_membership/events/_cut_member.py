@@ -65,7 +65,7 @@ def scan_member(text: str, place: int) -> tuple[JsonValue, int]:
 
 
 def canonical_profile(content: str) -> str | None:
-    """Write a content with escapes in canonical form; None if one is half a character."""
+    """Write a content with escapes in canonical form, if it has one."""
     try:
         return write_plain(read_plain(content.encode())).decode()
     except ValueError:  # half of a pair of surrogates

@@ -41,8 +41,7 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
     >>> level_of(" +050 ", V5), level_of(50.57, V5), level_of("50", V10), level_of(True, V10)
     (50, 50, None, None)
     """
-    # By class, since True is an int. Versions before 10 took it for a level in Synapse, by Python's
-    # `int`; the text does not.
+    # Not True, which is an int in Python: up to version 9 Synapse reads it as 1, the text does not.
     if value.__class__ is int or (isinstance(value, int) and value.__class__ is not bool):
         return int(value)
     if room_version.integer_levels:
@@ -56,12 +55,10 @@ def level_of(value: JsonValue, room_version: RoomVersion) -> int | None:
 
 def levels_of(value: JsonValue, room_version: RoomVersion) -> tuple[Mapping[str, int], bool, bool]:
     """Return a map's readable levels, whether all are, and whether floats fit."""
-    # Most power levels lack one map or another: making an empty one takes 1 us.
-    if value is NO_LEVELS:
-        return NO_LEVELS, True, True
     # By its class first: `isinstance` asks an abstract class by Python code.
-    if value.__class__ is not dict and not isinstance(value, Mapping):
+    if value.__class__ is not dict and value is not NO_LEVELS and not isinstance(value, Mapping):
         return NO_LEVELS, False, True
+    # Most power levels lack one map or another: making an empty one takes 1 us.
     if not value:
         return NO_LEVELS, True, True
     # Nearly all maps hold nothing else, and then no level has to be looked at: 19 us in place of 70
