@@ -25,7 +25,7 @@ from typing import Final
 
 from attrs import field
 
-from matrix_membership._attrs import evolve, frozen
+from matrix_membership._attrs import as_bool, as_tuple, evolve, frozen
 from matrix_membership.auth import Decision
 from matrix_membership.errors import LocalProtocolError
 from matrix_membership.events import MEMBER_KINDS, Event
@@ -133,13 +133,13 @@ class OutOfBand:
 
     event: Event
     since: int
-    room_state: tuple[Event, ...] = field(default=(), converter=tuple)
+    room_state: tuple[Event, ...] = field(default=(), converter=as_tuple)
     servers: frozenset[ServerName] = field(default=frozenset(), converter=_named)
-    rejected_locally: bool = field(default=False, converter=bool)
+    rejected_locally: bool = field(default=False, converter=as_bool)
     likely: Membership | None = field(default=None, converter=_likely)
-    replaced: tuple[EventID, ...] = field(default=(), converter=tuple)
-    others: tuple[OutOfBand, ...] = field(default=(), converter=tuple)
-    contradicted: bool = field(default=False, converter=bool)
+    replaced: tuple[EventID, ...] = field(default=(), converter=as_tuple)
+    others: tuple[OutOfBand, ...] = field(default=(), converter=as_tuple)
+    contradicted: bool = field(default=False, converter=as_bool)
 
     @classmethod
     def invited(

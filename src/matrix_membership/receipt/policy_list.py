@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import field
 
-from matrix_membership._attrs import frozen
+from matrix_membership._attrs import as_tuple, frozen
 from matrix_membership._globs import Globs
 from matrix_membership.canonical_json import JsonObject
 from matrix_membership.identifiers import server_of
@@ -60,7 +60,7 @@ class PolicyList:
     .. versionadded:: 0.1.0
     """
 
-    rules: tuple[PolicyRule, ...] = field(default=(), converter=tuple)
+    rules: tuple[PolicyRule, ...] = field(default=(), converter=as_tuple)
     _patterns: JsonObject = field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
