@@ -20,8 +20,8 @@ CASES: Final = 400
 
 def listed_by(event: Event, state: RoomState, draw: random.Random) -> list[Event]:
     """What the state selects, in any order; sometimes with a fault, or with a copy of an event."""
-    fixed, places = parts_selected(event)
-    found = [entry for entry in state.in_places(fixed.types, places) or () if entry]
+    (_, types), places = parts_selected(event)
+    found = [entry for entry in state.in_places(types, places) or () if entry]
     draw.shuffle(found)
     match draw.randrange(8):
         case 0:

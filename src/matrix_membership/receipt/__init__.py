@@ -401,8 +401,8 @@ def _selects(state: RoomState, event: Event, found: list[Event]) -> bool:
     # Amended rules may read more, or select less than they read.
     if event.room_version.rules is not None:
         return False
-    fixed, places = parts_selected(event)
-    held = state.in_places(fixed.types, places)
+    (_, types), places = parts_selected(event)
+    held = state.in_places(types, places)
     # In a state that is not whole a missing member looks like an absent one, and other missing events
     # raise. So it cannot show that it holds the listed events.
     if held is None:
