@@ -314,6 +314,18 @@ class TestProcess:
         assert run() == 141
         assert [end for _, end in copied] == [7]
 
+    def test_tells_what_could_not_be_printed(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def full() -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("matrix_membership.__main__.main", lambda: 0)
+        monkeypatch.setattr("os.dup2", lambda *ends: None)
+        monkeypatch.setattr("sys.stdout", SimpleNamespace(fileno=lambda: 7, flush=full))
+        assert run() == 2
+        assert capsys.readouterr().err == "[Errno 28] No space left on device\n"
+
     @pytest.mark.parametrize("streams", [("stdout",), ("stderr",), ("stdout", "stderr")])
     def test_answers_by_its_exit_code_where_output_is_closed(
         self, streams: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

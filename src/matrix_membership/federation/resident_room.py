@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from itertools import count, islice
+from itertools import islice
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -39,13 +39,15 @@ class _Kept(Generic[Entry]):
         self.taken: list[Entry] = []
 
     def __iter__(self) -> Iterator[Entry]:
-        for index in count():
-            if index == len(self.taken):
-                more = list(islice(self.rest, 1))
-                if not more:
-                    return
-                self.taken += more
+        index = 0
+        while index < len(self.taken) or self._takes_another():
             yield self.taken[index]
+            index += 1
+
+    def _takes_another(self) -> bool:
+        found = list(islice(self.rest, 1))
+        self.taken += found
+        return bool(found)
 
 
 def _kept(entries: Iterable[Entry] | None) -> Iterable[Entry] | None:
