@@ -157,7 +157,7 @@ def import_time(statement: str) -> float:
     return 1000 * float(run.stdout)
 
 
-def import_times(package: str, dependencies: str, *, rounds: int = 7) -> tuple[float, float]:
+def import_times(package: str, dependencies: str, *, rounds: int = 21) -> tuple[float, float]:
     """Return what importing a package adds to its dependencies: in CPU milliseconds, and as a multiple of theirs.
 
     Both are medians over rounds in which the two processes take turns.

@@ -173,7 +173,7 @@ def answer_backfill(
 ) -> Body | MatrixError:
     """Answer `/backfill`__: some events and those before them, the deepest first.
 
-        `event_ids` and `limit` are the values of `v` and of `limit` in the query; None for a query
+    `event_ids` and `limit` are the values of `v` and of `limit` in the query; None for a query
     without a limit, which the endpoint requires. The first 100 of `v` are looked up.
 
     Returns:
