@@ -69,7 +69,7 @@ def agrees(text: str, version: RoomVersion) -> bool:
 
 
 def read_as_member(text: str) -> object:
-    """Read a text as a member; None if it is none that is cut and read."""
+    """Read a text as a member; None if it is not cut, or not read."""
     try:
         document, _ = scan_member(text, 0)
     except (ValueError, StopIteration):

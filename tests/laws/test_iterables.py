@@ -1,4 +1,4 @@
-"""Laws of lists that a caller hands in: they are read once, and text is no list of names."""
+"""Laws of lists that a caller hands in: they are read once, and one text is refused."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ def test_a_list_that_can_be_read_once_is_as_good(entry: str) -> None:
 
 @pytest.mark.parametrize("text", ["a.example", b"a.example", "!space:a.example", ANA])
 @pytest.mark.parametrize("entry", NAMES)
-def test_text_is_no_list_of_names(entry: str, text: Any) -> None:
+def test_one_text_is_refused(entry: str, text: Any) -> None:
     _, call = NAMES[entry]
     with pytest.raises(TypeError, match="expected several texts, such as a list"):
         call(text)

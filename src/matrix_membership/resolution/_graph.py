@@ -174,9 +174,8 @@ class Graph:
         if found is None:
             by_place: dict[Place, Event] = {}
             event, rejected = self.event, self.rejected
-            # Reversed, so that the first of two for one place is written last and stays. The text
-            # rejects an event with two; where a server let one in, Synapse takes the last one for
-            # this.
+            # Reversed, so that the first of two for one place is written last and stays. The rules
+            # reject an event that lists two. Of such an event in a room, Synapse takes the last.
             for name in reversed(names):
                 listed = event(name)
                 if listed is not None and name not in rejected:
